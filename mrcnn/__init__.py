@@ -1,0 +1,1 @@
+"""Mask R-CNN on Keras 3, with the names, weight files and numbers of Matterport's implementation."""

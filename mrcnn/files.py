@@ -1,0 +1,43 @@
+"""Writing files so that they appear whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
+    """Open a temporary file beside `path` that takes its place when the block ends well.
+
+    The data is on the disk (fsync) before the rename, so that after a crash or a power cut there
+    is the former file or the new one, never a part. An exception leaves the former file as it was
+    and no temporary file.
+
+    Args:
+        path: the file to write; its folder must exist.
+        mode: 'wb' or 'w' (UTF-8, line ends as given).
+    """
+    path = Path(path)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, mode, **text) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(_new_file_mode())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _new_file_mode() -> int:
+    """What a plain `open` would have given: mkstemp's files are private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
