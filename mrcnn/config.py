@@ -1,0 +1,350 @@
+"""Settings of a model, under Matterport's names and with Matterport's defaults.
+
+Subclass `Config`, override class attributes, make an instance:
+
+    class FashionConfig(Config):
+        NAME = "fashion"
+        NUM_CLASSES = 1 + 13
+
+    config = FashionConfig()
+    config.display()
+"""
+
+import json
+
+import numpy as np
+
+from mrcnn.config_rules import RULES, is_count, is_not_negative
+from mrcnn.errors import ConfigError
+
+LOSS_NAMES = (
+    "rpn_class_loss",
+    "rpn_bbox_loss",
+    "mrcnn_class_loss",
+    "mrcnn_bbox_loss",
+    "mrcnn_mask_loss",
+)
+RESNET_STRIDES = [4, 8, 16, 32, 64]
+
+# image id (1), original shape (3), molded shape (3), window (4), scale (1); class flags follow.
+META_SIZE_WITHOUT_CLASSES = 12
+
+
+class Config:
+    """Everything that can be set about building, training and running the network.
+
+    Override class attributes in a subclass; what is derived (BATCH_SIZE, IMAGE_SHAPE,
+    IMAGE_META_SIZE) is computed by `__init__` from the values the class has then.
+
+    Raises:
+        ConfigError: from `__init__` and `validate`, for a value that cannot work.
+    """
+
+    # Name of the experiment: part of the log folder and of the checkpoints' names.
+    NAME = None
+
+    # Devices to train on, and images each of them takes at once.
+    # BATCH_SIZE = GPU_COUNT * IMAGES_PER_GPU. A CPU counts as one device.
+    GPU_COUNT = 1
+    IMAGES_PER_GPU = 2
+
+    # Training batches per epoch: an epoch is the time between two checkpoints and need not
+    # cover the data set once.
+    STEPS_PER_EPOCH = 1000
+
+    # Batches used for validation at the end of each epoch.
+    VALIDATION_STEPS = 50
+
+    # "resnet50", "resnet101", or a function
+    # `backbone(input_image, stage5=True, train_bn=...) -> [C1, C2, C3, C4, C5]`.
+    # A function that is a class attribute must be wrapped in `staticmethod`.
+    BACKBONE = "resnet101"
+
+    # With a function as BACKBONE: `compute_backbone_shape(image_shape) -> [[height, width], ...]`,
+    # the feature map sizes of P2 to P6.
+    COMPUTE_BACKBONE_SHAPE = None
+
+    # Pixels of the molded image per cell of P2, P3, P4, P5, P6.
+    BACKBONE_STRIDES = [4, 8, 16, 32, 64]
+
+    # Units of the two fully connected layers of the class and box head.
+    FPN_CLASSIF_FC_LAYERS_SIZE = 1024
+
+    # Channels of the feature pyramid.
+    TOP_DOWN_PYRAMID_SIZE = 256
+
+    # Classes, background included.
+    NUM_CLASSES = 1
+
+    # Side of a square anchor in pixels, one for each pyramid level.
+    RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512)
+
+    # Width / height of the anchors at each cell.
+    RPN_ANCHOR_RATIOS = [0.5, 1, 2]
+
+    # Anchors at every cell (1) or at every other cell (2).
+    RPN_ANCHOR_STRIDE = 1
+
+    # IoU above which the weaker of two proposals is dropped.
+    RPN_NMS_THRESHOLD = 0.7
+
+    # Anchors an image contributes to the RPN's losses.
+    RPN_TRAIN_ANCHORS_PER_IMAGE = 256
+
+    # Best-scored anchors kept before non-maximum suppression.
+    PRE_NMS_LIMIT = 6000
+
+    # Proposals kept after non-maximum suppression.
+    POST_NMS_ROIS_TRAINING = 2000
+    POST_NMS_ROIS_INFERENCE = 1000
+
+    # Train on masks cropped to their box and shrunk to MINI_MASK_SHAPE (height, width in
+    # pixels): much less memory, slightly coarser targets.
+    USE_MINI_MASK = True
+    MINI_MASK_SHAPE = (56, 56)
+
+    # How an image gets its input size:
+    #   none    stays as it is; height and width must be multiples of 64
+    #   square  scaled and zero-padded to [IMAGE_MAX_DIM, IMAGE_MAX_DIM]
+    #   pad64   scaled by IMAGE_MIN_DIM and IMAGE_MIN_SCALE, padded to multiples of 64
+    #   crop    scaled likewise, then a random square of IMAGE_MIN_DIM; for training only
+    IMAGE_RESIZE_MODE = "square"
+    # Pixels. The shorter side is scaled up to IMAGE_MIN_DIM (never down to it); in square mode
+    # the longer side is then limited to IMAGE_MAX_DIM.
+    IMAGE_MIN_DIM = 800
+    IMAGE_MAX_DIM = 1024
+    # Least factor an image is enlarged by (2 doubles it even if IMAGE_MIN_DIM asks for less);
+    # 0: no such rule.
+    IMAGE_MIN_SCALE = 0
+    # 3: colour (RGB). Anything else needs a MEAN_PIXEL of that length and a Dataset.load_image
+    # that yields as many channels.
+    IMAGE_CHANNEL_COUNT = 3
+
+    # Subtracted from every pixel; RGB, in grey levels (0 to 255).
+    MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
+
+    # Proposals an image contributes to the heads' losses, and the share of positive ones.
+    TRAIN_ROIS_PER_IMAGE = 200
+    ROI_POSITIVE_RATIO = 0.33
+
+    # Bins of ROIAlign (side) for the class/box head and for the mask head.
+    POOL_SIZE = 7
+    MASK_POOL_SIZE = 14
+
+    # Size of a predicted mask (height, width): twice MASK_POOL_SIZE, as the mask head ends in
+    # one doubling.
+    MASK_SHAPE = [28, 28]
+
+    # Most instances of an image used in training.
+    MAX_GT_INSTANCES = 100
+
+    # Standard deviations of the box deltas (dy, dx, log dh, log dw) in the RPN and the heads.
+    RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+    BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+
+    # Most detections of an image.
+    DETECTION_MAX_INSTANCES = 100
+
+    # Least class probability of a detection; 0 keeps everything that is not background.
+    DETECTION_MIN_CONFIDENCE = 0.7
+
+    # IoU above which the weaker of two detections of one class is dropped.
+    DETECTION_NMS_THRESHOLD = 0.3
+
+    # SGD. The learning rate is constant within one call of `train`.
+    LEARNING_RATE = 0.001
+    LEARNING_MOMENTUM = 0.9
+
+    # Factor of the L2 penalty, sum(w^2) / size(w) over kernels and biases.
+    WEIGHT_DECAY = 0.0001
+
+    # Factors of the five losses; a name that is left out counts as 1.
+    LOSS_WEIGHTS = {
+        "rpn_class_loss": 1.0,
+        "rpn_bbox_loss": 1.0,
+        "mrcnn_class_loss": 1.0,
+        "mrcnn_bbox_loss": 1.0,
+        "mrcnn_mask_loss": 1.0,
+    }
+
+    # True: the heads train on the RPN's proposals. False: on regions given as an extra input.
+    USE_RPN_ROIS = True
+
+    # Batch normalisation: False uses the stored statistics and leaves them (right for small
+    # batches), None is Keras' normal behaviour (batch statistics while training), True uses
+    # batch statistics even in inference (only good for experiments).
+    TRAIN_BN = False
+
+    # Greatest L2 norm of a gradient; None: gradients are not clipped.
+    GRADIENT_CLIP_NORM = 5.0
+
+    # ---- What Matterport does not have; each default keeps Matterport's results. ----
+
+    # What GRADIENT_CLIP_NORM measures: "global" all gradients together (as Keras 2.0 did),
+    # "variable" each variable's gradient by itself (as tf.keras' clipnorm does).
+    GRADIENT_CLIP_MODE = "global"
+
+    # Number format of the network's activations: "float32", "bfloat16" (faster where the
+    # processor has it, detections move slightly), or "auto" (bfloat16 where it pays).
+    PRECISION = "float32"
+
+    # True stops the gradient of mrcnn_bbox_loss at the target deltas. Matterport lets it flow
+    # through them into the RPN, which doubles some gradients there.
+    STOP_TARGET_GRADIENTS = False
+
+    # Channels of the mask head's convolutions, and of the RPN's shared convolution.
+    MASK_HEAD_CHANNELS = 256
+    RPN_CHANNELS = 512
+
+    # Workers that prepare training batches; None: one per core, at most 8; 0: none, the training
+    # loop loads for itself.
+    LOADER_WORKERS = None
+
+    # Workers are threads ("thread") or processes ("process", for a Dataset whose Python code
+    # is the bottleneck).
+    LOADER_BACKEND = "thread"
+
+    # Batches kept ready ahead of the training step.
+    LOADER_QUEUE = 8
+
+    # Seconds of training after which the state to go on from is written again within an epoch.
+    STATE_SECONDS = 600
+
+    # Integer that makes data order, augmentation and sampling repeatable; None: a new draw
+    # each run.
+    SEED = None
+
+    def __init__(self):
+        self.validate()
+        self.BATCH_SIZE = self.IMAGES_PER_GPU * self.GPU_COUNT
+        side = self.IMAGE_MIN_DIM if self.IMAGE_RESIZE_MODE == "crop" else self.IMAGE_MAX_DIM
+        self.IMAGE_SHAPE = np.array([side, side, self.IMAGE_CHANNEL_COUNT])
+        self.IMAGE_META_SIZE = META_SIZE_WITHOUT_CLASSES + self.NUM_CLASSES
+
+    def validate(self) -> None:
+        """Check every attribute, as it is now; call it again after changing some.
+
+        Raises:
+            ConfigError: the first attribute that cannot work: its name, its value, and what is
+                expected.
+        """
+        self._validate_single_values()
+        self._validate_sizes()
+        self._validate_backbone()
+        self._validate_heads()
+
+    def to_dict(self) -> dict:
+        """All attributes by name, sorted, made of plain Python values.
+
+        Arrays and tuples become lists, functions their qualified names.
+        """
+        return {name: _plain(getattr(self, name)) for name in self._attribute_names()}
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON text, one attribute a line."""
+        return json.dumps(self.to_dict(), indent=1, default=str)
+
+    def display(self) -> None:
+        """Print all attributes, one a line, sorted by name."""
+        print("\nConfigurations:")
+        for name in self._attribute_names():
+            print(f"{name:30} {getattr(self, name)}")
+        print("\n")
+
+    def _attribute_names(self) -> list[str]:
+        # Methods are callables in lower case; a function in upper case is a setting (BACKBONE).
+        return [
+            name
+            for name in dir(self)
+            if not name.startswith("_") and (name.isupper() or not callable(getattr(self, name)))
+        ]
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise ConfigError(f"{name} is {_shown(getattr(self, name))}, but must be {expected}.")
+
+    def _validate_single_values(self) -> None:
+        for names, holds, expected in RULES:
+            for name in names:
+                self._require(name, holds(getattr(self, name)), expected)
+
+    def _validate_sizes(self) -> None:
+        mode = self.IMAGE_RESIZE_MODE
+        if mode != "crop":
+            self._require_halvings("IMAGE_MAX_DIM")
+        if mode in ("crop", "pad64"):
+            self._require_halvings("IMAGE_MIN_DIM")
+        channels = self.IMAGE_CHANNEL_COUNT
+        self._require(
+            "MEAN_PIXEL",
+            np.shape(self.MEAN_PIXEL) == (channels,),
+            f"a list of {channels} numbers, one for each of the IMAGE_CHANNEL_COUNT channels",
+        )
+
+    def _require_halvings(self, name: str) -> None:
+        value = getattr(self, name)
+        self._require(name, is_count(value), "a whole number of pixels, divisible by 64")
+        below = max(64, value // 64 * 64)
+        nearest = f"take {below} or {below + 64}" if value > 64 else "take 64"
+        expected = f"divisible by 64 (at least 6 halvings): {nearest}"
+        self._require(name, value % 64 == 0, expected)
+
+    def _validate_backbone(self) -> None:
+        if callable(self.BACKBONE):
+            self._require(
+                "COMPUTE_BACKBONE_SHAPE",
+                callable(self.COMPUTE_BACKBONE_SHAPE),
+                "a function image_shape -> [[height, width], ...] where BACKBONE is a function",
+            )
+        else:
+            self._require(
+                "BACKBONE",
+                isinstance(self.BACKBONE, str) and self.BACKBONE in ("resnet50", "resnet101"),
+                "'resnet50', 'resnet101' or a function",
+            )
+            self._require(
+                "BACKBONE_STRIDES",
+                list(self.BACKBONE_STRIDES) == RESNET_STRIDES,
+                f"{RESNET_STRIDES}, which is what {self.BACKBONE} has",
+            )
+        self._require(
+            "RPN_ANCHOR_SCALES",
+            len(self.RPN_ANCHOR_SCALES) == len(self.BACKBONE_STRIDES),
+            f"a list of {len(self.BACKBONE_STRIDES)} sizes in pixels, one for each of "
+            f"BACKBONE_STRIDES",
+        )
+
+    def _validate_heads(self) -> None:
+        doubled = [2 * self.MASK_POOL_SIZE] * 2
+        self._require(
+            "MASK_SHAPE",
+            list(self.MASK_SHAPE) == doubled,
+            f"{doubled}, twice MASK_POOL_SIZE in both directions",
+        )
+        unknown = sorted(set(self.LOSS_WEIGHTS) - set(LOSS_NAMES))
+        self._require(
+            "LOSS_WEIGHTS",
+            not unknown,
+            f"without {', '.join(map(str, unknown))}: the losses are {', '.join(LOSS_NAMES)}",
+        )
+        self._require(
+            "LOSS_WEIGHTS",
+            all(is_not_negative(weight) for weight in self.LOSS_WEIGHTS.values()),
+            "a dictionary of numbers of 0 or more",
+        )
+
+
+def _shown(value) -> str:
+    return repr(value.tolist() if isinstance(value, np.ndarray) else value)
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if callable(value):
+        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    return value

@@ -1,0 +1,218 @@
+"""Instance masks: resizing with their image, mini masks for training, pasting predictions.
+
+Masks are bool [height, width, instances]; boxes are [y1, x1, y2, x2] in pixels with (y2, x2)
+exclusive.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrcnn.boxes import extract_bboxes
+from mrcnn.errors import ConfigError, DatasetError
+from mrcnn.images import resize
+
+# A predicted pixel belongs to the instance from this probability on.
+MASK_THRESHOLD = 0.5
+
+
+def resize_mask(
+    mask: np.ndarray,
+    scale: float,
+    padding: Sequence[tuple[int, int]],
+    crop: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Resize masks along with their image; scale, padding and crop are `resize_image`'s.
+
+    Nearest pixel on a grid whose corners coincide with the mask's (as
+    `scipy.ndimage.zoom(order=0)`): not quite the image's grid, but what Matterport trains on.
+
+    Args:
+        mask: [height, width, instances].
+        scale: factor of the resizing.
+        padding: [(top, bottom), (left, right), (0, 0)] in pixels of zeros.
+        crop: (y, x, height, width) in the scaled mask, used instead of padding; or None.
+
+    Returns:
+        [new height, new width, instances] of the mask's dtype.
+    """
+    rows, rows_inside = _nearest_indices(mask.shape[0], scale)
+    columns, columns_inside = _nearest_indices(mask.shape[1], scale)
+    if crop is not None:
+        y, x, height, width = crop
+        rows, rows_inside = rows[y : y + height], rows_inside[y : y + height]
+        columns, columns_inside = columns[x : x + width], columns_inside[x : x + width]
+        padding = [(0, 0), (0, 0), (0, 0)]
+    (top, bottom), (left, right) = padding[:2]
+    shape = (top + len(rows) + bottom, left + len(columns) + right, *mask.shape[2:])
+    out = np.zeros(shape, mask.dtype)
+    inside = out[top : top + len(rows), left : left + len(columns)]
+    inside[:] = mask[rows].take(columns, axis=1)
+    inside[~rows_inside] = 0
+    inside[:, ~columns_inside] = 0
+    return out
+
+
+def _nearest_indices(size, scale):
+    """Source index of each resized pixel, and whether scipy takes it for inside.
+
+    At some sizes the last position exceeds the last index by one unit of rounding; scipy then
+    finds nothing there.
+    """
+    new_size = round(size * scale)
+    step = (size - 1) / (new_size - 1) if new_size > 1 else 1.0
+    position = np.arange(new_size) * step
+    indices = np.floor(position + 0.5).astype(np.intp)
+    return np.minimum(indices, max(size - 1, 0)), position <= size - 1
+
+
+def minimize_mask(bbox: np.ndarray, mask: np.ndarray, mini_shape: Sequence[int]) -> np.ndarray:
+    """Crop each mask to its box and shrink it: a small array of nearly the same shape.
+
+    Args:
+        bbox: [instances, >=4] in pixels.
+        mask: [height, width, instances].
+        mini_shape: (height, width) of the result in pixels.
+
+    Returns:
+        bool [mini height, mini width, instances].
+
+    Raises:
+        DatasetError: a box without area.
+    """
+    mini_mask = np.zeros((*mini_shape, mask.shape[-1]), dtype=bool)
+    for i in range(mask.shape[-1]):
+        y1, x1, y2, x2 = bbox[i][:4]
+        # Cast to bool first: any value that is not 0 is set.
+        cropped = mask[y1:y2, x1:x2, i].astype(bool)
+        if cropped.size == 0:
+            raise DatasetError(
+                f"Instance {i} has the box {[int(n) for n in (y1, x1, y2, x2)]}, which has no "
+                f"area; leave out instances whose mask is empty."
+            )
+        mini_mask[:, :, i] = np.around(resize(cropped, mini_shape)).astype(bool)
+    return mini_mask
+
+
+def expand_mask(bbox: np.ndarray, mini_mask: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
+    """Put mini masks back into full-size masks: `minimize_mask` reversed, up to resampling.
+
+    Args:
+        bbox: [instances, >=4] in pixels, inside the image.
+        mini_mask: [mini height, mini width, instances].
+        image_shape: (height, width, ...) in pixels.
+
+    Returns:
+        bool [height, width, instances].
+    """
+    mask = np.zeros((*image_shape[:2], mini_mask.shape[-1]), dtype=bool)
+    for i in range(mask.shape[-1]):
+        y1, x1, y2, x2 = bbox[i][:4]
+        resized = resize(mini_mask[:, :, i], (y2 - y1, x2 - x1))
+        mask[y1:y2, x1:x2, i] = np.around(resized).astype(bool)
+    return mask
+
+
+def unmold_mask(
+    mask: np.ndarray,
+    bbox: Sequence[int],
+    image_shape: Sequence[int],
+    resample: str = "exact",
+) -> np.ndarray:
+    """Turn a predicted mask into one of the image's size.
+
+    Args:
+        mask: float [mask height, mask width], probabilities within the box.
+        bbox: (y1, x1, y2, x2) in pixels, inside the image, with area.
+        image_shape: (height, width, ...) in pixels.
+        resample: see `box_mask`.
+
+    Returns:
+        bool [height, width].
+    """
+    full_mask = np.zeros(image_shape[:2], dtype=bool)
+    paste_mask(mask, bbox, full_mask, resample)
+    return full_mask
+
+
+def paste_mask(
+    mask: np.ndarray, bbox: Sequence[int], out: np.ndarray, resample: str = "exact"
+) -> None:
+    """Write a predicted mask into its box in `out`; all else stays as it is.
+
+    Args:
+        mask, bbox, resample: as for `unmold_mask`.
+        out: bool [height, width], changed in place; a view into a larger array will do.
+    """
+    y1, x1, y2, x2 = bbox
+    out[y1:y2, x1:x2] = box_mask(mask, (y2 - y1, x2 - x1), resample)
+
+
+def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") -> np.ndarray:
+    """Enlarge a predicted mask to its box and decide each pixel.
+
+    Bilinear, zero outside the mask, so that it fades towards the box's border; at least
+    `MASK_THRESHOLD` counts as set.
+
+    Args:
+        mask: float [mask height, mask width], probabilities.
+        shape: (height, width) of the box in pixels, each above 0.
+        resample: "exact" equals Matterport's masks to the bit. "fast" computes the same in
+            float32, several times faster on large boxes; a pixel may differ where the
+            probability is within 1e-5 of the threshold.
+
+    Returns:
+        bool [height, width].
+
+    Raises:
+        ConfigError: another `resample`.
+    """
+    if resample == "exact":
+        return resize(mask, shape) >= MASK_THRESHOLD
+    if resample != "fast":
+        raise ConfigError(f"resample is {resample!r}, but must be 'exact' or 'fast'.")
+    import cv2
+
+    if mask.min() >= MASK_THRESHOLD:
+        # The exact way clips to the mask's range, which undoes the fading here.
+        return np.ones(shape, dtype=bool)
+    height, width = (int(n) for n in shape)
+    enlarged = cv2.resize(
+        mask.astype(np.float32, copy=False), (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    # OpenCV repeats the outermost pixels where zeros are wanted. As the weights are a product of
+    # a row's and a column's, scaling the outermost rows and columns makes up for it.
+    _fade_border(enlarged, mask.shape[0])
+    _fade_border(enlarged.T, mask.shape[1])
+    return enlarged >= MASK_THRESHOLD
+
+
+def _fade_border(enlarged, size):
+    position = (np.arange(len(enlarged)) + 0.5) * (size / len(enlarged)) - 0.5
+    outside = int(np.searchsorted(position, 0.0))
+    if outside:
+        weights = (1.0 + position[:outside]).astype(enlarged.dtype)[:, None]
+        enlarged[:outside] *= weights
+        enlarged[-outside:] *= weights[::-1]
+
+
+def mold_mask(mask: np.ndarray, config, bbox: Sequence[int] | None = None) -> np.ndarray:
+    """Reduce a full-size mask to what the mask head would have to predict for its box.
+
+    The inverse of `unmold_mask`, up to resampling. Matterport has the name only.
+
+    Args:
+        mask: bool [height, width].
+        config: its MASK_SHAPE is the size of the result.
+        bbox: (y1, x1, y2, x2) in pixels; None: the tight box of the mask.
+
+    Returns:
+        float32 [mask height, mask width], 0 to 1; all 0 for an empty mask.
+    """
+    if bbox is None:
+        bbox = extract_bboxes(mask[..., None])[0]
+    y1, x1, y2, x2 = bbox
+    cropped = mask[y1:y2, x1:x2]
+    if cropped.size == 0:
+        return np.zeros(tuple(config.MASK_SHAPE), np.float32)
+    return resize(cropped.astype(bool), config.MASK_SHAPE).astype(np.float32)

@@ -1,0 +1,75 @@
+"""Matterport's helper functions under the names that scripts import them by.
+
+They live in the modules named below; those of modules that are slow to import (TensorFlow) are
+fetched when first used, so that `import mrcnn.utils` stays quick.
+"""
+
+import importlib
+
+from mrcnn.anchors import generate_anchors, generate_pyramid_anchors
+from mrcnn.boxes import (
+    apply_box_deltas,
+    box_refinement,
+    compute_iou,
+    compute_overlaps,
+    compute_overlaps_masks,
+    denorm_boxes,
+    extract_bboxes,
+    non_max_suppression,
+    norm_boxes,
+)
+from mrcnn.dataset import Dataset
+from mrcnn.evaluate import (
+    compute_ap,
+    compute_ap_range,
+    compute_matches,
+    compute_recall,
+    trim_zeros,
+)
+from mrcnn.images import resize, resize_image
+from mrcnn.masks import expand_mask, minimize_mask, mold_mask, resize_mask, unmold_mask
+
+# Name -> module that is imported on first use.
+_LATER = {
+    "COCO_MODEL_URL": "mrcnn.downloads",
+    "batch_slice": "mrcnn.box_graph",
+    "box_refinement_graph": "mrcnn.box_graph",
+    "download_trained_weights": "mrcnn.downloads",
+}
+
+__all__ = [
+    "Dataset",
+    "apply_box_deltas",
+    "box_refinement",
+    "compute_ap",
+    "compute_ap_range",
+    "compute_iou",
+    "compute_matches",
+    "compute_overlaps",
+    "compute_overlaps_masks",
+    "compute_recall",
+    "denorm_boxes",
+    "expand_mask",
+    "extract_bboxes",
+    "generate_anchors",
+    "generate_pyramid_anchors",
+    "minimize_mask",
+    "mold_mask",
+    "non_max_suppression",
+    "norm_boxes",
+    "resize",
+    "resize_image",
+    "resize_mask",
+    "trim_zeros",
+    "unmold_mask",
+]
+
+
+def __getattr__(name: str):
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

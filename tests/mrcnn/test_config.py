@@ -1,0 +1,186 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mrcnn.config import Config
+from mrcnn.errors import ConfigError
+from tests.support import REPOSITORY, golden_json
+
+EXTRAS = {
+    "GRADIENT_CLIP_MODE",
+    "LOADER_BACKEND",
+    "LOADER_QUEUE",
+    "LOADER_WORKERS",
+    "MASK_HEAD_CHANNELS",
+    "PRECISION",
+    "RPN_CHANNELS",
+    "SEED",
+    "STATE_SECONDS",
+    "STOP_TARGET_GRADIENTS",
+}
+
+
+def config_with(**attributes) -> Config:
+    """An instance of a subclass that overrides class attributes, as users write it."""
+    return type("UsersConfig", (Config,), attributes)()
+
+
+def test_defaults_are_matterports():
+    expected = golden_json("behaviour")["config_defaults"]
+    found = Config().to_dict()
+    assert {name: found[name] for name in expected} == expected
+    assert set(found) - set(expected) == EXTRAS
+
+
+@pytest.mark.parametrize("overrides", golden_json("behaviour")["config_derived"])
+def test_derived_values(overrides):
+    expected = golden_json("behaviour")["config_derived"][overrides]
+    config = config_with(**json.loads(overrides))
+    assert expected["BATCH_SIZE"] == config.BATCH_SIZE
+    assert expected["IMAGE_SHAPE"] == config.IMAGE_SHAPE.tolist()
+    assert expected["IMAGE_META_SIZE"] == config.IMAGE_META_SIZE
+
+
+def tiny_backbone(input_image, stage5=True, train_bn=False):
+    return [input_image] * 5
+
+
+def tiny_shapes(image_shape):
+    return np.array([[1, 1]] * 5)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"NAME": "fashion", "NUM_CLASSES": 14, "IMAGES_PER_GPU": 1},
+        # the clothing-parsing preset
+        {"BACKBONE_STRIDES": (4, 8, 16, 32, 64), "RPN_ANCHOR_SCALES": [8, 16, 32, 64, 128]},
+        # Matterport's nucleus sample: crop, a MIN_SCALE, NumPy values, confidence 0
+        {
+            "IMAGE_RESIZE_MODE": "crop",
+            "IMAGE_MIN_DIM": 512,
+            "IMAGE_MIN_SCALE": 2.0,
+            "MEAN_PIXEL": np.array([43.53, 39.56, 48.22]),
+            "DETECTION_MIN_CONFIDENCE": 0,
+            "STEPS_PER_EPOCH": np.int64(10),
+        },
+        # in crop mode IMAGE_MAX_DIM has no meaning
+        {"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 128, "IMAGE_MAX_DIM": 500},
+        {"IMAGE_CHANNEL_COUNT": 1, "MEAN_PIXEL": [120.0]},
+        {"IMAGE_MIN_DIM": None, "GRADIENT_CLIP_NORM": None, "TRAIN_BN": True},
+        # a lost weight counts as 1
+        {"LOSS_WEIGHTS": {"mrcnn_mask_loss": 2}},
+        {"MASK_POOL_SIZE": 7, "MASK_SHAPE": (14, 14)},
+        {
+            "BACKBONE": staticmethod(tiny_backbone),
+            "COMPUTE_BACKBONE_SHAPE": staticmethod(tiny_shapes),
+            "BACKBONE_STRIDES": [2, 4, 8, 16, 32],
+        },
+    ],
+)
+def test_accepts(attributes):
+    config_with(**attributes).validate()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (
+            {"IMAGE_MAX_DIM": 500},
+            "IMAGE_MAX_DIM is 500, but must be divisible by 64 (at least 6 halvings): "
+            "take 448 or 512.",
+        ),
+        # nothing below 64 to offer
+        ({"IMAGE_MAX_DIM": 40}, "IMAGE_MAX_DIM is 40, but must be divisible by 64"),
+        ({"IMAGE_MAX_DIM": 1024.0}, "IMAGE_MAX_DIM is 1024.0, but must be a whole number"),
+        ({"IMAGE_RESIZE_MODE": "crop"}, "IMAGE_MIN_DIM is 800, but must be divisible by 64"),
+        ({"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": None}, "IMAGE_MIN_DIM is None"),
+        ({"IMAGE_RESIZE_MODE": "stretch"}, "IMAGE_RESIZE_MODE is 'stretch', but must be one of"),
+        ({"BACKBONE": "resnet18"}, "BACKBONE is 'resnet18', but must be 'resnet50', 'resnet101'"),
+        ({"BACKBONE": None}, "BACKBONE is None"),
+        # Matterport's contract: a backbone function comes with a shape function
+        ({"BACKBONE": staticmethod(tiny_backbone)}, "COMPUTE_BACKBONE_SHAPE is None"),
+        ({"BACKBONE_STRIDES": [4, 8, 16, 32]}, "BACKBONE_STRIDES is [4, 8, 16, 32], but must be"),
+        ({"RPN_ANCHOR_SCALES": (32, 64)}, "RPN_ANCHOR_SCALES is (32, 64), but must be a list of 5"),
+        ({"RPN_ANCHOR_SCALES": 32}, "RPN_ANCHOR_SCALES is 32"),
+        ({"RPN_ANCHOR_RATIOS": [0.5, 0]}, "RPN_ANCHOR_RATIOS is [0.5, 0]"),
+        ({"RPN_ANCHOR_RATIOS": []}, "RPN_ANCHOR_RATIOS is []"),
+        ({"NUM_CLASSES": 0}, "NUM_CLASSES is 0, but must be a whole number of at least 1."),
+        ({"GPU_COUNT": 0}, "GPU_COUNT is 0"),
+        ({"IMAGES_PER_GPU": 1.5}, "IMAGES_PER_GPU is 1.5"),
+        ({"IMAGES_PER_GPU": True}, "IMAGES_PER_GPU is True"),
+        ({"MASK_SHAPE": [56, 56]}, "MASK_SHAPE is [56, 56], but must be [28, 28], twice"),
+        ({"MINI_MASK_SHAPE": (56,)}, "MINI_MASK_SHAPE is (56,), but must be two whole numbers"),
+        ({"LOSS_WEIGHTS": {"mask_loss": 1}}, "without mask_loss: the losses are rpn_class_loss"),
+        ({"LOSS_WEIGHTS": {"rpn_bbox_loss": -1}}, "LOSS_WEIGHTS is {'rpn_bbox_loss': -1}"),
+        ({"LOSS_WEIGHTS": [1, 1, 1, 1, 1]}, "but must be a dictionary"),
+        # 0 is not False
+        ({"TRAIN_BN": 0}, "TRAIN_BN is 0, but must be None, False or True."),
+        ({"MEAN_PIXEL": [1, 2]}, "MEAN_PIXEL is [1, 2], but must be a list of 3 numbers"),
+        (
+            {"IMAGE_CHANNEL_COUNT": 4},
+            "MEAN_PIXEL is [123.7, 116.8, 103.9], but must be a list of 4",
+        ),
+        ({"PRECISION": "float16"}, "PRECISION is 'float16'"),
+        ({"GRADIENT_CLIP_MODE": "layer"}, "GRADIENT_CLIP_MODE is 'layer'"),
+        ({"GRADIENT_CLIP_NORM": 0}, "GRADIENT_CLIP_NORM is 0"),
+        ({"LEARNING_RATE": float("nan")}, "LEARNING_RATE is nan"),
+        ({"DETECTION_MIN_CONFIDENCE": 90}, "DETECTION_MIN_CONFIDENCE is 90, but must be a number"),
+        ({"LOADER_WORKERS": -1}, "LOADER_WORKERS is -1"),
+        ({"LOADER_BACKEND": "ray"}, "LOADER_BACKEND is 'ray'"),
+        ({"STATE_SECONDS": 0}, "STATE_SECONDS is 0, but must be a number above 0."),
+        ({"SEED": -1}, "SEED is -1"),
+        ({"NAME": 7}, "NAME is 7, but must be a text, or None."),
+    ],
+)
+def test_refuses_with_one_sentence(attributes, message):
+    with pytest.raises(ConfigError) as caught:
+        config_with(**attributes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_validate_sees_later_changes():
+    config = Config()
+    config.BATCH_SIZE = 1
+    config.validate()
+    config.RPN_NMS_THRESHOLD = 7
+    with pytest.raises(ConfigError, match="RPN_NMS_THRESHOLD is 7"):
+        config.validate()
+
+
+def test_display_prints_sorted_attributes(capsys):
+    config_with(NAME="shown", own_note="users' additions are shown").display()
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0] == "Configurations:"
+    assert f"{'NAME':30} shown" in lines
+    assert f"{'own_note':30} users' additions are shown" in lines
+    names = [line.split()[0] for line in lines[1:]]
+    assert names == sorted(names)
+    assert not {"validate", "display", "to_dict", "to_json"} & set(names)
+
+
+def test_json_holds_arrays_as_lists_and_functions_by_name():
+    config = config_with(
+        BACKBONE=staticmethod(tiny_backbone), COMPUTE_BACKBONE_SHAPE=staticmethod(tiny_shapes)
+    )
+    values = json.loads(config.to_json())
+    assert values["MEAN_PIXEL"] == [123.7, 116.8, 103.9]
+    assert values["MASK_SHAPE"] == [28, 28]
+    assert values["BACKBONE"].endswith(".tiny_backbone")
+    assert values["COMPUTE_BACKBONE_SHAPE"].endswith(".tiny_shapes")
+
+
+def test_import_is_light():
+    """None of the slow packages comes along; NumPy is all that is imported."""
+    code = (
+        "import sys, mrcnn.config; "
+        "print({'tensorflow', 'keras', 'skimage', 'scipy', 'cv2', 'PIL'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
