@@ -1,0 +1,111 @@
+"""Augmentation: masks see geometry only, copies draw from their seed, presets are named."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from imgaug import augmenters
+
+from mrcnn.augmentation import (
+    PRESETS,
+    augment_image_and_masks,
+    augmentation_preset,
+    seeded_augmenter,
+)
+from mrcnn.errors import ConfigError, DatasetError
+from tests.support import REPOSITORY
+
+
+def picture():
+    random = np.random.RandomState(0)
+    image = random.randint(0, 200, (40, 60, 3)).astype(np.uint8)
+    mask = np.zeros((40, 60, 2), bool)
+    mask[5:15, 10:30, 0] = True
+    mask[20:35, 40:55, 1] = True
+    return image, mask
+
+
+@pytest.mark.parametrize(
+    ("augmenter", "masks_change"),
+    [
+        (augmenters.Fliplr(1.0), True),
+        (augmenters.Sequential([augmenters.Flipud(1.0), augmenters.Multiply(1.2)]), True),
+        (augmenters.Sometimes(1.0, augmenters.Affine(rotate=10)), True),
+        (augmenters.Multiply(1.2), False),  # values
+        (augmenters.GaussianBlur(2.0), False),  # values, by their neighbours
+        (augmenters.CoarseDropout(0.3, size_percent=0.2), False),  # holes
+        (augmenters.Identity(), False),
+    ],
+)
+def test_masks_see_geometry_only(augmenter, masks_change):
+    image, mask = picture()
+    _, changed = augment_image_and_masks(augmenter, image, mask)
+    assert changed.dtype == bool and changed.shape == mask.shape
+    assert (not np.array_equal(changed, mask)) == masks_change
+
+
+def test_image_and_masks_get_the_same_change():
+    _, mask = picture()
+    image = np.repeat(mask[:, :, :1], 3, axis=2).astype(np.uint8) * 255
+    augmenter = augmentation_preset("light")
+    for seed in range(6):
+        moved_image, moved = augment_image_and_masks(seeded_augmenter(augmenter, seed), image, mask)
+        # Contrast lifts black, scaling greys the edge by a pixel: inside and outside must agree.
+        bright = moved_image[:, :, 0] > 128
+        assert np.mean(bright != moved[:, :, 0]) < 0.02
+        assert moved[:, :, 0].any()
+
+
+def test_no_mask_at_all():
+    image, mask = picture()
+    flip = augmenters.Fliplr(1.0)
+    changed, masks = augment_image_and_masks(flip, image, mask[:, :, :0])
+    np.testing.assert_array_equal(changed, image[:, ::-1])
+    assert masks.shape == (40, 60, 0)
+
+
+@pytest.mark.parametrize(
+    "augmenter", [augmenters.Resize(0.5), augmenters.Rot90(1, keep_size=False)]
+)
+def test_size_must_stay(augmenter):
+    with pytest.raises(DatasetError, match="keep the size"):
+        augment_image_and_masks(augmenter, *picture())
+
+
+def test_copies_draw_from_their_seed_and_leave_the_original_alone():
+    image, mask = picture()
+    augmenter = augmentation_preset("light")
+    results = []
+    for seed in (1, 1, 2):
+        copy = seeded_augmenter(augmenter, seed)
+        results.append(augment_image_and_masks(copy, image, mask)[0])
+        np.random.random()  # the global state plays no part
+    np.testing.assert_array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_keep_the_size(name):
+    image, mask = picture()
+    augmenter = augmentation_preset(name)
+    if name == "none":
+        assert augmenter is None
+        return
+    changed, masks = augment_image_and_masks(augmenter, image, mask)
+    assert changed.shape == image.shape and changed.dtype == np.uint8
+    assert masks.shape == mask.shape
+
+
+def test_unknown_preset():
+    with pytest.raises(ConfigError, match="none, flip, light"):
+        augmentation_preset("heavy")
+
+
+def test_import_is_light():
+    heavy = "{'imgaug', 'tensorflow', 'skimage', 'matplotlib'}"
+    code = f"import sys, mrcnn.augmentation; print({heavy} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert done.stdout.strip() == "set()"
