@@ -1,0 +1,342 @@
+"""Fetching one file over HTTP(S): checked, resumable, whole or not at all.
+
+The bytes go to `<path>.part`, which a later call continues (RFC 9110, section 14: range requests);
+only what has the expected size and checksum is renamed to `<path>`. Standard library only.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import http.client
+import ipaddress
+import os
+import re
+import shutil
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import BinaryIO
+
+from mrcnn.errors import DownloadError
+
+try:
+    import fcntl
+except ImportError:  # Windows, which forbids renaming a file that another process has open
+    fcntl = None
+
+CHUNK = 1 << 18
+MAX_BYTES = 2 << 30
+
+
+def download(
+    url: str,
+    path: str | os.PathLike,
+    *,
+    size: int | None = None,
+    md5: str | None = None,
+    sha256: str | None = None,
+    max_bytes: int = MAX_BYTES,
+    progress: bool = True,
+    attempts: int = 2,
+    timeout: float = 30.0,
+) -> Path:
+    """Fetches `url` to `path` and returns the path; an existing file is replaced at the very end.
+
+    A `<path>.part` left by an earlier call is continued where a checksum can prove the result, and
+    started anew where the server knows no ranges.
+
+    Args:
+        url: https; http for this machine itself only (127.0.0.1, ::1, localhost).
+        path: the file to write; its folder is made.
+        size: expected bytes, checked before the checksums.
+        md5: expected, hexadecimal.
+        sha256: expected, hexadecimal.
+        max_bytes: more than this is never written, whatever the server sends.
+        progress: a bar on stderr.
+        attempts: tries in all; again only after a cut connection, an overloaded server (HTTP 5xx)
+            or wrong content.
+        timeout: seconds without a byte before the connection counts as cut.
+
+    Raises:
+        DownloadError: says what could not be fetched, why, and what to do instead.
+    """
+    path = Path(path)
+    job = _Job(url, path, size, md5, sha256, max_bytes, progress, timeout)
+    try:
+        _check_url(url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with job.part.open("a+b") as file:
+            _lock(file, job.part)
+            _fill(job, file, attempts)
+            os.fsync(file.fileno())
+            if fcntl:  # under the lock, so that nobody continues the finished file
+                job.part.replace(path)
+        if not fcntl:
+            job.part.replace(path)
+    except _Failure as failure:
+        raise DownloadError(_advice(job, failure)) from failure
+    except OSError as error:
+        raise DownloadError(_advice(job, error.strerror or error)) from error
+    return path
+
+
+def file_hash(path: str | os.PathLike, algorithm: str = "md5") -> str:
+    """The hexadecimal digest of a file, read in pieces."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, lambda: _hasher(algorithm)).hexdigest()
+
+
+class _Failure(Exception):
+    """Why a file could not be had; trying again at once is of no use."""
+
+
+class _Again(_Failure):
+    """The same, where a second try may succeed."""
+
+
+@dataclasses.dataclass
+class _Job:
+    url: str
+    path: Path
+    size: int | None
+    md5: str | None
+    sha256: str | None
+    max_bytes: int
+    progress: bool
+    timeout: float
+    # What the server calls this version of the file, once it has said so.
+    validator: str | None = None
+    ranges: bool = True
+
+    @property
+    def part(self) -> Path:
+        return self.path.with_name(self.path.name + ".part")
+
+    @property
+    def resumable(self) -> bool:
+        return self.ranges and bool(self.md5 or self.sha256 or self.validator)
+
+    @property
+    def limit(self) -> int:
+        return self.max_bytes if self.size is None else min(self.size, self.max_bytes)
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects within one scheme only, to hosts that `download` itself would accept."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        if urllib.parse.urlsplit(newurl).scheme != urllib.parse.urlsplit(req.full_url).scheme:
+            raise _Failure(f"the server redirects to {newurl}, another kind of address")
+        _check_url(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _is_loopback(host):
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _check_url(url):
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and _is_loopback(parts.hostname):
+        return
+    raise _Failure(f"{url} is not an https:// address")
+
+
+def _lock(file, part):
+    """Makes sure that one process at a time writes the part file."""
+    if not fcntl:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        same = os.fstat(file.fileno()).st_ino == part.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        same = False
+    except OSError:  # a file system without locks
+        return
+    if not same:
+        raise _Failure("another process is fetching it right now; wait for it")
+
+
+def _fill(job, file, attempts):
+    """Brings the part file to its verified end, in at most `attempts` tries."""
+    try:
+        for left in reversed(range(attempts)):
+            try:
+                _receive(job, file)
+                _verify(job, file)
+                return
+            except _Again:
+                if not left:
+                    raise
+    finally:
+        if file.seek(0, os.SEEK_END) == 0:
+            with contextlib.suppress(OSError):
+                job.part.unlink()
+
+
+def _receive(job, file: BinaryIO):
+    """Appends the bytes that are missing, or all of them where they cannot be continued."""
+    have = file.seek(0, os.SEEK_END)
+    if have and (not job.resumable or have > job.limit):
+        have = file.truncate(0)
+    if have and have == job.size:
+        return
+    with _open(job, have) as response:
+        if response is None or (response.status == 206 and _start(response) != have):
+            job.ranges = False
+        else:
+            if response.status != 206:
+                have = file.truncate(0)
+            job.validator = _validator(response)
+            total = _total(job, response, have)
+            _copy(job, response, file, have, total)
+            return
+    _receive(job, file)
+
+
+@contextlib.contextmanager
+def _open(job, have):
+    """The response to a request for the bytes from `have` on; None where the range is refused."""
+    headers = {"User-Agent": "fashion-mrcnn", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if job.validator:
+            headers["If-Range"] = job.validator
+    try:
+        response = _opener(job.url).open(
+            urllib.request.Request(job.url, headers=headers), timeout=job.timeout
+        )
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and have:
+            response = contextlib.nullcontext()
+        elif error.code >= 500:
+            raise _Again(f"the server answered {error.code} {error.reason}") from error
+        else:
+            raise _Failure(f"the server answered {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _Failure(f"no connection ({_reason(error.reason)})") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _Again(f"the server did not answer ({_reason(error)})") from error
+    with response as opened:
+        yield opened
+
+
+def _opener(url):
+    """An opener for http and https alone: no files, no FTP, no `data:` addresses."""
+    opener = urllib.request.OpenerDirector()
+    local = _is_loopback(urllib.parse.urlsplit(url).hostname)
+    for handler in (
+        urllib.request.ProxyHandler({} if local else None),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        _SafeRedirects(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _start(response):
+    """The first byte that a 206 response claims to hold."""
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def _validator(response):
+    tag = response.headers.get("ETag")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+
+
+def _total(job, response, have):
+    """The size that the whole file will have, if the server says so; checked before any byte."""
+    length = response.headers.get("Content-Length", "")
+    if not length.isdigit():
+        return None
+    total = have + int(length)
+    if job.size is not None and total != job.size:
+        raise _Failure(f"the server offers {total:,} bytes where {job.size:,} were expected")
+    if total > job.max_bytes:
+        raise _Failure(f"the server offers {total:,} bytes, over the limit of {job.max_bytes:,}")
+    free = shutil.disk_usage(job.part.parent).free
+    if total - have > free:
+        raise _Failure(f"{total - have:,} bytes are needed but only {free:,} are free on the disk")
+    return total
+
+
+def _copy(job, response, file, have, total):
+    from tqdm import tqdm
+
+    with tqdm(
+        desc=job.path.name,
+        total=total or job.size,
+        initial=have,
+        unit="B",
+        unit_scale=True,
+        file=sys.stderr,
+        disable=not job.progress,
+    ) as bar:
+        while chunk := _read(response, have):
+            if have + len(chunk) > job.limit:
+                file.truncate(0)
+                raise _Failure(f"the server sends more than {job.limit:,} bytes")
+            file.write(chunk)
+            have += len(chunk)
+            bar.update(len(chunk))
+    file.flush()
+    if total is not None and have < total:
+        raise _Again(f"the connection was cut after {have:,} of {total:,} bytes")
+
+
+def _read(response, have):
+    try:
+        return response.read1(CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Again(f"the connection broke after {have:,} bytes ({_reason(error)})") from error
+
+
+def _verify(job, file):
+    """Raises _Again, with the part file emptied, where it is not what was expected."""
+    have = file.seek(0, os.SEEK_END)
+    problem = None
+    if job.size is not None and have != job.size:
+        problem = f"{have:,} bytes came where {job.size:,} were expected"
+    elif not have:
+        problem = "nothing came"
+    for algorithm, expected in (("md5", job.md5), ("sha256", job.sha256)):
+        if expected and not problem:
+            found = file_hash(job.part, algorithm)
+            if found != expected.lower():
+                problem = f"its {algorithm} is {found} where {expected.lower()} was expected"
+    if problem:
+        file.truncate(0)
+        raise _Again(problem)
+
+
+def _hasher(algorithm):
+    # As a checksum, not for security: so that it also works where MD5 is barred (FIPS).
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
+def _reason(error):
+    return str(error) or type(error).__name__
+
+
+def _advice(job, why):
+    checks = [f"{job.size:,} bytes"] if job.size is not None else []
+    checks += [f"{k} {v}" for k, v in (("md5", job.md5), ("sha256", job.sha256)) if v]
+    expected = f" ({', '.join(checks)})" if checks else ""
+    return (
+        f"{job.path.name} could not be fetched: {why}; "
+        f"try again later, or fetch {job.url}{expected} by hand and put it at {job.path}."
+    )
