@@ -1,1 +1,1 @@
-"""Mask R-CNN on Keras 3, with the names, weight files and numbers of Matterport's implementation."""
+"""Mask R-CNN on Keras 3, with the names, weight files and numbers of Matterport's original."""

@@ -29,15 +29,29 @@ def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(_new_file_mode())
+        temporary.chmod(_ordinary_mode(path))
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
 
 
-def _new_file_mode() -> int:
-    """What a plain `open` would have given: mkstemp's files are private."""
+def _ordinary_mode(path: Path) -> int:
+    """The permissions `path` has, or what a plain `open` would give: mkstemp's are private."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the renaming itself to the disk, where the system can do that."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

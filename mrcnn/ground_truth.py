@@ -55,7 +55,14 @@ def load_image_gt(
             f"{original_shape[0]} x {original_shape[1]}: the annotations are of another size or "
             "rotation of this image."
         )
-    image, window, scale, padding, crop = _resize(image, config, random)
+    image, window, scale, padding, crop = resize_image(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+        random=random,
+    )
     mask = resize_mask(mask, scale, padding, crop)
     if augment:
         image, mask = _flip_in_half_of_all_cases(image, mask, random)
@@ -76,22 +83,6 @@ def load_image_gt(
         image_id, original_shape, image.shape, window, scale, active_class_ids
     )
     return image, image_meta, class_ids, bbox, mask
-
-
-def _resize(image, config, random):
-    """What `resize_image` gives, with the window of mode "crop" drawn from `random`."""
-    sizes = {"min_dim": config.IMAGE_MIN_DIM, "min_scale": config.IMAGE_MIN_SCALE}
-    if config.IMAGE_RESIZE_MODE != "crop":
-        return resize_image(
-            image, max_dim=config.IMAGE_MAX_DIM, mode=config.IMAGE_RESIZE_MODE, **sizes
-        )
-    # pad64 scales as crop does; its padding is taken off again.
-    padded, (top, left, bottom, right), scale, _, _ = resize_image(image, mode="pad64", **sizes)
-    side = config.IMAGE_MIN_DIM
-    y = random.randint(0, bottom - top - side)
-    x = random.randint(0, right - left - side)
-    image = padded[top + y : top + y + side, left + x : left + x + side]
-    return image, (0, 0, side, side), scale, [(0, 0), (0, 0), (0, 0)], (y, x, side, side)
 
 
 def _flip_in_half_of_all_cases(image, mask, random):

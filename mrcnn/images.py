@@ -6,7 +6,7 @@ lies outside the picture counts as 0, so enlarged pictures darken towards their 
 """
 
 import os
-import random
+import random as python_random
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -190,6 +190,8 @@ def resize_image(
     max_dim: int | None = None,
     min_scale: float | None = None,
     mode: str = "square",
+    *,
+    random=python_random,
 ) -> tuple[np.ndarray, tuple, float, list, tuple | None]:
     """Bring an image to the network's input size, keeping its proportions.
 
@@ -200,7 +202,8 @@ def resize_image(
         max_dim: in square mode the side of the result; limits the longer side.
         min_scale: least factor of enlargement, whatever `min_dim` asks for.
         mode: "none", "square", "pad64" or "crop", see `Config.IMAGE_RESIZE_MODE`. "crop" draws
-            from Python's `random`.
+            its window from `random`.
+        random: a `random.Random`; Python's own module by default.
 
     Returns:
         image: of the input's dtype (integers are truncated); [height, width, channels].
