@@ -1,0 +1,202 @@
+"""The whole network on one screen: backbone, pyramid, proposals, heads; training and inference.
+
+He et al., "Mask R-CNN" (2017). Configuration enters here; the pieces take plain values.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
+from mrcnn.backbone import build_backbone
+from mrcnn.box_graph import norm_boxes_graph
+from mrcnn.boxes import norm_boxes
+from mrcnn.detection import DetectionLayer
+from mrcnn.fpn import build_fpn
+from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.losses import (
+    LossLayer,
+    class_loss_of_meta,
+    mrcnn_bbox_loss_graph,
+    mrcnn_mask_loss_graph,
+    rpn_bbox_loss_of_batch,
+    rpn_class_loss_graph,
+)
+from mrcnn.precision import building_in
+from mrcnn.rpn import ProposalLayer, apply_rpn, build_rpn_model
+from mrcnn.targets import DetectionTargetLayer
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class NormaliseBoxes(layers.Layer):
+    """Pixel boxes `[batch, n, 4]` to normalised ones, by the size of the image beside them."""
+
+    def call(self, inputs):
+        """`[boxes, image]` -> float32 boxes."""
+        boxes, image = inputs
+        return norm_boxes_graph(boxes, tf.shape(image)[1:3])
+
+    def compute_output_spec(self, inputs):
+        """The boxes' shape, float32."""
+        return keras.KerasTensor(inputs[0].shape, "float32")
+
+
+class Anchors(layers.Layer):
+    """The normalised anchors of the training size, repeated for each image of the batch."""
+
+    def __init__(self, anchors: np.ndarray, **kwargs):
+        super().__init__(**kwargs)
+        self.anchors = np.asarray(anchors, np.float32)
+
+    def call(self, image):
+        """float32 `[batch, anchors, 4]`."""
+        return tf.repeat(tf.constant(self.anchors)[None], tf.shape(image)[0], axis=0)
+
+    def compute_output_spec(self, image):
+        """One row an image."""
+        return keras.KerasTensor((image.shape[0], *self.anchors.shape), "float32")
+
+
+def pyramid_anchors(config, image_shape) -> np.ndarray:
+    """Anchors of all levels for a molded size, float64 pixels `[anchors, 4]`."""
+    return generate_pyramid_anchors(
+        config.RPN_ANCHOR_SCALES,
+        config.RPN_ANCHOR_RATIOS,
+        compute_backbone_shapes(config, image_shape),
+        config.BACKBONE_STRIDES,
+        config.RPN_ANCHOR_STRIDE,
+    )
+
+
+def build_model(mode: str, config) -> keras.Model:
+    """The Keras model for `mode`, 'training' or 'inference', in the precision of the config."""
+    build = {"training": _training_model, "inference": _inference_model}[mode]
+    with building_in(config.PRECISION):
+        return build(config)
+
+
+def _inputs(config):
+    image = layers.Input((None, None, config.IMAGE_CHANNEL_COUNT), name="input_image")
+    meta = layers.Input((config.IMAGE_META_SIZE,), name="input_image_meta", dtype="float32")
+    return image, meta
+
+
+def _features_and_rpn(image, config):
+    """Pyramid maps for the heads, and `rpn_class_logits`, `rpn_class`, `rpn_bbox`."""
+    stages = build_backbone(image, config.BACKBONE, config.TRAIN_BN)
+    pyramid = build_fpn(stages[1:], config.TOP_DOWN_PYRAMID_SIZE)
+    rpn_model = build_rpn_model(
+        config.RPN_ANCHOR_STRIDE,
+        len(config.RPN_ANCHOR_RATIOS),
+        config.TOP_DOWN_PYRAMID_SIZE,
+        config.RPN_CHANNELS,
+    )
+    return pyramid[:4], apply_rpn(rpn_model, pyramid)
+
+
+def _proposals(rpn_class, rpn_bbox, anchors, count, config):
+    return ProposalLayer(
+        count,
+        config.RPN_NMS_THRESHOLD,
+        pre_nms_limit=config.PRE_NMS_LIMIT,
+        bbox_std_dev=config.RPN_BBOX_STD_DEV,
+        name="ROI",
+    )([rpn_class, rpn_bbox, anchors])
+
+
+def _class_head(rois, features, meta, config):
+    return fpn_classifier_graph(
+        rois,
+        features,
+        meta,
+        config.POOL_SIZE,
+        config.NUM_CLASSES,
+        config.TRAIN_BN,
+        config.FPN_CLASSIF_FC_LAYERS_SIZE,
+    )
+
+
+def _mask_head(rois, features, meta, config):
+    return build_fpn_mask_graph(
+        rois,
+        features,
+        meta,
+        config.MASK_POOL_SIZE,
+        config.NUM_CLASSES,
+        config.TRAIN_BN,
+        config.MASK_HEAD_CHANNELS,
+    )
+
+
+def _inference_model(config) -> keras.Model:
+    image, meta = _inputs(config)
+    anchors = layers.Input((None, 4), name="input_anchors", dtype="float32")
+    features, (_, rpn_class, rpn_bbox) = _features_and_rpn(image, config)
+    rois = _proposals(rpn_class, rpn_bbox, anchors, config.POST_NMS_ROIS_INFERENCE, config)
+    _, mrcnn_class, mrcnn_bbox = _class_head(rois, features, meta, config)
+    detections = DetectionLayer(config, name="mrcnn_detection")(
+        [rois, mrcnn_class, mrcnn_bbox, meta]
+    )
+    mrcnn_mask = _mask_head(detections[..., :4], features, meta, config)
+    outputs = [detections, mrcnn_class, mrcnn_bbox, mrcnn_mask, rois, rpn_class, rpn_bbox]
+    return keras.Model([image, meta, anchors], outputs, name="mask_rcnn")
+
+
+def _ground_truth_inputs(config):
+    if config.USE_MINI_MASK:
+        mask_size = tuple(config.MINI_MASK_SHAPE)
+    else:
+        mask_size = (config.IMAGE_SHAPE[0], config.IMAGE_SHAPE[1])
+    return [
+        layers.Input((None, 1), name="input_rpn_match", dtype="int32"),
+        layers.Input((None, 4), name="input_rpn_bbox", dtype="float32"),
+        layers.Input((None,), name="input_gt_class_ids", dtype="int32"),
+        layers.Input((None, 4), name="input_gt_boxes", dtype="float32"),
+        layers.Input((*mask_size, None), name="input_gt_masks", dtype="bool"),
+    ]
+
+
+def _training_model(config) -> keras.Model:
+    image, meta = _inputs(config)
+    truth = _ground_truth_inputs(config)
+    rpn_match, rpn_bbox_target, gt_class_ids, gt_boxes, gt_masks = truth
+    inputs = [image, meta, *truth]
+    features, (rpn_logits, rpn_class, rpn_bbox) = _features_and_rpn(image, config)
+
+    anchors = norm_boxes(pyramid_anchors(config, config.IMAGE_SHAPE), config.IMAGE_SHAPE[:2])
+    anchors = Anchors(anchors, name="anchors", dtype="float32")(image)
+    rois = _proposals(rpn_class, rpn_bbox, anchors, config.POST_NMS_ROIS_TRAINING, config)
+    candidates = rois
+    if not config.USE_RPN_ROIS:
+        given = layers.Input((config.POST_NMS_ROIS_TRAINING, 4), name="input_roi", dtype="int32")
+        inputs.append(given)
+        candidates = NormaliseBoxes(name="norm_input_roi", dtype="float32")([given, image])
+    gt_boxes_norm = NormaliseBoxes(name="norm_gt_boxes", dtype="float32")([gt_boxes, image])
+    targets = DetectionTargetLayer(config, name="proposal_targets")
+    sampled, class_ids, bbox_target, mask_target = targets(
+        [candidates, gt_class_ids, gt_boxes_norm, gt_masks]
+    )
+
+    logits, mrcnn_class, mrcnn_bbox = _class_head(sampled, features, meta, config)
+    # The mask loss sees positive RoIs only, and they come first. Where batch norm takes the
+    # statistics of the batch, the other RoIs must pass through as well.
+    masked = targets.most_positives if config.TRAIN_BN is False else targets.count
+    mrcnn_mask = _mask_head(sampled[:, :masked], features, meta, config)
+    losses = [
+        LossLayer(rpn_class_loss_graph, name="rpn_class_loss")([rpn_match, rpn_logits]),
+        LossLayer(rpn_bbox_loss_of_batch, name="rpn_bbox_loss")(
+            [rpn_bbox_target, rpn_match, rpn_bbox]
+        ),
+        LossLayer(class_loss_of_meta, name="mrcnn_class_loss")([class_ids, logits, meta]),
+        LossLayer(mrcnn_bbox_loss_graph, name="mrcnn_bbox_loss")(
+            [bbox_target, class_ids, mrcnn_bbox]
+        ),
+        LossLayer(mrcnn_mask_loss_graph, name="mrcnn_mask_loss")(
+            [mask_target[:, :masked], class_ids[:, :masked], mrcnn_mask]
+        ),
+    ]
+    output_rois = layers.Identity(name="output_rois", dtype="float32")(sampled)
+    heads = [logits, mrcnn_class, mrcnn_bbox, mrcnn_mask]
+    outputs = [rpn_logits, rpn_class, rpn_bbox, *heads, rois, output_rois, *losses]
+    return keras.Model(inputs, outputs, name="mask_rcnn")

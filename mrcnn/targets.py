@@ -1,0 +1,237 @@
+"""What the heads are trained on: RoIs sampled from the proposals, with class, box and mask.
+
+He et al., "Mask R-CNN" (2017), section 3.1 (training); Girshick, "Fast R-CNN" (2015), section 2.3.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from mrcnn.box_graph import box_refinement_graph, overlaps_graph
+
+POSITIVE_IOU = 0.5
+CROWD_IOU = 0.001
+
+
+def sample_rois(
+    overlaps: tf.Tensor,
+    valid_rois: tf.Tensor,
+    crowd_overlaps: tf.Tensor,
+    random_keys: tf.Tensor,
+    count: int,
+    positive_ratio: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Choose which proposals to train on, positives first.
+
+    A proposal is positive where its best IoU is at least 0.5, and negative where it is less and
+    no crowd is touched. At most `int(count * positive_ratio)` positives are taken, and as many
+    negatives as keep the ratio: without a positive there is no negative either.
+
+    Args:
+        overlaps: best IoU of each proposal with any instance, float32 `[batch, proposals]`.
+        valid_rois: False for padding, bool `[batch, proposals]`.
+        crowd_overlaps: best IoU with any crowd, float32 `[batch, proposals]`.
+        random_keys: uniform numbers that decide who is chosen, float32 `[batch, proposals]`.
+        count: RoIs an image.
+        positive_ratio: Config.ROI_POSITIVE_RATIO.
+
+    Returns:
+        `chosen` int32 `[batch, count]` indices into the proposals, `is_positive` and `is_used`
+        bool `[batch, count]`; rows not used index proposal 0.
+    """
+    positive = valid_rois & (overlaps >= POSITIVE_IOU)
+    negative = valid_rois & (overlaps < POSITIVE_IOU) & (crowd_overlaps < CROWD_IOU)
+    most_positives = int(count * positive_ratio)
+    positives = tf.minimum(_count(positive), most_positives)
+    wanted = tf.cast(tf.constant(1.0 / positive_ratio) * tf.cast(positives, tf.float32), tf.int32)
+    negatives = tf.minimum(_count(negative), tf.maximum(wanted - positives, 0))
+    first = _random_order(positive, random_keys, most_positives)
+    second = _random_order(negative, random_keys, count)
+    order = tf.concat([first, second], axis=1)
+    used = tf.concat(
+        [
+            tf.range(most_positives)[None] < positives[:, None],
+            tf.range(count)[None] < negatives[:, None],
+        ],
+        axis=1,
+    )
+    packed = tf.argsort(tf.cast(~used, tf.int32), axis=1, stable=True)[:, :count]
+    is_used = tf.gather(used, packed, batch_dims=1)
+    is_positive = is_used & (tf.range(count)[None] < positives[:, None])
+    chosen = tf.gather(order, packed, batch_dims=1)
+    return tf.where(is_used, chosen, 0), is_positive, is_used
+
+
+def _count(mask: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+
+
+def _random_order(mask: tf.Tensor, keys: tf.Tensor, count: int) -> tf.Tensor:
+    """Indices of `count` True places in random order, then of others; zero-padded."""
+    available = tf.minimum(count, tf.shape(keys)[1])
+    _, indices = tf.math.top_k(tf.where(mask, keys, -1.0), k=available)
+    indices = tf.pad(indices, [[0, 0], [0, count - available]])
+    return tf.ensure_shape(indices, [None, count])
+
+
+def _best_overlap(overlaps: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """IoU `[batch, proposals, instances]`, -1 where the instance is not of the wanted kind."""
+    return tf.where(wanted[:, None, :], overlaps, -1.0)
+
+
+def _at_least_one(x: tf.Tensor, axis: int) -> tf.Tensor:
+    """`x`, or one row of padding where it is known to have none: there is nothing to index."""
+    if x.shape[axis] != 0:
+        return x
+    return tf.pad(x, [[0, int(i == axis)] for i in range(len(x.shape))])
+
+
+def mask_targets(
+    rois: tf.Tensor,
+    gt_boxes: tf.Tensor,
+    gt_masks: tf.Tensor,
+    instances: tf.Tensor,
+    mask_shape: Sequence[int],
+    use_mini_mask: bool,
+) -> tf.Tensor:
+    """The instance's mask as seen through the RoI, 0 or 1.
+
+    Args:
+        rois: normalised, float32 `[batch, rois, 4]`, with area.
+        gt_boxes: the normalised box of each RoI's instance, float32 `[batch, rois, 4]`.
+        gt_masks: bool `[batch, h, w, instances]`; of the whole image, or of the instance's box
+            with `use_mini_mask`.
+        instances: the instance of each RoI, int32 `[batch, rois]`.
+        mask_shape: `(height, width)` of the result.
+        use_mini_mask: Config.USE_MINI_MASK.
+
+    Returns:
+        float32 `[batch, rois, *mask_shape]`; a value of exactly .5 becomes 0.
+    """
+    batch, count = tf.shape(rois)[0], tf.shape(rois)[1]
+    shape = tf.shape(gt_masks)
+    stack = tf.transpose(tf.cast(gt_masks, tf.uint8), [0, 3, 1, 2])
+    stack = tf.reshape(stack, [-1, shape[1], shape[2], 1])
+    if use_mini_mask:
+        origin = tf.tile(gt_boxes[..., :2], [1, 1, 2])
+        size = tf.tile(gt_boxes[..., 2:] - gt_boxes[..., :2], [1, 1, 2])
+        rois = (rois - origin) / size
+    places = tf.range(batch)[:, None] * shape[3] + instances
+    crops = tf.image.crop_and_resize(
+        stack, tf.reshape(rois, [-1, 4]), tf.reshape(places, [-1]), mask_shape
+    )
+    return tf.round(tf.reshape(crops, tf.stack([batch, count, *mask_shape])))
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class DetectionTargetLayer(layers.Layer):
+    """Samples RoIs and gives each its targets.
+
+    Call it with
+
+    - `proposals`, normalised `[batch, proposals, 4]`, zero rows are padding;
+    - `gt_class_ids` int32 `[batch, instances]`, negative for crowds, 0 for padding;
+    - `gt_boxes`, normalised `[batch, instances, 4]`;
+    - `gt_masks` bool `[batch, h, w, instances]`.
+
+    It returns, each with `TRAIN_ROIS_PER_IMAGE` rows an image, positives first, then negatives,
+    then zeros: `rois` (normalised), `target_class_ids` int32, `target_bbox` (deltas divided by
+    BBOX_STD_DEV) and `target_mask` float32.
+
+    Gradients flow back through `target_bbox` into the region proposals, as they do in the
+    original. `STOP_TARGET_GRADIENTS` treats targets as the constants they are meant to be.
+
+    Args:
+        config: a Config; used are TRAIN_ROIS_PER_IMAGE, ROI_POSITIVE_RATIO, BBOX_STD_DEV,
+            MASK_SHAPE, USE_MINI_MASK and STOP_TARGET_GRADIENTS.
+        seed: start of the random choice; the training loop sets it anew for every step.
+    """
+
+    def __init__(self, config, seed: int = 0, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.count = int(config.TRAIN_ROIS_PER_IMAGE)
+        self.positive_ratio = float(config.ROI_POSITIVE_RATIO)
+        self.bbox_std_dev = [float(s) for s in np.asarray(config.BBOX_STD_DEV)]
+        self.mask_shape = tuple(int(n) for n in config.MASK_SHAPE)
+        self.use_mini_mask = bool(config.USE_MINI_MASK)
+        self.stop_gradients = bool(getattr(config, "STOP_TARGET_GRADIENTS", False))
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @property
+    def most_positives(self) -> int:
+        """Positive RoIs are always among this many first rows."""
+        return int(self.count * self.positive_ratio)
+
+    def call(self, inputs):
+        """Sample: see the class."""
+        *rows, gt_masks = inputs
+        proposals, gt_class_ids, gt_boxes = (_at_least_one(x, axis=1) for x in rows)
+        gt_masks = _at_least_one(gt_masks, axis=3)
+        has_box = tf.reduce_sum(tf.abs(gt_boxes), axis=-1) > 0
+        overlaps = overlaps_graph(proposals, gt_boxes)
+        overlaps_objects = _best_overlap(overlaps, has_box & (gt_class_ids > 0))
+        overlaps_crowds = _best_overlap(overlaps, has_box & (gt_class_ids < 0))
+        chosen, is_positive, is_used = sample_rois(
+            tf.reduce_max(overlaps_objects, axis=2),
+            tf.reduce_sum(tf.abs(proposals), axis=-1) > 0,
+            tf.reduce_max(overlaps_crowds, axis=2),
+            keras.random.uniform(tf.shape(proposals)[:2], seed=self.seed_generator),
+            self.count,
+            self.positive_ratio,
+        )
+        rois = tf.gather(proposals, chosen, batch_dims=1)
+        nearest = tf.argmax(overlaps_objects, axis=2, output_type=tf.int32)
+        instances = tf.where(is_positive, tf.gather(nearest, chosen, batch_dims=1), 0)
+        outputs = self._targets(
+            rois, instances, is_positive, is_used, gt_class_ids, gt_boxes, gt_masks
+        )
+        return [tf.stop_gradient(x) for x in outputs] if self.stop_gradients else outputs
+
+    def _targets(self, rois, instances, is_positive, is_used, gt_class_ids, gt_boxes, gt_masks):
+        # Rows without an instance compute on a whole-image box instead, so that neither their
+        # value nor their gradient can be infinite, and are cleared afterwards.
+        everything = tf.constant([0.0, 0.0, 1.0, 1.0])
+        flag = is_positive[..., None]
+        safe_rois = tf.where(flag, rois, everything)
+        safe_gt = tf.where(flag, tf.gather(gt_boxes, instances, batch_dims=1), everything)
+        deltas = box_refinement_graph(safe_rois, safe_gt) / self.bbox_std_dev
+        class_ids = tf.where(is_positive, tf.gather(gt_class_ids, instances, batch_dims=1), 0)
+        first = self.most_positives
+        masks = mask_targets(
+            tf.stop_gradient(safe_rois[:, :first]),
+            safe_gt[:, :first],
+            gt_masks,
+            instances[:, :first],
+            self.mask_shape,
+            self.use_mini_mask,
+        )
+        masks = tf.where(is_positive[:, :first, None, None], masks, 0.0)
+        masks = tf.pad(masks, [[0, 0], [0, self.count - first], [0, 0], [0, 0]])
+        return [
+            tf.where(is_used[..., None], rois, 0.0),
+            class_ids,
+            tf.where(flag, deltas, 0.0),
+            masks,
+        ]
+
+    def compute_output_spec(self, inputs):
+        """Shapes and dtypes of the four outputs."""
+        batch = inputs[0].shape[0]
+        shapes = [((4,), "float32"), ((), "int32"), ((4,), "float32"), (self.mask_shape, "float32")]
+        return [keras.KerasTensor((batch, self.count, *rest), dtype) for rest, dtype in shapes]
+
+
+def detection_targets_graph(
+    proposals: tf.Tensor,
+    gt_class_ids: tf.Tensor,
+    gt_boxes: tf.Tensor,
+    gt_masks: tf.Tensor,
+    config,
+) -> list[tf.Tensor]:
+    """`DetectionTargetLayer` for one image: the same arguments without the batch axis."""
+    inputs = [x[None] for x in (proposals, gt_class_ids, gt_boxes, gt_masks)]
+    return [x[0] for x in DetectionTargetLayer(config)(inputs)]
