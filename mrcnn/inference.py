@@ -1,0 +1,182 @@
+"""From photographs to detections: mold, run the network, unmold."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.boxes import denorm_boxes, norm_boxes
+from mrcnn.errors import DatasetError
+from mrcnn.images import compose_image_meta, mold_image, resize_image
+from mrcnn.masks import paste_mask
+from mrcnn.network import pyramid_anchors
+
+
+@dataclass(frozen=True)
+class MoldedImage:
+    """An image as the network takes it, and what leads back to the original.
+
+    Attributes:
+        image: float32 `[h, w, channels]`, mean subtracted.
+        meta: float64 `[12 + classes]`.
+        window: where the original lies in it, `(y1, x1, y2, x2)` in pixels.
+        original_shape: `(height, width, channels)` of the original.
+    """
+
+    image: np.ndarray
+    meta: np.ndarray
+    window: tuple[int, int, int, int]
+    original_shape: tuple[int, ...]
+
+
+def mold_one(image: np.ndarray, config) -> MoldedImage:
+    """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
+
+    Raises:
+        DatasetError: the array is no image of the configured channels.
+    """
+    channels = config.IMAGE_CHANNEL_COUNT
+    if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
+        raise DatasetError(
+            f"An image of shape {tuple(image.shape)} cannot be used: expected "
+            f"(height, width, {channels}) with at least one pixel."
+        )
+    molded, window, scale, _, _ = resize_image(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+    )
+    no_classes = np.zeros([config.NUM_CLASSES], dtype=np.int32)
+    meta = compose_image_meta(0, image.shape, molded.shape, window, scale, no_classes)
+    normalised = mold_image(molded, config).astype(np.float32)
+    return MoldedImage(normalised, meta, tuple(window), tuple(image.shape))
+
+
+def mold_inputs(images: Sequence[np.ndarray], config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mold a batch: the legacy function.
+
+    Returns:
+        `molded_images` float32 `[batch, h, w, channels]`, `image_metas` `[batch, 12 + classes]`,
+        `windows` `[batch, 4]` in pixels.
+
+    Raises:
+        DatasetError: the images do not all get the same size (modes 'none' and 'pad64').
+    """
+    molded = [mold_one(image, config) for image in images]
+    shapes = {m.image.shape for m in molded}
+    if len(shapes) > 1:
+        raise DatasetError(
+            f"The images of one batch get different sizes {sorted(s[:2] for s in shapes)}: take "
+            f"IMAGE_RESIZE_MODE = 'square', or one image a batch."
+        )
+    stacks = ([m.image for m in molded], [m.meta for m in molded], [m.window for m in molded])
+    return tuple(np.stack(stack) for stack in stacks)
+
+
+def unmold_detections(
+    detections: np.ndarray,
+    mrcnn_mask: np.ndarray,
+    original_image_shape: Sequence[int],
+    image_shape: Sequence[int],
+    window: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Carry one image's detections back to the original.
+
+    Args:
+        detections: float `[n, (y1, x1, y2, x2, class id, score)]`, normalised, zero-padded.
+        mrcnn_mask: float `[n, h, w, classes]`.
+        original_image_shape: `(height, width, channels)`.
+        image_shape: of the molded image.
+        window: where the original lies in it, `(y1, x1, y2, x2)` in pixels.
+
+    Returns:
+        `boxes` int32 `[N, 4]` in pixels of the original, `class_ids` int32 `[N]`, `scores`
+        float32 `[N]`, `masks` bool `[height, width, N]` (with N = 0: float64, as in the original).
+    """
+    padding = np.where(detections[:, 4] == 0)[0]
+    count = padding[0] if len(padding) else len(detections)
+    boxes, class_ids = detections[:count, :4], detections[:count, 4].astype(np.int32)
+    masks = mrcnn_mask[np.arange(count), :, :, class_ids]
+    boxes = boxes_in_window(boxes, window, image_shape, original_image_shape)
+    kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    full = paste_all(masks[kept], boxes[kept], original_image_shape)
+    return boxes[kept], class_ids[kept], detections[:count, 5][kept], full
+
+
+def boxes_in_window(
+    boxes: np.ndarray,
+    window: Sequence[int],
+    image_shape: Sequence[int],
+    original_image_shape: Sequence[int],
+) -> np.ndarray:
+    """Normalised boxes on the molded image to int32 pixel boxes `[n, 4]` on the original."""
+    window = norm_boxes(np.asarray(window), image_shape[:2])
+    origin, size = window[[0, 1, 0, 1]], window[2:] - window[:2]
+    # A window one pixel high has no height in normalised coordinates, and neither have its boxes.
+    boxes = (boxes - origin) / np.tile(np.where(size > 0, size, 1), 2)
+    return denorm_boxes(boxes, original_image_shape[:2])
+
+
+def paste_all(masks: np.ndarray, boxes: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
+    """Masks `[N, h, w]` pasted into their boxes: bool `[height, width, N]`."""
+    if not len(masks):
+        return np.empty((*image_shape[:2], 0))
+    full = np.zeros((len(masks), *image_shape[:2]), dtype=bool)
+    for mask, box, out in zip(masks, boxes, full, strict=True):
+        paste_mask(mask, box, out)
+    return np.ascontiguousarray(np.moveaxis(full, 0, -1))
+
+
+class Predictor:
+    """Runs an inference model, compiled for the first input shape; one program then serves others.
+
+    Args:
+        model: of `mrcnn.network.build_model("inference", ...)`.
+        config: its configuration.
+    """
+
+    def __init__(self, model: keras.Model, config):
+        self.model = model
+        self.config = config
+        self._anchors: dict[tuple[int, ...], np.ndarray] = {}
+        self._run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+
+    def anchors(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Normalised anchors of a molded size, float32 `[anchors, 4]`."""
+        key = tuple(int(n) for n in image_shape[:2])
+        if key not in self._anchors:
+            self._anchors[key] = norm_boxes(pyramid_anchors(self.config, key), key)
+        return self._anchors[key]
+
+    def run(self, molded_images: np.ndarray, image_metas: np.ndarray) -> list[np.ndarray]:
+        """The model's seven outputs for molded images `[batch, h, w, channels]` and their metas."""
+        anchors = self.anchors(molded_images.shape[1:])
+        anchors = np.broadcast_to(anchors, (len(molded_images), *anchors.shape))
+        inputs = (molded_images, image_metas, anchors)
+        outputs = self._run([tf.convert_to_tensor(x, tf.float32) for x in inputs])
+        return [output.numpy() for output in outputs]
+
+    def detect(self, images: Iterable[np.ndarray], batch_size: int) -> Iterator[dict]:
+        """Detections of each image, in order; see `MaskRCNN.detect`.
+
+        Images are taken in batches of neighbours that get the same molded size.
+        """
+        molded = (mold_one(image, self.config) for image in images)
+        for _, same_size in itertools.groupby(molded, key=lambda m: m.image.shape):
+            while batch := list(itertools.islice(same_size, batch_size)):
+                images_in, metas = np.stack([m.image for m in batch]), [m.meta for m in batch]
+                outputs = self.run(images_in, np.stack(metas))
+                for i, one in enumerate(batch):
+                    yield self._result(one, outputs[0][i], outputs[3][i])
+
+    @staticmethod
+    def _result(molded: MoldedImage, detections, masks) -> dict:
+        found = unmold_detections(
+            detections, masks, molded.original_shape, molded.image.shape, molded.window
+        )
+        return dict(zip(("rois", "class_ids", "scores", "masks"), found, strict=True))

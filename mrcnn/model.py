@@ -1,0 +1,473 @@
+"""MaskRCNN: the class that scripts use, and the legacy function names.
+
+config = FashionConfig()
+model = MaskRCNN(mode="training", config=config, model_dir="logs")
+model.load_weights("mask_rcnn_coco.h5", by_name=True, exclude=["mrcnn_class_logits", ...])
+model.train(dataset_train, dataset_val, config.LEARNING_RATE, epochs=30, layers="heads")
+
+model = MaskRCNN(mode="inference", config=config, model_dir="logs")
+model.load_weights(model.find_last(), by_name=True)
+result = model.detect([image])[0]  # rois, class_ids, scores, masks
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mrcnn import inference, layer_selection, weights
+from mrcnn.anchors import compute_backbone_shapes
+from mrcnn.backbone import build_backbone, conv_block, identity_block, resnet_graph
+from mrcnn.box_graph import (
+    apply_box_deltas_graph,
+    batch_pack_graph,
+    batch_slice,
+    box_refinement_graph,
+    clip_boxes_graph,
+    denorm_boxes_graph,
+    norm_boxes_graph,
+    overlaps_graph,
+    parse_image_meta_graph,
+    trim_zeros_graph,
+)
+from mrcnn.boxes import denorm_boxes, norm_boxes
+from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last
+from mrcnn.detection import DetectionLayer, refine_detections_graph
+from mrcnn.detection_samples import build_detection_targets, generate_random_rois
+from mrcnn.devices import make_training_repeatable, require_devices
+from mrcnn.errors import ConfigError
+from mrcnn.ground_truth import load_image_gt
+from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
+from mrcnn.layers import BatchNorm
+from mrcnn.loader import BatchLoader, data_generator
+from mrcnn.losses import (
+    mrcnn_bbox_loss_graph,
+    mrcnn_class_loss_graph,
+    mrcnn_mask_loss_graph,
+    rpn_bbox_loss_graph,
+    rpn_class_loss_graph,
+    smooth_l1_loss,
+)
+from mrcnn.network import build_model, pyramid_anchors
+from mrcnn.roi_align import PyramidROIAlign, log2_graph
+from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
+from mrcnn.rpn_targets import build_rpn_targets
+from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
+from mrcnn.tensor_graph import ancestor, describe_array
+from mrcnn.training import Trainer, TrainingPlan, state_belongs_to
+from mrcnn.training_state import (
+    Continuation,
+    Progress,
+    read_progress,
+    restore_optimizer,
+    restore_weights,
+)
+from mrcnn.training_step import TrainingStep
+
+__all__ = [
+    "BatchNorm",
+    "DetectionLayer",
+    "DetectionTargetLayer",
+    "MaskRCNN",
+    "ProposalLayer",
+    "PyramidROIAlign",
+    "apply_box_deltas_graph",
+    "batch_pack_graph",
+    "batch_slice",
+    "box_refinement_graph",
+    "build_backbone",
+    "build_detection_targets",
+    "build_fpn_mask_graph",
+    "build_rpn_model",
+    "build_rpn_targets",
+    "clip_boxes_graph",
+    "compose_image_meta",
+    "compute_backbone_shapes",
+    "conv_block",
+    "data_generator",
+    "denorm_boxes",
+    "denorm_boxes_graph",
+    "detection_targets_graph",
+    "fpn_classifier_graph",
+    "generate_random_rois",
+    "identity_block",
+    "load_image_gt",
+    "log",
+    "log2_graph",
+    "mold_image",
+    "mrcnn_bbox_loss_graph",
+    "mrcnn_class_loss_graph",
+    "mrcnn_mask_loss_graph",
+    "norm_boxes",
+    "norm_boxes_graph",
+    "overlaps_graph",
+    "parse_image_meta",
+    "parse_image_meta_graph",
+    "refine_detections_graph",
+    "resnet_graph",
+    "rpn_bbox_loss_graph",
+    "rpn_class_loss_graph",
+    "rpn_graph",
+    "smooth_l1_loss",
+    "trim_zeros_graph",
+    "unmold_image",
+]
+
+
+def log(text: str, array: np.ndarray | None = None) -> None:
+    """Print a text and, where given, the array's shape, range and dtype."""
+    print(text if array is None else f"{text:<25}{describe_array(array)}")
+
+
+class MaskRCNN:
+    """A Mask R-CNN to train or to detect with.
+
+    Args:
+        mode: 'training' or 'inference'; the graphs differ, the weights do not.
+        config: a Config.
+        model_dir: folder of training logs and checkpoints.
+
+    Attributes:
+        keras_model: the Keras model.
+        epoch: epochs trained so far.
+        log_dir: folder of this training.
+        checkpoint_path: path of its checkpoints, with `{epoch:04d}`.
+        weights_attributes: texts stored in every weight file that is written.
+
+    Raises:
+        ConfigError: an attribute of the config cannot work, or the machine lacks the devices.
+    """
+
+    def __init__(self, mode: str, config, model_dir: str | Path):
+        if mode not in ("training", "inference"):
+            raise ConfigError(f"mode is {mode!r}, but must be 'training' or 'inference'.")
+        config.validate()
+        require_devices(config.GPU_COUNT)
+        self.mode = mode
+        self.config = config
+        self.model_dir = str(model_dir)
+        self.keras_model = self.build(mode=mode, config=config)
+        self._predictor = inference.Predictor(self.keras_model, config)
+        self._step: TrainingStep | None = None
+        self._weights_path: Path | None = None
+        self._continuation: Continuation | None = None
+        self.weights_attributes: dict[str, str] = {}
+        self.set_log_dir()
+
+    def build(self, mode: str, config) -> keras.Model:
+        """A new Keras model; its inputs and outputs are listed in docs/architecture.md."""
+        return build_model(mode, config)
+
+    # ---- weights and logs ----
+
+    def find_last(self) -> str:
+        """Path of the last checkpoint of the last training in `model_dir`.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return str(find_last(self.model_dir, self.config.NAME or ""))
+
+    def load_weights(
+        self,
+        filepath: str | Path,
+        by_name: bool = False,
+        exclude: str | Iterable[str] | None = None,
+    ) -> weights.LoadReport:
+        """Load a `.h5` file of Matterport's or of ours; see `mrcnn.weights.load_weights`.
+
+        Where the file knows another number of classes, a training model keeps its new
+        class-dependent heads and says so; an inference model refuses the file. Loading a
+        checkpoint also sets the epoch to go on from.
+
+        Raises:
+            WeightsError: the file is absent, damaged, or does not fit.
+        """
+        report = weights.load_weights(
+            self.keras_model,
+            filepath,
+            by_name=by_name,
+            exclude=exclude,
+            class_mismatch="skip" if self.mode == "training" else "error",
+        )
+        if report.skipped or report.missing_in_file:
+            print(report.summary())
+        self._weights_path, self._continuation = Path(filepath), None
+        self.set_log_dir(filepath)
+        return report
+
+    def save_weights(self, filepath: str | Path) -> None:
+        """Write a `.h5` file that Matterport's code reads too.
+
+        Raises:
+            WeightsError: it cannot be written; a former file of that name is untouched.
+        """
+        weights.save_weights(self.keras_model, filepath, self.weights_attributes)
+
+    def get_imagenet_weights(self) -> str:
+        """Path of ResNet-50's ImageNet weights without its top, downloaded once.
+
+        Raises:
+            DownloadError: they are not there and cannot be fetched.
+        """
+        from mrcnn.downloads import get_imagenet_weights_path
+
+        return str(get_imagenet_weights_path())
+
+    def set_log_dir(self, model_path: str | Path | None = None) -> None:
+        """Choose log folder and epoch, from a checkpoint's path where one is given."""
+        self._log = choose_log_folder(self.model_dir, self.config.NAME or "", model_path)
+        self.epoch = self._log.epoch
+        self.log_dir = str(self._log.folder)
+        self.checkpoint_path = self._log.pattern
+
+    # ---- training ----
+
+    def set_trainable(
+        self, layer_regex: str, keras_model: keras.Model | None = None, verbose: int = 1
+    ) -> None:
+        """Train the layers whose names match the regular expression, freeze all others."""
+        model = keras_model or self.keras_model
+        selected = layer_selection.set_trainable(model, layer_regex)
+        if verbose:
+            print("\n".join(["Selecting layers to train", *(f"    {n}" for n in selected)]))
+
+    def compile(self, learning_rate: float, momentum: float) -> None:
+        """Make the optimizer and the training step for the layers that are selected now."""
+        config = self.config
+        optimizer = keras.optimizers.SGD(learning_rate=learning_rate, momentum=momentum)
+        self.keras_model.optimizer = optimizer
+        self._step = TrainingStep(
+            self.keras_model,
+            optimizer,
+            loss_weights=config.LOSS_WEIGHTS,
+            weight_decay=config.WEIGHT_DECAY,
+            clip_norm=config.GRADIENT_CLIP_NORM,
+            clip_mode=config.GRADIENT_CLIP_MODE,
+        )
+
+    def train(
+        self,
+        train_dataset,
+        val_dataset,
+        learning_rate: float,
+        epochs: int,
+        layers: str,
+        augmentation=None,
+        custom_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        no_augmentation_sources: Sequence[str] | None = None,
+    ) -> list[dict]:
+        """Train until `epochs` epochs are done, earlier ones included.
+
+        Writes into `log_dir` after every epoch: a checkpoint, `history.csv`, TensorBoard events,
+        and the state from which a training that was interrupted goes on exactly.
+
+        Args:
+            train_dataset: a prepared Dataset.
+            val_dataset: a prepared Dataset, or None.
+            learning_rate: constant in this call.
+            epochs: the total.
+            layers: 'heads', '5+', '4+', '3+', 'all', or a regular expression of layer names.
+            augmentation: an imgaug augmenter for the training images.
+            custom_callbacks: Keras callbacks.
+            no_augmentation_sources: images of these sources are not augmented.
+
+        Returns:
+            A dictionary of losses for each epoch.
+
+        Raises:
+            ConfigError: NUM_CLASSES does not fit the data sets.
+            TrainingError: a loss is no longer finite, or a loader worker died.
+            DatasetError: an image or its annotation cannot be used.
+        """
+        if self.mode != "training":
+            raise ConfigError("This model was made with mode='inference': it cannot be trained.")
+        for dataset in (train_dataset, val_dataset):
+            self._require_fitting_classes(dataset)
+        self.set_trainable(layer_selection.layer_regex(layers), verbose=0)
+        self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
+        progress = self._progress()
+        make_training_repeatable(progress.seed)
+        self._step.seed = progress.seed & 0x7FFFFFFF
+        self.epoch = progress.epoch
+        if self.epoch >= epochs:
+            print(f"{self.epoch} epochs are done already, of {epochs}: nothing to train.")
+            return progress.history
+        print(f"\nStarting at epoch {self.epoch + 1}. LR={learning_rate}")
+        print(f"Checkpoint path: {self.checkpoint_path}\n")
+        plan = TrainingPlan(
+            epochs=epochs,
+            steps_per_epoch=self.config.STEPS_PER_EPOCH,
+            validation_steps=self.config.VALIDATION_STEPS,
+            state_seconds=self.config.STATE_SECONDS,
+            notes=self.weights_attributes,
+            callbacks=list(custom_callbacks or ()),
+        )
+        loader = self._loader(train_dataset, progress.seed, augmentation, no_augmentation_sources)
+        validation = val_dataset and self._loader(val_dataset, progress.seed + 1)
+        try:
+            trainer = Trainer(self._step, loader, validation, self._log, progress)
+            return trainer.run(plan)
+        finally:
+            loader.close()
+            if validation:
+                validation.close()
+            self._remember(progress)
+
+    def _require_fitting_classes(self, dataset) -> None:
+        if dataset is None or dataset.num_classes == self.config.NUM_CLASSES:
+            return
+        raise ConfigError(
+            f"NUM_CLASSES is {self.config.NUM_CLASSES}, but the data set has "
+            f"{dataset.num_classes} classes, background included "
+            f"({', '.join(dataset.class_names[1:8])}{', ...' * (dataset.num_classes > 8)}): "
+            f"set NUM_CLASSES = {dataset.num_classes}, or give a data set of these classes."
+        )
+
+    def _progress(self) -> Progress:
+        """Where to begin: where the last call ended, the state on disk, or an epoch's start."""
+        if self._continuation:
+            self._continuation.restore_optimizer(self._step.optimizer)
+            return self._continuation.progress
+        folder = self._log.folder
+        stored = read_progress(folder) if self._weights_path else None
+        belongs = stored and state_belongs_to(stored, self._log, self._weights_path)
+        if belongs and restore_weights(folder, self.keras_model):
+            restore_optimizer(folder, self._step.optimizer)
+            print(f"Going on from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
+            return stored
+        seed = self.config.SEED
+        return Progress(epoch=self.epoch, seed=secrets.randbits(31) if seed is None else seed)
+
+    def _remember(self, progress: Progress) -> None:
+        """Make the next call of `train` go on from here."""
+        self.epoch = progress.epoch
+        self._log = LogFolder(self._log.folder, self._log.name, progress.epoch)
+        self._continuation = Continuation(progress, self._step.optimizer)
+
+    def _loader(self, dataset, seed, augmentation=None, unaugmented=None) -> BatchLoader:
+        config = self.config
+        return BatchLoader(
+            dataset,
+            config,
+            batch_size=config.BATCH_SIZE,
+            augmentation=augmentation,
+            no_augmentation_sources=unaugmented or (),
+            seed=seed,
+            random_rois=0 if config.USE_RPN_ROIS else config.POST_NMS_ROIS_TRAINING,
+        )
+
+    # ---- detection ----
+
+    def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[dict]:
+        """Find the instances in photographs.
+
+        Args:
+            images: uint8 RGB `[height, width, 3]`, of any sizes and any number: they are run in
+                batches of BATCH_SIZE.
+            verbose: 1 prints what goes in.
+
+        Returns:
+            A dictionary for each image: `rois` int32 `[N, (y1, x1, y2, x2)]` in pixels,
+            `class_ids` int32 `[N]`, `scores` float32 `[N]` falling, `masks` bool
+            `[height, width, N]`.
+        """
+        self._require_inference()
+        if verbose:
+            log(f"Processing {len(images)} images")
+            for image in images:
+                log("image", image)
+        return list(self._predictor.detect(images, self.config.BATCH_SIZE))
+
+    def detect_molded(
+        self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0
+    ) -> list[dict]:
+        """`detect` for images molded already; boxes and masks stay in molded pixels."""
+        self._require_inference()
+        if verbose:
+            log("molded_images", molded_images)
+            log("image_metas", image_metas)
+        outputs = self._predictor.run(molded_images, image_metas)
+        results = []
+        for image, detections, masks in zip(molded_images, outputs[0], outputs[3], strict=True):
+            window = (0, 0, *image.shape[:2])
+            found = self.unmold_detections(detections, masks, image.shape, image.shape, window)
+            names = ("rois", "class_ids", "scores", "masks")
+            results.append(dict(zip(names, found, strict=True)))
+        return results
+
+    def mold_inputs(self, images: Sequence[np.ndarray]):
+        """Images as the network takes them: see `mrcnn.inference.mold_inputs`."""
+        return inference.mold_inputs(images, self.config)
+
+    def unmold_detections(self, detections, mrcnn_mask, original_image_shape, image_shape, window):
+        """Detections on the original image: see `mrcnn.inference.unmold_detections`."""
+        return inference.unmold_detections(
+            detections, mrcnn_mask, original_image_shape, image_shape, window
+        )
+
+    def get_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Normalised anchors of a molded size, float32 `[anchors, 4]`.
+
+        `self.anchors` then holds them in pixels, for drawing.
+        """
+        self.anchors = pyramid_anchors(self.config, image_shape)
+        return self._predictor.anchors(image_shape)
+
+    def _require_inference(self) -> None:
+        if self.mode != "inference":
+            raise ConfigError("This model was made with mode='training': it cannot detect.")
+
+    # ---- looking inside ----
+
+    def find_trainable_layer(self, layer: keras.layers.Layer) -> keras.layers.Layer:
+        """The layer that holds the weights: the inner one of a per-RoI wrapper."""
+        return layer_selection.find_trainable_layer(layer)
+
+    def get_trainable_layers(self) -> list[keras.layers.Layer]:
+        """All layers of the model that have weights."""
+        found = (self.find_trainable_layer(layer) for layer in self.keras_model.layers)
+        return [layer for layer in found if layer.weights]
+
+    def ancestor(self, tensor: keras.KerasTensor, name: str) -> keras.KerasTensor | None:
+        """The tensor of layer `name` from which `tensor` is computed, or None."""
+        return ancestor(tensor, name)
+
+    def run_graph(
+        self,
+        images: Sequence[np.ndarray],
+        outputs: Iterable[tuple[str, keras.KerasTensor]],
+        image_metas: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Values of any tensors of the graph for some images.
+
+        Args:
+            images: photographs; or molded images, where `image_metas` is given.
+            outputs: pairs of a name and a tensor, such as
+                `("rpn_class", model.keras_model.get_layer("rpn_class").output)`.
+            image_metas: `[batch, 12 + classes]`.
+
+        Returns:
+            The arrays by name, in the order asked for.
+        """
+        outputs = dict(outputs)
+        if image_metas is None:
+            images, image_metas, _ = self.mold_inputs(images)
+        anchors = self.get_anchors(images.shape[1:])
+        anchors = np.broadcast_to(anchors, (len(images), *anchors.shape))
+        available = {
+            "input_image": images,
+            "input_image_meta": image_metas,
+            "input_anchors": anchors,
+        }
+        inputs = [x for x in self.keras_model.inputs if x.name in available]
+        part = keras.Model(inputs, list(outputs.values()))
+        values = part([tf.convert_to_tensor(available[x.name], tf.float32) for x in inputs])
+        arrays = {name: x.numpy() for name, x in zip(outputs, values, strict=True)}
+        for name, array in arrays.items():
+            log(name, array)
+        return arrays

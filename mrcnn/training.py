@@ -1,0 +1,241 @@
+"""The training loop: batches, steps, validation, checkpoints, and going on exactly."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mrcnn.checkpoints import LogFolder
+from mrcnn.config import LOSS_NAMES
+from mrcnn.errors import TrainingError
+from mrcnn.loader import BatchLoader
+from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars, write_history
+from mrcnn.training_state import Progress, save_state
+from mrcnn.training_step import TrainingStep
+
+LOG_NAMES = ("loss", *LOSS_NAMES)
+
+
+@dataclass
+class TrainingPlan:
+    """What to train and for how long.
+
+    Attributes:
+        epochs: the total, earlier ones included.
+        steps_per_epoch: training batches an epoch.
+        validation_steps: at most this many validation batches an epoch.
+        state_seconds: write the state this often within an epoch.
+        notes: texts to store in each checkpoint.
+        callbacks: Keras callbacks.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    validation_steps: int
+    state_seconds: float = 600.0
+    notes: Mapping[str, str] = field(default_factory=dict)
+    callbacks: Sequence[keras.callbacks.Callback] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def finishing_the_step() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C end the loop between two steps; a second Ctrl-C ends it at once.
+
+    A step that was cut in the middle could have changed the weights without being counted.
+
+    Yields:
+        A function that tells whether Ctrl-C was pressed.
+    """
+    pressed = []
+
+    def remember(signum, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(signum)
+
+    try:
+        before = signal.signal(signal.SIGINT, remember)
+    except ValueError:  # not the main thread: Ctrl-C does not arrive here
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Trainer:
+    """Runs a plan from `progress` to its end, leaving a state to go on from at every moment.
+
+    Args:
+        step: the compiled step.
+        loader: training batches; its batch n must be a function of n alone.
+        validation_loader: validation batches, or None.
+        log: the log folder, created if absent.
+        progress: where to start.
+    """
+
+    def __init__(
+        self,
+        step: TrainingStep,
+        loader: BatchLoader,
+        validation_loader: BatchLoader | None,
+        log: LogFolder,
+        progress: Progress,
+    ):
+        self.step = step
+        self.model = step.model
+        self.loader, self.validation_loader = loader, validation_loader
+        self.log = log
+        self.progress = progress
+
+    def run(self, plan: TrainingPlan) -> list[dict]:
+        """Train.
+
+        Returns:
+            One dictionary for each epoch since the training began, as in `history.csv`.
+
+        Raises:
+            TrainingError: a loss is no longer finite.
+            KeyboardInterrupt: after Ctrl-C, once the state is written.
+        """
+        self.checkpoints = Checkpoints(self.log, plan.notes)
+        self._prepare_folder()
+        callbacks = keras.callbacks.CallbackList(
+            [TensorBoardScalars(self.log.folder), *plan.callbacks],
+            model=self.model,
+            epochs=plan.epochs,
+            steps=plan.steps_per_epoch,
+        )
+        self.model.stop_training = False
+        callbacks.on_train_begin()
+        first = self.progress.epoch * plan.steps_per_epoch + self.progress.step
+        batches = self.loader.stream(first, plan.epochs * plan.steps_per_epoch)
+        with finishing_the_step() as interrupted, contextlib.closing(batches):
+            while self.progress.epoch < plan.epochs and not self.model.stop_training:
+                self._epoch(batches, plan, callbacks, interrupted)
+        callbacks.on_train_end()
+        return self.progress.history
+
+    def _prepare_folder(self) -> None:
+        self.log.folder.mkdir(parents=True, exist_ok=True)
+        # So that a training killed in its first epoch can be found and gone on with.
+        if self.progress.epoch == 0 and not self.log.checkpoint(0).exists():
+            self._save_state()
+            self.checkpoints.save(self.model, 0, is_best=False)
+
+    def _save_state(self) -> None:
+        save_state(self.log.folder, self.model, self.step.optimizer, self.progress)
+
+    def _epoch(self, batches, plan: TrainingPlan, callbacks, interrupted) -> None:
+        epoch = self.progress.epoch
+        started = last_saved = time.monotonic()
+        steps_before = self.progress.step
+        self.progress.totals = self.progress.totals or [0.0] * len(LOG_NAMES)
+        callbacks.on_epoch_begin(epoch)
+        bar = ProgressBar(
+            epoch + 1, plan.epochs, plan.steps_per_epoch, steps_before, self.loader.batch_size
+        )
+        with contextlib.closing(bar):
+            while self.progress.step < plan.steps_per_epoch:
+                self._one_step(next(batches), callbacks)
+                bar.update(self._means())
+                if interrupted():
+                    self._stop(epoch)
+                if time.monotonic() - last_saved > plan.state_seconds:
+                    self._save_state()
+                    last_saved = time.monotonic()
+        seconds = time.monotonic() - started
+        images = (plan.steps_per_epoch - steps_before) * self.loader.batch_size
+        logs = dict(zip(LOG_NAMES, self._means(), strict=True))
+        logs |= self._validate(plan, interrupted, epoch)
+        logs["learning_rate"] = float(self.step.optimizer.learning_rate)
+        callbacks.on_epoch_end(epoch, logs)
+        self._close_epoch(logs | {"seconds": seconds, "images_per_second": images / seconds})
+
+    def _one_step(self, item, callbacks) -> None:
+        number, image_ids, inputs = item
+        callbacks.on_train_batch_begin(self.progress.step)
+        losses = self.step.train(inputs, number)
+        if not np.all(np.isfinite(losses)):
+            raise TrainingError(_not_finite(losses, number, image_ids))
+        self.progress.totals = np.add(self.progress.totals, losses, dtype=np.float64).tolist()
+        self.progress.step += 1
+        logs = dict(zip(LOG_NAMES, self._means(), strict=True))
+        callbacks.on_train_batch_end(self.progress.step - 1, logs)
+
+    def _means(self) -> list[float]:
+        return [total / self.progress.step for total in self.progress.totals]
+
+    def _validate(self, plan: TrainingPlan, interrupted, epoch: int) -> dict[str, float]:
+        """Mean losses over the same validation batches each time, each image at most once."""
+        if self.validation_loader is None or plan.validation_steps < 1:
+            return {}
+        images = len(self.validation_loader.source.dataset.image_ids)
+        batches = -(-images // self.validation_loader.batch_size)
+        count = min(plan.validation_steps, batches)
+        rows = []
+        for number, _, inputs in self.validation_loader.stream(0, count):
+            rows.append(self.step.validate(inputs, number))
+            if interrupted():
+                self._stop(epoch)
+        means = np.mean(np.float64(rows), axis=0)
+        return {f"val_{name}": float(x) for name, x in zip(LOG_NAMES, means, strict=True)}
+
+    def _close_epoch(self, row: dict) -> None:
+        progress = self.progress
+        decisive = row.get("val_loss", row["loss"])
+        is_best = progress.best is None or decisive < progress.best
+        progress.best = decisive if is_best else progress.best
+        progress.epoch, progress.step, progress.totals = progress.epoch + 1, 0, []
+        progress.history = [*progress.history, {"epoch": progress.epoch, **row}]
+        # The state comes first: it is then never older than the last checkpoint beside it.
+        self._save_state()
+        self.checkpoints.save(self.model, progress.epoch, is_best)
+        write_history(self.log.folder, progress.history)
+        print(_epoch_line(progress.history[-1], is_best), flush=True)
+
+    def _stop(self, epoch: int) -> None:
+        self._save_state()
+        print(
+            f"\nStopped in epoch {epoch + 1} after step {self.progress.step}; the state is saved "
+            f"in {self.log.folder}. Go on with --model=last.",
+            flush=True,
+        )
+        raise KeyboardInterrupt
+
+
+def _epoch_line(row: dict, is_best: bool) -> str:
+    parts = [f"Epoch {row['epoch']}: loss {row['loss']:.4f}"]
+    if "val_loss" in row:
+        parts.append(f"val_loss {row['val_loss']:.4f}")
+    parts += [f"{row['seconds']:.0f} s", f"{row['images_per_second']:.1f} img/s"]
+    return ", ".join(parts) + (" (best so far)" if is_best else "")
+
+
+def _not_finite(losses: np.ndarray, number: int, image_ids: Sequence[int]) -> str:
+    named = zip(LOG_NAMES, losses, strict=True)
+    which = ", ".join(name for name, loss in named if not np.isfinite(loss))
+    return (
+        f"At step {number} (images {', '.join(map(str, image_ids))} of the training set) "
+        f"{which} is no longer a number. The last checkpoint is good: go on from it with a lower "
+        f"learning rate, and look at these images' annotations."
+    )
+
+
+def state_belongs_to(progress: Progress, log: LogFolder, weights_path: Path) -> bool:
+    """Whether the state beside a checkpoint is the one to go on from.
+
+    It is, if the weights that were loaded are this folder's last checkpoint, or the very one the
+    state was written with. Whoever names an earlier checkpoint gets its weights alone.
+    """
+    if weights_path.parent.resolve() != log.folder.resolve():
+        return False
+    checkpoints = sorted(log.folder.glob(f"mask_rcnn_{log.name}_*.h5"))
+    is_last = bool(checkpoints) and checkpoints[-1].name == weights_path.name
+    return progress.epoch == log.epoch or (is_last and progress.epoch > log.epoch)

@@ -1,0 +1,158 @@
+"""What a training tells: a progress bar, a CSV, TensorBoard; and what it keeps: checkpoints."""
+
+import csv
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tqdm import tqdm
+
+from mrcnn.checkpoints import LogFolder
+from mrcnn.config import LOSS_NAMES
+from mrcnn.errors import TrainingError, WeightsError
+from mrcnn.files import replacing
+from mrcnn.weights import save_weights
+
+HISTORY_FILE = "history.csv"
+SHORT_NAMES = ("rpn_cls", "rpn_box", "cls", "box", "mask")
+COLUMNS = (
+    "epoch",
+    "loss",
+    *LOSS_NAMES,
+    "val_loss",
+    *(f"val_{name}" for name in LOSS_NAMES),
+    "learning_rate",
+    "seconds",
+    "images_per_second",
+)
+
+
+def write_history(folder: Path, rows: list[dict]) -> None:
+    """Write one CSV row for each epoch; columns that do not apply stay empty.
+
+    Raises:
+        TrainingError: it cannot be written; an earlier file is then untouched.
+    """
+    path = folder / HISTORY_FILE
+    try:
+        with replacing(path, "w") as stream:
+            writer = csv.DictWriter(stream, COLUMNS, restval="", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise TrainingError(
+            f"The history {path} could not be written ({error.strerror or error}): make room or "
+            f"make the folder writable, then go on with --model=last."
+        ) from error
+
+
+class ProgressBar:
+    """One line an epoch: steps, the mean losses so far, images a second.
+
+    Where the output is no terminal, a line every half minute instead of a moving bar.
+    """
+
+    def __init__(self, epoch: int, epochs: int, steps: int, done: int, batch_size: int):
+        terminal = sys.stderr.isatty()
+        self.batch_size = batch_size
+        self.bar = tqdm(
+            total=steps,
+            initial=done,
+            desc=f"Epoch {epoch}/{epochs}",
+            unit="step",
+            dynamic_ncols=terminal,
+            ncols=None if terminal else 150,
+            mininterval=0.2 if terminal else 30,
+            maxinterval=10 if terminal else 60,
+        )
+
+    def update(self, means: list[float]) -> None:
+        """Show the mean losses after one more step."""
+        parts = [f"loss {means[0]:.3f}"]
+        parts += [f"{name} {x:.3f}" for name, x in zip(SHORT_NAMES, means[1:], strict=True)]
+        rate = self.bar.format_dict["rate"]
+        if rate:
+            parts.append(f"{rate * self.batch_size:.1f} img/s")
+        self.bar.set_postfix_str(", ".join(parts), refresh=False)
+        self.bar.update()
+
+    def close(self) -> None:
+        """Leave the line as it is."""
+        self.bar.close()
+
+
+class TensorBoardScalars(keras.callbacks.Callback):
+    """Writes each epoch's numbers for TensorBoard into the log folder."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+        self.writer = None
+
+    def on_train_begin(self, logs=None) -> None:
+        """Open the event file."""
+        self.writer = tf.summary.create_file_writer(str(self.folder))
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        """Write what the epoch came to."""
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(name, value)
+        self.writer.flush()
+
+    def on_train_end(self, logs=None) -> None:
+        """Close the event file."""
+        self.writer.close()
+
+
+class Checkpoints:
+    """Writes the weights after each epoch, and keeps the best.
+
+    The best are a second name of their checkpoint, `best_mask_rcnn_<name>.h5`: not
+    `mask_rcnn_...`, which `find_last` would take for the last.
+
+    Args:
+        folder: where to write.
+        notes: texts to store in each file.
+    """
+
+    def __init__(self, folder: LogFolder, notes: Mapping[str, str] | None = None):
+        self.folder = folder
+        self.notes = notes
+
+    @property
+    def best(self) -> Path:
+        """Path of the best weights so far."""
+        return self.folder.folder / f"best_mask_rcnn_{self.folder.name}.h5"
+
+    def save(self, model: keras.Model, epoch: int, is_best: bool) -> Path:
+        """Write the checkpoint of an epoch.
+
+        Raises:
+            WeightsError: it cannot be written.
+        """
+        path = self.folder.checkpoint(epoch)
+        save_weights(model, path, self.notes)
+        if is_best:
+            self._keep(path)
+        return path
+
+    def _keep(self, path: Path) -> None:
+        temporary = self.best.with_suffix(".part")
+        try:
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(path, temporary)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(path, temporary)
+            temporary.replace(self.best)
+        except OSError as error:
+            raise WeightsError(
+                f"The best weights {self.best} could not be written "
+                f"({error.strerror or error}): make room or make the folder writable, then go on "
+                f"with --model=last."
+            ) from error

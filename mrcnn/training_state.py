@@ -1,0 +1,131 @@
+"""Everything that training needs to go on exactly where it stopped, in one file.
+
+`training_state.npz` lies beside the checkpoints: weights, optimizer variables and counters. It is
+written after every epoch and every few minutes within one, whole or not at all.
+"""
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mrcnn.errors import WeightsError
+from mrcnn.files import replacing
+
+FILE_NAME = "training_state.npz"
+FORMAT = 1
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        epoch: epochs done.
+        step: steps done within the next one.
+        seed: of data order, augmentation and sampling.
+        totals: sums of the losses over these steps, float64 as a list.
+        history: one row for each epoch done, as in the CSV.
+        best: the lowest loss that decided on the best checkpoint so far.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    seed: int = 0
+    totals: list[float] = field(default_factory=list)
+    history: list[dict] = field(default_factory=list)
+    best: float | None = None
+
+
+class Continuation:
+    """The end of one call of `train`, held in memory for the next one in the same process.
+
+    Args:
+        progress: how far training has come.
+        optimizer: whose memory of the weights is kept.
+    """
+
+    def __init__(self, progress: Progress, optimizer: keras.optimizers.Optimizer):
+        self.progress = progress
+        self._slots = {name: np.asarray(v.value) for name, v in _slots(optimizer)}
+
+    def restore_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Give a new optimizer the memory of weights that were trained before."""
+        _assign_slots(optimizer, self._slots)
+
+
+def save_state(
+    folder: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    progress: Progress,
+) -> None:
+    """Write the state into a log folder.
+
+    Raises:
+        WeightsError: it cannot be written; an earlier state is then untouched.
+    """
+    arrays = {"weight:" + v.path: np.asarray(v.value) for v in model.weights}
+    arrays |= {"optimizer:" + key: np.asarray(v.value) for key, v in _slots(optimizer)}
+    arrays["progress"] = np.array(json.dumps({"format": FORMAT, **asdict(progress)}))
+    path = folder / FILE_NAME
+    try:
+        with replacing(path) as stream:
+            np.savez(stream, **arrays)
+    except OSError as error:
+        raise WeightsError(
+            f"The training state {path} could not be written ({error.strerror or error}): make "
+            f"room or make the folder writable, then go on with --model=last."
+        ) from error
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """The counters of a folder's state, or None where there is no usable state."""
+    try:
+        with np.load(folder / FILE_NAME) as data:
+            stored = json.loads(str(data["progress"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        print(f"{folder / FILE_NAME} is damaged and left aside: going on from the checkpoint.")
+        return None
+    return Progress(**stored) if stored.pop("format") == FORMAT else None
+
+
+def restore_weights(folder: Path, model: keras.Model) -> bool:
+    """Put the state's weights into the model; False where they are not all those of the model."""
+    with np.load(folder / FILE_NAME) as data:
+        shapes_agree = all(
+            "weight:" + v.path in data.files and data["weight:" + v.path].shape == tuple(v.shape)
+            for v in model.weights
+        )
+        if shapes_agree:
+            for variable in model.weights:
+                variable.assign(data["weight:" + variable.path])
+    return shapes_agree
+
+
+def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> None:
+    """Put back what the optimizer remembers of each weight.
+
+    The learning rate is left as the caller set it. A weight that was not trained before (another
+    choice of layers) starts without memory, as it would in a training that never stopped.
+    """
+    with np.load(folder / FILE_NAME) as data:
+        _assign_slots(optimizer, data, prefix="optimizer:")
+
+
+def _assign_slots(optimizer, arrays, prefix=""):
+    for name, variable in _slots(optimizer):
+        key = prefix + name
+        if key in arrays and arrays[key].shape == tuple(variable.shape):
+            variable.assign(arrays[key])
+
+
+def _slots(optimizer):
+    """What the optimizer remembers, by names that hold whatever layers train."""
+    settings = {id(optimizer.learning_rate)}
+    return [(v.name, v) for v in optimizer.variables if id(v) not in settings]

@@ -1,0 +1,185 @@
+"""The training loop: what it writes, and that it goes on exactly where it was ended."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from mrcnn.errors import ConfigError, TrainingError
+from mrcnn.model import MaskRCNN
+from mrcnn.training_state import FILE_NAME, Progress, read_progress
+from tests.mrcnn.tiny import ShapesDataset, TinyConfig
+from tests.support import REPOSITORY
+
+
+def run_script(*arguments) -> subprocess.CompletedProcess:
+    """`tests.mrcnn.train_script` in a process of its own."""
+    command = [sys.executable, "-m", "tests.mrcnn.train_script", *map(str, arguments)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def only_folder(logs):
+    (folder,) = logs.iterdir()
+    return folder
+
+
+def losses(folder) -> list[list[str]]:
+    """The rows of history.csv without what depends on the clock."""
+    with (folder / "history.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    return [
+        [v for k, v in row.items() if k not in ("seconds", "images_per_second")] for row in rows
+    ]
+
+
+def arrays(path) -> dict[str, np.ndarray]:
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda n, x: found.update({n: x[()]} if isinstance(x, h5py.Dataset) else {})
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Two epochs in one go."""
+    logs = tmp_path_factory.mktemp("uninterrupted")
+    result = run_script(logs, 2)
+    assert result.returncode == 0, result.stderr
+    return only_folder(logs)
+
+
+def test_a_training_writes_checkpoints_history_and_events(uninterrupted):
+    names = {path.name for path in uninterrupted.iterdir()}
+    assert {
+        "mask_rcnn_shapes_0000.h5",
+        "mask_rcnn_shapes_0001.h5",
+        "mask_rcnn_shapes_0002.h5",
+        "best_mask_rcnn_shapes.h5",
+        "history.csv",
+        FILE_NAME,
+    } <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert [row[0] for row in losses(uninterrupted)] == ["1", "2"]
+    assert not [name for name in names if name.endswith(".part")]
+
+
+def test_two_trainings_with_one_seed_are_equal(uninterrupted, tmp_path):
+    assert run_script(tmp_path, 2, "--workers", 0).returncode == 0
+    assert losses(only_folder(tmp_path)) == losses(uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("name", "epoch", "step", "code"),
+    [
+        ("SIGKILL", 1, 3, -signal.SIGKILL),  # in the middle of the second epoch
+        ("SIGKILL", 0, 2, -signal.SIGKILL),  # before the first epoch's checkpoint
+        ("SIGINT", 1, 3, 130),  # Ctrl-C
+    ],
+)
+def test_a_training_that_was_ended_goes_on_exactly(
+    uninterrupted, tmp_path, name, epoch, step, code
+):
+    ended = run_script(tmp_path, 2, "--signal", name, "--at", epoch, step)
+    assert ended.returncode == code, ended.stderr
+    if name == "SIGINT":
+        assert f"Stopped in epoch {epoch + 1} after step {step + 1}" in ended.stdout
+        assert "--model=last" in ended.stdout
+    resumed = run_script(tmp_path, 2, "--last")
+    assert resumed.returncode == 0, resumed.stderr
+    folder = only_folder(tmp_path)
+    assert losses(folder) == losses(uninterrupted)
+    mine, theirs = (arrays(f / "mask_rcnn_shapes_0002.h5") for f in (folder, uninterrupted))
+    assert mine.keys() == theirs.keys()
+    for key, value in mine.items():
+        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+
+
+def test_a_training_killed_between_two_states_repeats_the_steps_since(uninterrupted, tmp_path):
+    ended = run_script(tmp_path, 2, "--signal", "SIGKILL", "--at", 1, 3, "--state-seconds", 600)
+    assert ended.returncode == -signal.SIGKILL
+    assert read_progress(only_folder(tmp_path)).step == 0
+    assert run_script(tmp_path, 2, "--last", "--state-seconds", 600).returncode == 0
+    assert losses(only_folder(tmp_path)) == losses(uninterrupted)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return MaskRCNN("training", TinyConfig(), tmp_path)
+
+
+def test_epochs_is_the_total(model):
+    data = ShapesDataset(6)
+    assert len(model.train(data, None, 0.001, 1, "heads")) == 1
+    assert len(model.train(data, None, 0.001, 2, "all")) == 2
+    assert model.epoch == 2
+    assert len(model.train(data, None, 0.001, 2, "all")) == 2  # nothing left to do
+
+
+def test_frozen_layers_do_not_change(model):
+    backbone = model.keras_model.get_layer("res2a_branch2a")
+    head = model.keras_model.get_layer("mrcnn_class_logits")
+    before, head_before = backbone.get_weights(), head.get_weights()
+    model.train(ShapesDataset(4), None, 0.01, 1, "heads")
+    np.testing.assert_array_equal(backbone.get_weights()[0], before[0])
+    assert np.abs(head.get_weights()[0] - head_before[0]).max() > 0
+
+
+def test_the_memory_of_the_optimizer_goes_on_from_one_call_to_the_next(model):
+    data = ShapesDataset(6)
+    model.train(data, None, 0.001, 1, "all")
+    momentum = {v.name: np.array(v.value) for v in model.keras_model.optimizer.variables}
+    model.train(data, None, 0.0, 2, "all")  # a rate of 0: momentum decays, is not built anew
+    name = "mrcnn_class_logits_mrcnn_class_logits_kernel_momentum"
+    after = {v.name: np.array(v.value) for v in model.keras_model.optimizer.variables}[name]
+    np.testing.assert_allclose(after, momentum[name] * 0.9**6, rtol=1e-4, atol=1e-9)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_the_images(model):
+    with pytest.raises(TrainingError, match=r"At step \d+ \(images .*lower\s+learning rate"):
+        model.train(ShapesDataset(6), None, 1e30, 3, "all")
+
+
+def test_classes_must_fit(model):
+    data = ShapesDataset(2)
+    data.add_class("shapes", 3, "star")
+    data.prepare()
+    with pytest.raises(ConfigError, match="NUM_CLASSES is 3, but the data set has 4"):
+        model.train(data, None, 0.001, 1, "all")
+
+
+def test_an_inference_model_cannot_be_trained(tmp_path):
+    model = MaskRCNN("inference", TinyConfig(), tmp_path)
+    with pytest.raises(ConfigError, match="cannot be trained"):
+        model.train(ShapesDataset(2), None, 0.001, 1, "all")
+
+
+def test_a_damaged_state_is_left_aside(tmp_path, capsys):
+    (tmp_path / FILE_NAME).write_bytes(b"PK\x03\x04 cut short")
+    assert read_progress(tmp_path) is None
+    assert "damaged" in capsys.readouterr().out
+
+
+def test_no_state_is_no_progress(tmp_path):
+    assert read_progress(tmp_path) is None
+
+
+def test_progress_begins_with_nothing_done():
+    assert (Progress().epoch, Progress().step, Progress().history) == (0, 0, [])
+
+
+@pytest.mark.parametrize("use_rpn_rois", [True, False])
+def test_the_loss_falls(tmp_path, use_rpn_rois):
+    config = type("C", (TinyConfig,), {"USE_RPN_ROIS": use_rpn_rois, "STEPS_PER_EPOCH": 30})()
+    model = MaskRCNN("training", config, tmp_path)
+    history = model.train(ShapesDataset(4), None, 0.01, 2, "all")
+    assert history[1]["loss"] < 0.8 * history[0]["loss"]
