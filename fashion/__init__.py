@@ -1,0 +1,1 @@
+"""Fashion on top of `mrcnn`: labels, annotations, training stages, pictures."""

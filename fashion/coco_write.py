@@ -1,0 +1,293 @@
+"""From VIA files to COCO files; the way there, and what travels along, is in `fashion.coco`."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fashion.coco import EXTRA, outline_checksum
+from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
+from fashion.json_files import write_json
+from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.polygons import mask_to_rle, polygons_to_crop, polygons_to_mask
+from fashion.via_read import Problem, ViaFile, ViaImage, attribute_text, problem_text
+from mrcnn.errors import DatasetError
+
+_CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area"}
+
+
+@dataclass(slots=True)
+class CocoConversion:
+    """A COCO file made of a VIA file: `data` is its JSON object; the rest counts what was met."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    run_lengths: int = 0
+    redrawn: int = 0
+
+    def summary(self, limit: int = 5) -> str:
+        """What was made of what, in a few lines."""
+        images, annotations = self.data["images"], self.data["annotations"]
+        text = f"{len(images)} images, {len(annotations)} annotations"
+        if self.run_lengths:
+            text += f", {self.run_lengths} with holes written as run-length masks"
+        if self.redrawn:
+            text += f", {self.redrawn} outlines changed since they left COCO"
+        return text + problem_text(self.problems, limit)
+
+
+def from_via(
+    via: ViaFile,
+    source: str = "the VIA data",
+    *,
+    table: ClassTable | None = None,
+    like: Mapping[str, Any] | None = None,
+    strict: bool = False,
+) -> CocoConversion:
+    """COCO annotations of VIA data: one annotation an instance.
+
+    `table` tells the classes; without it they are those of `like`, else ModaNet's or the nine
+    season labels when they hold all labels of the file, else the labels met. `like` is a COCO
+    object whose categories, info and licences are taken over. What `coco.to_via` sent along comes
+    back: image and annotation ids, category ids, fields, and bbox and area of every outline that
+    has not been changed. Otherwise bbox is the polygons' extent, and area that of the mask in
+    pixels. Instances with holes become run-length masks, which need the image's size. Regions
+    that cannot be used are listed in `problems`; with `strict` the first one raises.
+
+    Raises `DatasetError`.
+    """
+    table = table or _table_of(via, like, source)
+    result = CocoConversion(problems=list(via.problems))
+    builder = _Builder(table, _category_ids(via, table, like), result)
+    for image in via:
+        builder.add(image)
+        if strict and result.problems:
+            raise DatasetError(f"{source}: {result.problems[0]}. Correct it in VIA.")
+    result.data = {
+        **({key: like[key] for key in like if key not in _LISTS} if like else {}),
+        "images": builder.images,
+        "annotations": builder.annotations,
+        "categories": list(like["categories"]) if like else builder.categories(),
+    }
+    return result
+
+
+_LISTS = ("images", "annotations", "categories")
+
+
+def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
+    """Write a COCO object as JSON, whole or not at all. Raises `DatasetError`."""
+    write_json(path, data)
+
+
+class _Builder:
+    """Collects images and annotations, and hands out ids that no other entry has."""
+
+    def __init__(
+        self, table: ClassTable, category_ids: dict[str, Any], result: CocoConversion
+    ) -> None:
+        self.table = table
+        self.category_ids = category_ids
+        self.result = result
+        self.images: list[dict[str, Any]] = []
+        self.annotations: list[dict[str, Any]] = []
+        self._image_ids = _Ids()
+        self._annotation_ids = _Ids()
+
+    def add(self, image: ViaImage) -> None:
+        """Take over one image with its instances."""
+        extra = _extra(image.attributes)
+        entry = {"id": None, "file_name": image.filename}
+        for name, value in (("width", image.width), ("height", image.height)):
+            if value is not None:
+                entry[name] = value
+        entry |= {key: value for key, value in extra.items() if key != "id"}
+        own = {
+            key: value
+            for key, value in image.attributes.items()
+            if key not in (EXTRA, "width", "widht", "height", "heigth")
+        }
+        if own:
+            entry["attributes"] = own
+        entry["id"] = self._image_ids.take(extra.get("id"))
+        self.images.append(entry)
+        instances, problems = image_instances(image, self.table)
+        self.result.problems += problems
+        for instance in instances:
+            try:
+                self.annotations.append(self._annotation(instance, image, entry))
+            except ValueError as error:
+                number = instance.numbers[0]
+                self.result.problems.append(Problem(image.filename, number, str(error)))
+
+    def _annotation(
+        self, instance: Instance, image: ViaImage, entry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        attributes = [r.attributes for r in image.regions if r.number in instance.numbers]
+        extra = next((e for e in map(_extra, attributes) if e), {})
+        outlines = [*instance.parts, *instance.holes]
+        unchanged = extra.get("outlines") == outline_checksum(outlines)
+        self.result.redrawn += "outlines" in extra and not unchanged
+        geometry = {key: extra[key] for key in ("segmentation", "bbox", "area") if key in extra}
+        if not unchanged:
+            geometry = {}
+        annotation = {
+            "id": None,
+            "image_id": entry["id"],
+            "category_id": self.category_ids[self.table[instance.class_id].name],
+            "segmentation": None,
+            "area": None,
+            "bbox": None,
+            "iscrowd": int(instance.crowd),
+        }
+        annotation |= {"segmentation": self._segmentation(instance, entry)} | geometry
+        if "bbox" not in geometry:
+            annotation["bbox"] = _extent(instance.parts)
+        if "area" not in geometry:
+            annotation["area"] = _area(instance, entry)
+        annotation |= {key: extra[key] for key in extra if key not in _CARRIED_APART}
+        annotation |= _own_attributes(attributes[0], instance)
+        identity = instance.identity
+        wanted = extra.get("id", int(identity) if identity.isdecimal() else None)
+        annotation["id"] = self._annotation_ids.take(wanted)
+        return annotation
+
+    def _segmentation(self, instance: Instance, entry: Mapping[str, Any]) -> Any:
+        if not instance.holes:
+            return [[_number(value) for value in part.ravel().tolist()] for part in instance.parts]
+        if "width" not in entry or "height" not in entry:
+            raise ValueError(
+                "it has a hole, which COCO can only say for an image of known size: "
+                "give width and height in file_attributes"
+            )
+        self.result.run_lengths += 1
+        mask = polygons_to_mask(instance.parts, instance.holes, entry["height"], entry["width"])
+        return mask_to_rle(mask)
+
+    def categories(self) -> list[dict[str, Any]]:
+        """The COCO categories of the class table, in the order of their ids."""
+        rows = [
+            {"supercategory": "fashion", "id": self.category_ids[row.name], "name": row.name}
+            for row in self.table
+        ]
+        return sorted(rows, key=lambda row: (str(type(row["id"])), row["id"]))
+
+
+class _Ids:
+    """Ids, each given once: the wanted one where it is free, else the next free number."""
+
+    def __init__(self) -> None:
+        self._taken: set[Any] = set()
+        self._next = 1
+
+    def take(self, wanted: Any) -> Any:
+        if wanted is None or wanted in self._taken:
+            while self._next in self._taken:
+                self._next += 1
+            wanted = self._next
+        self._taken.add(wanted)
+        return wanted
+
+
+def _extra(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields in the attribute `coco`; none where it is absent or somebody has spoilt it."""
+    text = attributes.get(EXTRA)
+    if not isinstance(text, str):
+        return {}
+    try:
+        extra = json.loads(text)
+    except json.JSONDecodeError:
+        return {}
+    return extra if isinstance(extra, dict) else {}
+
+
+def _own_attributes(attributes: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
+    """Score and further VIA attributes of an instance, as COCO fields."""
+    known = {*OTHER_ATTRIBUTES, "label", "fashion"}
+    own = {key: value for key, value in attributes.items() if key not in known}
+    fields: dict[str, Any] = {"attributes": own} if own else {}
+    if instance.score is not None:
+        fields["score"] = _number(instance.score)
+    return fields
+
+
+def _extent(parts: list[np.ndarray]) -> list[int | float]:
+    points = np.concatenate(parts)
+    x, y = points.min(axis=0).tolist()
+    width, height = (points.max(axis=0) - points.min(axis=0)).tolist()
+    return [_number(value) for value in (x, y, width, height)]
+
+
+def _area(instance: Instance, entry: Mapping[str, Any]) -> int:
+    """Pixels of the instance's mask; where the image's size is unknown, of its whole extent."""
+    high = np.ceil(np.concatenate(instance.parts).max(axis=0)).astype(int)
+    width, height = entry.get("width", int(high[0])), entry.get("height", int(high[1]))
+    crop, _ = polygons_to_crop(instance.parts, instance.holes, height, width)
+    return int(np.count_nonzero(crop))
+
+
+def _number(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _table_of(via: ViaFile, like: Mapping[str, Any] | None, source: str) -> ClassTable:
+    """The classes of a VIA file that nobody has named."""
+    if like:
+        return ClassTable([str(entry["name"]) for entry in like["categories"]], name="like")
+    names = dict.fromkeys(
+        attribute_text(region.attributes.get("label")) for image in via for region in image.regions
+    )
+    names.pop("", None)
+    if not names and any(image.regions for image in via):
+        raise DatasetError(
+            f"{source} carries codes but no label: say which classes they mean "
+            "(modanet, season, or a class table file)."
+        )
+    for table in (MODANET_TABLE, SEASON_TABLE):
+        if all(table.find(name) for name in names):
+            return table
+    return ClassTable(names, name=source)
+
+
+def _category_ids(
+    via: ViaFile, table: ClassTable, like: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """COCO category id of each class name, all different.
+
+    It is `like`'s; else the one that came along from COCO; else, where the classes are no known
+    table, the `fashion` code if that is a number; else the class table's.
+    """
+    if like:
+        by_name = {table.find(entry["name"]): entry["id"] for entry in like["categories"]}
+        return {row.name: by_name.get(row, row.id) for row in table}
+    carried: dict[str, Any] = {}
+    codes: dict[str, int] = {}
+    for image in via:
+        for region in image.regions:
+            _note_category(region.attributes, table, carried, codes)
+    if table in (MODANET_TABLE, SEASON_TABLE):
+        codes = {}
+    ids = _Ids()
+    result = {name: ids.take(identity) for name, identity in carried.items()}
+    for row in table:
+        if row.name not in result:
+            result[row.name] = ids.take(codes.get(row.name, row.id))
+    return result
+
+
+def _note_category(
+    attributes: Mapping[str, Any],
+    table: ClassTable,
+    carried: dict[str, Any],
+    codes: dict[str, int],
+) -> None:
+    category = _extra(attributes).get("category")
+    row = table.find(category[1]) if isinstance(category, list) and len(category) == 2 else None
+    if row is not None:
+        carried.setdefault(row.name, category[0])
+    row, code = table.find(attributes.get("label")), attribute_text(attributes.get("fashion"))
+    if row is not None and code.isdecimal():
+        codes.setdefault(row.name, int(code))

@@ -1,0 +1,31 @@
+"""What all command-line scripts share: how errors end them."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from mrcnn.errors import UserError
+
+
+def run(main: Callable[[], int | None]) -> int:
+    """Call `main` and give the exit code of the process.
+
+    The exit code is what `main` returns (None counts as 0); 2 after a `UserError`, whose one
+    sentence goes to stderr; 130 after Ctrl-C. Anything else is a defect and keeps its traceback.
+    Use: `if __name__ == "__main__": sys.exit(run(main))`.
+    """
+    # TensorFlow tells of CUDA libraries that it misses, and how it was compiled, on every start.
+    # Its own errors arrive as exceptions all the same. It reads this when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        return main() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough; nothing more can be written.
+        sys.stderr.close()
+        return 0

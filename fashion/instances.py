@@ -1,0 +1,146 @@
+"""Instances: the regions of a VIA image, put together and named by a class table.
+
+This is the form in which everything behind the annotation formats (the dataset, the statistics,
+the COCO writer) sees a garment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fashion.labels import SEASON_TABLE, ClassTable, GarmentClass
+from fashion.via_read import Problem, ViaImage, ViaRegion, attribute_text, is_true
+
+LABEL_ATTRIBUTES = ("label", "class", "name", "fashion")
+# Attributes that say something else than the label, whatever their value looks like.
+OTHER_ATTRIBUTES = ("instance", "hole", "score", "iscrowd", "coco")
+
+
+@dataclass(slots=True)
+class Instance:
+    """One garment: outlines to fill and outlines to cut out, float64 [n, 2] x and y each.
+
+    `class_id` is the class table's, 1 to n. `identity` is the `instance` value ("" if none),
+    `score` that of an automatic label. A crowd stands for several garments in one outline.
+    `numbers` are the numbers of its regions in the image, from 1.
+    """
+
+    class_id: int
+    parts: list[np.ndarray]
+    holes: list[np.ndarray] = field(default_factory=list)
+    identity: str = ""
+    score: float | None = None
+    crowd: bool = False
+    numbers: list[int] = field(default_factory=list)
+
+
+class LabelError(ValueError):
+    """A region whose class cannot be told; the message is the reason alone."""
+
+
+def region_class(attributes: Mapping[str, Any], table: ClassTable) -> GarmentClass:
+    """The class that `region_attributes` name, by `table`. Raises `LabelError`.
+
+    `label` wins where it is there: it must be a name or alias of the table. Then `class` and
+    `name` are tried, `fashion` as a code or a name, and every other attribute as a name; several
+    that name different classes are an error. A VIA checkbox counts by its ticked option.
+    """
+    label = attribute_text(attributes.get("label"))
+    if label:
+        row = table.find(label)
+        if row is None:
+            raise LabelError(f'the label "{label}" is not in the class table')
+        return row
+    for name in ("class", "name", "fashion"):
+        text = attribute_text(attributes.get(name))
+        row = table.find(text) or (table.find_code(text) if name == "fashion" else None)
+        if text and row is not None:
+            return row
+    return _any_attribute(attributes, table)
+
+
+def _any_attribute(attributes: Mapping[str, Any], table: ClassTable) -> GarmentClass:
+    found = {}
+    for name, value in attributes.items():
+        if name in OTHER_ATTRIBUTES or name in LABEL_ATTRIBUTES:
+            continue
+        row = table.find(attribute_text(value)) if attribute_text(value) else None
+        if row is not None:
+            found[row.id] = row
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        names = ", ".join(row.name for row in found.values())
+        raise LabelError(f"its attributes name several classes: {names}")
+    raise LabelError(_why_unknown(attributes))
+
+
+def _why_unknown(attributes: Mapping[str, Any]) -> str:
+    texts = {k: attribute_text(v) for k, v in attributes.items() if k not in OTHER_ATTRIBUTES}
+    told = [f'{name} "{text}"' for name, text in texts.items() if text]
+    if not told:
+        return "it has no label"
+    reason = f"{', '.join(told)} is not in the class table"
+    season = SEASON_TABLE.find_code(texts.get("fashion", ""))
+    return f"{reason} (in stage 2 that code is {season.name})" if season else reason
+
+
+def region_score(attributes: Mapping[str, Any]) -> float | None:
+    """The `score` of an automatic label, or None when there is none that is a number."""
+    try:
+        return float(attribute_text(attributes.get("score")))
+    except ValueError:
+        return None
+
+
+def group_regions(regions: list[ViaRegion]) -> list[list[ViaRegion]]:
+    """The regions of each instance, in the order of their first regions.
+
+    Regions with the same, not empty `instance` value are one instance; any other is its own.
+    """
+    groups: dict[Any, list[ViaRegion]] = {}
+    for region in regions:
+        groups.setdefault(region.instance or region.number, []).append(region)
+    return list(groups.values())
+
+
+def image_instances(image: ViaImage, table: ClassTable) -> tuple[list[Instance], list[Problem]]:
+    """The instances of one image by `table`, and the regions that had to be left out, with reasons.
+
+    Several regions of one `instance` value become one instance; a `hole` needs no label. Left out
+    are regions without a known label, a region that names another class than the first region of
+    its instance, and holes of nothing.
+    """
+    instances, problems = [], []
+    for regions in group_regions(image.regions):
+        instance = Instance(0, [], identity=regions[0].instance)
+        for region in sorted(regions, key=lambda region: region.is_hole):
+            try:
+                _add(instance, region, table)
+            except LabelError as error:
+                problems.append(Problem(image.filename, region.number, str(error)))
+        if instance.parts:
+            instances.append(instance)
+    return instances, problems
+
+
+def _add(instance: Instance, region: ViaRegion, table: ClassTable) -> None:
+    if region.is_hole:
+        if not instance.parts:
+            raise LabelError("it is a hole, but no other region has its instance value")
+        instance.holes.append(region.points)
+    else:
+        row = region_class(region.attributes, table)
+        if instance.parts and row.id != instance.class_id:
+            raise LabelError(
+                f'it is labelled {row.name}, but instance "{instance.identity}" is '
+                f"{table.name_of(instance.class_id)} in region {instance.numbers[0]}"
+            )
+        if not instance.parts:
+            instance.class_id = row.id
+            instance.score = region_score(region.attributes)
+            instance.crowd = is_true(region.attributes.get("iscrowd"))
+        instance.parts.append(region.points)
+    instance.numbers.append(region.number)

@@ -1,0 +1,358 @@
+"""The one table of labels that all stages share.
+
+ModaNet's thirteen garments, the five seasons of the custom photographs, the nine season labels of
+stage 2, and the numeric codes, spellings and colours that stand for them. `ClassTable` is the same
+thing for any list of classes, so that nothing else in this project depends on thirteen or nine.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from fashion.json_files import read_json, write_json
+from mrcnn.errors import DatasetError
+from mrcnn.palette import Colour, class_colour
+
+
+@dataclass(frozen=True, slots=True)
+class GarmentClass:
+    """One class: its id (1 to n; 0 is the background), name, colour, spellings and `fashion` code.
+
+    `code` is what stands in the `fashion` attribute of an annotation; `aliases` are other
+    spellings that are read as `name`.
+    """
+
+    id: int
+    name: str
+    colour: Colour
+    aliases: tuple[str, ...] = ()
+    code: str = ""
+
+
+def canonical_text(text: object) -> str:
+    """`text` in the form in which names are compared: lower case, no needless blanks."""
+    folded = " ".join(str(text).casefold().split())
+    return re.sub(r" ?([/&]) ?", r"\1", folded)
+
+
+class ClassTable:
+    """An ordered list of class names with ids 1 to n, codes, spellings and colours.
+
+    `classes` holds names or `GarmentClass` rows; the ids are their positions from 1. A row without
+    a code gets its id as the code, one without a colour gets `class_colour(id)`. Raises
+    `DatasetError` when two classes share a name, a spelling or a code, or when there is none.
+    """
+
+    def __init__(self, classes: Iterable[str | GarmentClass], name: str = "") -> None:
+        self.name = name
+        self._rows = tuple(_row(index, entry) for index, entry in enumerate(classes, 1))
+        if not self._rows:
+            raise DatasetError("A class table needs at least one class: name one.")
+        self._by_name: dict[str, GarmentClass] = {}
+        self._by_code: dict[str, GarmentClass] = {}
+        for row in self._rows:
+            for spelling in (row.name, *row.aliases):
+                self._enter(self._by_name, canonical_text(spelling), row)
+            self._enter(self._by_code, row.code, row)
+
+    @staticmethod
+    def _enter(index: dict[str, GarmentClass], key: str, row: GarmentClass) -> None:
+        if not key:
+            raise DatasetError(f"Class {row.id} of the class table has no name: give it one.")
+        other = index.setdefault(key, row)
+        if other is not row:
+            raise DatasetError(
+                f'"{key}" stands for both class {other.id} ({other.name}) and class {row.id} '
+                f"({row.name}) of the class table: make names, aliases and codes unique."
+            )
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[GarmentClass]:
+        return iter(self._rows)
+
+    def __getitem__(self, class_id: int) -> GarmentClass:
+        """The row of class `class_id`, 1 to n; `KeyError` for any other."""
+        if not 1 <= class_id <= len(self._rows):
+            raise KeyError(class_id)
+        return self._rows[class_id - 1]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClassTable) and self._rows == other._rows
+
+    def __hash__(self) -> int:
+        return hash(self._rows)
+
+    def __repr__(self) -> str:
+        return f"ClassTable({list(self.names)!r}, name={self.name!r})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in the order of their ids; the background is not among them."""
+        return tuple(row.name for row in self._rows)
+
+    def find(self, text: object) -> GarmentClass | None:
+        """The class with this name or alias, whatever its case; None when there is none."""
+        return self._by_name.get(canonical_text(text))
+
+    def find_code(self, code: object) -> GarmentClass | None:
+        """The class with this `fashion` code ("7", 7 or 7.0); None when there is none."""
+        if isinstance(code, float) and code.is_integer():
+            code = int(code)
+        return self._by_code.get(str(code).strip())
+
+    def id_of(self, name: object) -> int:
+        """The id of a class by name or alias; `DatasetError` that lists the names if unknown."""
+        row = self.find(name)
+        if row is None:
+            raise DatasetError(
+                f'"{name}" is not a class of this table; it has {", ".join(self.names)}.'
+            )
+        return row.id
+
+    def name_of(self, class_id: int) -> str:
+        """The name of class `class_id`; "BG" for 0."""
+        return "BG" if class_id == 0 else self[class_id].name
+
+    def colour_of(self, class_id: int) -> Colour:
+        """Red, green, blue of class `class_id`; black for 0."""
+        return (0, 0, 0) if class_id == 0 else self[class_id].colour
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> "ClassTable":
+        """Read a class table from JSON.
+
+        Either a list of names (`["bag", "belt"]`), or a list of objects, or an object with such a
+        list under `classes`. An object has `name` and, if wished, `code`, `colour` ("#rrggbb" or
+        [r, g, b]), `aliases` and `id`, which must then equal its position. Raises `DatasetError`.
+        """
+        path = Path(path)
+        data = read_json(path)
+        name = path.stem
+        if isinstance(data, dict):
+            name = str(data.get("name") or name)
+            data = data.get("classes")
+        if not isinstance(data, list):
+            raise DatasetError(
+                f'{path} is no class table: expected a list of class names, or {{"classes": [..]}}.'
+            )
+        rows = [_row_from_json(entry, index, path) for index, entry in enumerate(data, 1)]
+        try:
+            return cls(rows, name=name)
+        except DatasetError as error:
+            raise DatasetError(f"{path}: {error}") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_file` reads, as plain lists and dictionaries."""
+        rows = [
+            {
+                "id": row.id,
+                "name": row.name,
+                "code": row.code,
+                "colour": "#{:02x}{:02x}{:02x}".format(*row.colour),
+                "aliases": list(row.aliases),
+            }
+            for row in self._rows
+        ]
+        return {"name": self.name, "classes": rows}
+
+    def to_file(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as JSON; the file appears whole or not at all."""
+        write_json(path, self.to_json(), indent=2)
+
+
+def _row(index: int, entry: str | GarmentClass) -> GarmentClass:
+    if isinstance(entry, str):
+        entry = GarmentClass(index, entry.strip(), class_colour(index))
+    code = entry.code or str(index)
+    return GarmentClass(index, entry.name, tuple(entry.colour), tuple(entry.aliases), code)
+
+
+def _row_from_json(entry: Any, index: int, path: Path) -> GarmentClass:
+    where = f"{path}, class {index}"
+    if isinstance(entry, str):
+        entry = {"name": entry}
+    if not isinstance(entry, dict) or not str(entry.get("name") or "").strip():
+        raise DatasetError(f'{where}: expected a name or an object with "name".')
+    if entry.get("id", index) != index:
+        raise DatasetError(f"{where}: its id is {entry['id']}; ids must be 1 to n in order.")
+    aliases = entry.get("aliases") or []
+    if not isinstance(aliases, list):
+        raise DatasetError(f'{where}: "aliases" must be a list of names.')
+    return GarmentClass(
+        id=index,
+        name=str(entry["name"]).strip(),
+        colour=_colour_from_json(entry.get("colour"), index, where),
+        aliases=tuple(str(alias) for alias in aliases),
+        code=str(entry.get("code") or ""),
+    )
+
+
+def _colour_from_json(value: Any, index: int, where: str) -> Colour:
+    if value is None:
+        return class_colour(index)
+    if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        value = [int(value[i : i + 2], 16) for i in (1, 3, 5)]
+    if isinstance(value, list) and len(value) == 3 and all(v in range(256) for v in value):
+        return tuple(value)
+    raise DatasetError(f'{where}: colour {json.dumps(value)} is neither "#rrggbb" nor [r, g, b].')
+
+
+MODANET: tuple[str, ...] = (
+    "bag",
+    "belt",
+    "boots",
+    "footwear",
+    "outer",
+    "dress",
+    "sunglasses",
+    "pants",
+    "top",
+    "shorts",
+    "skirt",
+    "headwear",
+    "scarf/tie",
+)
+MODANET_ALIASES: dict[str, tuple[str, ...]] = {
+    "scarf/tie": ("scarf & tie", "scraf/tie", "scarf", "tie"),
+}
+
+# Short names as they stand in file names, in the order of their numbers in the region code.
+SEASONS: dict[str, str] = {
+    "ilkb": "spring",
+    "yaz": "summer",
+    "sonb": "autumn",
+    "kis": "winter",
+    "4mev": "all seasons",
+}
+# The garments of the region code, in the order of their numbers there.
+CODED_GARMENTS: tuple[str, ...] = (
+    "bag",
+    "footwear",
+    "sunglasses",
+    "pants",
+    "top",
+    "shorts",
+    "skirt",
+    "headwear",
+    "outer",
+    "dress",
+)
+SEASON_LABELS: tuple[str, ...] = (
+    "skirt_yaz",
+    "bag_yaz",
+    "footwear_sonb",
+    "top_yaz",
+    "bag_4mev",
+    "footwear_yaz",
+    "footwear_kis",
+    "shorts_yaz",
+    "skirt_ilkb",
+)
+
+
+def canonical_name(text: str) -> str | None:
+    """ModaNet's name for a garment, from any spelling that is read; None if it is none of them."""
+    row = MODANET_TABLE.find(text)
+    return row.name if row else None
+
+
+def fashion_code(garment: str, season: str) -> int | None:
+    """The region code of a garment in a season: 5 * (garment number - 1) + season number.
+
+    Boots count as footwear. None for belt and scarf/tie, which the scheme leaves out. Raises
+    `DatasetError` for a garment or a season that does not exist.
+    """
+    name = canonical_name(garment)
+    if name is None:
+        raise DatasetError(f'"{garment}" is no garment; those are {", ".join(MODANET)}.')
+    if season not in SEASONS:
+        raise DatasetError(f'"{season}" is no season; those are {", ".join(SEASONS)}.')
+    name = coded_garment(name)
+    if name not in CODED_GARMENTS:
+        return None
+    return 5 * CODED_GARMENTS.index(name) + list(SEASONS).index(season) + 1
+
+
+def coded_garment(name: str) -> str:
+    """The garment under which ModaNet's class `name` is coded: boots count as footwear."""
+    return "footwear" if name == "boots" else name
+
+
+def decode(code: int | str) -> tuple[str, str]:
+    """Garment and season of a region code: `decode(32) == ("skirt", "yaz")`.
+
+    Raises `DatasetError` for anything but 1 to 50.
+    """
+    try:
+        number = int(str(code).strip())
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 5 * len(CODED_GARMENTS):
+        raise DatasetError(f'"{code}" is no region code; those are 1 to {5 * len(CODED_GARMENTS)}.')
+    return CODED_GARMENTS[(number - 1) // 5], tuple(SEASONS)[(number - 1) % 5]
+
+
+def season_label(garment: str, season: str) -> str | None:
+    """The stage-2 label: "footwear_kis" for boots in winter; None where there is no code."""
+    code = fashion_code(garment, season)
+    return None if code is None else "_".join(decode(code))
+
+
+def parse_file_name(name: str) -> tuple[str, str] | str:
+    """Garment and season in the name of a custom photograph, `<garment>_<season>_<anything>.<ext>`.
+
+    `parse_file_name("bag_4mev_112.jpg") == ("bag", "4mev")`. The garment is ModaNet's name for it.
+    A name that does not follow the rule gives a sentence (str) that says why; nothing is raised.
+    Folders before the name are ignored.
+    """
+    name = PurePosixPath(PureWindowsPath(name).name).name
+    pieces = PurePosixPath(name).stem.split("_")
+    wanted = "<garment>_<season>_<anything>.<ext>"
+    if len(pieces) < 2:
+        return f'the file name "{name}" is not of the form {wanted}'
+    garment = canonical_name(pieces[0])
+    if garment is None:
+        return f'"{pieces[0]}" in the file name "{name}" is no garment: expected {wanted}'
+    season = pieces[1].casefold()
+    if season not in SEASONS:
+        return (
+            f'"{pieces[1]}" in the file name "{name}" is no season ({", ".join(SEASONS)}): '
+            f"expected {wanted}"
+        )
+    return garment, season
+
+
+def _modanet_table() -> ClassTable:
+    rows = [
+        GarmentClass(index, name, class_colour(index), MODANET_ALIASES.get(name, ()), str(index))
+        for index, name in enumerate(MODANET, 1)
+    ]
+    return ClassTable(rows, name="modanet")
+
+
+def season_table(labels: Iterable[str] = SEASON_LABELS) -> ClassTable:
+    """The table of any stage-2 labels `<garment>_<season>`, with their region codes."""
+    rows = []
+    for index, label in enumerate(labels, 1):
+        parsed = parse_file_name(label)
+        code = None if isinstance(parsed, str) else fashion_code(*parsed)
+        if code is None:
+            raise DatasetError(f'"{label}" is no season label such as "skirt_yaz".')
+        rows.append(GarmentClass(index, label, class_colour(index), (), str(code)))
+    return ClassTable(rows, name="season")
+
+
+MODANET_TABLE = _modanet_table()
+SEASON_TABLE = season_table()
+
+
+def named_table(name: str | os.PathLike[str]) -> ClassTable:
+    """A class table by what a user types: "modanet", "season", or the path of a JSON file."""
+    known = {"modanet": MODANET_TABLE, "season": SEASON_TABLE}
+    return known.get(str(name).casefold()) or ClassTable.from_file(name)

@@ -1,0 +1,169 @@
+"""Polygons to masks and masks to polygons.
+
+Coordinates are x, y in continuous pixels with (0, 0) at the outer corner of the top left pixel: a
+pixel belongs to a polygon when its centre, at (column + 0.5, row + 0.5), lies inside. This is what
+VIA and COCO files mean, and how pycocotools fills; OpenCV and scikit-image count from pixel
+centres instead and are half a pixel off. Several outlines are united; within one outline that
+crosses itself the even-odd rule holds. What lies outside the image is cut off.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from fashion.tracing import PolygonPart, mask_to_polygons
+
+__all__ = [
+    "PolygonPart",
+    "mask_to_polygons",
+    "mask_to_rle",
+    "polygons_to_box_mask",
+    "polygons_to_crop",
+    "polygons_to_mask",
+    "rle_to_mask",
+]
+
+FAR = 4096  # pixels; outlines that reach farther out of the image are cut before they are filled
+
+
+def polygons_to_mask(
+    polygons: Sequence[np.ndarray], holes: Sequence[np.ndarray], height: int, width: int
+) -> np.ndarray:
+    """Bool mask [height, width] of the union of `polygons`, less the union of `holes`.
+
+    Each outline is [n, 2], x and y in the image's pixels. No polygon gives an empty mask.
+    """
+    mask = np.zeros((max(height, 0), max(width, 0)), dtype=bool)
+    crop, (top, left) = polygons_to_crop(polygons, holes, height, width)
+    mask[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
+    return mask
+
+
+def polygons_to_crop(
+    polygons: Sequence[np.ndarray], holes: Sequence[np.ndarray], height: int, width: int
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The part of `polygons_to_mask` that can hold something: bool [h, w], and its top and left.
+
+    The crop is the extent of the polygons within the image, at most a pixel wider than the mask's
+    own box; h or w is 0 when nothing lies in the image. Full-size masks are never built.
+    """
+    nothing = np.zeros((0, 0), dtype=bool), (0, 0)
+    outlines = _with_area(polygons)
+    if not outlines:
+        return nothing
+    x1, y1, x2, y2 = _extent(outlines)
+    if _is_far(x1, y1, x2, y2, height, width):
+        return polygons_to_crop(_cut_to_frame(outlines, height, width), holes, height, width)
+    left, top = max(0, math.floor(x1)), max(0, math.floor(y1))
+    right, bottom = min(width, math.ceil(x2)), min(height, math.ceil(y2))
+    if right <= left or bottom <= top:
+        return nothing
+    mask = _fill(outlines, left, top, bottom - top, right - left)
+    if len(holes):
+        cut = _with_area(holes)
+        if cut and _is_far(*_extent(cut), height, width):
+            cut = _cut_to_frame(cut, height, width)
+        mask &= ~_fill(cut, left, top, bottom - top, right - left)
+    return mask, (top, left)
+
+
+def polygons_to_box_mask(
+    polygons: Sequence[np.ndarray], holes: Sequence[np.ndarray], height: int, width: int
+) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """The mask's own box, y1, x1, y2, x2 in pixels (y2, x2 exclusive), and what is in it, bool.
+
+    The box is that of `mrcnn.boxes.extract_bboxes` for `polygons_to_mask`: (0, 0, 0, 0), with an
+    empty array, when no pixel belongs to the polygons.
+    """
+    crop, (top, left) = polygons_to_crop(polygons, holes, height, width)
+    # The crop lies in memory column by column, and OpenCV would copy it; so x and y change places.
+    y, x, rows, columns = cv2.boundingRect(crop.T.view(np.uint8)) if crop.size else (0, 0, 0, 0)
+    if not rows:
+        return np.zeros((0, 0), dtype=bool), (0, 0, 0, 0)
+    box = (top + y, left + x, top + y + rows, left + x + columns)
+    return crop[y : y + rows, x : x + columns], box
+
+
+def _with_area(outlines: Sequence[np.ndarray]) -> list[np.ndarray]:
+    arrays = [np.asarray(points, dtype=np.float64).reshape(-1, 2) for points in outlines]
+    return [points for points in arrays if len(points) >= 3]
+
+
+def _extent(outlines: list[np.ndarray]) -> tuple[float, float, float, float]:
+    """Smallest x and y, largest x and y."""
+    xs, ys = (outlines[0] if len(outlines) == 1 else np.concatenate(outlines)).T
+    return float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max())
+
+
+def _is_far(x1: float, y1: float, x2: float, y2: float, height: int, width: int) -> bool:
+    """Whether something reaches so far out of the image that filling it would cost too much.
+
+    The filling walks along every edge: one point at a billion would take all the memory.
+    """
+    return min(x1, y1) < -FAR or x2 > width + FAR or y2 > height + FAR
+
+
+def _fill(outlines: list[np.ndarray], left: int, top: int, height: int, width: int) -> np.ndarray:
+    """Bool [height, width], the union of `outlines` in the window whose corner is left, top."""
+    if not outlines:
+        return np.zeros((height, width), dtype=bool)
+    offset = np.array((left, top), dtype=np.float64)
+    flat = [(points - offset).ravel() for points in outlines]
+    rles = coco_mask.frPyObjects(flat, height, width)
+    rle = rles[0] if len(rles) == 1 else coco_mask.merge(rles)
+    return coco_mask.decode(rle).view(bool)
+
+
+def _cut_to_frame(outlines: list[np.ndarray], height: int, width: int) -> list[np.ndarray]:
+    """The outlines, cut to a frame one pixel outside the image."""
+    cut = []
+    for points in outlines:
+        for axis, limit in ((0, width), (1, height)):
+            points = _cut(points, axis, -1.0, 1.0)
+            points = _cut(points, axis, limit + 1.0, -1.0)
+        cut.append(points)
+    return _with_area(cut)
+
+
+def _cut(points: np.ndarray, axis: int, limit: float, sign: float) -> np.ndarray:
+    """The polygon on the side `sign * (x - limit) >= 0` (Sutherland and Hodgman, 1974)."""
+    if not len(points):
+        return points
+    distance = sign * (points[:, axis] - limit)
+    following = np.roll(points, -1, axis=0)
+    next_distance = np.roll(distance, -1)
+    inside, crosses = distance >= 0, (distance >= 0) != (next_distance >= 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fraction = (distance / (distance - next_distance))[:, None]
+        crossing = points + fraction * (following - points)
+    crossing[:, axis] = limit  # exactly, however far the ends of the edge are
+    # Each vertex that stays, followed by the crossing of its edge: two slots a vertex, then pick.
+    slots = np.stack([points, crossing], axis=1).reshape(-1, 2)
+    return slots[np.stack([inside, crosses], axis=1).ravel()]
+
+
+def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:
+    """A COCO run-length segmentation of a bool mask: {"size": [h, w], "counts": str}."""
+    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:
+    """The bool mask [h, w] of a COCO run-length segmentation, compressed or not.
+
+    Raises `ValueError` when the runs do not fill the size.
+    """
+    height, width = (int(n) for n in rle["size"])
+    counts = rle["counts"]
+    if isinstance(counts, str | bytes):
+        packed = {"size": [height, width], "counts": counts}
+        return coco_mask.decode(packed).view(bool)
+    runs = np.asarray(counts, dtype=np.int64)
+    if (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(f"its runs do not add up to {height} x {width} pixels")
+    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return values.reshape((width, height)).T

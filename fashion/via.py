@@ -1,0 +1,31 @@
+"""VIA files, both ways: the names that other modules use.
+
+The shapes are in `via_shapes`, reading in `via_read`, writing in `via_write`.
+"""
+
+from fashion.via_read import Problem, ViaFile, ViaImage, ViaRegion, from_json, read
+from fashion.via_write import (
+    ANNOTATION_FILE,
+    PROJECT_FILE,
+    output_path,
+    to_json,
+    use_files,
+    write,
+    write_project,
+)
+
+__all__ = [
+    "ANNOTATION_FILE",
+    "PROJECT_FILE",
+    "Problem",
+    "ViaFile",
+    "ViaImage",
+    "ViaRegion",
+    "from_json",
+    "output_path",
+    "read",
+    "to_json",
+    "use_files",
+    "write",
+    "write_project",
+]

@@ -1,0 +1,64 @@
+import json
+import subprocess
+import sys
+
+from fashion.labels import ClassTable
+from tests.fashion.factories import coco_data, entry, region, write_json
+from tests.support import REPOSITORY
+
+
+def run(folder, tool, *arguments):
+    """A command of `tools`, from another folder, as a user types it."""
+    script = REPOSITORY / "tools" / f"{tool}.py"
+    return subprocess.run(
+        [sys.executable, str(script), *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_what_coco_to_via_made_comes_back(tmp_path):
+    data = coco_data([{"id": 66, "area": 4095}, {"category_id": 3, "iscrowd": 1}])
+    data["info"] = {"year": 2018}
+    write_json(tmp_path / "ann.json", data)
+    assert run(tmp_path, "coco_to_via", "ann.json", "via.json").returncode == 0
+    done = run(tmp_path, "via_to_coco", "via.json", "back", "--like", "ann.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 images, 2 annotations" in done.stdout
+    assert json.loads((tmp_path / "back" / "instances.json").read_text()) == data
+
+
+def test_the_classes_can_be_named(tmp_path):
+    write_json(tmp_path / "via.json", {"x": entry(regions=[region(fashion="2")])})
+    done = run(tmp_path, "via_to_coco", "via.json", "out.json")
+    assert done.returncode == 2
+    assert "say which classes they mean" in done.stderr
+    ClassTable(["glove", "hat", "sock"]).to_file(tmp_path / "table.json")
+    for table, name in (("modanet", "belt"), ("season", "bag_yaz"), ("table.json", "hat")):
+        done = run(tmp_path, "via_to_coco", "via.json", "out.json", "--classes", table)
+        assert done.returncode == 0
+        data = json.loads((tmp_path / "out.json").read_text())
+        names = {c["id"]: c["name"] for c in data["categories"]}
+        assert names[data["annotations"][0]["category_id"]] == name
+
+
+def test_problems_are_told_or_stop(tmp_path):
+    bad = region([(1, 1), (2, 2)])
+    write_json(tmp_path / "via.json", {"x": entry(regions=[region(), bad])})
+    done = run(tmp_path, "via_to_coco", "via.json", "out.json")
+    assert done.returncode == 0
+    assert "a.jpg, region 2: it has fewer than 3 points" in done.stdout
+    done = run(tmp_path, "via_to_coco", "via.json", "other.json", "--strict")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not (tmp_path / "other.json").exists()
+
+
+def test_bad_input_is_one_sentence(tmp_path):
+    write_json(tmp_path / "via.json", {"images": [], "annotations": [], "categories": []})
+    done = run(tmp_path, "via_to_coco", "via.json", "out.json")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: via.json is a COCO file")
+    assert done.stderr.count("\n") == 1
+
+
+def test_nothing_converted_is_a_failure(tmp_path):
+    write_json(tmp_path / "via.json", {"x": entry()})
+    assert run(tmp_path, "via_to_coco", "via.json", "out.json").returncode == 1
