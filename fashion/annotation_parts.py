@@ -1,0 +1,37 @@
+"""What a user means by a data set: a dataset folder, a folder of images, or an annotation file."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from fashion.dataset import find_annotations, read_annotations
+from fashion.splitting import SUBSETS
+from fashion.via_read import ViaFile
+from mrcnn.errors import DatasetError
+
+
+class AnnotationPart(NamedTuple):
+    """Annotations and the folder of their images (None when unknown); `subset` may be ""."""
+
+    subset: str
+    annotations: ViaFile
+    folder: Path | None
+
+
+def annotation_parts(path: Path, images: Path | None = None) -> list[AnnotationPart]:
+    """The annotations that `path` means, VIA or COCO.
+
+    A folder with annotations in train/, val/ or test/ gives a part each, any other folder one; a
+    file gives one, whose images are in `images`, else beside it. Raises `DatasetError`.
+    """
+    if path.is_file():
+        return [AnnotationPart("", read_annotations(path), images or path.absolute().parent)]
+    if not path.is_dir():
+        raise DatasetError(f"{path} does not exist: name a dataset folder or an annotation file.")
+    subsets = [subset for subset in SUBSETS if any((path / subset).glob("*.json"))]
+    if not subsets:
+        return [AnnotationPart("", read_annotations(find_annotations(path)), images or path)]
+    folders = [path / subset for subset in subsets]
+    return [
+        AnnotationPart(subset, read_annotations(find_annotations(folder)), folder)
+        for subset, folder in zip(subsets, folders, strict=True)
+    ]

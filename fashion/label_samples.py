@@ -1,0 +1,110 @@
+"""Annotated images drawn for a look at the labels: the check that people do before any training."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from fashion.annotation_parts import AnnotationPart
+from fashion.instances import Instance, image_instances
+from fashion.labels import ClassTable
+from fashion.polygons import polygons_to_mask
+from fashion.via_read import ViaImage
+from mrcnn.boxes import extract_bboxes
+from mrcnn.drawing import draw_detections
+from mrcnn.errors import DatasetError
+from mrcnn.files import replacing
+from mrcnn.images import read_image
+
+
+class Sample(NamedTuple):
+    """One image to draw."""
+
+    subset: str
+    image: ViaImage
+    folder: Path
+    instances: list[Instance]
+
+
+def choose_samples(
+    parts: Sequence[AnnotationPart], table: ClassTable, count: int, seed: int = 0
+) -> list[Sample]:
+    """`count` annotated images, or all if there are fewer, so that rare classes are seen too.
+
+    In random order by `seed`, each image is the next one with the class that has been shown least.
+    Images without instances, or whose file is not there, are not chosen.
+    """
+    waiting = []
+    for part in parts:
+        for image in part.annotations:
+            instances, _ = image_instances(image, table)
+            there = part.folder is not None and (part.folder / image.filename).is_file()
+            if instances and there:
+                waiting.append(Sample(part.subset, image, part.folder, instances))
+    np.random.default_rng(seed).shuffle(waiting)
+    shown: Counter[int] = Counter()
+    chosen: list[Sample] = []
+    while waiting and len(chosen) < count:
+        classes = [{instance.class_id for instance in sample.instances} for sample in waiting]
+        index = min(range(len(waiting)), key=lambda i: min(shown[c] for c in classes[i]))
+        chosen.append(waiting.pop(index))
+        shown.update(classes[index])
+    return chosen
+
+
+def draw_sample(sample: Sample, table: ClassTable) -> np.ndarray:
+    """The image with masks, outlines, boxes and labels: uint8 [height, width, 3] RGB.
+
+    Masks are drawn as training sees them, at the image's own size. Raises `DatasetError` when the
+    image cannot be read.
+    """
+    image = read_image(sample.folder / sample.image.filename)
+    height, width = image.shape[:2]
+    masks = [polygons_to_mask(i.parts, i.holes, height, width) for i in sample.instances]
+    masks = np.stack(masks, axis=-1) if masks else np.zeros((height, width, 0), dtype=bool)
+    class_ids = np.array([instance.class_id for instance in sample.instances], dtype=np.int32)
+    result = {"rois": extract_bboxes(masks), "class_ids": class_ids, "masks": masks}
+    return draw_detections(
+        image,
+        result,
+        ["background", *table.names],
+        {row.id: row.colour for row in table},
+        captions=[_caption(instance, table) for instance in sample.instances],
+    )
+
+
+def _caption(instance: Instance, table: ClassTable) -> str:
+    name = table.name_of(instance.class_id) + (" (crowd)" if instance.crowd else "")
+    return name if instance.score is None else f"{name} {instance.score:.2f}"
+
+
+def write_samples(
+    samples: Sequence[Sample],
+    table: ClassTable,
+    folder: str | os.PathLike[str],
+    progress: Callable[[], object] = lambda: None,
+) -> tuple[list[Path], list[str]]:
+    """Draw `samples` as PNG files in `folder`; the files, and a sentence for each that failed.
+
+    The names are those of the images, with the subset before them.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written, errors = [], []
+    for sample in samples:
+        name = sample.image.filename.replace("/", "_")
+        path = folder / f"{sample.subset}_{name}.png".lstrip("_")
+        try:
+            drawn = draw_sample(sample, table)
+        except DatasetError as error:
+            errors.append(str(error))
+        else:
+            with replacing(path) as stream:
+                stream.write(cv2.imencode(".png", drawn[..., ::-1])[1])
+            written.append(path)
+        progress()
+    return written, errors

@@ -1,0 +1,194 @@
+"""Putting files into folders by a plan, again and again, without leaving anything from before.
+
+A record in the folder tells which files were put there and where they came from. Before anything
+is touched the new plan is compared with the record and the disk; a plan that would lose or mix
+something is refused whole. Every single step leaves each file at its old or its new place, so that
+a run that was cut off is finished by the next one.
+"""
+
+import contextlib
+import filecmp
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from mrcnn.errors import DatasetError
+
+MODES = ("copy", "link", "move")
+
+# Both ways: where a file is to lie -> where it comes from, absolute paths.
+Plan = Mapping[Path, Path]
+
+
+class Placer:
+    """Turns the state `before` (the record of earlier runs) into the state `wanted`.
+
+    `mode` is copy, link (hard, or symbolic across file systems) or move. `now` tells where the
+    bytes of a source are before the run, where that is not the source itself. Raises
+    `DatasetError`, before any change, when a file is at neither place, or one that is in the way
+    is not the record's.
+    """
+
+    def __init__(
+        self, before: Plan, wanted: Plan, mode: str, now: Plan = MappingProxyType({})
+    ) -> None:
+        self.mode = mode
+        self.wanted = dict(wanted)
+        self.before = {target: source for target, source in before.items() if is_there(target)}
+        self.stale = {t: s for t, s in self.before.items() if self.wanted.get(t) != s}
+        # A file that was moved away from its source lies where an earlier run put it.
+        self._now = {source: target for target, source in self.before.items()} | dict(now)
+        self._check()
+
+    def bytes_of(self, source: Path) -> Path | None:
+        """Where the content of `source` is at the moment; None when it is nowhere."""
+        if source.is_file():
+            return source
+        placed = self._now.get(source)
+        return placed if placed is not None and placed.is_file() else None
+
+    def _check(self) -> None:
+        for target, source in self.wanted.items():
+            content = self.bytes_of(source)
+            if content is None:
+                raise DatasetError(f"{source} is not there any more: nothing was changed.")
+            foreign = is_there(target) and target not in self.before and target != source
+            if foreign and (not target.is_file() or not same_content(content, target)):
+                raise DatasetError(
+                    f"{target} is in the way: it is another file than {content}, and no earlier "
+                    "run put it there. Move it away, or choose another folder."
+                )
+        for target, source in self.stale.items():
+            content = self.bytes_of(source)
+            if content and target.exists() and not same_content(content, target):
+                raise DatasetError(
+                    f"{target} has changed since it was put there from {source}: move one of them "
+                    "away first."
+                )
+
+    def run(self) -> Counter[str]:
+        """`clear`, then `place`; counts of files by what was done with them."""
+        cleared = self.clear()
+        done = cleared + self.place()
+        done["placed"] -= cleared["relocated"]
+        return +done
+
+    def clear(self) -> Counter[str]:
+        """Take away what is no longer wanted: files "relocated", "taken out", "moved back"."""
+        homes = {source: target for target, source in self.wanted.items()}
+        done: Counter[str] = Counter()
+        for target, source in self.stale.items():
+            done[self._clear(target, source, homes.get(source))] += 1
+        return done
+
+    def place(self) -> Counter[str]:
+        """Bring every file to where it is wanted: files "placed" and "kept"."""
+        placed = [self._place(target, source) for target, source in self.wanted.items()]
+        return Counter("placed" if new else "kept" for new in placed)
+
+    def _clear(self, target: Path, source: Path, home: Path | None) -> str:
+        if source.is_file():
+            target.unlink()
+            return "relocated" if home else "taken out"
+        # The only one there is: it goes where it is wanted, or back to where it came from.
+        goal = home if home and not is_there(home) else source
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        _move(target, goal)
+        return "relocated" if home else "moved back"
+
+    def _place(self, target: Path, source: Path) -> bool:
+        if target == source:
+            return False
+        if not source.is_file():
+            return target not in self.before
+        there = is_there(target)
+        if there and self._is_as_wanted(target, source):
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self.mode == "link":
+            link(source, target)
+        elif self.mode == "copy":
+            copy(source, target)
+        elif there and not target.is_symlink():
+            source.unlink()  # an earlier run has copied or linked it: that is moved now
+        else:
+            _move(source, target)
+        return not there or target in self.stale
+
+    def _is_as_wanted(self, target: Path, source: Path) -> bool:
+        if not target.exists():
+            return False
+        linked = target.is_symlink() or target.samefile(source)
+        if self.mode == "link":
+            return target.samefile(source)
+        return self.mode == "copy" and not linked and _looks_same(target, source)
+
+
+def _looks_same(target: Path, source: Path) -> bool:
+    """Whether a copy is as long and as old as its source; some file systems count in 2 seconds."""
+    of_target, of_source = target.stat(), source.stat()
+    same_age = abs(of_target.st_mtime - of_source.st_mtime) <= 2
+    return of_target.st_size == of_source.st_size and same_age
+
+
+def same_content(first: Path, second: Path) -> bool:
+    """Whether two files are the same file, or hold the same bytes."""
+    return first.samefile(second) or filecmp.cmp(first, second, shallow=False)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file with its times; `target` appears whole or not at all."""
+    with _beside(target) as temporary:
+        shutil.copy2(source, temporary)
+        temporary.replace(target)
+
+
+def link(source: Path, target: Path) -> None:
+    """Link a file, hard where both are on one file system, else symbolic."""
+    with _beside(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source, temporary)
+        except OSError:
+            try:
+                temporary.symlink_to(source.resolve())
+            except OSError as error:
+                raise DatasetError(
+                    f"{source} cannot be linked into {target.parent} "
+                    f"({error.strerror or error}): copy instead."
+                ) from None
+        temporary.replace(target)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.replace(target)
+    except OSError:  # another file system
+        copy(source, target)
+        source.unlink()
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A temporary file in the folder of `target`, gone afterwards."""
+    temporary = None
+    try:
+        prefix = f".{target.name}."
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+    except OSError as error:
+        raise DatasetError(f"{target} cannot be written: {error.strerror or error}.") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything has this path, also a symbolic link to nothing."""
+    return path.exists() or path.is_symlink()

@@ -1,0 +1,61 @@
+"""What a split looks like in a terminal."""
+
+import numpy as np
+
+from fashion.split_annotations import AnnotationSource
+from fashion.split_dataset import Split, class_shares
+from fashion.splitting import SUBSETS
+from fashion.tables import text_table
+
+POINT = 1.0  # percentage points by which a class may stray before it is pointed out
+
+
+def share_table(split: Split, source: AnnotationSource) -> str:
+    """Instances of each class and their share of each subset's; * marks more than a point off."""
+    classes, sums, deviations = class_shares(split, source)
+    head = ["class", "all", "%"]
+    for subset in SUBSETS:
+        head += [subset, "%"]
+    total = sums.sum()
+    rows = [
+        ["images", str(sum(map(len, split.subsets.values()))), ""]
+        + [cell for subset in SUBSETS for cell in (str(len(split.subsets[subset])), "")]
+    ]
+    for index, name in enumerate(classes):
+        if not sums[:, index].sum():
+            continue
+        whole = 100 * sums[:, index].sum() / total
+        row = [name, str(sums[:, index].sum()), f"{whole:.2f} "]
+        for subset in range(len(SUBSETS)):
+            row += [str(sums[subset, index]), _share(whole, deviations[subset, index])]
+        rows.append(row)
+    return text_table(head, rows)
+
+
+def _share(whole: float, deviation: float) -> str:
+    if np.isnan(deviation):
+        return "-"
+    return f"{whole + deviation:.2f}{'*' if abs(deviation) > POINT else ' '}"
+
+
+def findings(split: Split, limit: int) -> str:
+    """What was left out or is worth knowing, the first `limit` of each kind; "" when nothing is."""
+    copies = [", ".join(group) for group in split.groups]
+    parted = [", ".join(group) for group in split.parted]
+    lines: list[str] = []
+    for title, entries in (
+        ("annotations without image, left out", split.missing + split.orphans),
+        ("images without annotation, left where they are", split.without_entry),
+        ("images that cannot be read, left out", split.unreadable),
+        ("images in no list, left out", split.not_listed),
+        ("names in the lists that no annotation has", split.unknown),
+        ("images without regions, placed", split.without_regions),
+        ("groups of near-duplicates, each in one subset" if not parted else "", copies),
+        ("groups of near-duplicates that the lists have parted", parted),
+    ):
+        if title and entries:
+            lines.append(f"{title}: {len(entries)}")
+            lines += [f"  {entry}" for entry in entries[:limit]]
+            if len(entries) > limit:
+                lines.append(f"  and {len(entries) - limit} more in split.json")
+    return "\n".join(lines)

@@ -1,0 +1,228 @@
+"""Counts and measures of an annotated data set.
+
+Areas are those of the filled masks in pixels, at the images' own size; an instance is small under
+32 x 32 pixels, large from 96 x 96 on, as in the COCO evaluation (https://cocodataset.org).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion.dataset import image_size
+from fashion.instances import Instance, image_instances
+from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.polygons import polygons_to_crop
+from fashion.via_read import Problem, ViaFile, ViaImage, attribute_text
+from mrcnn.errors import DatasetError
+
+SIZES = ("small", "medium", "large")
+SIZE_LIMITS = (32**2, 96**2)  # pixels
+
+
+@dataclass(slots=True)
+class ClassCounts:
+    """The instances of one class.
+
+    Attributes:
+        areas: pixels of the mask, a number an instance.
+        area_shares: the mask's share of its image, 0 to 1; NaN where the image's size is unknown.
+        polygons: outlines of an instance, without holes.
+        points: points of a polygon, a number an outline (not an instance) or hole.
+        images: number of images with the class.
+        holes: number of holes.
+        crowds: number of crowd annotations.
+    """
+
+    areas: list[int] = field(default_factory=list)
+    area_shares: list[float] = field(default_factory=list)
+    polygons: list[int] = field(default_factory=list)
+    points: list[int] = field(default_factory=list)
+    images: int = 0
+    holes: int = 0
+    crowds: int = 0
+
+    def sizes(self) -> list[int]:
+        """How many instances are small, medium and large."""
+        index = np.searchsorted(SIZE_LIMITS, self.areas, side="right")
+        return np.bincount(index, minlength=len(SIZES)).tolist()
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What an annotated data set consists of.
+
+    Attributes:
+        table: its classes.
+        classes: the counts of each, by name, in the order of the table.
+        together: int [classes, classes], the images in which both classes occur.
+        instances_per_image: one number an image.
+        image_sizes: images by (width, height).
+        problems: regions that were left out.
+        subsets: images by subset, where there are any.
+    """
+
+    table: ClassTable
+    classes: dict[str, ClassCounts]
+    together: np.ndarray
+    instances_per_image: list[int] = field(default_factory=list)
+    image_sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    subsets: dict[str, int] = field(default_factory=dict)
+
+    def present(self) -> list[str]:
+        """The names of the classes that occur, in the order of the table."""
+        return [name for name, counts in self.classes.items() if counts.areas]
+
+    def everything(self) -> ClassCounts:
+        """All classes together; `images` is the number of images with any instance."""
+        total = ClassCounts(images=sum(count > 0 for count in self.instances_per_image))
+        for counts in self.classes.values():
+            for name in ("areas", "area_shares", "polygons", "points", "holes", "crowds"):
+                setattr(total, name, getattr(total, name) + getattr(counts, name))
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as plain JSON."""
+        per_image = Counter(self.instances_per_image)
+        total = self.everything()
+        return {
+            "images": len(self.instances_per_image),
+            "images_by_subset": self.subsets,
+            "images_without_instances": per_image[0],
+            "instances": len(total.areas),
+            "instances_per_image": {str(count): per_image[count] for count in sorted(per_image)},
+            "image_sizes": {f"{w}x{h}": n for (w, h), n in self.image_sizes.most_common()},
+            "all": class_json(total, total, len(self.instances_per_image)),
+            "classes": {
+                name: class_json(counts, total, len(self.instances_per_image))
+                for name, counts in self.classes.items()
+            },
+            "co_occurrence": {"classes": list(self.classes), "images": self.together.tolist()},
+            "problems": [str(problem) for problem in self.problems],
+        }
+
+
+def class_json(counts: ClassCounts, total: ClassCounts, images: int) -> dict[str, Any]:
+    """The figures of one class; shares are 0 to 1, None where there is nothing to share."""
+    number = len(counts.areas)
+    return {
+        "instances": number,
+        "share_of_instances": _ratio(number, len(total.areas)),
+        "images": counts.images,
+        "share_of_images": _ratio(counts.images, images),
+        "area": _summary(counts.areas),
+        "share_of_garment_area": _ratio(sum(counts.areas), sum(total.areas)),
+        "share_of_image_area": _summary(counts.area_shares, digits=5),
+        "sizes": dict(zip(SIZES, counts.sizes(), strict=True)),
+        "polygons_per_instance": _summary(counts.polygons)
+        | {"counts": {str(k): v for k, v in sorted(Counter(counts.polygons).items())}},
+        "points_per_polygon": _summary(counts.points),
+        "holes": counts.holes,
+        "crowds": counts.crowds,
+    }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return round(part / whole, 5) if whole else None
+
+
+def _summary(values: Iterable[float], digits: int = 2) -> dict[str, float | None]:
+    values = np.asarray(list(values), dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return dict.fromkeys(("mean", "median", "minimum", "maximum"))
+    figures = values.mean(), np.median(values), values.min(), values.max()
+    names = ("mean", "median", "minimum", "maximum")
+    return {name: round(float(v), digits) for name, v in zip(names, figures, strict=True)}
+
+
+def table_of(files: Iterable[ViaFile], source: str) -> ClassTable:
+    """The class table of annotations, one or more files, that nobody has named, by their labels.
+
+    ModaNet's, or the nine season labels, where they hold all labels; else the labels met. Raises
+    `DatasetError` when the regions have codes only.
+    """
+    regions = [region for via in files for image in via for region in image.regions]
+    labels = dict.fromkeys(attribute_text(region.attributes.get("label")) for region in regions)
+    labels.pop("", None)
+    if not labels:
+        if not regions:
+            raise DatasetError(f"{source} has no region: annotate the images first.")
+        raise DatasetError(
+            f"{source} carries codes but no labels: say which classes they mean with "
+            "--classes=modanet, season, or a class table file."
+        )
+    known = (t for t in (MODANET_TABLE, SEASON_TABLE) if all(t.find(name) for name in labels))
+    return next(known, None) or ClassTable(labels, name=source)
+
+
+def collect(
+    parts: Iterable[tuple[str, ViaFile, Path | None]],
+    table: ClassTable,
+    progress: Callable[[], object] = lambda: None,
+) -> Statistics:
+    """The statistics of one or more annotation files together.
+
+    A part is its subset's name ("" for none), its annotations, and the folder of its images or
+    None. Where the annotations do not tell the size of an image, it comes from the head of its
+    file; where that is not there, masks are not cut at the image's edge. `progress` is called once
+    an image. No image is decoded.
+    """
+    classes = {name: ClassCounts() for name in table.names}
+    together = np.zeros((len(table), len(table)), dtype=np.int64)
+    result = Statistics(table, classes, together)
+    for subset, via, folder in parts:
+        result.problems += via.problems
+        if subset:
+            result.subsets[subset] = len(via)
+        for image in via:
+            _add_image(result, image, folder)
+            progress()
+    return result
+
+
+def size_of(image: ViaImage, folder: Path | None) -> tuple[int, int] | None:
+    """Width and height of an image by its annotations, else by its file, else None."""
+    if image.width and image.height:
+        return image.width, image.height
+    if folder is None:
+        return None
+    try:
+        return image_size(folder / image.filename)
+    except DatasetError:
+        return None
+
+
+def _add_image(result: Statistics, image: ViaImage, folder: Path | None) -> None:
+    size = size_of(image, folder)
+    instances, problems = image_instances(image, result.table)
+    result.problems += problems
+    result.instances_per_image.append(len(instances))
+    if size:
+        result.image_sizes[size] += 1
+    for instance in instances:
+        counts = result.classes[result.table.name_of(instance.class_id)]
+        area = mask_area(instance, size)
+        counts.areas.append(area)
+        counts.area_shares.append(area / (size[0] * size[1]) if size else float("nan"))
+        counts.polygons.append(len(instance.parts))
+        counts.points += [len(outline) for outline in (*instance.parts, *instance.holes)]
+        counts.holes += len(instance.holes)
+        counts.crowds += instance.crowd
+    present = sorted({instance.class_id - 1 for instance in instances})
+    result.together[np.ix_(present, present)] += 1
+    for index in present:
+        result.classes[result.table.names[index]].images += 1
+
+
+def mask_area(instance: Instance, size: tuple[int, int] | None) -> int:
+    """Pixels of an instance's mask, cut at the image's edge where its (width, height) is known."""
+    if size is None:
+        high = np.ceil(np.concatenate(instance.parts).max(axis=0)).astype(int)
+        size = int(high[0]), int(high[1])
+    crop, _ = polygons_to_crop(instance.parts, instance.holes, size[1], size[0])
+    return int(np.count_nonzero(crop))

@@ -1,0 +1,80 @@
+"""The statistics of a data set in a terminal."""
+
+import numpy as np
+
+from fashion.statistics import SIZES, ClassCounts, Statistics
+from fashion.tables import text_table
+from fashion.via_read import problem_text
+
+
+def statistics_text(statistics: Statistics) -> str:
+    """Totals, a table of the classes, the pairs most often together, and what was left out."""
+    lines = [title(statistics, "Data set")]
+    if statistics.subsets:
+        lines.append(", ".join(f"{name} {count}" for name, count in statistics.subsets.items()))
+    sizes = [f"{w} x {h} ({n})" for (w, h), n in statistics.image_sizes.most_common(3)]
+    if sizes:
+        more = len(statistics.image_sizes) - len(sizes)
+        lines.append(f"image sizes: {', '.join(sizes)}{f' and {more} more' if more else ''}")
+    lines += ["", class_table(statistics)]
+    pairs = frequent_pairs(statistics)
+    if pairs:
+        lines += ["", "most often together: " + ", ".join(pairs)]
+    text = "\n".join(lines)
+    if statistics.problems:
+        text += "\nleft out" + problem_text(statistics.problems)
+    return text
+
+
+def title(statistics: Statistics, name: str) -> str:
+    """One line: how many images and instances."""
+    empty = statistics.instances_per_image.count(0)
+    return (
+        f"{name}: {len(statistics.instances_per_image):,} images"
+        f"{f' ({empty:,} without instances)' if empty else ''}, "
+        f"{sum(statistics.instances_per_image):,} instances"
+    )
+
+
+def class_table(statistics: Statistics) -> str:
+    """A line a class of the table, also of those that do not occur; shares in percent."""
+    total = statistics.everything()
+    images = len(statistics.instances_per_image)
+    head = ["class", "instances", "%", "images", "% of images", "area", "% of image"]
+    head += ["% of garments", *SIZES, "polygons", "points"]
+    rows = [_row(name, counts, total, images) for name, counts in statistics.classes.items()]
+    rows.append(_row("all", total, total, images))
+    note = "area, % of image: median; sizes: % of instances; polygons an instance, points a polygon"
+    return f"{text_table(head, rows)}\n{note}: mean"
+
+
+def _row(name: str, counts: ClassCounts, total: ClassCounts, images: int) -> list[str]:
+    number = len(counts.areas)
+    shares = np.array(counts.area_shares, dtype=float)
+    shares = shares[np.isfinite(shares)]
+    return [
+        name,
+        str(number),
+        _percent(number, len(total.areas)),
+        str(counts.images),
+        _percent(counts.images, images),
+        f"{np.median(counts.areas):.0f}" if number else "-",
+        f"{100 * np.median(shares):.2f}" if len(shares) else "-",
+        _percent(sum(counts.areas), sum(total.areas)),
+        *(_percent(size, number) for size in counts.sizes()),
+        f"{np.mean(counts.polygons):.2f}" if number else "-",
+        f"{np.mean(counts.points):.1f}" if number else "-",
+    ]
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f}" if whole else "-"
+
+
+def frequent_pairs(statistics: Statistics, limit: int = 5) -> list[str]:
+    """The pairs of classes that are most often in one image, with the number of images."""
+    names = statistics.table.names
+    upper = np.triu(statistics.together, 1)
+    order = np.argsort(-upper, axis=None, kind="stable")[:limit]
+    pairs = (np.unravel_index(index, upper.shape) for index in order)
+    return [f"{names[i]} and {names[j]} ({upper[i, j]})" for i, j in pairs if upper[i, j]]
