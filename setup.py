@@ -1,0 +1,38 @@
+"""Install `mrcnn` and `fashion`; the scripts of `model1`, `model2` and `tools` stay in the tree."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+
+def requirements() -> list[str]:
+    """The lines of requirements.txt that name a package."""
+    lines = (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+setup(
+    name="fashion-mask-rcnn",
+    version="0.1.0",
+    description="Mask R-CNN on Keras 3, and garment segmentation with season labels built on it",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="the fashion-mask-rcnn authors",
+    license="MIT",
+    packages=find_packages(include=["mrcnn", "mrcnn.*", "fashion", "fashion.*"]),
+    python_requires=">=3.11",
+    install_requires=requirements(),
+    extras_require={
+        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.17,<0.18", "pytest-xdist>=3.5"],
+        "ray": ["ray>=2.9"],
+        "export": ["tf2onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0"],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Intended Audience :: Science/Research",
+    ],
+    keywords="mask-rcnn instance-segmentation keras tensorflow fashion modanet",
+)
