@@ -59,6 +59,7 @@ from mrcnn.rpn_targets import build_rpn_targets
 from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
 from mrcnn.tensor_graph import ancestor, describe_array
 from mrcnn.training import Trainer, TrainingPlan, state_belongs_to
+from mrcnn.training_log import read_history
 from mrcnn.training_state import (
     Continuation,
     Progress,
@@ -341,7 +342,11 @@ class MaskRCNN:
             print(f"Going on from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
             return stored
         seed = self.config.SEED
-        return Progress(epoch=self.epoch, seed=secrets.randbits(31) if seed is None else seed)
+        return Progress(
+            epoch=self.epoch,
+            seed=secrets.randbits(31) if seed is None else seed,
+            history=read_history(folder, self.epoch),
+        )
 
     def _remember(self, progress: Progress) -> None:
         """Make the next call of `train` go on from here."""
@@ -465,9 +470,9 @@ class MaskRCNN:
             "input_anchors": anchors,
         }
         inputs = [x for x in self.keras_model.inputs if x.name in available]
-        part = keras.Model(inputs, list(outputs.values()))
+        part = keras.Model(inputs, outputs)
         values = part([tf.convert_to_tensor(available[x.name], tf.float32) for x in inputs])
-        arrays = {name: x.numpy() for name, x in zip(outputs, values, strict=True)}
+        arrays = {name: values[name].numpy() for name in outputs}
         for name, array in arrays.items():
             log(name, array)
         return arrays

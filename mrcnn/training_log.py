@@ -50,6 +50,17 @@ def write_history(folder: Path, rows: list[dict]) -> None:
         ) from error
 
 
+def read_history(folder: Path, epochs: int) -> list[dict]:
+    """The rows of the first `epochs` epochs of a folder's CSV; none where there is no such file."""
+    try:
+        with (folder / HISTORY_FILE).open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        numbers = [{k: float(v) for k, v in row.items() if v} for row in rows]
+        return [{**row, "epoch": int(row["epoch"])} for row in numbers if row["epoch"] <= epochs]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return []
+
+
 class ProgressBar:
     """One line an epoch: steps, the mean losses so far, images a second.
 
@@ -74,11 +85,15 @@ class ProgressBar:
         """Show the mean losses after one more step."""
         parts = [f"loss {means[0]:.3f}"]
         parts += [f"{name} {x:.3f}" for name, x in zip(SHORT_NAMES, means[1:], strict=True)]
-        rate = self.bar.format_dict["rate"]
-        if rate:
-            parts.append(f"{rate * self.batch_size:.1f} img/s")
+        parts.append(f"{self._steps_per_second() * self.batch_size:.1f} img/s")
         self.bar.set_postfix_str(", ".join(parts), refresh=False)
         self.bar.update()
+
+    def _steps_per_second(self) -> float:
+        # tqdm's own rate, of the last steps, is there once it has drawn a line.
+        done = self.bar.n + 1 - self.bar.initial
+        state = self.bar.format_dict
+        return state["rate"] or done / max(state["elapsed"], 1e-6)
 
     def close(self) -> None:
         """Leave the line as it is."""
