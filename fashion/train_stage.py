@@ -1,0 +1,199 @@
+"""Training a stage from the command line."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from fashion.dataset import FashionDataset
+from fashion.label_counts import describe_labels
+from fashion.presets import make_config
+from fashion.schedules import Part, parse_schedule
+from fashion.stages import (
+    Stage,
+    add_model_arguments,
+    check_weights,
+    positive,
+    preset_of,
+    training_defaults,
+    weights_note,
+    weights_path,
+    whole,
+    writable_folder,
+)
+from mrcnn.config import Config
+from mrcnn.errors import WeightsError
+from mrcnn.files import replacing
+
+
+def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
+    """Add the options of `train`."""
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        default=stage.dataset,
+        metavar="DIR",
+        help="folder with train/ and val/, each with images and via_region_data.json or a COCO "
+        "JSON (default: %(default)s)",
+    )
+    add_model_arguments(
+        parser,
+        stage,
+        "what to start from: coco, imagenet, last (go on where the last training stopped), none "
+        "(random weights), or a weight file",
+    )
+    parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="log folder")
+    parser.add_argument(
+        "--weights-out",
+        type=Path,
+        default=stage.folder / stage.weights,
+        metavar="FILE.h5",
+        help="where the best weights are copied at the end, unless a file is there already "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the file that --weights-out names"
+    )
+    parser.add_argument("--epochs", type=whole(1), metavar="N", help="total number of epochs")
+    parser.add_argument("--steps", type=whole(1), metavar="N", help="batches an epoch")
+    parser.add_argument(
+        "--layers", help="heads, 5+, 4+, 3+, all, or a regular expression of layer names"
+    )
+    parser.add_argument("--learning-rate", type=positive, metavar="RATE")
+    parser.add_argument(
+        "--schedule",
+        help="several parts: matterport, scratch, or layers:epochs:rate,... such as "
+        "heads:40:0.001,all:160:0.0001, which wins over --layers, --epochs and --learning-rate",
+    )
+    parser.add_argument("--batch", type=whole(1), metavar="N", help="images a step")
+    parser.add_argument("--workers", type=whole(0), metavar="N", help="image loaders")
+    parser.add_argument("--seed", type=whole(0), metavar="N", help="for a repeatable training")
+    parser.add_argument(
+        "--augmentation", choices=["none", "flip", "light"], default="flip", help="of the images"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first region that cannot be read"
+    )
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train as the command line says; see `add_training_arguments`.
+
+    All that can be wrong is looked for before TensorFlow is imported and the network is built.
+    """
+    stage: Stage = options.stage
+    train_set = _load(options, "train")
+    validation_set = _load(options, "val")
+    print(describe_labels(train_set, validation_set))
+    weights = _weights_to_start_from(options)
+    if weights:
+        check_weights(weights, options.preset)
+    options.preset = preset_of(weights, options.preset)
+    parts = _parts(options)
+    _require_outputs(options)
+    config = _config(options, stage)
+    from mrcnn.augmentation import augmentation_preset
+    from mrcnn.model import MaskRCNN
+
+    model = MaskRCNN(mode="training", config=config, model_dir=options.logs)
+    model.weights_attributes = weights_note(options.preset, stage.table)
+    if weights:
+        model.load_weights(weights, by_name=True)
+    print(f"Starting from {weights or 'random weights'}.")
+    for part in parts:
+        if model.epoch < part.until_epoch:
+            model.train(
+                train_set,
+                validation_set,
+                learning_rate=part.learning_rate,
+                epochs=part.until_epoch,
+                layers=part.layers,
+                augmentation=augmentation_preset(options.augmentation),
+            )
+    return _finish(Path(model.log_dir), options.weights_out, options.overwrite)
+
+
+def _load(options: argparse.Namespace, subset: str) -> FashionDataset:
+    dataset = FashionDataset()
+    dataset.load(options.dataset, subset, options.stage.table, strict=options.strict)
+    dataset.prepare()
+    print(f"{subset}: {dataset.summary()}")
+    return dataset
+
+
+def _require_outputs(options: argparse.Namespace) -> None:
+    writable_folder(options.logs, "--logs")
+    if options.weights_out.is_dir():
+        raise WeightsError(f"{options.weights_out} is a folder: give --weights-out a file's name.")
+    if options.overwrite or not options.weights_out.exists():
+        writable_folder(options.weights_out.absolute().parent, "--weights-out")
+
+
+def _weights_to_start_from(options: argparse.Namespace) -> Path | None:
+    """The weight file, fetched if need be; None for random weights."""
+    start = options.model or training_defaults(options).weights
+    if start == "none":
+        return None
+    if start == "coco":
+        return _coco_weights(options.stage)
+    if start == "imagenet":
+        from mrcnn.downloads import get_imagenet_weights_path
+
+        return get_imagenet_weights_path()
+    return weights_path(start, options.stage, options.logs)
+
+
+def _parts(options: argparse.Namespace) -> list[Part]:
+    preset = training_defaults(options)
+    return parse_schedule(
+        options.schedule or (preset.schedule if not options.layers else None),
+        options.layers or preset.layers,
+        options.epochs or preset.epochs,
+        options.learning_rate or preset.values.get("LEARNING_RATE", Config.LEARNING_RATE),
+    )
+
+
+def _config(options: argparse.Namespace, stage: Stage):
+    return make_config(
+        options.preset,
+        stage.name,
+        1 + len(stage.table),
+        IMAGES_PER_GPU=options.batch,
+        STEPS_PER_EPOCH=options.steps,
+        LOADER_WORKERS=options.workers,
+        PRECISION=options.precision,
+        SEED=options.seed,
+        DETECTION_MIN_CONFIDENCE=options.min_confidence,
+    )
+
+
+def _coco_weights(stage: Stage) -> Path:
+    path = stage.folder / "mask_rcnn_coco.h5"
+    if not path.exists():
+        from mrcnn.downloads import download_trained_weights
+
+        download_trained_weights(str(path))
+    return path
+
+
+def _finish(log_dir: Path, target: Path, overwrite: bool) -> int:
+    """Put the best weights where the next commands look for them, and say what is where."""
+    best = next(iter(sorted(log_dir.glob("best_mask_rcnn_*.h5"))), None)
+    if best is None:
+        return 0
+    print(f"\nCheckpoints, history.csv and TensorBoard events: {log_dir}")
+    if target.exists() and not overwrite:
+        print(
+            f"Best weights: {best}. {target} is there already and was left; --overwrite "
+            f"replaces it, or give the best weights with --model."
+        )
+        return 0
+    try:
+        with replacing(target) as copy, best.open("rb") as stream:
+            shutil.copyfileobj(stream, copy)
+    except OSError as error:
+        raise WeightsError(
+            f"The best weights {best} could not be copied to {target} "
+            f"({error.strerror or error}): copy them yourself."
+        ) from error
+    print(f"Best weights, copied for the next stage: {target}")
+    return 0

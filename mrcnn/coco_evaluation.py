@@ -1,0 +1,173 @@
+"""COCO average precision of boxes and masks, by pycocotools, for any Dataset.
+
+The twelve figures are those of https://cocodataset.org/#detection-eval. Matterport's per-image
+`compute_ap` is another measure: see `mrcnn.evaluate`.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+FIGURES = (
+    "AP",
+    "AP50",
+    "AP75",
+    "AP_small",
+    "AP_medium",
+    "AP_large",
+    "AR_1",
+    "AR_10",
+    "AR_100",
+    "AR_small",
+    "AR_medium",
+    "AR_large",
+)
+KINDS = ("bbox", "segm")
+
+
+def encode_mask(mask: np.ndarray) -> dict:
+    """A bool mask `[height, width]` as COCO's run-length encoding, counts as text."""
+    from pycocotools import mask as coco_mask
+
+    encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")}
+
+
+def _coco_box(box: Sequence[float]) -> list[float]:
+    y1, x1, y2, x2 = (float(value) for value in box)
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+def ground_truth(dataset, image_ids: Iterable[int] | None = None) -> dict:
+    """A data set's truth as a COCO dictionary; image ids are the data set's own.
+
+    Args:
+        dataset: a prepared Dataset.
+        image_ids: all by default.
+    """
+    from mrcnn.boxes import extract_bboxes
+
+    images, annotations = [], []
+    for image_id in dataset.image_ids if image_ids is None else image_ids:
+        masks, class_ids = dataset.load_mask(image_id)
+        height, width = masks.shape[:2]
+        images.append({"id": int(image_id), "height": height, "width": width})
+        boxes = extract_bboxes(masks)
+        for index, class_id in enumerate(class_ids):
+            segmentation = encode_mask(masks[:, :, index])
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": int(image_id),
+                    "category_id": abs(int(class_id)),
+                    "iscrowd": int(class_id < 0),
+                    "area": int(masks[:, :, index].sum()),
+                    "bbox": _coco_box(boxes[index]),
+                    "segmentation": segmentation,
+                }
+            )
+    categories = [
+        {"id": int(class_id), "name": name}
+        for class_id, name in zip(dataset.class_ids, dataset.class_names, strict=True)
+        if class_id > 0
+    ]
+    return {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+
+
+def results_of(image_id: int, result: dict) -> list[dict]:
+    """One image's detections, as `MaskRCNN.detect` gives them, as rows of a COCO results file."""
+    return [
+        {
+            "image_id": int(image_id),
+            "category_id": int(result["class_ids"][index]),
+            "score": float(result["scores"][index]),
+            "bbox": _coco_box(result["rois"][index]),
+            "segmentation": encode_mask(result["masks"][:, :, index]),
+        }
+        for index in range(len(result["class_ids"]))
+    ]
+
+
+def detect_all(
+    dataset,
+    detect: Callable[[np.ndarray], dict],
+    image_ids: Iterable[int] | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> list[dict]:
+    """COCO results of a whole data set.
+
+    Args:
+        dataset: a prepared Dataset.
+        detect: from an image to its result dictionary.
+        image_ids: all by default.
+        progress: wraps the image ids, such as tqdm.
+    """
+    rows = []
+    for image_id in progress(list(dataset.image_ids if image_ids is None else image_ids)):
+        rows += results_of(image_id, detect(dataset.load_image(image_id)))
+    return rows
+
+
+def average_precision(truth: dict, results: list[dict]) -> dict:
+    """COCO's figures for boxes and masks.
+
+    Args:
+        truth: a COCO dictionary, as of `ground_truth`.
+        results: rows of a COCO results file; may be empty.
+
+    Returns:
+        For 'bbox' and 'segm' a dictionary of the twelve `FIGURES`, and under 'per_class' AP and
+        AP50 by class name. A figure without any truth to measure is -1, as pycocotools has it.
+    """
+    return {kind: _figures(truth, results, kind) for kind in KINDS}
+
+
+def _figures(truth: dict, results: list[dict], kind: str) -> dict:
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = _coco(truth)
+        found = _load_results(coco, results, kind)
+        evaluation = COCOeval(coco, found, kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    figures = dict(zip(FIGURES, (float(x) for x in evaluation.stats), strict=True))
+    names = {c["id"]: c["name"] for c in truth["categories"]}
+    # [IoU thresholds, recalls, classes, area ranges, detection limits]
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    figures["per_class"] = {
+        names[class_id]: {
+            "AP": _mean(precision[:, :, index]),
+            "AP50": _mean(precision[0, :, index]),
+        }
+        for index, class_id in enumerate(evaluation.params.catIds)
+    }
+    return figures
+
+
+def _coco(data: dict):
+    """pycocotools' view of a COCO dictionary, which it may change without changing ours."""
+    from pycocotools.coco import COCO
+
+    coco = COCO()
+    coco.dataset = {**data, "annotations": [dict(row) for row in data["annotations"]]}
+    coco.createIndex()
+    return coco
+
+
+def _load_results(coco, results: list[dict], kind: str):
+    # pycocotools cannot load an empty list: nothing was found is a result like any other.
+    if not results:
+        return _coco({**coco.dataset, "annotations": []})
+    # Where a row has a box, pycocotools sorts it into small, medium and large by the box's area,
+    # also when masks are measured. Results files of masks have no boxes.
+    left_out = "segmentation" if kind == "bbox" else "bbox"
+    return coco.loadRes([{k: v for k, v in row.items() if k != left_out} for row in results])
+
+
+def _mean(values: np.ndarray) -> float:
+    measured = values[values > -1]
+    return float(measured.mean()) if measured.size else -1.0
