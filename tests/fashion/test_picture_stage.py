@@ -1,0 +1,167 @@
+"""Pictures in, PNGs out: which, under what names, and what is said of the rest."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fashion import picture_stage
+from fashion.labels import MODANET_TABLE
+from fashion.picture_stage import (
+    add_testing_arguments,
+    draw_pictures,
+    list_images,
+    output_names,
+)
+from fashion.stages import Stage
+from mrcnn.errors import DatasetError, UserError, WeightsNotFoundError
+from tests.fashion.factories import write_image
+from tests.stages.factory import head_weights
+
+
+@pytest.fixture
+def stage(tmp_path):
+    stage = Stage("modanet", tmp_path / "model1", MODANET_TABLE, "mask_rcnn_Modanet.h5")
+    head_weights(stage.folder / stage.weights)
+    return stage
+
+
+class LeftHalf:
+    """Stands where a model does: finds one bag, on the left half of every picture."""
+
+    def detect(self, images):
+        (image,) = images
+        height, width = image.shape[:2]
+        mask = np.zeros((height, width, 1), bool)
+        mask[:, : width // 2] = True
+        return [
+            {
+                "rois": np.array([[0, 0, height, width // 2]], np.int32),
+                "class_ids": np.array([1], np.int32),
+                "scores": np.array([0.9], np.float32),
+                "masks": mask,
+            }
+        ]
+
+
+@pytest.fixture
+def model(monkeypatch):
+    monkeypatch.setattr(picture_stage, "inference_model", lambda options, stage: LeftHalf())
+
+
+def parse(stage, *arguments):
+    parser = argparse.ArgumentParser()
+    add_testing_arguments(parser, stage)
+    return parser.parse_args(list(map(str, arguments)))
+
+
+def test_images_in_the_order_of_their_names(tmp_path):
+    for name in ("b.jpg", "a.PNG", "c.jpeg", "notes.txt", ".hidden"):
+        (tmp_path / name).touch()
+    assert [p.name for p in list_images(tmp_path)] == ["a.PNG", "b.jpg", "c.jpeg"]
+    assert [p.name for p in list_images(tmp_path, limit=2)] == ["a.PNG", "b.jpg"]
+    assert [p.name for p in list_images(tmp_path, limit=9)] == ["a.PNG", "b.jpg", "c.jpeg"]
+
+
+def test_one_picture(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.touch()
+    assert list_images(path) == [path]
+
+
+def test_a_folder_without_pictures(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DatasetError, match=r"no picture in .*\.jpg.*--images"):
+        list_images(tmp_path)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(DatasetError, match=r"does not exist: .*--images"):
+        list_images(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        ([], []),
+        (["a.jpg", "b.png"], ["a.png", "b.png"]),
+        # Two of one name keep their endings, so that neither overwrites the other.
+        (["a.jpg", "a.png", "b.jpg"], ["a.jpg.png", "a.png.png", "b.png"]),
+        # Some file systems do not tell capitals from small letters.
+        (["a.jpg", "A.png"], ["a.jpg.png", "A.png.png"]),
+        (["a.b.jpg"], ["a.b.png"]),
+    ],
+)
+def test_names(images, names):
+    paths = [Path(name) for name in images]
+    assert output_names(paths) == dict(zip(paths, names, strict=True))
+
+
+def test_defaults_are_in_the_stages_folder(stage):
+    options = parse(stage)
+    assert (options.images, options.output) == (stage.images, stage.outputs)
+    assert (options.logs, options.model, options.limit) == (stage.logs, None, None)
+
+
+def test_each_picture_becomes_a_png_of_its_size(stage, model, capsys):
+    write_image(stage.images / "a.jpg", 60, 40)
+    write_image(stage.images / "b.png", 33, 71)
+    write_image(stage.images / "turned.jpg", 40, 30, orientation=6)
+    assert draw_pictures(parse(stage)) == 0
+    sizes = {}
+    for path in stage.outputs.iterdir():
+        with Image.open(path) as image:
+            sizes[path.name] = image.size
+    assert sizes == {"a.png": (60, 40), "b.png": (33, 71), "turned.png": (30, 40)}
+    assert f"3 pictures in {stage.outputs}; found: bag 3" in capsys.readouterr().out
+
+
+def test_a_class_has_the_colour_of_the_table(stage, model):
+    write_image(stage.images / "a.png", 200, 200)
+    draw_pictures(parse(stage))
+    with Image.open(stage.outputs / "a.png") as image:
+        pixel = np.array(image)[150, 50].astype(int)
+    tint = pixel - 128
+    colour = np.array(MODANET_TABLE.colour_of(1)) - 128
+    assert np.corrcoef(tint, colour)[0, 1] > 0.99
+
+
+def test_a_broken_picture_is_named_and_the_rest_drawn(stage, model, capsys):
+    write_image(stage.images / "a.jpg")
+    whole = write_image(stage.images / "b.jpg", 300, 300).read_bytes()
+    (stage.images / "b.jpg").write_bytes(whole[: len(whole) // 2])
+    assert draw_pictures(parse(stage)) == 0
+    captured = capsys.readouterr()
+    assert "1 pictures" in captured.out
+    assert "left out: " in captured.err and "b.jpg" in captured.err
+    assert [p.name for p in stage.outputs.iterdir()] == ["a.png"]
+
+
+def test_when_nothing_could_be_drawn_the_command_fails(stage, model, capsys):
+    path = stage.images / "a.jpg"
+    path.parent.mkdir()
+    path.write_text("no picture")
+    assert draw_pictures(parse(stage, "--images", path)) == 1
+    assert "0 pictures" in capsys.readouterr().out
+
+
+def test_limit(stage, model):
+    for name in "abc":
+        write_image(stage.images / f"{name}.jpg")
+    draw_pictures(parse(stage, "--limit=2"))
+    assert sorted(p.name for p in stage.outputs.iterdir()) == ["a.png", "b.png"]
+
+
+def test_errors_come_before_the_model_is_built(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_stage, "inference_model", lambda *_: pytest.fail("was built"))
+    with pytest.raises(DatasetError, match="does not exist"):
+        draw_pictures(parse(stage))
+    write_image(stage.images / "a.jpg")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"Nothing can be written .*--output"):
+        draw_pictures(parse(stage, "--output", tmp_path / "file"))
+    (stage.folder / stage.weights).unlink()
+    with pytest.raises(WeightsNotFoundError, match="There is no weight file"):
+        draw_pictures(parse(stage))

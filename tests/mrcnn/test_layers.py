@@ -1,0 +1,124 @@
+"""Batch norm that keeps its statistics, and the wrapper that applies a layer to each RoI."""
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.layers import BatchNorm, TimeDistributed
+
+INPUTS = np.random.default_rng(0).normal(3.0, 2.0, (6, 4, 4, 5)).astype(np.float32)
+
+
+def standardised(x):
+    """`x` with batch statistics, epsilon as released weights expect it."""
+    return (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-3)
+
+
+def at_start(x):
+    """`x` with the statistics of a new layer, mean 0 and variance 1."""
+    return x / np.sqrt(1 + 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("train_bn", "training", "expected", "updates"),
+    [
+        (False, True, at_start, False),  # the default: stays at its statistics
+        (False, False, at_start, False),
+        (None, True, standardised, True),  # normal Keras
+        (None, False, at_start, False),
+        (True, True, standardised, True),
+        (True, False, standardised, True),  # batch statistics in inference, too
+    ],
+)
+def test_train_bn_decides_on_statistics(train_bn, training, expected, updates):
+    layer = BatchNorm(train_bn)
+    outputs = layer(INPUTS, training=training)
+    np.testing.assert_allclose(outputs, expected(INPUTS), rtol=1e-4, atol=1e-5)
+    moved = not np.array_equal(layer.moving_mean, np.zeros(5))
+    assert moved == updates
+
+
+def test_statistics_move_with_momentum_99():
+    layer = BatchNorm(None)
+    layer(INPUTS, training=True)
+    np.testing.assert_allclose(layer.moving_mean, 0.01 * INPUTS.mean((0, 1, 2)), rtol=1e-4)
+
+
+def test_a_frozen_layer_uses_its_statistics_in_training():
+    layer = BatchNorm(None)
+    layer.build(INPUTS.shape)
+    layer.trainable = False
+    np.testing.assert_allclose(layer(INPUTS, training=True), at_start(INPUTS), rtol=1e-4)
+    assert not np.any(layer.moving_mean)
+
+
+def test_gamma_and_beta_train_where_statistics_do_not():
+    layer = BatchNorm(False)
+    layer.build(INPUTS.shape)
+    assert [w.name for w in layer.trainable_weights] == ["gamma", "beta"]
+
+
+def test_epsilon_is_that_of_keras_2():
+    assert BatchNorm().epsilon == 1e-3
+
+
+@pytest.mark.parametrize("train_bn", [None, False, True])
+def test_batch_norm_survives_its_configuration(train_bn):
+    layer = BatchNorm(train_bn, name="bn_conv1")
+    copy = BatchNorm.from_config(layer.get_config())
+    assert (copy.train_bn, copy.name, copy.epsilon) == (train_bn, "bn_conv1", 1e-3)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda: keras.layers.Conv2D(3, 4),  # the class head's: to one cell
+        lambda: keras.layers.Conv2D(3, 3, padding="same"),
+        lambda: keras.layers.Conv2DTranspose(3, 2, strides=2, activation="relu"),
+        lambda: keras.layers.Dense(7),
+        lambda: keras.layers.Activation("softmax"),
+        lambda: BatchNorm(False),
+        lambda: BatchNorm(True),
+    ],
+    ids=["valid", "same", "deconv", "dense", "softmax", "frozen batch norm", "batch norm"],
+)
+def test_each_roi_passes_through_the_inner_layer(inner):
+    layer = inner()
+    rois = INPUTS.reshape(2, 3, 4, 4, 5)
+    outputs = TimeDistributed(layer)(rois)
+    expected = np.asarray(layer(INPUTS, training=False))
+    assert outputs.shape == (2, 3, *expected.shape[1:])
+    np.testing.assert_allclose(np.asarray(outputs).reshape(expected.shape), expected, atol=1e-5)
+
+
+def test_it_equals_keras_own_wrapper():
+    layer = keras.layers.Conv2D(3, 4)
+    rois = INPUTS.reshape(2, 3, 4, 4, 5)
+    ours = TimeDistributed(layer)(rois)
+    np.testing.assert_allclose(ours, keras.layers.TimeDistributed(layer)(rois), atol=1e-5)
+    assert issubclass(TimeDistributed, keras.layers.TimeDistributed)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_training_reaches_the_inner_layer(training):
+    layer = BatchNorm(None)
+    TimeDistributed(layer)(INPUTS[None], training=training)
+    assert np.any(layer.moving_mean) == training
+
+
+def test_number_of_rois_may_be_open_in_a_model():
+    rois = keras.Input((None, 4, 4, 5))
+    model = keras.Model(rois, TimeDistributed(keras.layers.Conv2D(3, 4))(rois))
+    assert model.output_shape == (None, None, 1, 1, 3)
+    assert model(INPUTS.reshape(2, 3, 4, 4, 5)).shape == (2, 3, 1, 1, 3)
+    assert model(INPUTS.reshape(6, 1, 4, 4, 5)).shape == (6, 1, 1, 1, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 4, 4, 5), (0, 3, 4, 4, 5)], ids=["no RoI", "no image"])
+def test_nothing_in_nothing_out(shape):
+    outputs = TimeDistributed(keras.layers.Conv2D(3, 4))(np.zeros(shape, np.float32))
+    assert outputs.shape == (*shape[:2], 1, 1, 3)
+
+
+def test_batch_norm_of_one_cell():
+    assert BatchNorm(False)(np.ones((1, 1, 1, 5), np.float32)).shape == (1, 1, 1, 5)

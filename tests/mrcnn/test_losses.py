@@ -1,0 +1,242 @@
+"""The five losses and their gradients, element by element."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mrcnn import losses
+from tests.support import golden
+
+LOSSES = golden("losses")
+MASKS = LOSSES["mrcnn_mask_f16"].astype(np.float32)
+TARGET_MASKS = LOSSES["target_masks"].astype(np.float32)
+NO_CLASS = np.zeros_like(LOSSES["target_class_ids"])
+
+
+def value_and_gradients(function, *inputs):
+    """The loss of `inputs`, and its gradient for each of those that are floats."""
+    tensors = [tf.constant(x) for x in inputs]
+    floats = [t for t in tensors if t.dtype == tf.float32]
+    with tf.GradientTape() as tape:
+        tape.watch(floats)
+        loss = function(*tensors)
+    gradients = tape.gradient(loss, floats, unconnected_gradients="zero")
+    return loss.numpy(), [g.numpy() for g in gradients]
+
+
+def assert_near(actual, expected, tolerance=1e-5):
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=1e-8)
+
+
+# ---- golden numbers ----
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
+def test_rpn_class_loss(compiled):
+    function = losses.rpn_class_loss_graph
+    function = tf.function(function) if compiled else function
+    loss, (gradient,) = value_and_gradients(
+        function, LOSSES["rpn_match"], LOSSES["rpn_class_logits"]
+    )
+    assert_near(loss, LOSSES["rpn_class_loss"])
+    assert_near(gradient, LOSSES["rpn_class_loss_grad_logits"])
+
+
+def test_rpn_bbox_loss():
+    target, match, bbox = LOSSES["rpn_target_bbox"], LOSSES["rpn_match"], LOSSES["rpn_bbox"]
+    loss, (_, gradient) = value_and_gradients(
+        lambda *x: losses.rpn_bbox_loss_graph(None, *x), target, match, bbox
+    )
+    assert_near(loss, LOSSES["rpn_bbox_loss"])
+    assert_near(gradient, LOSSES["rpn_bbox_loss_grad"])
+
+
+def test_mrcnn_class_loss():
+    names = ("target_class_ids", "mrcnn_class_logits", "active_class_ids")
+    loss, (gradient, _) = value_and_gradients(
+        losses.mrcnn_class_loss_graph, *(LOSSES[name] for name in names)
+    )
+    assert_near(loss, LOSSES["mrcnn_class_loss"])
+    assert_near(gradient, LOSSES["mrcnn_class_loss_grad"])
+
+
+def test_mrcnn_bbox_loss():
+    names = ("target_bbox", "target_class_ids", "mrcnn_bbox")
+    loss, gradients = value_and_gradients(
+        losses.mrcnn_bbox_loss_graph, *(LOSSES[name] for name in names)
+    )
+    assert_near(loss, LOSSES["mrcnn_bbox_loss"])
+    assert_near(gradients[0], LOSSES["mrcnn_bbox_loss_grad_target"])
+    assert_near(gradients[1], LOSSES["mrcnn_bbox_loss_grad_pred"])
+
+
+def test_mrcnn_mask_loss():
+    class_ids = LOSSES["target_class_ids"]
+    loss, (_, gradient) = value_and_gradients(
+        losses.mrcnn_mask_loss_graph, TARGET_MASKS, class_ids, MASKS
+    )
+    assert_near(loss, LOSSES["mrcnn_mask_loss"])
+    chosen = gradient[class_ids > 0]
+    own = chosen[np.arange(len(chosen)), :, :, class_ids[class_ids > 0]]
+    assert_near(own, LOSSES["mrcnn_mask_loss_grad_selected"])
+    assert np.count_nonzero(gradient) == np.count_nonzero(own)  # nothing at other classes
+
+
+@pytest.mark.parametrize(
+    ("active", "name"),
+    [(1.0, "mrcnn_class_loss_all_active"), (0.0, "mrcnn_class_loss_none_active")],
+)
+def test_active_classes(active, name):
+    flags = np.full_like(LOSSES["active_class_ids"], active)
+    loss = losses.mrcnn_class_loss_graph(
+        LOSSES["target_class_ids"], LOSSES["mrcnn_class_logits"], flags
+    )
+    assert_near(loss, LOSSES[name])
+    assert np.isnan(loss) == (active == 0)
+
+
+def test_smooth_l1():
+    y = losses.smooth_l1_loss(tf.zeros(25), LOSSES["smooth_l1_x"])
+    assert_near(y, LOSSES["smooth_l1_y"])
+
+
+# ---- where nothing matches: 0, and no gradient that is not a number ----
+
+NEUTRAL = np.zeros_like(LOSSES["rpn_match"])
+NO_POSITIVE = np.where(LOSSES["rpn_match"] == 1, 0, LOSSES["rpn_match"])
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "inputs"),
+    [
+        (
+            "rpn_class_loss_all_neutral",
+            losses.rpn_class_loss_graph,
+            (NEUTRAL, LOSSES["rpn_class_logits"]),
+        ),
+        (
+            "rpn_bbox_loss_no_positive",
+            losses.rpn_bbox_loss_of_batch,
+            (LOSSES["rpn_target_bbox"], NO_POSITIVE, LOSSES["rpn_bbox"]),
+        ),
+        (
+            "mrcnn_bbox_loss_no_positive",
+            losses.mrcnn_bbox_loss_graph,
+            (LOSSES["target_bbox"], NO_CLASS, LOSSES["mrcnn_bbox"]),
+        ),
+        (
+            "mrcnn_mask_loss_no_positive",
+            losses.mrcnn_mask_loss_graph,
+            (TARGET_MASKS, NO_CLASS, MASKS),
+        ),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_nothing_matches(name, function, inputs):
+    loss, gradients = value_and_gradients(function, *inputs)
+    assert loss == LOSSES[name] == 0
+    assert not any(g.any() for g in gradients)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (losses.mrcnn_bbox_loss_graph, [(1, 0, 4), (1, 0), (1, 0, 3, 4)]),
+        (losses.mrcnn_mask_loss_graph, [(1, 0, 2, 2), (1, 0), (1, 0, 2, 2, 3)]),
+        (losses.rpn_class_loss_graph, [(1, 0, 1), (1, 0, 2)]),
+        (losses.rpn_bbox_loss_of_batch, [(1, 0, 4), (1, 0, 1), (1, 0, 4)]),
+    ],
+)
+def test_no_row_at_all(function, shapes):
+    integer = {(1, 0): np.int32, (1, 0, 1): np.int32}
+    inputs = [np.zeros(shape, integer.get(shape, np.float32)) for shape in shapes]
+    assert value_and_gradients(function, *inputs)[0] == 0
+
+
+# ---- by hand ----
+
+
+@pytest.mark.parametrize(
+    ("difference", "loss"),
+    [(0, 0), (0.5, 0.125), (-0.5, 0.125), (1, 0.5), (3, 2.5), (-3, 2.5)],
+)
+def test_smooth_l1_is_a_parabola_and_then_a_line(difference, loss):
+    assert losses.smooth_l1_loss(tf.constant(0.0), tf.constant(float(difference))) == loss
+
+
+def test_only_the_class_of_the_first_image_is_active():
+    logits = np.zeros((2, 1, 3), np.float32)
+    logits[0, 0, 1] = logits[1, 0, 2] = 5
+    active = np.array([[1, 1, 0], [0, 0, 1]], np.float32)
+    loss = losses.mrcnn_class_loss_graph(np.array([[1], [1]]), logits, active)
+    # The second image's prediction is class 2, which image 0 does not have: only one RoI counts.
+    assert loss.numpy() == pytest.approx(np.log(1 + 2 * np.exp(-5)), rel=1e-5)
+
+
+def test_rpn_bbox_loss_pairs_the_kth_positive_with_the_kth_row():
+    match = np.array([[[0], [1], [-1], [1]], [[1], [0], [0], [0]]], np.int32)
+    target = np.array([[[1] * 4, [2] * 4, [9] * 4], [[3] * 4, [9] * 4, [9] * 4]], np.float32)
+    bbox = np.zeros((2, 4, 4), np.float32)
+    bbox[0, 1], bbox[0, 3], bbox[1, 0] = 1, 2, 3
+    assert losses.rpn_bbox_loss_of_batch(target, match, bbox) == 0
+    bbox[1, 0, 0] = 5  # one of 12 numbers is off by 2
+    assert losses.rpn_bbox_loss_of_batch(target, match, bbox).numpy() == pytest.approx(1.5 / 12)
+
+
+@pytest.mark.parametrize(
+    ("target", "probability", "loss"),
+    [
+        (1, 0.5, np.log(2)),
+        (0, 0.5, np.log(2)),
+        (1, 1.0, 0.0),
+        (1, 0.0, 15.4249),  # -log(2e-7): Keras 2's second small number; Keras 3 would say 16.118
+        (0, 1.0, 15.3332),
+    ],
+)
+def test_cross_entropy_of_a_pixel(target, probability, loss):
+    actual = losses.binary_crossentropy(tf.constant(float(target)), tf.constant(probability))
+    assert actual.numpy() == pytest.approx(loss, rel=1e-4, abs=1e-6)
+
+
+# ---- weight decay ----
+
+
+def variable(name, value, **options):
+    return keras.Variable(np.array(value, np.float32), name=name, **options)
+
+
+def test_weight_decay_is_over_kernels_and_biases():
+    weights = [
+        variable("kernel", [[1, 2], [3, 4]]),
+        variable("bias", [2]),
+        variable("gamma", [100]),
+        variable("beta", [100]),
+    ]
+    decay = losses.weight_decay_loss(weights, 0.1)
+    assert decay.numpy() == pytest.approx(0.1 * (30 / 4 + 4))
+
+
+def test_weight_decay_of_nothing_is_0():
+    assert losses.weight_decay_loss([], 0.1) == 0
+    assert losses.weight_decay_loss([variable("gamma", [1])], 0.1) == 0
+
+
+# ---- in a model ----
+
+
+def test_a_loss_layer_gives_a_scalar_under_its_name():
+    match, logits = keras.Input((None, 1), dtype="int32"), keras.Input((None, 2))
+    layer = losses.LossLayer(losses.rpn_class_loss_graph, name="rpn_class_loss")
+    model = keras.Model([match, logits], layer([match, logits]))
+    assert model.output_names == ["rpn_class_loss"]
+    loss = model([LOSSES["rpn_match"], LOSSES["rpn_class_logits"]])
+    assert loss.shape == ()
+    assert_near(loss, LOSSES["rpn_class_loss"])
+
+
+def test_active_classes_are_taken_from_the_meta():
+    meta = np.zeros((2, 12 + 14), np.float32)
+    meta[:, 12:] = LOSSES["active_class_ids"]
+    loss = losses.class_loss_of_meta(LOSSES["target_class_ids"], LOSSES["mrcnn_class_logits"], meta)
+    assert_near(loss, LOSSES["mrcnn_class_loss"])

@@ -1,0 +1,217 @@
+"""What a training leaves behind for people: numbers, events, checkpoints."""
+
+import csv
+import os
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mrcnn import training_log
+from mrcnn.checkpoints import LogFolder, find_last
+from mrcnn.config import LOSS_NAMES
+from mrcnn.errors import TrainingError, WeightsError
+from mrcnn.h5_layout import read_attributes
+from mrcnn.training_log import (
+    COLUMNS,
+    HISTORY_FILE,
+    Checkpoints,
+    ProgressBar,
+    TensorBoardScalars,
+    read_history,
+    write_history,
+)
+
+
+@pytest.fixture
+def model():
+    return keras.Sequential([keras.Input([3]), keras.layers.Dense(2, name="conv1")])
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = LogFolder(tmp_path / "modanet20240101T0000", "modanet", 0)
+    log.folder.mkdir()
+    return log
+
+
+def read_rows(folder):
+    with (folder / HISTORY_FILE).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_history_has_a_row_for_each_epoch(tmp_path):
+    rows = [{"epoch": 1, "loss": 2.5, "seconds": 3.25}, {"epoch": 2, "loss": 0.1 + 0.2}]
+    write_history(tmp_path, rows)
+    first, second = read_rows(tmp_path)
+    assert tuple(first) == COLUMNS
+    assert {*LOSS_NAMES, *(f"val_{name}" for name in LOSS_NAMES)} < set(COLUMNS)
+    assert (first["epoch"], first["loss"], first["seconds"]) == ("1", "2.5", "3.25")
+    assert first["val_loss"] == ""  # without validation
+    assert float(second["loss"]) == 0.1 + 0.2  # no digit is lost
+
+
+def test_history_of_nothing_is_the_head(tmp_path):
+    write_history(tmp_path, [])
+    assert read_rows(tmp_path) == []
+    assert (tmp_path / HISTORY_FILE).read_text().startswith("epoch,loss,rpn_class_loss,")
+
+
+def test_history_is_written_anew_and_whole(tmp_path):
+    write_history(tmp_path, [{"epoch": 1}])
+    write_history(tmp_path, [{"epoch": 1}, {"epoch": 2, "of no column": 5}])
+    assert [row["epoch"] for row in read_rows(tmp_path)] == ["1", "2"]
+    assert [path.name for path in tmp_path.iterdir()] == [HISTORY_FILE]
+
+
+def test_history_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"history\.csv could not be written .*--model=last"):
+        write_history(tmp_path / "file", [])
+
+
+def test_history_of_the_first_epochs_is_read_back(tmp_path):
+    rows = [{"epoch": n, "loss": 0.1 * n, "val_loss": 0.3, "seconds": 2.5} for n in (1, 2, 3)]
+    write_history(tmp_path, rows)
+    assert read_history(tmp_path, 2) == rows[:2]
+    assert [type(row["epoch"]) for row in read_history(tmp_path, 9)] == [int] * 3
+    assert read_history(tmp_path, 0) == []
+    write_history(tmp_path, read_history(tmp_path, 2))
+    assert [row["loss"] for row in read_rows(tmp_path)] == ["0.1", "0.2"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,  # no file
+        b"",
+        b"epoch,loss\n",
+        b"loss\n0.5\n",  # no epochs
+        b"epoch,loss\n1,many\n",
+        b"epoch,loss\n1,0.5,0.6\n",  # a column too many
+        b"epoch,loss\n,0.5\n",
+        b"\xff\xfe\x00",
+        b"epoch,loss\n1,0\x00",
+    ],
+)
+def test_a_history_that_cannot_be_read_is_none(tmp_path, content):
+    if content is not None:
+        (tmp_path / HISTORY_FILE).write_bytes(content)
+    assert read_history(tmp_path, 9) == []
+
+
+def test_the_progress_bar_shows_losses_and_speed(capsys):
+    bar = ProgressBar(epoch=2, epochs=9, steps=3, done=1, batch_size=4)
+    for _ in range(2):
+        bar.update([3.14159, 0.1, 0.2, 0.3, 0.4, 0.5])
+    bar.close()
+    text = capsys.readouterr().err
+    assert "Epoch 2/9" in text and "3/3" in text
+    assert "loss 3.142, rpn_cls 0.100, rpn_box 0.200, cls 0.300, box 0.400, mask 0.500" in text
+    assert "img/s" in text
+
+
+def test_a_log_file_gets_few_lines(capsys):
+    bar = ProgressBar(epoch=1, epochs=1, steps=500, done=0, batch_size=1)
+    for _ in range(500):
+        bar.update([0.0] * 6)
+    bar.close()
+    assert capsys.readouterr().err.count("Epoch 1/1") <= 3
+
+
+def scalars(folder):
+    """(step, name) -> value of all event files of a folder."""
+    found = {}
+    for path in folder.glob("events.out.tfevents.*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def test_tensorboard_gets_each_epochs_numbers(tmp_path):
+    callback = TensorBoardScalars(tmp_path)
+    callback.on_train_begin()
+    callback.on_epoch_end(0, {"loss": 2.5, "val_loss": 3.0})
+    assert scalars(tmp_path) == {(1, "loss"): 2.5, (1, "val_loss"): 3.0}  # readable at once
+    callback.on_epoch_end(1, {"loss": 1.5})
+    callback.on_epoch_end(2)
+    callback.on_train_end()
+    assert scalars(tmp_path)[2, "loss"] == 1.5
+
+
+def test_a_second_training_goes_on_in_a_file_of_its_own(tmp_path):
+    for epoch in (0, 1):
+        callback = TensorBoardScalars(tmp_path)
+        callback.on_train_begin()
+        callback.on_epoch_end(epoch, {"loss": 2.0 - epoch})
+        callback.on_train_end()
+    assert scalars(tmp_path) == {(1, "loss"): 2.0, (2, "loss"): 1.0}
+
+
+def kernel(path):
+    with h5py.File(path) as file:
+        return file["conv1/conv1/kernel:0"][()]
+
+
+def test_a_checkpoint_for_each_epoch_and_the_best(log, model):
+    checkpoints = Checkpoints(log, {"note": "of ours"})
+    first = checkpoints.save(model, 1, is_best=True)
+    assert first == log.folder / "mask_rcnn_modanet_0001.h5"
+    best = kernel(first)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    second = checkpoints.save(model, 2, is_best=False)
+    assert np.array_equal(kernel(checkpoints.best), best)
+    assert not np.array_equal(kernel(second), best)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    third = checkpoints.save(model, 3, is_best=True)
+    assert np.array_equal(kernel(checkpoints.best), kernel(third))
+    assert np.array_equal(kernel(first), best)  # the file of that epoch is left
+    assert read_attributes(checkpoints.best)["note"] == "of ours"
+    assert {path.name for path in log.folder.iterdir()} == {
+        "best_mask_rcnn_modanet.h5",
+        *(f"mask_rcnn_modanet_000{epoch}.h5" for epoch in (1, 2, 3)),
+    }
+
+
+def test_the_best_is_not_taken_for_the_last(log, model):
+    checkpoints = Checkpoints(log)
+    checkpoints.save(model, 1, is_best=True)
+    last = checkpoints.save(model, 2, is_best=False)
+    assert find_last(log.folder.parent, "modanet") == last
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_writing_an_epoch_again_leaves_the_best(log, model, links, monkeypatch):
+    if not links:
+
+        def refuse(*paths):
+            raise OSError("not supported")
+
+        monkeypatch.setattr(os, "link", refuse)
+    checkpoints = Checkpoints(log)
+    path = checkpoints.save(model, 1, is_best=True)
+    best = kernel(path)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    checkpoints.save(model, 1, is_best=False)
+    assert np.array_equal(kernel(checkpoints.best), best)
+    assert not list(log.folder.glob("*.part"))
+
+
+def test_a_checkpoint_that_cannot_be_written(tmp_path, model):
+    log = LogFolder(tmp_path / "nowhere", "modanet", 0)
+    with pytest.raises(WeightsError, match="could not be written"):
+        Checkpoints(log).save(model, 1, is_best=True)
+
+
+def test_the_best_that_cannot_be_written(log, model, monkeypatch):
+    def full(*paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(training_log.shutil, "copyfile", full)
+    with pytest.raises(WeightsError, match=r"No space left on device\): make room .*--model=last"):
+        Checkpoints(log).save(model, 1, is_best=True)
+    assert log.checkpoint(1).is_file()

@@ -1,0 +1,175 @@
+"""The state of a training goes into one file and comes back bit by bit."""
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.errors import WeightsError
+from mrcnn.training_state import (
+    FILE_NAME,
+    Continuation,
+    Progress,
+    read_progress,
+    restore_optimizer,
+    restore_weights,
+    save_state,
+)
+
+PROGRESS = Progress(
+    epoch=3,
+    step=7,
+    seed=11,
+    totals=[0.1 + 0.2, 1e-300],
+    history=[{"epoch": 1, "loss": 0.1}],
+    best=2.5,
+)
+
+
+def build(outputs=2):
+    keras.utils.set_random_seed(outputs)
+    inputs = keras.Input([3])
+    x = keras.layers.Dense(4, name="body")(inputs)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    return keras.Model(inputs, keras.layers.Dense(outputs, name="head")(x))
+
+
+def optimizer_for(variables, rate=0.1):
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+    optimizer.build(variables)
+    return optimizer
+
+
+def train(model, optimizer, steps, variables=None):
+    for step in range(steps):
+        values = variables or model.trainable_variables
+        gradients = [np.full(v.shape, 0.1 * (step + 1), np.float32) for v in values]
+        optimizer.apply(gradients, values)
+
+
+def memory(optimizer):
+    """What the optimizer remembers, by name."""
+    return {v.name: v.numpy() for v in optimizer.variables if "momentum" in v.name}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A model and its optimizer after two steps, saved in `tmp_path`."""
+    model = build()
+    optimizer = optimizer_for(model.trainable_variables)
+    train(model, optimizer, 2)
+    model.get_layer("norm").moving_mean.assign([1.0, 2.0, 3.0, 4.0])
+    save_state(tmp_path, model, optimizer, PROGRESS)
+    return model, optimizer
+
+
+def test_counters_come_back(trained, tmp_path):
+    assert read_progress(tmp_path) == PROGRESS
+
+
+def test_an_empty_progress_comes_back(tmp_path):
+    model = build()
+    save_state(tmp_path, model, optimizer_for(model.trainable_variables), Progress())
+    assert read_progress(tmp_path) == Progress()
+
+
+def test_all_weights_come_back(trained, tmp_path):
+    model = build()
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    assert restore_weights(tmp_path, model)
+    # Those that do not train too: the statistics of a normalisation.
+    assert len(model.weights) == 8
+    for mine, theirs in zip(model.weights, trained[0].weights, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_training_goes_on_as_if_it_had_never_stopped(trained, tmp_path):
+    model = build()
+    optimizer = optimizer_for(model.trainable_variables)
+    restore_weights(tmp_path, model)
+    restore_optimizer(tmp_path, optimizer)
+    for one in ((model, optimizer), trained):
+        train(*one, 3)
+    for mine, theirs in zip(model.weights, trained[0].weights, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_the_learning_rate_is_the_callers(trained, tmp_path):
+    optimizer = optimizer_for(build().trainable_variables, rate=0.025)
+    restore_optimizer(tmp_path, optimizer)
+    assert float(optimizer.learning_rate) == pytest.approx(0.025)
+    assert int(optimizer.iterations) == 2
+
+
+def test_other_layers_than_before_start_without_memory(tmp_path):
+    model = build()
+    head = model.get_layer("head").trainable_variables
+    optimizer = optimizer_for(head)
+    train(model, optimizer, 2, head)
+    save_state(tmp_path, model, optimizer, Progress())
+    later = optimizer_for(model.trainable_variables)
+    restore_optimizer(tmp_path, later)
+    before, after = memory(optimizer), memory(later)
+    assert len(before) == 2 and len(after) == 6
+    for name, value in after.items():
+        expected = before.get(name, np.zeros_like(value))
+        np.testing.assert_array_equal(value, expected, err_msg=name)
+    assert all(np.any(value) for value in before.values())
+
+
+def test_a_model_of_another_shape_is_left_as_it_is(trained, tmp_path):
+    model = build(outputs=5)
+    before = model.get_weights()
+    assert not restore_weights(tmp_path, model)
+    for mine, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_the_state_is_written_whole_or_not_at_all(trained, tmp_path, monkeypatch):
+    def full(*args, **arrays):
+        raise OSError(28, "No space left on device")
+
+    before = (tmp_path / FILE_NAME).read_bytes()
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(WeightsError, match=r"No space left on device\): make room"):
+        save_state(tmp_path, *trained, Progress(epoch=9))
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_a_folder_that_is_not_there(trained, tmp_path):
+    with pytest.raises(WeightsError, match="could not be written"):
+        save_state(tmp_path / "nowhere", *trained, Progress())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_file_cut_short_is_left_aside(trained, tmp_path, share, capsys):
+    whole = (tmp_path / FILE_NAME).read_bytes()
+    (tmp_path / FILE_NAME).write_bytes(whole[: int(share * len(whole))])
+    assert read_progress(tmp_path) is None
+    assert "going on from the checkpoint" in capsys.readouterr().out
+
+
+def test_no_file_is_no_state(tmp_path, capsys):
+    assert read_progress(tmp_path) is None
+    assert capsys.readouterr().out == ""
+
+
+def test_the_state_of_another_version_is_left_aside(trained, tmp_path):
+    with np.load(tmp_path / FILE_NAME) as data:
+        arrays = dict(data)
+    arrays["progress"] = np.array('{"format": 999, "epoch": 1}')
+    np.savez(tmp_path / FILE_NAME, **arrays)
+    assert read_progress(tmp_path) is None
+
+
+def test_the_next_call_in_one_process_goes_on_from_memory(trained):
+    model, optimizer = trained
+    continuation = Continuation(PROGRESS, optimizer)
+    before = memory(optimizer)
+    train(model, optimizer, 1)  # what comes later does not change what is held
+    later = optimizer_for(model.trainable_variables)
+    continuation.restore_optimizer(later)
+    assert continuation.progress is PROGRESS
+    assert memory(later).keys() == before.keys()
+    for name, value in memory(later).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
