@@ -3,7 +3,7 @@
 import pytest
 
 from mrcnn import devices
-from mrcnn.devices import require_devices
+from mrcnn.devices import make_training_repeatable, require_devices
 from mrcnn.errors import ConfigError
 
 
@@ -29,3 +29,15 @@ def test_more_are_refused_with_a_sentence(monkeypatch, wanted, found, sentence):
     pretend(monkeypatch, found)
     with pytest.raises(ConfigError, match=sentence):
         require_devices(wanted)
+
+
+@pytest.mark.parametrize(("gpus", "switched"), [(0, True), (1, False)])
+def test_training_is_made_repeatable_on_processors_only(monkeypatch, gpus, switched):
+    calls = []
+    pretend(monkeypatch, gpus)
+    monkeypatch.setattr(
+        devices.tf.config.experimental, "enable_op_determinism", lambda: calls.append("mode")
+    )
+    monkeypatch.setattr(devices.tf.random, "set_seed", calls.append)
+    make_training_repeatable(7)
+    assert calls == (["mode", 7] if switched else [])

@@ -32,9 +32,9 @@ ROIS = 100
 POSITIVES = 10  # rows that may be positive: int(100 * ROI_POSITIVE_RATIO)
 # Relative: what a row of one target mask can do to the mask loss, and to the mask head's gradients.
 ROW_IN_LOSS, ROW_IN_GRADIENT = 0.01, 0.03
-# Relative errors of gradients: the usual one is 3e-5, but now and then a ReLU falls to the other
-# side. In the class head that counts 118 times, for so many of the 200 RoIs are the same padding.
-USUAL, HEADS, BELOW_HEADS = 1e-3, 5e-3, 0.01
+# Relative errors of gradients: half of them are below USUAL; below the heads rounding adds up, and
+# here and there a ReLU falls to the other side.
+USUAL, HEADS, BELOW_HEADS = 2e-4, 1e-3, 5e-3
 
 
 @pytest.fixture(scope="module", autouse=True)

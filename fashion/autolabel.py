@@ -1,0 +1,271 @@
+"""Labelling a folder of photographs with a detector: resumable to the image.
+
+    photograph -> detections -> choice by name -> outlines -> journal -> final files
+
+Pictures are read ahead and results written behind the detector, so that memory does not grow with
+their number. Each finished image is a line of the journal; the final files are made of it when the
+last image is done. Batches are cut at fixed places of the list of images, whatever is done already:
+a detector's last digits may depend on what else is in a batch, and so a run that was interrupted
+gives the same bytes as one that was not.
+"""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fashion.label_journal import LabelJournal
+from fashion.label_policy import Choice, LabelPolicy, Subject, choose, subject_of
+from fashion.label_regions import LEAST_AREA, instance_regions, regions_mask, via_entry
+from fashion.labels import class_colour
+from fashion.picture_stage import output_names
+from fashion.read_ahead import WriteBehind, read_ahead
+from fashion.segments import write_segments
+from mrcnn.errors import DatasetError
+
+Detector = Callable[[list[np.ndarray]], Sequence[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class LabelJob:
+    """What to label, how, and where to.
+
+    Attributes:
+        images: the pictures, in the order of the final files; all of one folder.
+        class_names: of the detector, by class id; id 0 is the background.
+        policy: which detections become labels.
+        tolerance, minimum_area: of the outlines, see `fashion.tracing.mask_to_polygons`.
+        batch: pictures that the detector gets at once.
+        segments: folder for a cut-out of every labelled garment; None makes none.
+        segments_alpha: cut-outs as PNG with transparency too.
+        previews: folder for pictures with the labels drawn on them; None makes none.
+        model: whatever tells the detector from others, as JSON values.
+        workers: threads that read pictures.
+    """
+
+    images: Sequence[Path]
+    class_names: Sequence[str]
+    policy: LabelPolicy = field(default_factory=LabelPolicy)
+    tolerance: float | None = None
+    minimum_area: float = LEAST_AREA
+    batch: int = 1
+    segments: Path | None = None
+    segments_alpha: bool = False
+    previews: Path | None = None
+    model: dict[str, Any] = field(default_factory=dict)
+    workers: int = 2
+
+    def settings(self, base: Path) -> dict[str, Any]:
+        """All that decides what is written, as JSON values; folders as seen from `base`."""
+        return {
+            **self.model,
+            **asdict(self.policy),
+            "tolerance": self.tolerance,
+            "minimum_area": self.minimum_area,
+            "batch": self.batch,
+            "segments": self.segments and _seen_from(base, self.segments),
+            "segments_alpha": self.segments_alpha,
+            "previews": self.previews and _seen_from(base, self.previews),
+            "classes": list(self.class_names[1:]),
+        }
+
+
+def _seen_from(base: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(folder, base)).as_posix()
+    except ValueError:  # another drive
+        return folder.absolute().as_posix()
+
+
+class Picture(NamedTuple):
+    """A picture to label: what its name says, what its file says (`stamp`), whether it is done."""
+
+    path: Path
+    subject: Subject | tuple[str, str]
+    stamp: list[int]
+    done: bool
+
+
+def file_stamp(path: Path) -> list[int]:
+    """Size in bytes and time of the last change: another file has another. Empty if not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def survey(job: LabelJob, journal: LabelJournal) -> list[Picture]:
+    """All pictures of a job, in order, and which of them the journal holds already."""
+    pictures = []
+    for path in job.images:
+        stamp = file_stamp(path)
+        done = journal.holds(path.name, stamp)
+        pictures.append(Picture(path, subject_of(path.name, job.policy), stamp, done))
+    return pictures
+
+
+def label_pictures(
+    job: LabelJob,
+    pictures: Sequence[Picture],
+    detect: Detector,
+    journal: LabelJournal,
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> bool:
+    """Label all `pictures` that are not done, into `journal`; False when `stop` was set meanwhile.
+
+    detect: takes uint8 RGB images of any sizes and gives what `MaskRCNN.detect` does. `progress` is
+    called once a finished image, in a thread. After `stop` the batch at hand is finished. What
+    `detect` raises is passed on; what was finished stays in the journal.
+    """
+    stop = stop or threading.Event()
+    write = _Writer(job, journal, progress)
+    with WriteBehind(write, room=2 * job.batch) as writer:
+        for picture in pictures:
+            if not picture.done and not isinstance(picture.subject, Subject):
+                writer.put((picture, None, None))
+        for batch in _read_batches(job, pictures):
+            if stop.is_set():
+                return False
+            readable = [image for _, image in batch if isinstance(image, np.ndarray)]
+            results = iter(detect(readable) if readable else ())
+            for picture, image in batch:
+                result = next(results) if isinstance(image, np.ndarray) else None
+                if not picture.done:
+                    writer.put((picture, image, result))
+    return True
+
+
+def _read_batches(
+    job: LabelJob, pictures: Sequence[Picture]
+) -> Iterator[list[tuple[Picture, np.ndarray | str]]]:
+    """The batches that hold something to do, as pairs of a picture and its image.
+
+    Where a picture cannot be read, the sentence about it stands for the image.
+    """
+    wanted = (picture for picture in pictures if isinstance(picture.subject, Subject))
+    batches = iter(lambda: list(itertools.islice(wanted, job.batch)), [])
+    unfinished = (batch for batch in batches if not all(picture.done for picture in batch))
+    in_batches = (
+        (picture, index == len(batch) - 1)
+        for batch in unfinished
+        for index, picture in enumerate(batch)
+    )
+    collected = []
+    for (picture, last), image in read_ahead(_read, in_batches, job.workers, 2 * job.batch):
+        collected.append((picture, image))
+        if last:
+            yield collected
+            collected = []
+
+
+def _read(item: tuple[Picture, bool]) -> np.ndarray | str:
+    from mrcnn.images import read_image
+
+    path = item[0].path
+    try:
+        return read_image(path)
+    except DatasetError as error:
+        # The report must not depend on where the folder is.
+        return str(error).replace(str(path), path.name)
+
+
+class _Writer:
+    """Makes the journal's record of an image of its detections, and the pictures asked for."""
+
+    def __init__(self, job: LabelJob, journal: LabelJournal, progress: Callable[[], object]):
+        self.job = job
+        self.journal = journal
+        self.progress = progress
+        self.names = {p: Path(n).stem for p, n in output_names(list(job.images)).items()}
+
+    def __call__(self, item: tuple[Picture, np.ndarray | str | None, dict | None]) -> None:
+        picture, image, result = item
+        if isinstance(image, np.ndarray):
+            record = self._labelled(picture, image, result)
+        else:
+            why, text = ("unreadable", image) if image else picture.subject
+            record = {"entry": None, "report": {"status": "left out", "why": why, "detail": text}}
+            self._draw(picture, None, [], [])
+        self.journal.append({"file": picture.path.name, "stamp": picture.stamp, **record})
+        self.progress()
+
+    def _labelled(self, picture: Picture, image: np.ndarray, result: dict) -> dict[str, Any]:
+        job = self.job
+        choice = choose(result, job.class_names, picture.subject, job.policy)
+        garments: list[list[dict[str, Any]]] = []
+        for pick in choice.picks:
+            mask = np.asarray(result["masks"][..., pick.index], dtype=bool)
+            regions = instance_regions(
+                mask,
+                pick,
+                len(garments) + 1,
+                tolerance=job.tolerance,
+                minimum_area=job.minimum_area,
+            )
+            garments += [regions] if regions else []
+        masks = [regions_mask(regions, *image.shape[:2]) for regions in garments]
+        self._draw(picture, image, garments, masks)
+        flat = [region for regions in garments for region in regions]
+        return {
+            "entry": via_entry(picture.path.name, picture.stamp[0], image.shape, flat),
+            "report": _report(picture.subject, choice, garments, result, job),
+        }
+
+    def _draw(self, picture: Picture, image, garments, masks) -> None:
+        """Write the cut-outs and the preview; without labels remove those of an earlier run."""
+        name, job = self.names[picture.path], self.job
+        if job.segments:
+            write_segments(job.segments, name, image, masks, alpha=job.segments_alpha)
+        if job.previews and image is None:
+            (job.previews / f"{name}.png").unlink(missing_ok=True)
+        elif job.previews:
+            _save_preview(job.previews / f"{name}.png", image, garments, masks)
+
+
+def _save_preview(path: Path, image: np.ndarray, garments, masks) -> None:
+    from fashion.report import save_png
+    from mrcnn.boxes import extract_bboxes
+    from mrcnn.drawing import draw_detections
+
+    attributes = [regions[0]["region_attributes"] for regions in garments]
+    stacked = np.stack(masks, axis=-1) if masks else np.zeros((*image.shape[:2], 0), dtype=bool)
+    codes = np.array([int(a["fashion"]) for a in attributes], dtype=np.int32)
+    result = {"rois": extract_bboxes(stacked), "class_ids": codes, "masks": stacked}
+    captions = [f"{a['label']} {float(a['score']):.2f}" for a in attributes]
+    colours = {int(code): class_colour(int(code)) for code in codes}
+    save_png(path, draw_detections(image, result, {}, colours, captions=captions))
+
+
+def _report(
+    subject: Subject, choice: Choice, garments: list, result: dict, job: LabelJob
+) -> dict[str, Any]:
+    """What the report file tells of an image."""
+    why = choice.why if choice.why or garments else "too small"
+    found: dict[str, list[float]] = {}
+    for class_id, score in zip(result["class_ids"], result["scores"], strict=True):
+        found.setdefault(str(job.class_names[int(class_id)]), []).append(round(float(score), 4))
+    report = {
+        "status": "labelled" if garments else "left out",
+        "why": why,
+        "garment": subject.garment or "any",
+        "season": subject.season,
+        "instances": len(garments),
+        "regions": sum(len(regions) for regions in garments),
+        "labels": [regions[0]["region_attributes"]["label"] for regions in garments],
+        "scores": [float(regions[0]["region_attributes"]["score"]) for regions in garments],
+        "found": found,
+        "uncertain": [round(score, 4) for score in choice.uncertain],
+        "uncoded": choice.uncoded,
+        "too_small": len(choice.picks) - len(garments),
+        "fallback": choice.note,
+    }
+    always = ("status", "garment", "season", "instances", "found")
+    return {name: value for name, value in report.items() if value or name in always}

@@ -1,0 +1,226 @@
+"""The journal of a labelling run: every finished image survives any end of the process.
+
+A text file of JSON lines that only grows. The first line holds the settings of the run; every
+other line is one finished image, or says that the final files were written. A line counts when it
+is whole, so that a process that is killed in the middle of one loses that image alone. Lines reach
+the operating system at once (which survives the process) and the disk every second (which survives
+a power cut).
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fashion.file_lock import lock
+from mrcnn.errors import UserError
+
+FORMAT = 1
+SYNC_SECONDS = 1.0
+
+
+class JournalError(UserError):
+    """The journal cannot be gone on with, or cannot be written."""
+
+
+class _Line(NamedTuple):
+    """Where an image's line is in the file, in bytes, and what told the image's file then."""
+
+    start: int
+    length: int
+    stamp: list[int]
+
+
+class LabelJournal:
+    """The open journal of one output file; no other process can open it meanwhile.
+
+    Args:
+        path: the file; made when it is not there, with the folders above it.
+        settings: all that decides what the labels are, as JSON values. A journal of other
+            settings is refused.
+        restart: forget what the journal holds.
+
+    Raises `JournalError`: the settings differ (the message says in what), the file is damaged, no
+    journal, cannot be written, or is open in another process.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any], *, restart: bool = False) -> None:
+        self.path = Path(path)
+        self.settings = json.loads(json.dumps(settings))
+        self._written: set[tuple[str, str]] = set()
+        self._lines: dict[str, _Line] = {}
+        self._synced = time.monotonic()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._handle = os.open(self.path, flags, 0o666)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            self._open(restart)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, restart: bool) -> None:
+        if not lock(self._handle):
+            raise JournalError(
+                f"{self.path} is in use: another process is labelling into the same output. Wait "
+                f"for it, or name another --output."
+            )
+        if restart:
+            os.ftruncate(self._handle, 0)
+        self._end = self._read_lines()
+        try:
+            # Nothing after the last whole line counts; what comes next must not be glued to it.
+            os.ftruncate(self._handle, self._end)
+            if not self._end:
+                self._append({"journal": FORMAT, "settings": self.settings})
+            self.sync()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _read_lines(self) -> int:
+        """Enter all whole lines into the index; the byte where the last of them ends."""
+        end = 0
+        with self._reader() as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    entry = None
+                if not line.endswith(b"\n"):
+                    return end
+                if not isinstance(entry, dict):
+                    raise JournalError(
+                        f"{self.path} is damaged at line {number}: move it away, or label anew "
+                        f"with --restart."
+                    )
+                self._enter(entry, number, end, len(line))
+                end += len(line)
+        return end
+
+    def _enter(self, entry: dict[str, Any], number: int, start: int, length: int) -> None:
+        if number == 1:
+            self._check_settings(entry)
+        elif "file" in entry:
+            self._lines[entry["file"]] = _Line(start, length, entry["stamp"])
+        elif "written" in entry:
+            self._written.add((entry["written"], entry["sha256"]))
+
+    def _check_settings(self, header: dict[str, Any]) -> None:
+        if header.get("journal") != FORMAT or not isinstance(header.get("settings"), dict):
+            raise JournalError(
+                f"{self.path} is no journal of this version: move it away, or label anew with "
+                f"--restart."
+            )
+        old, new = header["settings"], self.settings
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        if names:
+            changes = "; ".join(_change(name, old.get(name), new.get(name)) for name in names)
+            raise JournalError(
+                f"{self.path} was begun with other settings ({changes}), and labels of both must "
+                f"not be mixed: give the former ones to go on, --restart to label all images "
+                f"anew, or another --output."
+            )
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def holds(self, name: str, stamp: list[int]) -> bool:
+        """Whether image `name` is finished, and its file has not been changed since."""
+        line = self._lines.get(name)
+        return line is not None and line.stamp == stamp
+
+    def read(self, name: str) -> dict[str, Any]:
+        """What was appended for image `name`; `KeyError` when it is not there."""
+        line = self._lines[name]
+        with self._reader() as stream:
+            stream.seek(line.start)
+            return json.loads(stream.read(line.length))
+
+    def records(self, names: list[str]) -> Iterator[dict[str, Any]]:
+        """What was appended for each of `names` that is there, in their order, one at a time."""
+        with self._reader() as stream:
+            for name in names:
+                if line := self._lines.get(name):
+                    stream.seek(line.start)
+                    yield json.loads(stream.read(line.length))
+
+    def _reader(self):
+        return self.path.open("rb")
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add a finished image: `file`, `stamp` and whatever else. Raises `JournalError`."""
+        start = self._end
+        self._append_or_explain(record)
+        self._lines[record["file"]] = _Line(start, self._end - start, record["stamp"])
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self.sync()
+
+    def note_written(self, name: str, digest: str) -> None:
+        """Note that the final file `name` is about to be written, with this sha256.
+
+        To be called before the file appears, so that no moment is left in which a killed process
+        leaves a file that is not known. Raises `JournalError`.
+        """
+        if not self.wrote(name, digest):
+            self._append_or_explain({"written": name, "sha256": digest})
+            self._written.add((name, digest))
+        self.sync()
+
+    def wrote(self, name: str, digest: str) -> bool:
+        """Whether this run, or an earlier one of this journal, wrote the file `name` so."""
+        return (name, digest) in self._written
+
+    def _append_or_explain(self, entry: dict[str, Any]) -> None:
+        try:
+            self._append(entry)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, self._end)
+            raise self._unwritable(error) from error
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        data = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        os.lseek(self._handle, self._end, os.SEEK_SET)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._handle, view) :]
+        self._end += len(data)
+
+    def sync(self) -> None:
+        """Force all lines to the disk."""
+        os.fsync(self._handle)
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Give the file free for others; a second call does nothing."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def __enter__(self) -> "LabelJournal":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def _unwritable(self, error: OSError) -> JournalError:
+        done = f"; the {len(self)} images that are finished are kept in it" if len(self) else ""
+        return JournalError(
+            f"{self.path} cannot be written ({error.strerror or error}){done}: make room or make "
+            f"the folder writable, and start the same command again, or name another --output."
+        )
+
+
+def _change(name: str, old: Any, new: Any) -> str:
+    return f"{name}: {_short(old)} then, {_short(new)} now"
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."

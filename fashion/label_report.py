@@ -1,0 +1,202 @@
+"""The final files of a labelling run, made of its journal: annotations, report, a summary to print.
+
+Both files are streamed, so that any number of images fits, and appear whole or not at all.
+"""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from fashion.label_journal import LabelJournal
+from fashion.label_policy import REASONS
+from fashion.tables import text_table
+from mrcnn.errors import UserError
+from mrcnn.files import replacing
+
+SHOWN = 5
+
+
+@dataclass
+class LabelSummary:
+    """Totals of a labelling run.
+
+    Attributes:
+        images: number of pictures that were looked at.
+        labelled: those with at least one label.
+        instances, regions: numbers of labels and of their polygons and holes.
+        left_out: images without a label, by a key of `REASONS`.
+        examples: the first few of them, by the same key.
+        labels: instances of each label, with their scores.
+        label_images: images of each label.
+        fallbacks: images labelled by a fallback.
+        uncertain: detections of the garment below the confidence.
+        uncoded: detections of classes without a code.
+        too_small: detections without an outline.
+    """
+
+    images: int = 0
+    labelled: int = 0
+    instances: int = 0
+    regions: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    labels: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    label_images: Counter[str] = field(default_factory=Counter)
+    fallbacks: int = 0
+    uncertain: int = 0
+    uncoded: int = 0
+    too_small: int = 0
+
+    def add(self, name: str, report: dict[str, Any]) -> None:
+        """Count one image's report."""
+        self.images += 1
+        self.uncertain += len(report.get("uncertain", ()))
+        self.uncoded += report.get("uncoded", 0)
+        self.too_small += report.get("too_small", 0)
+        if report["status"] != "labelled":
+            self.left_out[report["why"]] += 1
+            if len(self.examples[report["why"]]) < SHOWN:
+                self.examples[report["why"]].append(name)
+            return
+        self.labelled += 1
+        self.instances += report["instances"]
+        self.regions += report["regions"]
+        self.fallbacks += "fallback" in report
+        self.label_images.update(set(report["labels"]))
+        for label, score in zip(report["labels"], report["scores"], strict=True):
+            self.labels[label].append(score)
+
+    def totals(self) -> dict[str, Any]:
+        """The totals as JSON values."""
+        labels = {
+            label: {
+                "images": self.label_images[label],
+                "instances": len(scores),
+                "mean_score": round(sum(scores) / len(scores), 4),
+                "least_score": min(scores),
+            }
+            for label, scores in sorted(self.labels.items())
+        }
+        return {
+            "images": self.images,
+            "labelled": self.labelled,
+            "instances": self.instances,
+            "regions": self.regions,
+            "left_out": {why: self.left_out[why] for why in REASONS if self.left_out[why]},
+            "labelled_by_fallback": self.fallbacks,
+            "uncertain_detections": self.uncertain,
+            "detections_without_code": self.uncoded,
+            "detections_too_small": self.too_small,
+            "labels": labels,
+        }
+
+    def text(self) -> str:
+        """The totals for a terminal."""
+        totals = self.totals()
+        rows = [
+            [label, str(row["images"]), str(row["instances"]), f"{row['mean_score']:.3f}"]
+            for label, row in totals["labels"].items()
+        ]
+        table = text_table(["label", "images", "instances", "mean score"], rows) if rows else ""
+        lines = [
+            f"{self.labelled} of {self.images} images labelled: {self.instances} instances in "
+            f"{self.regions} regions"
+        ]
+        for why, count in totals["left_out"].items():
+            names = ", ".join(self.examples[why]) + (", ..." if count > SHOWN else "")
+            lines.append(f"left out: {count}, {REASONS[why]} ({names})")
+        if self.fallbacks:
+            lines.append(f"{self.fallbacks} images were labelled by the fallback")
+        return "\n".join(filter(None, [table, *lines]))
+
+
+def report_path(output: Path) -> Path:
+    """The report beside an annotation file."""
+    return output.with_name(f"{output.stem}.report.json")
+
+
+def journal_path(output: Path) -> Path:
+    """The journal beside an annotation file."""
+    return output.with_name(f"{output.stem}.journal.jsonl")
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_files(
+    output: Path, journal: LabelJournal, names: Sequence[str], *, keep_empty: bool = False
+) -> LabelSummary:
+    """Write the annotations and the report of the images `names`, in their order.
+
+    Images without a label are not in the annotations, unless `keep_empty`; images that could not be
+    read never are. The journal notes what was written. Raises `UserError` when a file cannot be
+    written; then the former one is as it was.
+    """
+    summary = LabelSummary()
+    for record in journal.records(list(names)):
+        summary.add(record["file"], record["report"])
+    entries = (
+        (f"{entry['filename']}{entry['size']}", entry)
+        for entry in (record["entry"] for record in journal.records(list(names)))
+        if entry is not None and (entry["regions"] or keep_empty)
+    )
+    reports = ((record["file"], record["report"]) for record in journal.records(list(names)))
+    head = {"settings": journal.settings, "totals": summary.totals()}
+    for path, write in (
+        (output, lambda stream: _write_object(stream, entries)),
+        (report_path(output), lambda stream: _write_report(stream, head, reports)),
+    ):
+        try:
+            with replacing(path, "w") as stream:
+                hashing = _HashingStream(stream)
+                write(hashing)
+                journal.note_written(path.name, hashing.digest.hexdigest())
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({error.strerror or error}). No label is lost: all "
+                f"{summary.images} images are in {journal.path}. Make room, and start the same "
+                f"command again."
+            ) from error
+    return summary
+
+
+class _HashingStream:
+    """A text stream that knows the sha256 of what was written to it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+
+    def write(self, text: str) -> None:
+        """Write `text`."""
+        self.digest.update(text.encode())
+        self._stream.write(text)
+
+
+def _write_object(stream: _HashingStream, items: Iterator[tuple[str, Any]]) -> None:
+    """A JSON object with one member a line."""
+    stream.write("{")
+    for number, (name, value) in enumerate(items):
+        stream.write(",\n" if number else "\n")
+        stream.write(f"{_json(name)}: {_json(value)}")
+    stream.write("\n}\n")
+
+
+def _write_report(stream: _HashingStream, head: dict, reports: Iterator[tuple[str, Any]]) -> None:
+    stream.write("{\n")
+    for name, value in head.items():
+        stream.write(f"{_json(name)}: {json.dumps(value, indent=1, ensure_ascii=False)},\n")
+    stream.write('"images": ')
+    _write_object(stream, reports)
+    stream.write("}\n")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,75 @@
+"""Decision lists of the review page, and annotations cleaned by them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fashion.instances import group_regions
+from fashion.json_files import read_json
+from fashion.review_page import instance_key
+from fashion.via_read import ViaFile
+from mrcnn.errors import DatasetError
+
+FORMAT = "label decisions"
+DECISIONS = ("accept", "reject")
+
+
+@dataclass
+class Decisions:
+    """What a person decided: file name -> instance key -> "accept" or "reject".
+
+    `annotations` and `sha256` are name and digest of the annotation file that was looked at.
+    """
+
+    annotations: str
+    sha256: str
+    images: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def read_decisions(path: Path) -> Decisions:
+    """Read a decision list. Raises `DatasetError` when it is none."""
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise DatasetError(f"{path} is no decision list: export one from the review page.")
+    images = data.get("images")
+    if not isinstance(images, dict) or not all(map(_is_choice, images.values())):
+        raise DatasetError(
+            f'{path}: "images" must give each file name an object of instances, each "accept" or '
+            f'"reject". Export the list again.'
+        )
+    return Decisions(str(data.get("annotations", "")), str(data.get("sha256", "")), images)
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, dict) and all(choice in DECISIONS for choice in value.values())
+
+
+def apply_decisions(via: ViaFile, decisions: Decisions, *, only_accepted: bool = False) -> Counter:
+    """Remove the rejected instances from `via`, and then the images that have none left.
+
+    With `only_accepted` the undecided are removed too. Images that had no region stay. Returns the
+    numbers of instances kept and removed, of images removed, and of decisions about instances that
+    are not there ("unknown").
+    """
+    counts: Counter[str] = Counter()
+    kept_images = []
+    known = 0
+    for image in via.images:
+        chosen = decisions.images.get(image.filename, {})
+        kept = []
+        for regions in group_regions(image.regions):
+            choice = chosen.get(instance_key(regions))
+            known += choice is not None
+            keep = choice == "accept" if only_accepted else choice != "reject"
+            counts["kept" if keep else "removed"] += 1
+            kept += regions if keep else []
+        if kept or not image.regions:
+            kept_images.append(image)
+        else:
+            counts["images"] += 1
+        kept.sort(key=lambda region: region.number)
+        image.regions = kept
+    via.images = kept_images
+    counts["unknown"] = sum(map(len, decisions.images.values())) - known
+    return counts

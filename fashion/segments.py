@@ -1,0 +1,79 @@
+"""Cut-outs: each labelled garment of a photograph as a picture of its own."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mrcnn.errors import UserError
+from mrcnn.files import replacing
+
+JPEG_QUALITY = 95
+PAPER = 255
+_UNFINISHED = re.compile(r"\..+\.(json|jsonl|jpg|png)\.[^.]+\.part")
+
+
+def cut_out(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image that holds a mask: uint8 RGB [h, w, 3], and the mask there, bool [h, w].
+
+    image: uint8 [height, width, 3]; mask: bool [height, width]. h and w are 0 for an empty mask.
+    """
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    box = np.s_[top : top + height, left : left + width]
+    return image[box], mask[box]
+
+
+def write_segments(
+    folder: Path, name: str, image: np.ndarray, masks: list[np.ndarray], *, alpha: bool = False
+) -> None:
+    """Write `<name>_segment_<k>.jpg` for each mask, k from 1: its box, what lies outside it white.
+
+    With `alpha` a PNG of the same name too, transparent outside the mask. Segments with greater
+    numbers, which an earlier run left of the same picture, are removed; so are PNGs without
+    `alpha`, and segments of masks without a pixel. Raises `UserError` when a file cannot be
+    written.
+    """
+    for number, mask in enumerate(masks, 1):
+        segment, inside = cut_out(image, mask)
+        stem = f"{name}_segment_{number}"
+        if not inside.size:
+            _remove(folder / f"{stem}.jpg", folder / f"{stem}.png")
+            continue
+        white = np.where(inside[..., None], segment, np.uint8(PAPER))
+        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+        _write(folder / f"{stem}.jpg", cv2.imencode(".jpg", white[..., ::-1], quality)[1])
+        if alpha:
+            cut = np.dstack([segment[..., ::-1], inside.astype(np.uint8) * 255])
+            _write(folder / f"{stem}.png", cv2.imencode(".png", cut)[1])
+        else:
+            _remove(folder / f"{stem}.png")
+    number = len(masks) + 1
+    while _remove(*(folder / f"{name}_segment_{number}.{ending}" for ending in ("jpg", "png"))):
+        number += 1
+
+
+def _write(path: Path, data: np.ndarray) -> None:
+    try:
+        with replacing(path) as stream:
+            stream.write(data.tobytes())
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}): make room, make the folder "
+            f"writable, or name another."
+        ) from error
+
+
+def _remove(*paths: Path) -> bool:
+    """Remove those of `paths` that are there; whether there was one."""
+    there = [path for path in paths if path.exists()]
+    for path in there:
+        path.unlink()
+    return bool(there)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in an output folder."""
+    for path in folder.glob(".*.part"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,108 @@
+"""Photographs that carry their own detections, and the detector that reads them back.
+
+Of every pixel, red is ten times the class id, green the score in 250ths, and blue tells instances
+apart. As a real network's, the last digits of a score depend a little on what else is in the batch.
+Run as a script it labels a folder with this detector, for tests that kill the process.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import time
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
+from fashion.autolabel import LabelJob
+from fashion.label_policy import LabelPolicy
+from fashion.label_run import label_folder
+from fashion.labels import MODANET_TABLE
+
+CLASS_NAMES = ["background", *MODANET_TABLE.names]
+
+
+def photograph(path, garments=(), width=60, height=80):
+    """Write a picture; a garment is (name, (y1, x1, y2, x2), score), drawn in this order."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for number, (name, (y1, x1, y2, x2), score) in enumerate(garments, 1):
+        pixels[y1:y2, x1:x2] = (10 * MODANET_TABLE.id_of(name), round(250 * score), 20 * number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, format="PNG")
+    return path
+
+
+def detect(images, jitter=0.0):
+    """The detections of pictures made by `photograph`, as `MaskRCNN.detect` gives them."""
+    return [_found(image, jitter * (place + len(images))) for place, image in enumerate(images)]
+
+
+def _found(image, shift):
+    numbers = [n for n in np.unique(image[..., 2]) if n]
+    masks = [image[..., 2] == n for n in numbers]
+    pixels = [image[mask][0] for mask in masks]
+    scores = np.array([p[1] / 250 - shift for p in pixels], np.float32)
+    order = np.argsort(-scores, kind="stable")
+    stacked = np.stack(masks, axis=-1) if masks else np.zeros((*image.shape[:2], 0), bool)
+    ids = np.array([p[0] // 10 for p in pixels], np.int32)
+    return {
+        "rois": np.zeros((len(masks), 4), np.int32),
+        "class_ids": ids[order],
+        "scores": scores[order],
+        "masks": stacked[..., order],
+    }
+
+
+def folder_of_photographs(folder, count):
+    """`count` pictures: most with what they are named for, some without, some unreadable."""
+    names = ["bag_yaz", "skirt_kis", "boots_sonb", "top_4mev", "holiday", "belt_yaz"]
+    for number in range(count):
+        name = names[number % len(names)]
+        path = folder / f"{name}_{number:03d}.png"
+        garment = MODANET_TABLE.find(name.split("_")[0])
+        box = (5, 5, 30 + number % 20, 40)
+        garments = [("dress", (50, 10, 70, 50), 0.99)]
+        if garment and number % 7:
+            garments.append((garment.name, box, 0.75 + 0.01 * (number % 25)))
+        photograph(path, garments)
+        if number % 11 == 10:
+            path.write_bytes(b"no picture")
+    return folder
+
+
+def main(arguments):
+    """Label as a JSON object on the command line says; see the tests."""
+    options = json.loads(arguments[0])
+    folder, output = pathlib.Path(options["images"]), pathlib.Path(options["output"])
+    job = LabelJob(
+        images=sorted(folder.iterdir()),
+        class_names=CLASS_NAMES,
+        policy=LabelPolicy(min_confidence=0.8),
+        batch=options.get("batch", 3),
+        segments=output.parent / "segments",
+        segments_alpha=True,
+        previews=output.parent / "previews",
+        model={"model": "fake"},
+    )
+    calls = output.parent / "calls.txt" if options.get("count") else None
+
+    def slowly(images):
+        if calls:
+            with calls.open("a") as stream:
+                stream.write(f"{len(images)}\n")
+        if options.get("kill_at") and calls.read_text().count("\n") >= options["kill_at"]:
+            os.kill(os.getpid(), 9)
+        time.sleep(options.get("seconds", 0))
+        return detect(images, jitter=0.0003)
+
+    summary = label_folder(job, output, lambda: slowly, quiet=True)
+    print(summary.text() if summary else "stopped")
+    return 130 if summary is None else 0
+
+
+if __name__ == "__main__":
+    from fashion.commands import run
+
+    sys.exit(run(lambda: main(sys.argv[1:])))

@@ -1,0 +1,32 @@
+from fashion.dataset import FashionDataset
+from fashion.label_counts import count_labels, describe_labels
+from fashion.labels import SEASON_TABLE
+from tests.fashion.factories import dataset_folder, entry, region
+
+
+def dataset(root, subset, **counts):
+    """A data set with so many instances of each label, in one image each label."""
+    entries = [
+        entry(f"{label}.jpg", [region(label=label)] * count) for label, count in counts.items()
+    ]
+    return FashionDataset().load(dataset_folder(root, entries, subset), subset, SEASON_TABLE)
+
+
+def test_counts_and_warnings(tmp_path):
+    train = dataset(tmp_path, "train", bag_yaz=40, top_yaz=29, dress_kis=3, hat=1)
+    val = dataset(tmp_path, "val", bag_yaz=5, top_yaz=4)
+    assert count_labels(train) == {"bag_yaz": 40, "top_yaz": 29}
+    text = describe_labels(train, val)
+    few, unchecked, other = text.splitlines()[-3:]
+    assert "top_yaz (29)" in few and "skirt_ilkb (0)" in few and "bag_yaz" not in few
+    assert unchecked.endswith(": top_yaz.")
+    assert other.endswith(": dress_kis (3 regions), hat (1 regions)")
+    assert [line.split() for line in text.splitlines() if line.startswith("bag_yaz")] == [
+        ["bag_yaz", "40", "5"]
+    ]
+
+
+def test_enough_of_everything(tmp_path):
+    counts = dict.fromkeys(SEASON_TABLE.names, 30)
+    text = describe_labels(dataset(tmp_path, "train", **counts), dataset(tmp_path, "val", **counts))
+    assert "warning" not in text and "left out" not in text

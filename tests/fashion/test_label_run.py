@@ -1,0 +1,317 @@
+"""Labelling in real processes that are killed, interrupted, and run out of room."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fashion.autolabel import LabelJob
+from fashion.label_journal import LabelJournal
+from fashion.label_policy import LabelPolicy
+from fashion.label_report import journal_path
+from fashion.label_run import label_folder
+from fashion.via import read
+from mrcnn.errors import UserError
+from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs, photograph
+from tests.support import REPOSITORY
+
+SCRIPT = REPOSITORY / "tests" / "fashion" / "fake_detector.py"
+COUNT = 30
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
+
+
+def start(folder, **options):
+    options = {"images": str(folder / "images"), "output": str(folder / "out" / "a.json")} | options
+    command = [sys.executable, str(SCRIPT), json.dumps(options)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process, timeout=60):
+    output, errors = process.communicate(timeout=timeout)
+    return process.returncode, output, errors
+
+
+def contents(folder):
+    """Every file that a run leaves but the journal, byte for byte."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix not in (".jsonl", ".txt")
+    }
+
+
+def journal_lines(folder):
+    return (folder / "out" / "a.journal.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+def wait_for_lines(folder, count, process):
+    journal = folder / "out" / "a.journal.jsonl"
+    for _ in range(2000):
+        if journal.exists() and journal.read_bytes().count(b"\n") >= count:
+            return
+        if process.poll() is not None:
+            return
+        time.sleep(0.005)
+    raise AssertionError("the labelling process does not come forward")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """What one whole run leaves, and its journal."""
+    folder = tmp_path_factory.mktemp("whole")
+    folder_of_photographs(folder / "images", COUNT)
+    code, _, errors = finish(start(folder))
+    assert (code, errors) == (0, "")
+    return contents(folder / "out"), journal_lines(folder)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder_of_photographs(tmp_path / "images", COUNT)
+    return tmp_path
+
+
+def test_a_whole_run(uninterrupted):
+    files, lines = uninterrupted
+    assert {"a.json", "a.report.json"} <= set(files)
+    assert len(lines) == COUNT + 3  # the settings, and the digests of the two final files
+    assert any(name.endswith("_segment_1.png") for name in files)
+    assert not any(name.endswith(".part") for name in files)
+
+
+@posix_only
+def test_killed_again_and_again_it_ends_with_the_same_bytes(folder, uninterrupted):
+    chance = random.Random(4)
+    kills = 0
+    while True:
+        process = start(folder, seconds=0.03)
+        target = len(journal_lines(folder)) if (folder / "out" / "a.journal.jsonl").exists() else 0
+        wait_for_lines(folder, target + chance.randrange(4, 12), process)
+        time.sleep(chance.random() * 0.03)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        finish(process)
+        kills += 1
+    assert finish(process)[0] == 0
+    assert kills >= 2
+    assert contents(folder / "out") == uninterrupted[0]
+    names = [json.loads(line).get("file") for line in journal_lines(folder)]
+    names = [name for name in names if name]
+    assert len(names) == len(set(names)) == COUNT, "an image was labelled twice"
+
+
+@posix_only
+def test_killed_while_it_detects(folder, uninterrupted):
+    """Whatever batch is lost, the batches of the next run hold the same images."""
+    process = start(folder, kill_at=3, count=True)
+    assert finish(process)[0] == -signal.SIGKILL
+    assert not (folder / "out" / "a.json").exists()
+    code, output, _ = finish(start(folder))
+    assert code == 0 and "are labelled already: going on" in output
+    assert contents(folder / "out") == uninterrupted[0]
+
+
+@posix_only
+def test_cut_off_in_the_middle_of_a_batch_and_of_a_line(folder, uninterrupted):
+    finish(start(folder))
+    journal = folder / "out" / "a.journal.jsonl"
+    whole = journal.read_bytes()
+    for share in (0.2, 0.55, 0.9):
+        for name in ("a.json", "a.report.json"):
+            (folder / "out" / name).unlink()
+        journal.write_bytes(whole[: int(len(whole) * share)])
+        assert finish(start(folder))[0] == 0
+        assert contents(folder / "out") == uninterrupted[0]
+
+
+@posix_only
+def test_ctrl_c_finishes_the_image_and_the_next_run_goes_on(folder, uninterrupted):
+    process = start(folder, seconds=0.15)
+    wait_for_lines(folder, 14, process)
+    process.send_signal(signal.SIGINT)
+    code, output, errors = finish(process)
+    assert code == 130
+    assert "Finishing the image at hand" in output + errors
+    assert "the same command goes on from here" in output
+    lines = [json.loads(line) for line in journal_lines(folder)]  # every line is whole
+    assert 10 < len(lines) < COUNT
+    assert not [name for name in contents(folder / "out") if name.endswith((".json", ".part"))]
+    assert finish(start(folder))[0] == 0
+    assert contents(folder / "out") == uninterrupted[0]
+
+
+@posix_only
+def test_a_full_disk_in_the_middle_loses_nothing(folder, uninterrupted):
+    """The size limit stands for a disk that fills up while the journal grows."""
+    options = {"images": str(folder / "images"), "output": str(folder / "out" / "a.json")}
+    limited = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
+        f"sys.argv = ['label', {json.dumps(json.dumps(options))}]\n"
+        f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", limited], capture_output=True, text=True, timeout=60
+    )
+    assert process.returncode == 2
+    assert "a.journal.jsonl cannot be written (File too large)" in process.stderr
+    assert process.stderr.count("\n") == 1 and "Traceback" not in process.stderr
+    kept = journal_lines(folder)
+    assert f"the {len(kept) - 1} images that are finished are kept in it" in process.stderr
+    assert 5 < len(kept) < COUNT and all(json.loads(line) for line in kept)
+    assert finish(start(folder))[0] == 0
+    assert journal_lines(folder)[: len(kept)] == kept
+    assert contents(folder / "out") == uninterrupted[0]
+
+
+def test_two_processes_do_not_label_into_one_file(folder):
+    job, output = make_job(folder), folder / "out" / "a.json"
+    with LabelJournal(journal_path(output), job.settings(output.parent)):
+        code, _, errors = finish(start(folder))
+    assert code == 2 and "another process is labelling" in errors
+
+
+def make_job(folder, **values):
+    images = sorted((folder / "images").iterdir())
+    values = {"policy": LabelPolicy(min_confidence=0.8), "batch": 3, **values}
+    return LabelJob(images=images, class_names=CLASS_NAMES, **values)
+
+
+def no_model():
+    raise AssertionError("no model is needed here")
+
+
+def test_a_run_that_is_complete_needs_no_model_and_changes_nothing(folder):
+    output = folder / "out" / "a.json"
+    label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    before, journal = contents(folder / "out"), journal_lines(folder)
+    summary = label_folder(make_job(folder), output, no_model, quiet=True)
+    assert summary.images == COUNT
+    assert (contents(folder / "out"), journal_lines(folder)) == (before, journal)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"tolerance": 1.0}, "tolerance: none then, 1.0 now"),
+        ({"minimum_area": 9.0}, "minimum_area: 4.0 then, 9.0 now"),
+        ({"policy": LabelPolicy(min_confidence=0.7)}, "min_confidence: 0.8 then, 0.7 now"),
+        ({"policy": LabelPolicy(0.8, fallback="all")}, "fallback: skip then, all now"),
+        ({"model": {"model": "other"}}, "model: none then, other now"),
+        ({"batch": 4}, "batch: 3 then, 4 now"),
+    ],
+)
+def test_changed_settings_are_not_mixed_in(folder, change, told):
+    output = folder / "out" / "a.json"
+    label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    before = contents(folder / "out")
+    with pytest.raises(UserError, match=told):
+        label_folder(make_job(folder, **change), output, no_model, quiet=True)
+    assert contents(folder / "out") == before
+    with pytest.raises(UserError, match="--overwrite replaces it"):  # another run's labels
+        label_folder(make_job(folder, **change), output, no_model, restart=True, quiet=True)
+    label_folder(
+        make_job(folder, **change), output, lambda: detect, restart=True, overwrite=True, quiet=True
+    )
+    assert json.loads((folder / "out" / "a.report.json").read_text())["settings"]
+
+
+def test_corrections_made_by_hand_are_not_overwritten(folder):
+    output = folder / "out" / "a.json"
+    label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    own = output.read_bytes()
+    output.write_text("{}")
+    with pytest.raises(UserError, match="was changed since"):
+        label_folder(make_job(folder), output, no_model, quiet=True)
+    assert output.read_text() == "{}"
+    label_folder(make_job(folder), output, no_model, overwrite=True, quiet=True)
+    assert output.read_bytes() == own
+
+
+def test_new_photographs_are_added(folder):
+    output = folder / "out" / "a.json"
+    label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    photograph(folder / "images" / "zbag.png")
+    photograph(folder / "images" / "top_kis_1.png", [("top", (5, 5, 50, 50), 0.99)])
+    summary = label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    assert summary.images == COUNT + 2
+    assert "top_kis_1.png" in [image.filename for image in read(output)]
+
+
+def test_keep_empty_lists_photographs_without_labels(folder):
+    output = folder / "out" / "a.json"
+    label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    few = len(read(output))
+    summary = label_folder(make_job(folder), output, no_model, keep_empty=True, quiet=True)
+    left = summary.left_out
+    assert len(read(output)) == few + left["not found"] + left["uncertain"]
+
+
+@pytest.mark.parametrize("where", ["output", "segments", "previews"])
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(folder, where):
+    (folder / "file").write_text("")
+    bad = folder / "file" / "deeper"
+    output = bad / "a.json" if where == "output" else folder / "out" / "a.json"
+    job = make_job(folder, **({} if where == "output" else {where: bad}))
+    with pytest.raises(UserError, match="Nothing can be written to the folder"):
+        label_folder(job, output, no_model, quiet=True)
+
+
+def test_output_that_is_a_folder(folder):
+    with pytest.raises(UserError, match="is a folder"):
+        label_folder(make_job(folder), folder, no_model, quiet=True)
+
+
+def test_too_little_room_is_found_before_the_work(folder, monkeypatch):
+    usage = type("Usage", (), {"free": 20_000})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    with pytest.raises(UserError, match=r"has 0.0 MB left, but labelling 30 images takes at least"):
+        label_folder(make_job(folder), folder / "out" / "a.json", no_model, quiet=True)
+    usage.free = 10**9
+    assert label_folder(make_job(folder), folder / "out" / "a.json", lambda: detect, quiet=True)
+
+
+@posix_only
+def test_signals_are_as_before_after_a_run(folder):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    label_folder(make_job(folder), folder / "out" / "a.json", lambda: detect, quiet=True)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_killed_between_the_final_files(folder, monkeypatch):
+    """The one moment in which annotations are new and the report is not."""
+    output = folder / "out" / "a.json"
+    with monkeypatch.context() as patch:
+        patch.setattr("fashion.label_report._write_report", _die)
+        with pytest.raises(SystemExit):
+            label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    assert output.exists() and not (folder / "out" / "a.report.json").exists()
+    assert label_folder(make_job(folder), output, no_model, quiet=True).images == COUNT
+
+
+def _die(*_):
+    raise SystemExit
+
+
+def test_cut_outs_that_cannot_be_written_end_the_run_and_lose_nothing(folder):
+    output, segments = folder / "out" / "a.json", folder / "out" / "segments"
+
+    def disturbing(images):
+        if segments.is_dir():
+            shutil.rmtree(segments)
+            segments.write_text("in the way")
+        return detect(images)
+
+    job = make_job(folder, segments=segments)
+    with pytest.raises(UserError, match=r"_segment_\d\.jpg cannot be written.*that are finished"):
+        label_folder(job, output, lambda: disturbing, quiet=True)
+    assert not output.exists()
+    segments.unlink()
+    assert label_folder(job, output, lambda: detect, quiet=True).images == COUNT

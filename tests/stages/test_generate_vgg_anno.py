@@ -1,0 +1,178 @@
+"""generateVggAnno.py in processes of its own, with weights that have learned nothing."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from fashion.dataset import FashionDataset
+from fashion.labels import MODANET_TABLE, SEASON_TABLE
+from fashion.stages import weights_note
+from fashion.via import read
+from tests.fashion.factories import entry, region, write_json
+from tests.stages.factory import (
+    copy_project,
+    demo_weights,
+    draw_picture,
+    head_weights,
+    run_script,
+    without_tensorflow,
+)
+from tests.support import REPOSITORY
+
+SCRIPT = "model1/samples/custom/generateVggAnno.py"
+NAMES = ["bag_yaz_1", "boots_kis_1", "holiday", "pants_4mev_2", "skirt_ilkb_3", "top_yaz_1"]
+# Random weights score everything low, so all that is found is taken.
+EVERYTHING = ("--min-confidence=0", "--low-confidence=0", "--all-garments", "--batch=2")
+
+
+def see_bags(weights):
+    """Make the network take all that it looks at for bags, with masks that fill their boxes."""
+    with h5py.File(weights, "r+") as file:
+        for layer, bias in (("mrcnn_class_logits", 1000.0), ("mrcnn_mask", 10.0)):
+            group = file[layer]
+            (name,) = (n for n in group.attrs["weight_names"] if b"bias" in np.bytes_(n))
+            group[name][MODANET_TABLE.id_of("bag")] = bias
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A copy of the project with weights and pictures where the defaults look for them."""
+    root = copy_project(tmp_path_factory.mktemp("project"))
+    see_bags(demo_weights(root / "model1" / "mask_rcnn_Modanet.h5"))
+    for seed, name in enumerate(NAMES):
+        draw_picture(root / "model1" / "images" / f"{name}.jpg", seed)
+    (root / "here").mkdir()
+    return root
+
+
+def test_labels_from_a_real_network_are_resumable_byte_for_byte(root):
+    done = run_script(root / SCRIPT, *EVERYTHING, cwd=root / "here")
+    assert done.returncode == 0, done.stderr
+    output = root / "model1" / "samples" / "custom" / "custom_dataset_annotations.json"
+    report, journal = (output.with_suffix(e) for e in (".report.json", ".journal.jsonl"))
+    assert "left out: 1, the name carries no garment or no season (holiday.jpg)" in done.stdout
+    assert str(output) in done.stdout and "image/s" in done.stderr
+    told = json.loads(report.read_text())["images"]
+    assert list(told) == [f"{name}.jpg" for name in NAMES]
+    assert told["holiday.jpg"]["why"] == "name"
+    labelled = [name for name, image in told.items() if image["status"] == "labelled"]
+    via = read(output, strict=True)
+    # Boxes of random weights may be too small for an outline, but not all of them.
+    assert [image.filename for image in via] == labelled and len(labelled) >= 3
+    for image in via:
+        season = image.filename.split("_")[1]
+        for one in image.regions:
+            garment, found = one.attributes["label"].split("_")
+            assert (garment, found) == ("bag", season)
+            assert 0 <= float(one.attributes["score"]) <= 1
+    # as if it had been killed after the first image of the second batch
+    whole = output.read_bytes(), report.read_bytes()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:5]) + lines[5][:30])
+    output.unlink()
+    report.unlink()
+    done = run_script(root / SCRIPT, *EVERYTHING, cwd=root / "here")
+    assert done.returncode == 0 and "4 of 6 images are labelled already" in done.stdout
+    assert (output.read_bytes(), report.read_bytes()) == whole
+    assert not any((root / "here").iterdir())
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A folder with a picture, and weights that only look like some."""
+    draw_picture(tmp_path / "images" / "bag_yaz_1.jpg")
+    draw_picture(tmp_path / "images" / "holiday.jpg")
+    head_weights(tmp_path / "x.h5", notes=weights_note("demo", MODANET_TABLE))
+    return tmp_path
+
+
+def run(here, *arguments):
+    """The script, which may not import TensorFlow."""
+    path = here / "path"
+    path = path if path.exists() else without_tensorflow(path)
+    given = ("--model=x.h5", "--images=images", "--output=out/a.json", *arguments)
+    return run_script(REPOSITORY / SCRIPT, *given, cwd=here, path=path)
+
+
+def error_of(here, *arguments):
+    done = run(here, *arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("error: ")
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--model=gone.h5"], "no weight file gone.h5"),
+        (["--images=gone"], "image folder gone does not exist"),
+        (["--output=images"], "is a folder: name an annotation file"),
+        (["--output=x.h5/a.json"], "Nothing can be written to the folder"),
+        (["--previews=x.h5/p"], "Nothing can be written to the folder"),
+        (["--garment=hat box"], '"hat box" is no garment'),
+    ],
+)
+def test_what_is_wrong_is_found_before_the_model_is_built(here, arguments, told):
+    assert told in error_of(here, *arguments)
+    assert not (here / "out" / "a.json").exists()
+
+
+def test_weights_of_other_classes_are_refused(here):
+    head_weights(here / "x.h5", classes=10, notes=weights_note("demo", SEASON_TABLE))
+    assert "is for 9 classes" in error_of(here)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--min-confidence=0.6"], "min_confidence: 0.7 then, 0.6 now"),
+        (["--tolerance=2"], "tolerance: none then, 2.0 now"),
+        (["--all-garments"], "all_garments: false then, true now"),
+        (["--precision=bfloat16"], "precision: auto then, bfloat16 now"),
+    ],
+)
+def test_changed_settings_are_refused(here, arguments, told):
+    journal(here)
+    assert told in error_of(here, *arguments)
+    assert "--restart" in error_of(here, *arguments)
+
+
+def test_a_changed_model_is_refused(here):
+    journal(here)
+    head_weights(here / "x.h5", width=9, notes=weights_note("demo", MODANET_TABLE))
+    assert "(model: " in error_of(here)
+
+
+def journal(here):
+    """Leave the journal that a run with the default options begins."""
+    done = run(here)
+    assert "tensorflow was imported" in done.stderr or "keras was imported" in done.stderr
+    assert (here / "out" / "a.journal.jsonl").exists()
+
+
+def test_labels_go_through_the_split_into_stage_2(tmp_path):
+    """What is written is what split_dataset.py and the season data set take."""
+    entries = {}
+    for number in range(20):
+        name = f"bag_yaz_{number}.jpg"
+        draw_picture(tmp_path / "images" / name, number)
+        attributes = {"fashion": "2", "label": "bag_yaz", "instance": "1", "score": "0.95"}
+        entries[name] = entry(name, [region(**attributes)], size=(96, 128))
+    path = write_json(tmp_path / "custom_dataset_annotations.json", entries)
+    split = REPOSITORY / "tools" / "split_dataset.py"
+    arguments = (path, tmp_path / "images", tmp_path / "data", "--test-images", tmp_path / "test")
+    done = run_script(split, *arguments, "--ignore-duplicates", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    dataset = FashionDataset().load(tmp_path / "data", "train", SEASON_TABLE)
+    assert len(dataset.image_info) == 16
+    assert {i["instances"][0].class_id for i in dataset.image_info} == {2}
+    assert len(list((tmp_path / "test").glob("*.jpg"))) == 2
+
+
+def test_help_is_quick_and_names_the_command():
+    done = run_script(REPOSITORY / SCRIPT, "--help", cwd=REPOSITORY)
+    assert done.returncode == 0
+    for option in ("--all-garments", "--fallback", "--segments", "--previews", "--restart"):
+        assert option in done.stdout

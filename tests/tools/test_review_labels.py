@@ -1,0 +1,95 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fashion.label_report import file_digest
+from tests.fashion.factories import entry, region, write_image, write_json
+from tests.support import REPOSITORY
+
+
+def run(folder, *arguments):
+    script = REPOSITORY / "tools" / "review_labels.py"
+    return subprocess.run(
+        [sys.executable, str(script), *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    regions = [
+        region(label="bag_yaz", fashion="2", score=score, instance=str(number))
+        for number, score in enumerate(("0.95", "0.71"), 1)
+    ]
+    entries = {
+        "1": entry("bag_yaz_1.jpg", regions),
+        "2": entry("bag_yaz_2.jpg", regions[:1]),
+    }
+    write_json(tmp_path / "auto.json", entries)
+    for number in (1, 2):
+        write_image(tmp_path / "images" / f"bag_yaz_{number}.jpg")
+    return tmp_path
+
+
+def decisions(folder, **changes):
+    data = {
+        "format": "label decisions",
+        "annotations": "auto.json",
+        "sha256": file_digest(folder / "auto.json"),
+        "images": {"bag_yaz_1.jpg": {"2": "reject", "1": "accept"}},
+    }
+    write_json(folder / "decisions.json", data | changes)
+
+
+def left(path):
+    return {e["filename"]: len(e["regions"]) for e in json.loads(path.read_text()).values()}
+
+
+def test_a_page(folder):
+    done = run(folder, "auto.json", "images", "--output", "page.html")
+    assert (done.returncode, done.stderr) == (0, "")
+    text = (folder / "page.html").read_text()
+    assert text.count("data:image/jpeg;base64,") == 2
+    assert str(folder / "page.html") in done.stdout
+    done = run(folder, "auto.json", "images", "--max-score=0.8")
+    assert (folder / "auto.review.html").read_text().count("data:image/jpeg;base64,") == 1
+    assert "1 images" in done.stdout
+
+
+def test_cleaned_annotations(folder):
+    decisions(folder)
+    done = run(folder, "auto.json", "--apply", "decisions.json", "--output", "clean.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 instances kept, 1 removed, and with them 0 images" in done.stdout
+    assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 1, "bag_yaz_2.jpg": 1}
+    run(folder, "auto.json", "--apply", "decisions.json", "--only-accepted")
+    assert left(folder / "auto.reviewed.json") == {"bag_yaz_1.jpg": 1}
+
+
+def test_decisions_about_another_state_of_the_file(folder):
+    decisions(folder, sha256="0")
+    done = run(folder, "auto.json", "--apply", "decisions.json", "--output", "clean.json")
+    assert done.returncode == 2 and "another state" in done.stderr
+    assert not (folder / "clean.json").exists()
+    done = run(folder, "auto.json", "--apply=decisions.json", "--output=c.json", "--any-version")
+    assert done.returncode == 0
+
+
+def test_a_via_project(folder):
+    done = run(folder, "auto.json", "images", "--project", "project.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    project = json.loads((folder / "project.json").read_text())
+    size = (folder / "images" / "bag_yaz_1.jpg").stat().st_size
+    assert f"bag_yaz_1.jpg{size}" in project["_via_img_metadata"]
+    assert "skirt_yaz" in project["_via_attributes"]["region"]["label"]["options"]
+    assert not (folder / "auto.review.html").exists()
+
+
+def test_bad_input(folder):
+    done = run(folder, "gone.json", "images")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    write_json(folder / "no.json", {})
+    done = run(folder, "auto.json", "--apply", "no.json")
+    assert done.returncode == 2 and "no decision list" in done.stderr
+    assert run(folder, "auto.json", "--only-accepted").returncode == 2
