@@ -89,7 +89,7 @@ def read_progress(folder: Path) -> Progress | None:
             stored = json.loads(str(data["progress"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         print(f"{folder / FILE_NAME} is damaged and left aside: going on from the checkpoint.")
         return None
     return Progress(**stored) if stored.pop("format") == FORMAT else None

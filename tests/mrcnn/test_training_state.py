@@ -141,7 +141,7 @@ def test_a_folder_that_is_not_there(trained, tmp_path):
         save_state(tmp_path / "nowhere", *trained, Progress())
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
 def test_a_file_cut_short_is_left_aside(trained, tmp_path, share, capsys):
     whole = (tmp_path / FILE_NAME).read_bytes()
     (tmp_path / FILE_NAME).write_bytes(whole[: int(share * len(whole))])
