@@ -25,7 +25,7 @@ from fashion.label_regions import LEAST_AREA, instance_regions, regions_mask, vi
 from fashion.labels import class_colour
 from fashion.picture_stage import output_names
 from fashion.read_ahead import WriteBehind, read_ahead
-from fashion.segments import write_segments
+from fashion.segments import remove_files, write_segments
 from mrcnn.errors import DatasetError
 
 Detector = Callable[[list[np.ndarray]], Sequence[dict[str, Any]]]
@@ -100,6 +100,11 @@ def file_stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
+def output_stems(job: LabelJob) -> dict[Path, str]:
+    """What the files with cut-outs and preview of each picture begin with."""
+    return {path: Path(name).stem for path, name in output_names(list(job.images)).items()}
+
+
 def survey(job: LabelJob, journal: LabelJournal) -> list[Picture]:
     """All pictures of a job, in order, and which of them the journal holds already."""
     pictures = []
@@ -127,7 +132,7 @@ def label_pictures(
     """
     stop = stop or threading.Event()
     write = _Writer(job, journal, progress)
-    with WriteBehind(write, room=2 * job.batch) as writer:
+    with WriteBehind(write, room=job.batch) as writer:
         for picture in pictures:
             if not picture.done and not isinstance(picture.subject, Subject):
                 writer.put((picture, None, None))
@@ -159,7 +164,9 @@ def _read_batches(
         for index, picture in enumerate(batch)
     )
     collected = []
-    for (picture, last), image in read_ahead(_read, in_batches, job.workers, 2 * job.batch):
+    # While the detector has a batch, the next one is read.
+    ahead = job.batch + job.workers
+    for (picture, last), image in read_ahead(_read, in_batches, job.workers, ahead):
         collected.append((picture, image))
         if last:
             yield collected
@@ -184,7 +191,7 @@ class _Writer:
         self.job = job
         self.journal = journal
         self.progress = progress
-        self.names = {p: Path(n).stem for p, n in output_names(list(job.images)).items()}
+        self.stems = output_stems(job)
 
     def __call__(self, item: tuple[Picture, np.ndarray | str | None, dict | None]) -> None:
         picture, image, result = item
@@ -214,18 +221,19 @@ class _Writer:
         masks = [regions_mask(regions, *image.shape[:2]) for regions in garments]
         self._draw(picture, image, garments, masks)
         flat = [region for regions in garments for region in regions]
+        size = picture.stamp[0] if picture.stamp else -1
         return {
-            "entry": via_entry(picture.path.name, picture.stamp[0], image.shape, flat),
+            "entry": via_entry(picture.path.name, size, image.shape, flat),
             "report": _report(picture.subject, choice, garments, result, job),
         }
 
     def _draw(self, picture: Picture, image, garments, masks) -> None:
         """Write the cut-outs and the preview; without labels remove those of an earlier run."""
-        name, job = self.names[picture.path], self.job
+        name, job = self.stems[picture.path], self.job
         if job.segments:
             write_segments(job.segments, name, image, masks, alpha=job.segments_alpha)
         if job.previews and image is None:
-            (job.previews / f"{name}.png").unlink(missing_ok=True)
+            remove_files(job.previews / f"{name}.png")
         elif job.previews:
             _save_preview(job.previews / f"{name}.png", image, garments, masks)
 

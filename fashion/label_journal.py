@@ -41,7 +41,8 @@ class LabelJournal:
         path: the file; made when it is not there, with the folders above it.
         settings: all that decides what the labels are, as JSON values. A journal of other
             settings is refused.
-        restart: forget what the journal holds.
+        restart: label anew: forget the images that the journal holds, whatever its settings, as
+            soon as there is something to append. Which final files were written stays known.
 
     Raises `JournalError`: the settings differ (the message says in what), the file is damaged, no
     journal, cannot be written, or is open in another process.
@@ -50,7 +51,8 @@ class LabelJournal:
     def __init__(self, path: Path, settings: dict[str, Any], *, restart: bool = False) -> None:
         self.path = Path(path)
         self.settings = json.loads(json.dumps(settings))
-        self._written: set[tuple[str, str]] = set()
+        self._written: dict[tuple[str, str], None] = {}
+        self._anew = restart
         self._lines: dict[str, _Line] = {}
         self._synced = time.monotonic()
         try:
@@ -60,19 +62,21 @@ class LabelJournal:
         except OSError as error:
             raise self._unwritable(error) from error
         try:
-            self._open(restart)
+            self._open()
         except BaseException:
             self.close()
             raise
 
-    def _open(self, restart: bool) -> None:
+    def _open(self) -> None:
         if not lock(self._handle):
             raise JournalError(
                 f"{self.path} is in use: another process is labelling into the same output. Wait "
                 f"for it, or name another --output."
             )
-        if restart:
-            os.ftruncate(self._handle, 0)
+        self._end = 0
+        if self._anew:
+            self._read_written()
+            return
         self._end = self._read_lines()
         try:
             # Nothing after the last whole line counts; what comes next must not be glued to it.
@@ -82,6 +86,14 @@ class LabelJournal:
             self.sync()
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _read_written(self) -> None:
+        """Enter the final files that an earlier run wrote; all else may be damaged or another's."""
+        with self._reader() as stream:
+            for line in stream:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    entry = json.loads(line)
+                    self._written[entry["written"], entry["sha256"]] = None
 
     def _read_lines(self) -> int:
         """Enter all whole lines into the index; the byte where the last of them ends."""
@@ -109,7 +121,7 @@ class LabelJournal:
         elif "file" in entry:
             self._lines[entry["file"]] = _Line(start, length, entry["stamp"])
         elif "written" in entry:
-            self._written.add((entry["written"], entry["sha256"]))
+            self._written[entry["written"], entry["sha256"]] = None
 
     def _check_settings(self, header: dict[str, Any]) -> None:
         if header.get("journal") != FORMAT or not isinstance(header.get("settings"), dict):
@@ -129,6 +141,9 @@ class LabelJournal:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._lines
 
     def holds(self, name: str, stamp: list[int]) -> bool:
         """Whether image `name` is finished, and its file has not been changed since."""
@@ -155,11 +170,8 @@ class LabelJournal:
 
     def append(self, record: dict[str, Any]) -> None:
         """Add a finished image: `file`, `stamp` and whatever else. Raises `JournalError`."""
-        start = self._end
-        self._append_or_explain(record)
-        self._lines[record["file"]] = _Line(start, self._end - start, record["stamp"])
-        if time.monotonic() - self._synced >= SYNC_SECONDS:
-            self.sync()
+        start, end = self._append_or_explain(record)
+        self._lines[record["file"]] = _Line(start, end - start, record["stamp"])
 
     def note_written(self, name: str, digest: str) -> None:
         """Note that the final file `name` is about to be written, with this sha256.
@@ -169,20 +181,35 @@ class LabelJournal:
         """
         if not self.wrote(name, digest):
             self._append_or_explain({"written": name, "sha256": digest})
-            self._written.add((name, digest))
+            self._written[name, digest] = None
         self.sync()
 
     def wrote(self, name: str, digest: str) -> bool:
         """Whether this run, or an earlier one of this journal, wrote the file `name` so."""
         return (name, digest) in self._written
 
-    def _append_or_explain(self, entry: dict[str, Any]) -> None:
+    def _append_or_explain(self, entry: dict[str, Any]) -> tuple[int, int]:
+        """Add a line; the bytes where it begins and ends."""
         try:
+            if self._anew:
+                self._begin_anew()
+            start = self._end
             self._append(entry)
+            if time.monotonic() - self._synced >= SYNC_SECONDS:
+                self.sync()
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self._end)
             raise self._unwritable(error) from error
+        return start, self._end
+
+    def _begin_anew(self) -> None:
+        """Empty the file, and write what stays known."""
+        os.ftruncate(self._handle, 0)
+        self._anew = False
+        self._append({"journal": FORMAT, "settings": self.settings})
+        for name, digest in self._written:
+            self._append({"written": name, "sha256": digest})
 
     def _append(self, entry: dict[str, Any]) -> None:
         data = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -193,7 +220,7 @@ class LabelJournal:
         self._end += len(data)
 
     def sync(self) -> None:
-        """Force all lines to the disk."""
+        """Force all lines to the disk. Raises `OSError`."""
         os.fsync(self._handle)
         self._synced = time.monotonic()
 

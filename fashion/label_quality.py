@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from fashion.instances import Instance, LabelError, group_regions, region_score
-from fashion.labels import canonical_name, coded_garment, parse_file_name, season_label
+from fashion.label_regions import region_label
+from fashion.labels import canonical_name, coded_garment, decode, parse_file_name, season_label
 from fashion.polygons import polygons_to_crop
-from fashion.review_page import region_label
 from fashion.via_read import Problem, ViaFile, ViaImage
+from mrcnn.errors import DatasetError
 
 IOU_THRESHOLD = 0.5
 
@@ -163,7 +164,9 @@ def _garments(
         if not solid:
             continue
         label = region_label(solid[0])
-        if is_truth:
+        if not is_truth:
+            label = _decoded(label)
+        else:
             try:
                 label = _season_label(label, image.filename, all_garments)
             except LabelError as error:
@@ -175,6 +178,14 @@ def _garments(
             parts = [region.points for region in solid]
             garments.append(LabelledGarment(label, Instance(0, parts, holes, score=score)))
     return garments
+
+
+def _decoded(label: str) -> str:
+    """The season label of a region code, which is all that files of the original labeller carry."""
+    try:
+        return "_".join(decode(label))
+    except DatasetError:
+        return label
 
 
 def _season_label(label: str, filename: str, all_garments: bool) -> str | None:

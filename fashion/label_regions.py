@@ -1,4 +1,4 @@
-"""Masks of one image as VIA regions with season labels.
+"""Masks of one image as VIA regions with season labels, and what such a region says.
 
 Coordinates are VIA's: continuous pixels, x to the right, y down, (0, 0) the outer corner of the top
 left pixel. They are rounded to a tenth of a pixel.
@@ -12,6 +12,7 @@ import numpy as np
 
 from fashion.label_policy import Pick
 from fashion.polygons import PolygonPart, mask_to_polygons, polygons_to_mask
+from fashion.via_read import ViaRegion, attribute_text
 from fashion.via_shapes import ShapeError, outline, polygon_shape
 
 DECIMALS = 1
@@ -89,6 +90,14 @@ def regions_mask(regions: Sequence[dict[str, Any]], height: int, width: int) -> 
         kind = holes if region["region_attributes"].get("hole") else parts
         kind.append(outline(region["shape_attributes"]))
     return polygons_to_mask(parts, holes, height, width)
+
+
+def region_label(region: ViaRegion) -> str:
+    """The label of a region as text: the name, else the code, else "no label"."""
+    for name in ("label", "class", "name", "fashion"):
+        if text := attribute_text(region.attributes.get(name)):
+            return text
+    return "no label"
 
 
 def via_entry(

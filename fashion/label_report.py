@@ -36,6 +36,8 @@ class LabelSummary:
         uncertain: detections of the garment below the confidence.
         uncoded: detections of classes without a code.
         too_small: detections without an outline.
+        left: pictures that are still to be labelled, because the run was stopped.
+        stopped_by: by what, else "".
     """
 
     images: int = 0
@@ -50,6 +52,8 @@ class LabelSummary:
     uncertain: int = 0
     uncoded: int = 0
     too_small: int = 0
+    left: int = 0
+    stopped_by: str = ""
 
     def add(self, name: str, report: dict[str, Any]) -> None:
         """Count one image's report."""
@@ -111,6 +115,11 @@ class LabelSummary:
             lines.append(f"left out: {count}, {REASONS[why]} ({names})")
         if self.fallbacks:
             lines.append(f"{self.fallbacks} images were labelled by the fallback")
+        if self.left:
+            lines.append(
+                f"Stopped by {self.stopped_by} with {self.left} images to go: the same command, "
+                f"without --restart, goes on from here."
+            )
         return "\n".join(filter(None, [table, *lines]))
 
 
@@ -131,15 +140,23 @@ def file_digest(path: Path) -> str:
 
 
 def write_files(
-    output: Path, journal: LabelJournal, names: Sequence[str], *, keep_empty: bool = False
+    output: Path,
+    journal: LabelJournal,
+    names: Sequence[str],
+    *,
+    keep_empty: bool = False,
+    left: int = 0,
+    stopped_by: str = "",
 ) -> LabelSummary:
     """Write the annotations and the report of the images `names`, in their order.
 
-    Images without a label are not in the annotations, unless `keep_empty`; images that could not be
-    read never are. The journal notes what was written. Raises `UserError` when a file cannot be
-    written; then the former one is as it was.
+    Images without a label are not in the annotations, unless `keep_empty`; images that were not
+    read, because of their name or because they could not be, never are. left: how many images are
+    missing because `stopped_by` ended the run; the report then says that it is partial. The journal
+    notes what was written. Raises `UserError` when a file cannot be written; then the former one is
+    as it was.
     """
-    summary = LabelSummary()
+    summary = LabelSummary(left=left, stopped_by=stopped_by)
     for record in journal.records(list(names)):
         summary.add(record["file"], record["report"])
     entries = (
@@ -148,7 +165,12 @@ def write_files(
         if entry is not None and (entry["regions"] or keep_empty)
     )
     reports = ((record["file"], record["report"]) for record in journal.records(list(names)))
-    head = {"settings": journal.settings, "totals": summary.totals()}
+    partial = {"images_left": left, "stopped_by": stopped_by}
+    head = {
+        "settings": journal.settings,
+        **({"partial": partial} if left else {}),
+        "totals": summary.totals(),
+    }
     for path, write in (
         (output, lambda stream: _write_object(stream, entries)),
         (report_path(output), lambda stream: _write_report(stream, head, reports)),

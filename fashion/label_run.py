@@ -1,33 +1,28 @@
 """One labelling run from its checks to its files: what `generateVggAnno.py` calls."""
 
 import contextlib
-import shutil
+import os
 import signal
 import sys
-import tempfile
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from fashion.autolabel import Detector, LabelJob, Picture, label_pictures, survey
-from fashion.label_journal import JournalError, LabelJournal
-from fashion.label_report import (
-    LabelSummary,
-    file_digest,
-    journal_path,
-    report_path,
-    write_files,
+from fashion.label_checks import (
+    prepare_folders,
+    remove_unfinished,
+    require_names,
+    require_own,
+    require_room,
 )
-from fashion.segments import remove_unfinished
+from fashion.label_journal import JournalError, LabelJournal
+from fashion.label_report import LabelSummary, journal_path, write_files
 from mrcnn.errors import UserError
 
-# What an image takes at least on the disk: bytes in journal, annotations and report, and multiples
-# of its own size for cut-outs and previews.
-RECORD_BYTES = 2500
-SEGMENT_SHARE, ALPHA_SHARE, PREVIEW_SHARE = 0.1, 0.3, 2.0
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 def label_folder(
@@ -39,59 +34,80 @@ def label_folder(
     overwrite: bool = False,
     keep_empty: bool = False,
     quiet: bool = False,
-) -> LabelSummary | None:
+) -> LabelSummary:
     """Label all pictures of `job`, go on where an earlier run stopped, and write the files.
 
     output: the VIA annotation file; report and journal stand beside it. load_detector: called only
     if something is left to label. restart: label all anew. overwrite: replace an annotation file
     that this command did not write, or that was changed since. keep_empty: see `write_files`.
-    quiet: no progress bar. Returns None when Ctrl-C ended the run: the image at hand is finished,
-    the final files are as they were. A second Ctrl-C ends it at once.
+    quiet: no progress bar.
+
+    Ctrl-C and SIGTERM end the run when the images at hand are finished: annotations and report of
+    what is finished are written (none if nothing is), and the summary's `left` tells how many
+    images are not. A second Ctrl-C ends it at once by `KeyboardInterrupt`; then the former files
+    stay, and what was finished is in the journal.
 
     Raises `UserError` before any work when a folder cannot be written, the disk has too little
     room, the journal is of other settings, or the output would destroy another's work; and in the
     middle when the disk is full: what was finished is kept.
     """
     output = output.absolute()
-    _prepare_folders(job, output)
+    require_names(job)
+    prepare_folders(job, output)
     settings = job.settings(output.parent)
     with LabelJournal(journal_path(output), settings, restart=restart) as journal:
         if not overwrite:
-            _require_own(output, journal)
-        for folder in _folders(job, output):
-            remove_unfinished(folder)
+            require_own(output, journal)
+        remove_unfinished(job, output)
         pictures = survey(job, journal)
-        done = sum(picture.done for picture in pictures)
-        if done < len(pictures):
-            _require_room(job, output, pictures)
-            if done:
-                print(f"{done} of {len(pictures)} images are labelled already: going on.")
-            if not _label(job, pictures, load_detector, journal, done, quiet):
-                left = len(pictures) - len([p for p in pictures if journal.holds(*_key(p))])
-                print(f"Stopped with {left} images to go; the same command goes on from here.")
-                return None
-        names = [path.name for path in job.images]
-        return write_files(output, journal, names, keep_empty=keep_empty)
+        _tell_what_is_there(pictures, journal)
+        with stopping_at_signals() as stop:
+            todo = [picture for picture in pictures if not picture.done]
+            if todo:
+                require_room(job, output, todo)
+                _label(job, pictures, load_detector, journal, stop, quiet)
+            return _write(output, journal, pictures, stop, overwrite, keep_empty)
 
 
-def _key(picture: Picture) -> tuple[str, list[int]]:
-    return picture.path.name, picture.stamp
+def _tell_what_is_there(pictures: Sequence[Picture], journal: LabelJournal) -> None:
+    done = sum(picture.done for picture in pictures)
+    if 0 < done < len(pictures):
+        print(f"{done} of {len(pictures)} images are labelled already: going on.")
+    others = len(journal) - sum(picture.path.name in journal for picture in pictures)
+    if others:
+        print(
+            f"{others} images that were labelled earlier are not among these {len(pictures)}: "
+            f"their labels stay in the journal, but leave the annotations."
+        )
 
 
-def _label(job, pictures, load_detector, journal, done, quiet) -> bool:
+def _label(
+    job: LabelJob,
+    pictures: Sequence[Picture],
+    load_detector: Callable[[], Detector],
+    journal: LabelJournal,
+    stop: "StopRequest",
+    quiet: bool,
+) -> None:
+    try:
+        detect = load_detector()
+        stop.is_awaited = True
+    except KeyboardInterrupt:
+        if not stop.is_set():
+            raise
+        return
     bar = tqdm(
         total=len(pictures),
-        initial=done,
+        initial=sum(picture.done for picture in pictures),
         unit="image",
         desc="labelling",
         disable=quiet,
         # A log file is to stay readable: a line every ten seconds is enough there.
         mininterval=0.3 if sys.stderr.isatty() else 10,
     )
-    detect = load_detector()
-    with bar, stopping_at_interrupt() as stop:
+    with bar:
         try:
-            return label_pictures(job, pictures, detect, journal, stop=stop, progress=bar.update)
+            label_pictures(job, pictures, detect, journal, stop=stop, progress=bar.update)
         except JournalError:
             raise
         except UserError as error:
@@ -101,76 +117,70 @@ def _label(job, pictures, load_detector, journal, done, quiet) -> bool:
             ) from error
 
 
+def _write(
+    output: Path,
+    journal: LabelJournal,
+    pictures: Sequence[Picture],
+    stop: "StopRequest",
+    overwrite: bool,
+    keep_empty: bool,
+) -> LabelSummary:
+    """The final files of the pictures that are finished."""
+    stop.is_awaited = True
+    names = [p.path.name for p in pictures if journal.holds(p.path.name, p.stamp)]
+    left = len(pictures) - len(names)
+    if left and not names:
+        return LabelSummary(left=left, stopped_by=stop.cause)
+    if not overwrite:
+        try:
+            require_own(output, journal)  # it may have been changed while this run worked
+        except UserError as error:
+            raise UserError(
+                f"{error} No label is lost: the {len(names)} images that are finished are in "
+                f"{journal.path}."
+            ) from error
+    return write_files(
+        output, journal, names, keep_empty=keep_empty, left=left, stopped_by=stop.cause
+    )
+
+
+class StopRequest(threading.Event):
+    """Set when the user, or the system, wants the run to end.
+
+    Attributes:
+        cause: what set it, a value of `SIGNALS`.
+        is_awaited: whether somebody looks at it; otherwise the first signal interrupts.
+    """
+
+    cause = ""
+    is_awaited = False
+
+
 @contextlib.contextmanager
-def stopping_at_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or a polite `kill`) sets; a second Ctrl-C interrupts."""
-    stop = threading.Event()
+def stopping_at_signals() -> Iterator[StopRequest]:
+    """A request that the first Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts.
+
+    A second SIGTERM does not: `timeout` and service managers send it to a process and its group.
+    """
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread gets signals
         return
 
-    def note(*_) -> None:
+    def note(number: int, _) -> None:
+        at_once = not stop.is_awaited or (stop.is_set() and number == signal.SIGINT)
+        stop.cause = stop.cause or SIGNALS[signal.Signals(number)]
+        stop.is_awaited = True  # a second SIGTERM shall not disturb whoever catches this
         stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        tqdm.write("Finishing the image at hand; Ctrl-C again stops at once.")
+        if at_once:
+            raise KeyboardInterrupt
+        with contextlib.suppress(OSError):
+            # Unlike print, this may happen in the middle of another output.
+            os.write(2, b"\nFinishing the image at hand; Ctrl-C again stops at once.\n")
 
-    former = {kind: signal.signal(kind, note) for kind in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.signal(number, note) for number in SIGNALS}
     try:
         yield stop
     finally:
-        for kind, handler in former.items():
-            signal.signal(kind, handler)
-
-
-def _folders(job: LabelJob, output: Path) -> list[Path]:
-    return [folder for folder in (output.parent, job.segments, job.previews) if folder]
-
-
-def _prepare_folders(job: LabelJob, output: Path) -> None:
-    """Make the output folders. Raises `UserError` when nothing can be written to one of them."""
-    if output.is_dir():
-        raise UserError(f"{output} is a folder: name an annotation file with --output.")
-    for folder in _folders(job, output):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder) as probe:
-                probe.write(b"probe")
-                probe.flush()
-        except OSError as error:
-            raise UserError(
-                f"Nothing can be written to the folder {folder} ({error.strerror or error}): make "
-                f"it writable, make room, or name another."
-            ) from error
-
-
-def _require_own(output: Path, journal: LabelJournal) -> None:
-    """Raise `UserError` for final files that this command did not write as they are now."""
-    for path in (output, report_path(output)):
-        if path.exists() and not journal.wrote(path.name, file_digest(path)):
-            raise UserError(
-                f"{path} was not written by this run, or was changed since: --overwrite replaces "
-                f"it, or name another --output."
-            )
-
-
-def _require_room(job: LabelJob, output: Path, pictures: Sequence[Picture]) -> None:
-    """Raise `UserError` when the disks surely have too little room for what is to come."""
-    todo = [picture for picture in pictures if not picture.done]
-    source = sum(picture.stamp[0] for picture in todo if picture.stamp)
-    needs: dict[int, float] = defaultdict(float)
-    shares = [(job.segments, SEGMENT_SHARE + ALPHA_SHARE * job.segments_alpha)]
-    shares += [(job.previews, PREVIEW_SHARE)]
-    shares = [(folder, share * source) for folder, share in shares if folder is not None]
-    places: dict[int, Path] = {}
-    for folder, need in [(output.parent, RECORD_BYTES * len(todo)), *shares]:
-        device = folder.stat().st_dev
-        places.setdefault(device, folder)
-        needs[device] += need
-    for device, need in needs.items():
-        free = shutil.disk_usage(places[device]).free
-        if free < need:
-            raise UserError(
-                f"The disk of {places[device]} has {free / 1e6:.1f} MB left, but labelling "
-                f"{len(todo)} images takes at least {need / 1e6:.1f} MB there: make room, or name "
-                f"another --output."
-            )
+        for number, handler in former.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -116,7 +116,7 @@ def _add_output_arguments(group) -> None:
     )
     add("--segments-alpha", action="store_true", help="cut-outs as transparent PNG too")
     add("--previews", type=Path, metavar="DIR", help="write PNGs with the labels drawn there")
-    add("--keep-empty", action="store_true", help="list images without a label in the file too")
+    add("--keep-empty", action="store_true", help="list images in which nothing was found too")
     add("--restart", action="store_true", help="label all anew, not from where a run stopped")
     add(
         "--overwrite",
@@ -126,16 +126,17 @@ def _add_output_arguments(group) -> None:
 
 
 def label(options: argparse.Namespace) -> int:
-    """Label as the command line says; 1 when nothing was labelled, 130 after Ctrl-C."""
+    """Label as the command line says; 1 when nothing was labelled, 130 after Ctrl-C or SIGTERM."""
     stage: Stage = options.stage
     images = list_images(options.images, options.limit)
     weights = inference_weights(options, stage)
     job = make_job(options, images, weights)
 
     def load_detector():
-        wanted = {"model": str(weights), "batch": job.batch}
-        wanted["min_confidence"] = job.policy.least_score
-        return inference_model(argparse.Namespace(**{**vars(options), **wanted}), stage).detect
+        wanted = {"model": str(weights), "min_confidence": job.policy.least_score}
+        model = inference_model(argparse.Namespace(**{**vars(options), **wanted}), stage)
+        model.config.BATCH_SIZE = job.batch  # into such batches `detect` divides what it gets
+        return model.detect
 
     summary = label_folder(
         job,
@@ -145,11 +146,13 @@ def label(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         keep_empty=options.keep_empty,
     )
-    if summary is None:
-        return 130
     output = options.output.absolute()
     print(summary.text())
-    print(f"Annotations: {output}\nReport: {report_path(output)}\nJournal: {journal_path(output)}")
+    if summary.images:
+        print(f"Annotations: {output}\nReport: {report_path(output)}")
+    print(f"Journal: {journal_path(output)}")
+    if summary.left:
+        return 130
     return 0 if summary.labelled else 1
 
 

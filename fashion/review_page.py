@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 
 from fashion.instances import group_regions, region_score
+from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
 from fashion.read_ahead import read_ahead
-from fashion.via_read import ViaImage, ViaRegion, attribute_text
+from fashion.via_read import ViaImage, ViaRegion
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.files import replacing
 from mrcnn.images import read_image
@@ -32,14 +33,6 @@ JPEG_QUALITY = 80
 def instance_key(regions: Sequence[ViaRegion]) -> str:
     """What a decision list calls an instance: its `instance` value, else its region's number."""
     return regions[0].instance or f"region {regions[0].number}"
-
-
-def region_label(region: ViaRegion) -> str:
-    """The label of a region as text: the name, else the code, else "no label"."""
-    for name in ("label", "class", "name", "fashion"):
-        if text := attribute_text(region.attributes.get(name)):
-            return text
-    return "no label"
 
 
 def page_images(

@@ -1,6 +1,7 @@
 """Cut-outs: each labelled garment of a photograph as a picture of its own."""
 
 import re
+from collections.abc import Container
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from mrcnn.files import replacing
 
 JPEG_QUALITY = 95
 PAPER = 255
-_UNFINISHED = re.compile(r"\..+\.(json|jsonl|jpg|png)\.[^.]+\.part")
+_SEGMENT = re.compile(r"(.+)_segment_\d+\.(jpg|png)")
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +39,7 @@ def write_segments(
         segment, inside = cut_out(image, mask)
         stem = f"{name}_segment_{number}"
         if not inside.size:
-            _remove(folder / f"{stem}.jpg", folder / f"{stem}.png")
+            remove_files(folder / f"{stem}.jpg", folder / f"{stem}.png")
             continue
         white = np.where(inside[..., None], segment, np.uint8(PAPER))
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
@@ -47,9 +48,10 @@ def write_segments(
             cut = np.dstack([segment[..., ::-1], inside.astype(np.uint8) * 255])
             _write(folder / f"{stem}.png", cv2.imencode(".png", cut)[1])
         else:
-            _remove(folder / f"{stem}.png")
+            remove_files(folder / f"{stem}.png")
     number = len(masks) + 1
-    while _remove(*(folder / f"{name}_segment_{number}.{ending}" for ending in ("jpg", "png"))):
+    endings = ("jpg", "png")
+    while remove_files(*(folder / f"{name}_segment_{number}.{ending}" for ending in endings)):
         number += 1
 
 
@@ -58,22 +60,28 @@ def _write(path: Path, data: np.ndarray) -> None:
         with replacing(path) as stream:
             stream.write(data.tobytes())
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): make room, make the folder "
-            f"writable, or name another."
-        ) from error
+        raise _unwritable(path, "written", error) from error
 
 
-def _remove(*paths: Path) -> bool:
-    """Remove those of `paths` that are there; whether there was one."""
+def remove_files(*paths: Path) -> bool:
+    """Remove those of `paths` that are there; whether there was one. Raises `UserError`."""
     there = [path for path in paths if path.exists()]
     for path in there:
-        path.unlink()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(path, "removed", error) from error
     return bool(there)
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in an output folder."""
-    for path in folder.glob(".*.part"):
-        if _UNFINISHED.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+def _unwritable(path: Path, what: str, error: OSError) -> UserError:
+    return UserError(
+        f"{path} cannot be {what} ({error.strerror or error}): make room, make the folder "
+        f"writable, or name another."
+    )
+
+
+def is_segment(file_name: str, names: Container[str]) -> bool:
+    """Whether a file's name is that of a cut-out of one of the pictures `names`."""
+    match = _SEGMENT.fullmatch(file_name)
+    return match is not None and match[1] in names

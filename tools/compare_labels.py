@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
+from fashion.stages import whole
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -35,7 +36,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
     add("--output", type=Path, metavar="DIR", help="write pictures of the worst cases there")
     add("--images", type=Path, metavar="DIR", help="folder of the images (default: TRUTH's)")
-    add("--worst", type=int, default=12, metavar="N", help="how many pictures (12)")
+    add("--worst", type=whole(1), default=12, metavar="N", help="how many pictures (12)")
     options = parser.parse_args(arguments)
     if not 0 < options.iou <= 1:
         parser.error("--iou must be above 0 and at most 1")
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     print(quality_table(quality))
     print(f"{quality.images} images, {quality.unlabelled} of them not labelled", end="")
-    print(problem_text(quality.problems))
+    print(problem_text([*auto.problems, *truth.problems, *quality.problems]))
     if options.json:
         write_json(options.json, quality.as_json(), indent=1)
     if options.output:

@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
+from fashion.stages import fraction, whole
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -34,12 +35,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--only-accepted", action="store_true", help="with --apply: remove the undecided too")
     add("--any-version", action="store_true", help="apply decisions made on another state of ANN")
     add("--project", type=Path, metavar="FILE", help="write a VIA project too")
-    add("--max-score", type=float, metavar="0..1", help="only images with a label scored lower")
-    add("--limit", type=int, metavar="N", help="only the first N images")
-    add("--thumbnail", type=int, default=360, metavar="PIXELS", help="longer side (360)")
+    add("--max-score", type=fraction, metavar="0..1", help="only images with a label scored lower")
+    add("--limit", type=whole(1), metavar="N", help="only the first N images")
+    add("--thumbnail", type=whole(16), default=360, metavar="PIXELS", help="longer side (360)")
     options = parser.parse_args(arguments)
-    if options.thumbnail < 16:
-        parser.error("--thumbnail must be at least 16 pixels")
     if options.only_accepted and not options.apply:
         parser.error("--only-accepted needs --apply")
     return options
@@ -49,8 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the page, or apply decisions."""
     options = parse_arguments(arguments)
     from fashion import via
+    from fashion.via_read import problem_text
 
     annotations = via.read(options.annotations)
+    if annotations.problems:
+        print(f"{options.annotations}{problem_text(annotations.problems)}", file=sys.stderr)
     folder = options.images or options.annotations.absolute().parent
     if options.apply:
         _apply(options, annotations)
@@ -72,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _labels(annotations) -> set[str]:
-    from fashion.review_page import region_label
+    from fashion.label_regions import region_label
 
     return {region_label(region) for image in annotations for region in image.regions}
 

@@ -97,9 +97,16 @@ def main(arguments):
         time.sleep(options.get("seconds", 0))
         return detect(images, jitter=0.0003)
 
-    summary = label_folder(job, output, lambda: slowly, quiet=True)
-    print(summary.text() if summary else "stopped")
-    return 130 if summary is None else 0
+    def load():
+        if "loading" in options:
+            pathlib.Path(options["loading"]).touch()
+            time.sleep(60)
+        return slowly
+
+    wanted = {name: options[name] for name in ("restart", "overwrite") if name in options}
+    summary = label_folder(job, output, load, quiet=True, **wanted)
+    print(summary.text())
+    return 130 if summary.left else 0
 
 
 if __name__ == "__main__":

@@ -86,6 +86,8 @@ def test_other_settings_are_refused_by_name(path, change, told):
     assert path.read_bytes() == before
     with LabelJournal(path, SETTINGS | change, restart=True) as journal:
         assert len(journal) == 0
+        assert path.read_bytes() == before, "nothing is lost before something takes its place"
+        journal.append(record("b.jpg"))
     with pytest.raises(JournalError, match="other settings"):
         LabelJournal(path, SETTINGS)
 
@@ -129,6 +131,46 @@ def test_final_files_are_noted_once_and_known_ever_after(path):
         assert journal.wrote("out.json", "abc") and journal.wrote("out.json", "def")
         assert not journal.wrote("other.json", "abc") and not journal.wrote("out.json", "")
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_begun_anew_it_still_knows_the_final_files(path):
+    fill(path, "a.jpg")
+    with LabelJournal(path, SETTINGS) as journal:
+        journal.note_written("out.json", "abc")
+    other = SETTINGS | {"tolerance": 0.5}
+    with LabelJournal(path, other, restart=True) as journal:
+        assert journal.wrote("out.json", "abc")
+        journal.append(record("b.jpg", labels=["new"]))
+        assert journal.read("b.jpg")["labels"] == ["new"]
+    with LabelJournal(path, other) as journal:
+        assert len(journal) == 1 and "b.jpg" in journal and "a.jpg" not in journal
+        assert journal.wrote("out.json", "abc")
+        assert journal.read("b.jpg")["labels"] == ["new"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no journal\n", b'[1]\n{"written": 1}\n\xff\n', b"\0" * 9]
+)
+def test_beginning_anew_takes_the_place_of_anything(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with LabelJournal(path, SETTINGS, restart=True) as journal:
+        journal.append(record("a.jpg"))
+    with LabelJournal(path, SETTINGS) as journal:
+        assert "a.jpg" in journal
+
+
+def test_a_disk_that_fails_is_told_with_what_is_kept(path, monkeypatch):
+    with LabelJournal(path, SETTINGS) as journal:
+        journal.append(record("a.jpg"))
+        monkeypatch.setattr("fashion.label_journal.SYNC_SECONDS", 0)
+        monkeypatch.setattr("os.fsync", _fail)
+        with pytest.raises(JournalError, match=r"Input/output error.*; the 1 images"):
+            journal.append(record("b.jpg"))
+
+
+def _fail(handle):
+    raise OSError(5, "Input/output error")
 
 
 def test_every_line_is_json(path):

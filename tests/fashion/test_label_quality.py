@@ -182,3 +182,10 @@ def test_matches_are_green_and_faults_red():
     assert green[:408].any() and green[408:].any()
     assert red[408:].any() and not red[:408].any()
     assert Image.fromarray(picture.astype(np.uint8)).width > 800
+
+
+def test_files_of_the_original_labeller_carry_codes_alone():
+    auto = via(a=[region(square(5, 5), fashion="2"), region(square(20, 5), fashion="99")])
+    truth = via(a=[labelled("bag_yaz", square(5, 5))])
+    assert compare_labels(auto, truth).figures("bag_yaz")["matched"] == 1
+    assert compare_labels(auto, truth).labels() == ["99", "bag_yaz"]

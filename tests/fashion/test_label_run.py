@@ -131,18 +131,152 @@ def test_cut_off_in_the_middle_of_a_batch_and_of_a_line(folder, uninterrupted):
         assert contents(folder / "out") == uninterrupted[0]
 
 
+def stop(folder, number=signal.SIGINT, **options):
+    """Send a signal to a run at its third batch; what it says at its end."""
+    calls = folder / "out" / "calls.txt"
+    calls.unlink(missing_ok=True)
+    process = start(folder, seconds=0.15, count=True, **options)
+    wait_for(calls, process, lines=3)
+    process.send_signal(number)
+    return finish(process)
+
+
+def finished_names(folder):
+    lines = [json.loads(line) for line in journal_lines(folder)]  # every line is whole
+    return [line["file"] for line in lines if "file" in line]
+
+
 @posix_only
-def test_ctrl_c_finishes_the_image_and_the_next_run_goes_on(folder, uninterrupted):
+@pytest.mark.parametrize(
+    ("number", "cause"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
+)
+def test_stopped_it_leaves_the_files_of_what_is_finished(folder, uninterrupted, number, cause):
+    code, output, errors = stop(folder, number)
+    assert code == 130 and "Traceback" not in errors
+    assert "Finishing the image at hand" in errors
+    finished = finished_names(folder)
+    left = COUNT - len(finished)
+    assert 0 < left < COUNT
+    assert f"Stopped by {cause} with {left} images to go: the same command" in output
+    whole = uninterrupted[0]
+    files = contents(folder / "out")
+    assert not [name for name in files if name.endswith(".part")]
+    report, whole_report = json.loads(files["a.report.json"]), json.loads(whole["a.report.json"])
+    assert report["partial"] == {"images_left": left, "stopped_by": cause}
+    assert report["totals"]["images"] == len(finished)
+    assert report["images"] == {
+        name: told for name, told in whole_report["images"].items() if name in finished
+    }
+    entries = json.loads(files["a.json"])
+    assert entries == {
+        key: image
+        for key, image in json.loads(whole["a.json"]).items()
+        if image["filename"] in finished
+    }
+    assert len(read(folder / "out" / "a.json", strict=True)) == len(entries) > 0
+    code, output, _ = finish(start(folder))
+    assert code == 0 and f"{len(finished)} of {COUNT} images are labelled already" in output
+    assert contents(folder / "out") == whole
+    assert sorted(finished_names(folder)) == sorted(set(finished_names(folder)))
+    assert "partial" not in whole_report
+
+
+@posix_only
+def test_stopped_several_times(folder, uninterrupted):
+    for _ in range(2):
+        assert stop(folder)[0] == 130
+    # A run that is killed leaves the files of the last that was stopped.
+    before = contents(folder / "out")["a.json"]
+    process = start(folder, seconds=0.15)
+    wait_for_lines(folder, len(journal_lines(folder)) + 1, process)
+    process.kill()
+    finish(process)
+    assert contents(folder / "out")["a.json"] == before
+    assert finish(start(folder))[0] == 0
+    assert contents(folder / "out") == uninterrupted[0]
+
+
+@posix_only
+def test_a_second_ctrl_c_ends_it_at_once(folder, uninterrupted):
+    process = start(folder, seconds=30)
+    wait_for_lines(folder, 2, process)
+    for _ in range(2):
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+    code, _, errors = finish(process, timeout=20)
+    assert code == 130 and errors.endswith("interrupted\n")
+    assert "a.json" not in contents(folder / "out")
+    assert finish(start(folder))[0] == 0
+    assert contents(folder / "out") == uninterrupted[0]
+
+
+@posix_only
+def test_a_second_sigterm_does_not(folder):
+    process = start(folder, seconds=0.5)
+    wait_for_lines(folder, 12, process)
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.02)
+    assert finish(process)[0] == 130
+    assert "a.json" in contents(folder / "out")
+
+
+@posix_only
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_the_model_is_loaded(folder, uninterrupted, number):
+    process = start(folder, loading=str(folder / "loading"))
+    wait_for(folder / "loading", process)
+    process.send_signal(number)
+    code, output, errors = finish(process, timeout=20)
+    assert code == 130 and f"with {COUNT} images to go" in output and errors == ""
+    assert not contents(folder / "out"), "nothing is finished, so there is nothing to write"
+    # What a killed run has left in the journal is finished, too.
     process = start(folder, seconds=0.15)
     wait_for_lines(folder, 14, process)
-    process.send_signal(signal.SIGINT)
-    code, output, errors = finish(process)
-    assert code == 130
-    assert "Finishing the image at hand" in output + errors
-    assert "the same command goes on from here" in output
-    lines = [json.loads(line) for line in journal_lines(folder)]  # every line is whole
-    assert 10 < len(lines) < COUNT
-    assert not [name for name in contents(folder / "out") if name.endswith((".json", ".part"))]
+    process.kill()
+    finish(process)
+    (folder / "loading").unlink()
+    process = start(folder, loading=str(folder / "loading"))
+    wait_for(folder / "loading", process)
+    process.send_signal(number)
+    assert finish(process, timeout=20)[0] == 130
+    assert "partial" in json.loads((folder / "out" / "a.report.json").read_text())
+    assert finish(start(folder))[0] == 0
+    assert contents(folder / "out") == uninterrupted[0]
+
+
+def wait_for(path, process, lines=0):
+    for _ in range(4000):
+        if process.poll() is not None or (
+            path.exists() and path.read_bytes().count(b"\n") >= lines
+        ):
+            return
+        time.sleep(0.005)
+    raise AssertionError("the labelling process does not come forward")
+
+
+@posix_only
+def test_a_partial_file_that_was_corrected_is_not_overwritten(folder, uninterrupted):
+    stop(folder)
+    output = folder / "out" / "a.json"
+    corrected = output.read_bytes().replace(b"yaz", b"kis")
+    output.write_bytes(corrected)
+    journal = journal_lines(folder)
+    code, _, errors = finish(start(folder))
+    assert code == 2 and "changed since: move it away, or --overwrite replaces it" in errors
+    assert (output.read_bytes(), journal_lines(folder)) == (corrected, journal)
+    output.rename(folder / "corrected.json")
+    assert finish(start(folder))[0] == 0
+    assert contents(folder / "out") == uninterrupted[0]
+
+
+@posix_only
+def test_stopped_after_a_restart(folder, uninterrupted):
+    """The labels of before make way, and the next run goes on with the new ones."""
+    assert finish(start(folder))[0] == 0
+    code, output, _ = stop(folder, restart=True)
+    assert code == 130 and "without --restart" in output
+    assert "partial" in json.loads((folder / "out" / "a.report.json").read_text())
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == uninterrupted[0]
 
@@ -179,9 +313,9 @@ def test_two_processes_do_not_label_into_one_file(folder):
 
 
 def make_job(folder, **values):
-    images = sorted((folder / "images").iterdir())
     values = {"policy": LabelPolicy(min_confidence=0.8), "batch": 3, **values}
-    return LabelJob(images=images, class_names=CLASS_NAMES, **values)
+    values.setdefault("images", sorted((folder / "images").iterdir()))
+    return LabelJob(class_names=CLASS_NAMES, **values)
 
 
 def no_model():
@@ -215,12 +349,48 @@ def test_changed_settings_are_not_mixed_in(folder, change, told):
     with pytest.raises(UserError, match=told):
         label_folder(make_job(folder, **change), output, no_model, quiet=True)
     assert contents(folder / "out") == before
-    with pytest.raises(UserError, match="--overwrite replaces it"):  # another run's labels
-        label_folder(make_job(folder, **change), output, no_model, restart=True, quiet=True)
-    label_folder(
-        make_job(folder, **change), output, lambda: detect, restart=True, overwrite=True, quiet=True
+    summary = label_folder(
+        make_job(folder, **change), output, lambda: detect, restart=True, quiet=True
     )
-    assert json.loads((folder / "out" / "a.report.json").read_text())["settings"]
+    assert summary.images == COUNT and contents(folder / "out") != before
+
+
+def test_a_restart_that_is_refused_loses_no_label(folder):
+    output = folder / "out" / "a.json"
+    label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    output.write_text("{}")
+    journal = journal_lines(folder)
+    with pytest.raises(UserError, match="--overwrite replaces it"):
+        label_folder(make_job(folder, batch=4), output, no_model, restart=True, quiet=True)
+    assert (output.read_text(), journal_lines(folder)) == ("{}", journal)
+    label_folder(make_job(folder), output, lambda: detect, restart=True, overwrite=True, quiet=True)
+    assert len(read(output)) > 0
+
+
+def test_corrections_made_while_it_labels_are_not_overwritten(folder):
+    output = folder / "out" / "a.json"
+
+    def correcting(images):
+        output.write_text("{}")
+        return detect(images)
+
+    with pytest.raises(UserError, match=f"No label is lost: the {COUNT} images"):
+        label_folder(make_job(folder), output, lambda: correcting, quiet=True)
+    assert output.read_text() == "{}"
+    output.unlink()
+    assert label_folder(make_job(folder), output, no_model, quiet=True).images == COUNT
+
+
+def test_labels_of_pictures_that_are_elsewhere_now_are_told(folder, capsys):
+    output = folder / "out" / "a.json"
+    label_folder(make_job(folder), output, lambda: detect, quiet=True)
+    photograph(folder / "more" / "top_kis_1.png", [("top", (5, 5, 50, 50), 0.99)])
+    job = make_job(folder, images=[folder / "more" / "top_kis_1.png"])
+    assert label_folder(job, output, lambda: detect, quiet=True).images == 1
+    assert f"{COUNT} images that were labelled earlier are not among these 1" in (
+        capsys.readouterr().out
+    )
+    assert label_folder(make_job(folder), output, no_model, quiet=True).images == COUNT
 
 
 def test_corrections_made_by_hand_are_not_overwritten(folder):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion.segments import cut_out, remove_unfinished, write_segments
+from fashion.segments import cut_out, is_segment, remove_files, write_segments
 from mrcnn.errors import UserError
 
 
@@ -72,10 +72,23 @@ def test_a_folder_that_is_not_there(tmp_path):
         write_segments(tmp_path / "gone", "a", picture(), [mask()])
 
 
-def test_unfinished_files_are_removed_and_no_others(tmp_path):
-    ours = [".out.json.ab12.part", ".a_segment_1.jpg.x_y.part", ".a.png.zz.part"]
-    others = ["out.json", ".a.png.part", "download.part", ".notes.txt.ab.part"]
-    for name in ours + others:
-        (tmp_path / name).write_text("")
-    remove_unfinished(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(others)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a_segment_1.jpg", True),
+        ("a_segment_12.png", True),
+        ("b_segment_1.jpg", False),  # another picture's
+        ("a.png", False),
+        ("a_segment_1.json", False),
+        ("a_segment_1_segment_2.jpg", False),
+    ],
+)
+def test_names_of_cut_outs(name, told):
+    assert is_segment(name, {"a"}) is told
+
+
+def test_what_cannot_be_removed(tmp_path):
+    assert not remove_files(tmp_path / "gone")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="folder cannot be removed"):
+        remove_files(tmp_path / "folder")

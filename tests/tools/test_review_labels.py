@@ -86,6 +86,18 @@ def test_a_via_project(folder):
     assert not (folder / "auto.review.html").exists()
 
 
+def test_regions_that_cannot_be_read_are_told(folder):
+    """They are not on the page, and not in the cleaned file."""
+    data = json.loads((folder / "auto.json").read_text())
+    data["2"]["regions"].append(region(label="bag_yaz", points=[(1, 1), (5, 5)]))
+    write_json(folder / "auto.json", data)
+    decisions(folder, images={})
+    done = run(folder, "auto.json", "--apply", "decisions.json", "--output", "clean.json")
+    assert done.returncode == 0
+    assert "auto.json; 1 problem:\n  bag_yaz_2.jpg, region 2: " in done.stderr
+    assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 2, "bag_yaz_2.jpg": 1}
+
+
 def test_bad_input(folder):
     done = run(folder, "gone.json", "images")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -93,3 +105,5 @@ def test_bad_input(folder):
     done = run(folder, "auto.json", "--apply", "no.json")
     assert done.returncode == 2 and "no decision list" in done.stderr
     assert run(folder, "auto.json", "--only-accepted").returncode == 2
+    for wrong in ("--thumbnail=8", "--max-score=2", "--limit=0"):
+        assert run(folder, "auto.json", wrong).returncode == 2
