@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn.layers import BatchNorm, TimeDistributed
 
@@ -36,6 +37,27 @@ def test_train_bn_decides_on_statistics(train_bn, training, expected, updates):
     np.testing.assert_allclose(outputs, expected(INPUTS), rtol=1e-4, atol=1e-5)
     moved = not np.array_equal(layer.moving_mean, np.zeros(5))
     assert moved == updates
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 4, 5), (2, 33, 17, 5), (1, 1, 1, 5)])
+def test_batch_statistics_are_those_of_keras_in_one_operation(shape):
+    """Outputs, gradients and moving statistics, also of a single pixel."""
+    random = np.random.default_rng(1)
+    inputs = random.normal(3.0, 2.0, shape).astype(np.float32)
+    weights = random.uniform(0.5, 1.5, (4, shape[-1])).astype(np.float32)
+    results = []
+    for layer in (BatchNorm(None), keras.layers.BatchNormalization(epsilon=1e-3)):
+        layer.build(shape)
+        layer.set_weights(list(weights))
+        x = tf.constant(inputs)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=True)
+            loss = tf.reduce_mean(outputs**3)
+        gradients = tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+        results.append([outputs, *gradients, layer.moving_mean, layer.moving_variance])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(np.array(ours), np.array(theirs), rtol=1e-4, atol=1e-5)
 
 
 def test_statistics_move_with_momentum_99():
