@@ -1,0 +1,271 @@
+"""The embedded demo data set: drawn people in ModaNet's thirteen garments and five seasons.
+
+For trying out both stages, and testing them, without any photograph. Picture `number` of `seed`
+is a function of these two alone, whatever is drawn before it and by which process. The masks are
+those of the painter: a pixel belongs to the garment that was painted there last.
+
+`write_training_set` gives what stage 1 trains on, `write_custom_set` the photographs, so to speak,
+that stage 2 labels by itself, and apart from them the truth to compare with.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fashion import coco_write
+from fashion.demo_background import paint_background
+from fashion.demo_canvas import Canvas
+from fashion.demo_figure import Figure
+from fashion.demo_layers import paint_figure
+from fashion.demo_outfit import Dresser
+from fashion.demo_person import make_person
+from fashion.demo_seasons import Wardrobe
+from fashion.labels import MODANET_TABLE, SEASON_LABELS, SEASONS, canonical_name, parse_file_name
+from fashion.polygons import mask_to_polygons, mask_to_rle
+from mrcnn.errors import DatasetError
+from mrcnn.files import replacing
+
+HEIGHT, WIDTH = 600, 400
+JPEG_QUALITY = 92
+LEAST_AREA = 40  # pixels; what is seen of a garment below that is no instance
+ANNOTATIONS = "instances.json"
+# So many pixels of a wanted garment must be seen: small things are small when nothing hides them.
+CLEARLY_SEEN = {"sunglasses": 300, "belt": 300, "scarf/tie": 500, "footwear": 500}
+CLEARLY_SEEN_ELSE = 1200
+ATTEMPTS = 12
+
+
+@dataclass(frozen=True)
+class DemoPicture:
+    """A drawn picture.
+
+    Attributes:
+        image: uint8 [height, width, 3], RGB.
+        instances: ModaNet's name and mask, bool [height, width], of each garment that is seen, in
+            the order of the class table; the masks do not overlap. A pair of shoes is one
+            instance.
+        season: a key of `fashion.labels.SEASONS`; all garments are of that season.
+    """
+
+    image: np.ndarray
+    instances: list[tuple[str, np.ndarray]]
+    season: str
+
+
+def draw_picture(
+    seed: int, number: int, season: str | None = None, wanted: str | None = None
+) -> DemoPicture:
+    """Draw picture `number` of `seed`, 600 x 400 pixels.
+
+    season: a key of `fashion.labels.SEASONS`; left to chance by default.
+    wanted: a garment that must be worn, and clearly seen.
+
+    Raises `DatasetError` for a season or a garment that does not exist, and a negative number.
+    """
+    garment = _checked(seed, number, season, wanted)
+    for attempt in range(ATTEMPTS):
+        picture = _draw(seed, number, attempt, season, garment)
+        if garment is None or _is_clear(picture, garment):
+            break
+    return picture
+
+
+def _checked(seed: int, number: int, season: str | None, wanted: str | None) -> str | None:
+    if seed < 0 or number < 0:
+        raise DatasetError(f"Seed {seed} and number {number} must not be negative.")
+    if season is not None and season not in SEASONS:
+        raise DatasetError(f'"{season}" is no season; those are {", ".join(SEASONS)}.')
+    if wanted is None:
+        return None
+    return MODANET_TABLE.name_of(MODANET_TABLE.id_of(wanted))
+
+
+def _is_clear(picture: DemoPicture, garment: str) -> bool:
+    seen = dict(picture.instances).get(garment)
+    least = CLEARLY_SEEN.get(garment, CLEARLY_SEEN_ELSE)
+    return seen is not None and np.count_nonzero(seen) >= least
+
+
+def _draw(
+    seed: int, number: int, attempt: int, season: str | None, wanted: str | None
+) -> DemoPicture:
+    rng = np.random.default_rng([seed, number, attempt])
+    season = season or str(rng.choice(list(SEASONS)))
+    figure = Figure(rng, HEIGHT, WIDTH)
+    outfit = Dresser(rng, Wardrobe(season, rng), figure, wanted).dress()
+    person = make_person(rng, figure, outfit.tights)
+    canvas = Canvas(HEIGHT, WIDTH, rng)
+    paint_background(canvas, figure)
+    paint_figure(canvas, figure, person, outfit)
+    return DemoPicture(_on_paper(canvas), _instances(canvas), season)
+
+
+def _on_paper(canvas: Canvas) -> np.ndarray:
+    """The picture as it dries: the grain of the paper, and 8 bits."""
+    height, width = canvas.owner.shape
+    tile = canvas.rng.standard_normal((height // 3, width // 2), dtype=np.float32)
+    tile = cv2.GaussianBlur(tile, (0, 0), 0.8, borderType=cv2.BORDER_REFLECT)
+    grain = np.tile(3.0 * tile + 0.5, (4, 3))[:height, :width]
+    return np.clip(canvas.image + grain[:, :, None], 0, 255).astype(np.uint8)
+
+
+def _instances(canvas: Canvas) -> list[tuple[str, np.ndarray]]:
+    masks = [(row.name, canvas.owner == row.id) for row in MODANET_TABLE]
+    return [(name, mask) for name, mask in masks if np.count_nonzero(mask) >= LEAST_AREA]
+
+
+def write_training_set(
+    folder: str | os.PathLike[str], count: int, seed: int, first: int = 0, *, quiet: bool = False
+) -> Path:
+    """Draw pictures `first` to `first + count - 1` of `seed` with their annotations.
+
+    They are `folder/0000001.jpg` for number 0 and so on; `folder/instances.json` is COCO with
+    ModaNet's classes, and lists these pictures only. It is written last. A second call writes the
+    same bytes. Returns the annotation file. Raises `DatasetError`.
+    """
+    folder = _made(folder, count)
+    builder = _CocoBuilder()
+    for number in _progress(first, count, quiet):
+        picture = draw_picture(seed, number)
+        name = f"{number + 1:07d}.jpg"
+        _write_jpeg(folder / name, picture.image)
+        builder.add(number + 1, name, picture, season=picture.season)
+    path = folder / ANNOTATIONS
+    coco_write.write(path, builder.data(seed))
+    return path
+
+
+def write_custom_set(
+    images_folder: str | os.PathLike[str],
+    truth_file: str | os.PathLike[str],
+    count: int,
+    seed: int,
+    labels: Sequence[str] | None = None,
+    first: int = 0,
+    *,
+    quiet: bool = False,
+) -> Path:
+    """Draw unlabelled pictures named `<garment>_<season>_<number>.jpg`.
+
+    labels: `<garment>_<season>`, one a picture in turn; the nine season labels by default. The
+        garment is worn and clearly seen, and all garments are of that season.
+    truth_file: COCO with ModaNet's classes; each image carries `garment` and `season` too. It must
+        lie outside `images_folder`, where it would be taken for annotations.
+
+    Returns `truth_file`. Raises `DatasetError`.
+    """
+    subjects = [_subject(label) for label in (SEASON_LABELS if labels is None else labels)]
+    if not subjects:
+        raise DatasetError("No label was given for the custom pictures: name one, as skirt_yaz.")
+    truth_file = Path(truth_file)
+    if truth_file.absolute().parent.resolve().is_relative_to(Path(images_folder).resolve()):
+        raise DatasetError(
+            f"{truth_file} lies in the folder of the custom pictures, {images_folder}: the truth "
+            "must stay outside it."
+        )
+    folder = _made(images_folder, count)
+    builder = _CocoBuilder()
+    for number in _progress(first, count, quiet):
+        garment, season = subjects[number % len(subjects)]
+        picture = draw_picture(seed, number, season, garment)
+        name = f"{garment.split('/')[0]}_{season}_{number + 1:05d}.jpg"
+        _write_jpeg(folder / name, picture.image)
+        builder.add(number + 1, name, picture, garment=garment, season=season)
+    coco_write.write(truth_file, builder.data(seed))
+    return truth_file
+
+
+def _subject(label: str) -> tuple[str, str]:
+    """Garment and season of a label; every season may stand with any of the 13 garments."""
+    garment, _, season = str(label).rpartition("_")
+    name = canonical_name(garment) if garment else None
+    if name is None or season not in SEASONS:
+        parsed = parse_file_name(f"{label}_1.jpg")
+        reason = parsed if isinstance(parsed, str) else f'"{label}" is no such label'
+        raise DatasetError(f"{reason}; a label is, for example, skirt_yaz.")
+    return name, season
+
+
+def _made(folder: str | os.PathLike[str], count: int) -> Path:
+    if count < 1:
+        raise DatasetError(f"{count} pictures were asked for: ask for one at least.")
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be made: {error.strerror or error}.") from None
+    return folder
+
+
+def _progress(first: int, count: int, quiet: bool) -> Iterator[int]:
+    from tqdm import tqdm
+
+    numbers = range(first, first + count)
+    return iter(tqdm(numbers, desc="draw", unit="picture", disable=True if quiet else None))
+
+
+def _write_jpeg(path: Path, image: np.ndarray) -> None:
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), settings)
+    try:
+        with replacing(path) as stream:
+            stream.write(data.tobytes())
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+class _CocoBuilder:
+    """Collects pictures as COCO images and annotations."""
+
+    def __init__(self) -> None:
+        self.images: list[dict[str, Any]] = []
+        self.annotations: list[dict[str, Any]] = []
+
+    def add(self, identity: int, name: str, picture: DemoPicture, **fields: str) -> None:
+        """Take over one picture; `fields` go to its image entry."""
+        height, width = picture.image.shape[:2]
+        entry = {"id": identity, "file_name": name, "width": width, "height": height}
+        self.images.append({**entry, **fields})
+        for garment, mask in picture.instances:
+            self.annotations.append(
+                {
+                    "id": len(MODANET_TABLE) * (identity - 1) + MODANET_TABLE.id_of(garment),
+                    "image_id": identity,
+                    "category_id": MODANET_TABLE.id_of(garment),
+                    "segmentation": _segmentation(mask),
+                    "area": int(np.count_nonzero(mask)),
+                    "bbox": _box(mask),
+                    "iscrowd": 0,
+                }
+            )
+
+    def data(self, seed: int) -> dict[str, Any]:
+        """The COCO object."""
+        categories = [
+            {"supercategory": "fashion", "id": row.id, "name": row.name} for row in MODANET_TABLE
+        ]
+        return {
+            "info": {"description": "drawn demo pictures of garments", "seed": seed},
+            "images": self.images,
+            "annotations": self.annotations,
+            "categories": categories,
+        }
+
+
+def _segmentation(mask: np.ndarray) -> Any:
+    """Polygons to a hundredth of a pixel; COCO says holes by run-lengths only."""
+    parts = mask_to_polygons(mask)
+    if not parts or any(part.holes for part in parts):
+        return mask_to_rle(mask)
+    return [np.round(part.outline, 2).ravel().tolist() for part in parts]
+
+
+def _box(mask: np.ndarray) -> list[int]:
+    """x, y, width and height of a mask, in whole pixels."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return [int(x), int(y), int(width), int(height)]
