@@ -117,6 +117,89 @@ def test_what_is_found_on_a_picture_without_garments_is_wrong(here, monkeypatch,
     assert float(table(capsys.readouterr().out)["AP"][1]) < 0.9
 
 
+def test_which_class_was_taken_for_which(here, monkeypatch, capsys):
+    model = Knowing(here / "data", miss=MODANET_TABLE.id_of("bag"))
+    run(here, monkeypatch, model, "--confusion", "--json=f.json")
+    confusion = json.loads((here / "f.json").read_text())["confusion"]
+    labels, matrix = confusion["labels"], np.array(confusion["matrix"])
+    assert labels == ["background", *MODANET_TABLE.names] and matrix.shape == (14, 14)
+    counts = {name: matrix[i].tolist() for i, name in enumerate(labels) if matrix[i].any()}
+    for name in ("top", "pants"):
+        assert counts[name] == [3 * (i == labels.index(name)) for i in range(14)]
+    assert counts["bag"] == [3] + [0] * 13, "missed"
+    assert set(counts) == {"top", "pants", "bag"}
+    assert (confusion["images"], confusion["instances"]) == (3, 9)
+    assert (confusion["iou"], confusion["score"]) == (0.5, 0.5)
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["1", "bag", "3", *["-"] * 13] in printed
+
+
+def test_uncertain_detections_do_not_confuse(here, monkeypatch):
+    run(here, monkeypatch, Knowing(here / "data"), "--confusion=0.95", "--json=f.json")
+    matrix = np.array(json.loads((here / "f.json").read_text())["confusion"]["matrix"])
+    assert matrix[:, 0].sum() == matrix.sum() == 9, "all are below .95: all missed"
+
+
+def test_what_was_found_is_found_once(here, monkeypatch, capsys):
+    model = Knowing(here / "data", miss=MODANET_TABLE.id_of("bag"))
+    options = ("--detections=kept/found.json", "--confusion", "--json=f.json")
+    run(here, monkeypatch, model, *options)
+    first = (json.loads((here / "f.json").read_text()), table(capsys.readouterr().out)["bag"])
+    run(here, monkeypatch, model, *options)
+    assert model.seen == 3, "the network does not run again"
+    output = capsys.readouterr().out
+    assert "taken from kept/found.json" in output.replace("\\", "/")
+    assert (json.loads((here / "f.json").read_text()), table(output)["bag"]) == first
+
+
+def test_what_was_found_is_measured_by_another_truth(here, monkeypatch, capsys):
+    """The same pictures, some of them, in another folder with other annotations."""
+    model = Knowing(here / "data")
+    run(here, monkeypatch, model, "--detections=found.json")
+    make_dataset(here / "other", train=1, val=2)
+    path = here / "other" / "val" / "via_region_data.json"
+    data = json.loads(path.read_text())
+    data["val1.jpg"]["regions"] = []
+    path.write_text(json.dumps(dict(reversed(data.items()))))
+    capsys.readouterr()
+    run(here, monkeypatch, model, "--detections=found.json", "--dataset=other", "--confusion")
+    assert model.seen == 3
+    lines = capsys.readouterr().out
+    assert "Detections: taken" in lines and "0 background" in lines
+    assert float(table(lines)["AP"][1]) < 0.9
+
+
+@pytest.mark.parametrize("change", ["weights", "confidence", "picture", "more", "damage"])
+def test_what_was_found_otherwise_is_found_again(here, monkeypatch, change):
+    model, kept = Knowing(here / "data"), "--detections=found.json"
+    limit = ["--limit=2"] if change == "more" else []
+    run(here, monkeypatch, model, kept, *limit)
+    before, more = model.seen, []
+    if change == "weights":
+        head_weights(here / "x.h5", width=9, notes=weights_note("demo", MODANET_TABLE))
+    elif change == "confidence":
+        more = ["--min-confidence=0.5"]
+    elif change == "picture":
+        with (here / "data" / "val" / "val1.jpg").open("ab") as stream:
+            stream.write(b"0")
+    elif change == "damage":
+        (here / "found.json").write_text("{")
+    run(here, monkeypatch, model, kept, *more)
+    assert model.seen == before + 3
+    run(here, monkeypatch, model, kept, *more)
+    assert model.seen == before + 3, "and kept"
+
+
+def test_nothing_found_is_kept_too(here, monkeypatch):
+    model = Knowing(here / "data")
+    model.known = {k: (m[..., :0], ids[:0]) for k, (m, ids) in model.known.items()}
+    for _ in range(2):
+        run(here, monkeypatch, model, "--detections=found.json", "--confusion", "--json=f.json")
+    assert model.seen == 3
+    confusion = json.loads((here / "f.json").read_text())["confusion"]
+    assert np.array(confusion["matrix"])[:, 0].sum() == 9
+
+
 def test_limit(here, monkeypatch):
     model = Knowing(here / "data")
     run(here, monkeypatch, model, "--limit=2")
@@ -148,6 +231,9 @@ def test_a_broken_picture_is_named(here, monkeypatch):
         (["--stage=2"], {"stage": SEASON_STAGE}),
         (["--min-confidence=0.5", "--preset=demo"], {"min_confidence": 0.5, "preset": "demo"}),
         (["--min-confidence=0"], {"min_confidence": 0}),
+        ([], {"confusion": None, "detections": None}),
+        (["--confusion"], {"confusion": 0.5}),
+        (["--confusion=0.7"], {"confusion": 0.7}),
     ],
 )
 def test_command_line(arguments, expected):
