@@ -1,0 +1,300 @@
+"""Running steps one after another, and going on where an earlier run stopped.
+
+A step is commands of this project, each a process of its own, or an action in this one. The state
+file remembers of each step what it was done with: a step that is finished is not repeated while
+its commands, its input files and the steps it needs are the same. One that was interrupted goes on;
+one whose settings have changed begins anew, with nothing left of before.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fashion.file_lock import lock
+from fashion.json_files import read_json, write_json
+from fashion.pipeline_process import Interrupted, run_process
+from mrcnn.errors import UserError
+
+STATE_FILE = "pipeline.json"
+LOCK_FILE = "pipeline.lock"
+FINISHED, FAILED, STOPPED, RUNNING = "finished", "failed", "stopped", "running"
+
+
+class StepError(UserError):
+    """A step failed; the message names the command, its exit code and its log."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a step: the words behind the interpreter.
+
+    `going_on` are the words that take up what an interrupted run of it has left, once `started`
+    says that there is something.
+    """
+
+    words: tuple[str, ...]
+    going_on: tuple[str, ...] = ()
+    started: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        name: what --stages calls it.
+        title: what it does, for people.
+        commands: run in this order.
+        action: what is done in this process instead; its sentence is printed.
+        settings: what decides on the result besides the commands, as JSON values.
+        needs: names of the steps whose results it takes.
+        inputs: files and folders from elsewhere that it reads; a change of one counts.
+        outputs: files and folders that it must leave. They are removed before it begins anew.
+        keep: they are put aside (`<name>.former`) instead of removed.
+        always: do it each time, whether it is finished or not; it replaces what it wrote before.
+    """
+
+    name: str
+    title: str
+    commands: tuple[Command, ...] = ()
+    action: Callable[[], str] | None = None
+    settings: Any = None
+    needs: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    outputs: tuple[Path, ...] = ()
+    keep: tuple[Path, ...] = ()
+    always: bool = False
+
+
+@dataclass
+class Pipeline:
+    """Steps that work in one folder.
+
+    Attributes:
+        steps: in the order in which they run.
+        folder: of state, logs and results; one that holds other things is refused.
+        root: where commands run; paths in their words are relative to it.
+        interpreter: the word before a command's words, as people type it.
+        say: prints a line.
+    """
+
+    steps: Sequence[Step]
+    folder: Path
+    root: Path
+    interpreter: str
+    say: Callable[[str], None] = lambda text: print(text, flush=True)
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, chosen: Sequence[str] | None = None, *, restart: bool = False) -> float:
+        """Run the chosen steps (all by default); the seconds it took.
+
+        restart: do them all anew. Raises `StepError` where one fails, `KeyboardInterrupt` after
+        Ctrl-C once the command at hand has ended, `UserError` for a folder of other things, a
+        choice that needs steps which are not done, or while another run is at work.
+        """
+        names = [step.name for step in self.steps if chosen is None or step.name in chosen]
+        began = time.monotonic()
+        with self._locked() as handle:
+            self.state = self._read_state()
+            if restart:
+                for name in names:
+                    self.state.pop(name, None)
+            for number, step in enumerate(self.steps, 1):
+                if step.name in names:
+                    place = f"[{number}/{len(self.steps)}]"
+                    self._step(step, place, time.monotonic() - began, handle)
+        return time.monotonic() - began
+
+    def _step(self, step: Step, place: str, elapsed: float, handle: int) -> None:
+        self._require(step)
+        stamp = self._stamp(step)
+        record = self.state.get(step.name, {})
+        same = record.get("stamp") == stamp
+        there = all(path.exists() for path in step.outputs)
+        if same and record.get("status") == FINISHED and there and not step.always:
+            self.say(f"{place} {step.title}: done before ({duration(record['seconds'])})")
+            return
+        self.say(f"\n{place} {step.title} (after {duration(elapsed)})")
+        going_on = same and record.get("status") != FINISHED
+        if not going_on:
+            if record and not same and not step.always:
+                self.say("its settings or what it works on have changed: it begins anew")
+            if not step.always:
+                clear(step.outputs, step.keep)
+        seconds = record.get("seconds", 0.0) if going_on else 0.0
+        self._carry_out(step, stamp, seconds, handle)
+
+    def _carry_out(self, step: Step, stamp: str, before: float, handle: int) -> None:
+        began = time.monotonic()
+        self._note(step, stamp, RUNNING, before)
+        try:
+            for command in step.commands:
+                self._command(step, command, handle)
+            if step.action:
+                self.say(step.action())
+            self._check_outputs(step)
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            status = STOPPED if stopped else FAILED
+            self._note(step, stamp, status, before + time.monotonic() - began)
+            if stopped:
+                self.say(f'Stopped in the step "{step.name}"; the same call goes on from here.')
+            raise
+        self._note(step, stamp, FINISHED, before + time.monotonic() - began)
+
+    def _command(self, step: Step, command: Command, handle: int) -> None:
+        words = command.words
+        if command.going_on and command.started():
+            words = command.going_on
+        text = shlex.join([self.interpreter, *words])
+        self.say(f"$ {text}")
+        log = self.log_of(step.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            code = run_process(words, self.root, log, text, keep_open=handle)
+        except Interrupted:
+            raise KeyboardInterrupt from None
+        if code:
+            raise StepError(
+                f'The step "{step.name}" failed: {text} ended with exit code {code} (its output is '
+                f"in {log}). Put right what it says; the same call then goes on from here."
+            )
+
+    def _check_outputs(self, step: Step) -> None:
+        for path in step.outputs:
+            if not path.exists():
+                raise StepError(
+                    f'The step "{step.name}" ended without an error, but {path} is not there (its '
+                    f"output is in {self.log_of(step.name)})."
+                )
+
+    def log_of(self, name: str) -> Path:
+        """The file that keeps what a step printed."""
+        return self.folder / "step_logs" / f"{name}.log"
+
+    def _require(self, step: Step) -> None:
+        known = {other.name: other for other in self.steps}
+        for name in step.needs:
+            if self.state.get(name, {}).get("status") != FINISHED:
+                raise UserError(
+                    f'The step "{step.name}" works on what "{name}" makes, and that is not done '
+                    f"yet: run it first (--stages {name},{step.name}), or all steps."
+                )
+            if gone := [path for path in known[name].outputs if not path.exists()]:
+                raise UserError(
+                    f'The step "{step.name}" needs {gone[0]}, which "{name}" had made and which is '
+                    f"gone: run that again (--stages {name},{step.name}), or all steps."
+                )
+
+    def _stamp(self, step: Step) -> str:
+        """A text that changes when the step would not do the same again."""
+        own = [list(command.words) for command in step.commands]
+        files = [[path.as_posix(), _signature(path)] for path in step.inputs]
+        needs = [self.state[name]["token"] for name in step.needs]
+        text = json.dumps([own, step.settings, files, needs], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _note(self, step: Step, stamp: str, status: str, seconds: float) -> None:
+        texts = [shlex.join([self.interpreter, *command.words]) for command in step.commands]
+        record = {"title": step.title, "status": status, "stamp": stamp, "commands": texts}
+        # What follows depends on this very result, not only on how it was asked for.
+        record["token"] = f"{stamp} {time.time_ns()}" if status == FINISHED else ""
+        self.state[step.name] = record | {"seconds": round(seconds, 3)}
+        order = [step.name for step in self.steps]
+        steps = {name: self.state[name] for name in order if name in self.state}
+        write_json(self.folder / STATE_FILE, {"steps": steps}, indent=1)
+
+    def _read_state(self) -> dict[str, Any]:
+        path = self.folder / STATE_FILE
+        others = {entry.name for entry in self.folder.iterdir()} - {LOCK_FILE}
+        if not path.exists() and others:
+            raise UserError(
+                f"{self.folder} holds other things than a run of this pipeline, which clears what "
+                f"it writes anew: name an empty folder, or one that does not exist, with --output."
+            )
+        return read_steps(self.folder)
+
+    def _locked(self) -> "_Lock":
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return _Lock(self.folder / LOCK_FILE)
+        except OSError as error:
+            raise UserError(
+                f"Nothing can be written to the folder {self.folder} ({error.strerror or error}): "
+                f"name another with --output."
+            ) from error
+
+
+class _Lock:
+    """An open, locked file. Commands inherit it, so it is held until the last of them has ended."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+    def __enter__(self) -> int:
+        if not lock(self.handle):
+            os.close(self.handle)
+            raise UserError(
+                f"Another run is at work in {self.path.parent}, or a command that it has left "
+                f"behind: wait for it, or name another folder with --output."
+            )
+        return self.handle
+
+    def __exit__(self, *_) -> None:
+        os.close(self.handle)
+
+
+def read_steps(folder: Path) -> dict[str, dict[str, Any]]:
+    """What a run has noted of its steps, by name; empty where there is none.
+
+    Each has `title`, `status`, `commands` (texts) and `seconds`. Raises `UserError` for a file
+    that is damaged.
+    """
+    path = folder / STATE_FILE
+    if not path.exists():
+        return {}
+    data = read_json(path)
+    steps: Mapping = data.get("steps", {}) if isinstance(data, dict) else {}
+    if not all(isinstance(record, dict) and "status" in record for record in steps.values()):
+        raise UserError(f"{path} is no state of a pipeline: move it away and begin anew.")
+    return dict(steps)
+
+
+def clear(paths: Sequence[Path], keep: Sequence[Path] = ()) -> None:
+    """Remove files and folders; those in `keep` are put aside as `<name>.former<n>` instead."""
+    for path in [*keep, *paths]:
+        if path in keep and path.exists():
+            free = (path.with_name(f"{path.name}.former{n or ''}") for n in range(1000))
+            path.rename(next(name for name in free if not name.exists()))
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _signature(path: Path) -> Any:
+    """Name, size and time of a file, or of all files in a folder; None where nothing is."""
+    if path.is_dir():
+        files = sorted(entry for entry in path.rglob("*") if entry.is_file())
+        return [[entry.relative_to(path).as_posix(), *_signature(entry)] for entry in files]
+    if not path.exists():
+        return None
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "4.2 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

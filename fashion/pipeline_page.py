@@ -1,0 +1,363 @@
+"""The page at the end of the pipeline: one self-contained HTML file of figures and pictures.
+
+It needs no server and no network: pictures are embedded as JPEG thumbnails, charts as SVG. What a
+run has not done is said in its place.
+"""
+
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fashion.json_files import write_text
+from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.pipeline import Step, duration
+from fashion.pipeline_charts import (
+    NOTHING,
+    bar_cell,
+    cell,
+    confusion_table,
+    line_chart,
+    number,
+    table,
+)
+from fashion.pipeline_gallery import WIDE, gallery, link, picture
+from fashion.pipeline_results import RunResults, StageResult, StepResult, gather_results
+
+PAGES = Path(__file__).with_name("pages")
+SHOWN_PAIRS, SHOWN_PICTURES = 6, 8
+LOSS_PARTS = {
+    "rpn_class_loss": "anchors: garment or not",
+    "rpn_bbox_loss": "anchors: boxes",
+    "mrcnn_class_loss": "classes",
+    "mrcnn_bbox_loss": "boxes",
+    "mrcnn_mask_loss": "masks",
+}
+STATUS = {"finished": "", "failed": "failed", "stopped": "interrupted", "running": "not finished"}
+
+
+def write_page(page: Path, work: Path, steps: Iterable[Step]) -> Path:
+    """Write the page of the run in the folder `work`, whole or not at all; the path.
+
+    steps: all there are; the page's own is left out. Raises `UserError` when it cannot be written.
+    """
+    titles = [(step.name, step.title) for step in steps if step.name != "page"]
+    write_text(page, page_text(gather_results(work, titles), page))
+    return page
+
+
+def page_text(results: RunResults, page: Path) -> str:
+    """The page as HTML. page: where it will stand, for the links."""
+    text, style, script = (
+        (PAGES / f"pipeline.{ending}").read_text(encoding="utf-8")
+        for ending in ("html", "css", "js")
+    )
+    one, two = results.stages
+    parts = {
+        "STYLE": f"\n{style}",
+        "SCRIPT": f"\n{script}",
+        "HERO": _hero(results, page),
+        "HEADLINES": _headlines(results),
+        "PAIRS": _pairs(results, page),
+        "MODEL1": _model(results, one, MODANET_TABLE, 1, page),
+        "LABELS": _labels(results, page),
+        "MODEL2": _model(results, two, SEASON_TABLE, 2, page),
+        "PARSED": _parsed(results, page),
+        "STEPS": _steps(results),
+        "FOLDERS": _folders(results, page),
+    }
+    # In one pass: what stands in a part is not looked through for the marks of others.
+    pieces = text.split("/*")
+    filled = [pieces[0]]
+    for piece in pieces[1:]:
+        name, _, rest = piece.partition("*/")
+        filled.append(parts[name] + rest)
+    return "".join(filled)
+
+
+def _none(text: str) -> str:
+    return f'<p class="none">{html.escape(text)}</p>'
+
+
+def _hero(results: RunResults, page: Path) -> str:
+    candidates = (results.compared, results.stages[1].pictures, results.stages[0].pictures)
+    chosen = next((paths for paths in candidates if paths), None)
+    if not chosen:
+        return ""
+    # The fullest picture: it compresses worst.
+    path = max(chosen, key=lambda p: p.stat().st_size)
+    return picture(path, page, WIDE, f"What the models find on {path.stem}")
+
+
+def _headlines(results: RunResults) -> str:
+    one, two = results.stages
+    quality = results.quality.get("all", {})
+    rows = [
+        ("Model 1, garments", _ap50(one), "mask AP50"),
+        ("Automatic labels", _percent(quality.get("precision")), "of them are right"),
+        ("Garments labelled", _percent(quality.get("recall")), "of those that are there"),
+        ("Model 2, season labels", _ap50(two), "mask AP50"),
+        ("All steps", _rough(results.seconds), "together"),
+    ]
+    return "".join(
+        f"<div><dt>{name}</dt><dd><b>{html.escape(value)}</b> {unit}</dd></div>"
+        for name, value, unit in rows
+        if value != NOTHING
+    )
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{100 * share:.0f} %"
+
+
+def _rough(seconds: float) -> str:
+    if seconds < 90:
+        return duration(seconds)
+    return duration(60 * round(seconds / 60)).removesuffix(" 0 s")
+
+
+def _ap50(stage: StageResult) -> str:
+    return number(stage.figures.get("segm", {}).get("AP50"))
+
+
+def _pairs(results: RunResults, page: Path) -> str:
+    if not results.compared:
+        return _none("The two models have not been compared in this run.")
+    about = "Model 1 on the left, model 2 on the right"
+    return gallery(results.compared, page, "pairs", about, SHOWN_PAIRS)
+
+
+def _model(
+    results: RunResults, stage: StageResult, classes: ClassTable, which: int, page: Path
+) -> str:
+    curves, parts_of_loss = _curves(stage.history)
+    whole, of_classes = _precision(stage.figures)
+    by = f"<p>Measured by {_measured_by(results, which)}.</p>" if of_classes else ""
+    parts = [
+        _took(results, f"train{which}", "trained in"),
+        f'<div class="halves"><div><h3>Loss</h3>{curves}{parts_of_loss}</div>',
+        f"<div><h3>Average precision</h3>{by}{whole}</div></div>{of_classes}",
+    ]
+    parts.append("<h3>What was taken for what</h3>")
+    if confusion := stage.figures.get("confusion"):
+        parts.append(confusion_table(confusion, _colours(classes)))
+    else:
+        parts.append(_none("Not counted in this run."))
+    parts.append("<h3>On pictures that were held back</h3>")
+    about = f"What model {which} finds"
+    pictures = gallery(stage.pictures, page, "singles", about, SHOWN_PICTURES)
+    parts.append(pictures if stage.pictures else _none("None drawn in this run."))
+    return "".join(parts)
+
+
+def _measured_by(results: RunResults, which: int) -> str:
+    if which == 1:
+        return "the annotations of pictures that were held back"
+    if results.by_truth:
+        return "the truth of pictures that were held back, which no model has seen"
+    return (
+        "the automatic labels of pictures that were held back, as nobody knows the truth: labels "
+        "that model 1 got wrong count as right"
+    )
+
+
+def _took(results: RunResults, name: str, word: str) -> str:
+    step = results.step(name)
+    if step is None or not step.status:
+        return ""
+    note = STATUS.get(step.status, step.status)
+    note = f", {note}" if note else ""
+    return f'<p class="took">{word} {duration(step.seconds)}{note}</p>'
+
+
+def _curves(history: Sequence[dict[str, float]]) -> tuple[str, str]:
+    """The chart of the total loss, and those of its parts."""
+    if not history:
+        return _none("No epoch has been trained in this run."), ""
+
+    def curve(name: str, title: str) -> str:
+        def points(column):
+            return [(row["epoch"], row[column]) for row in history if column in row]
+
+        both = [("training", "train", points(name)), ("validation", "val", points(f"val_{name}"))]
+        return line_chart(title, both)
+
+    parts = "".join(
+        curve(name, title)
+        for name, title in LOSS_PARTS.items()
+        if any(name in row for row in history)
+    )
+    if parts:
+        parts = (
+            "<details><summary>The five parts of the loss</summary>"
+            f'<div class="parts">{parts}</div></details>'
+        )
+    return curve("loss", "Total loss"), parts
+
+
+def _precision(figures: dict[str, Any]) -> tuple[str, str]:
+    """The table of the whole, and that of the classes."""
+    if not figures.get("segm"):
+        return _none("Not measured in this run."), ""
+    boxes, masks = figures["bbox"], figures["segm"]
+    rows = [
+        [text, bar_cell(boxes.get(name), 3), bar_cell(masks.get(name), 3)]
+        for name, text in (
+            ("AP", "AP (IoU .50 to .95)"),
+            ("AP50", "AP50"),
+            ("AP75", "AP75"),
+            ("AR_100", "average recall"),
+        )
+    ]
+    whole = table(
+        ["", "boxes", "masks"], rows, "COCO's figures, the mean of all classes.", "figures"
+    )
+    order = sorted(masks["per_class"], key=lambda name: -masks["per_class"][name].get("AP50", -1))
+    rows = [
+        [
+            name,
+            *(
+                bar_cell(kind.get("per_class", {}).get(name, {}).get(figure))
+                for kind in (masks, boxes)
+                for figure in ("AP50", "AP")
+            ),
+        ]
+        for name in order
+    ]
+    head = ["class", "mask AP50", "mask AP", "box AP50", "box AP"]
+    caption = "Each class, the best first; a dash where none was there to be found."
+    return whole, table(head, rows, caption, "figures classes")
+
+
+def _labels(results: RunResults, page: Path) -> str:
+    totals, quality = results.labels, results.quality
+    parts = [_took(results, "label", "labelled in")]
+    if not totals:
+        parts.append(_none("Nothing was labelled in this run."))
+    else:
+        left = sum(totals.get("left_out", {}).values())
+        text = (
+            f"{totals.get('labelled', 0)} of {totals.get('images', 0)} pictures got "
+            f"{totals.get('instances', 0)} labels by model 1; left out: {left}."
+        )
+        parts.append(f"<p>{html.escape(text)}</p>")
+    parts.append(_label_table(totals.get("labels", {}), quality))
+    if results.label_pictures:
+        parts.append("<h3>Examples</h3>")
+        about = "Automatic labels"
+        parts.append(gallery(results.label_pictures, page, "singles", about, SHOWN_PICTURES))
+    if results.worst_labels:
+        parts.append(
+            "<h3>The worst</h3><p>The truth on the left, the automatic labels on the "
+            "right; red is missed or wrong.</p>"
+        )
+        about = "The truth on the left, automatic labels on the right"
+        parts.append(gallery(results.worst_labels, page, "pairs", about, 4))
+    return "".join(parts)
+
+
+def _label_table(labels: dict[str, Any], quality: dict[str, Any]) -> str:
+    if quality.get("labels"):
+        return _quality_tables(quality)
+    if not labels:
+        return ""
+    order = sorted(labels.items(), key=lambda item: -item[1].get("instances", 0))
+    rows = [
+        [name, cell(row.get("images", 0)), cell(row.get("instances", 0)),
+         bar_cell(row.get("mean_score"))]
+        for name, row in order
+    ]  # fmt: skip
+    caption = "Automatic labels. Nobody knows the truth of these pictures."
+    return table(["label", "pictures", "labels", "mean score"], rows, caption, "figures")
+
+
+def _quality_tables(quality: dict[str, Any]) -> str:
+    """The labels that model 2 is trained on and the sum of all; below, folded up, the others."""
+    rows = sorted(quality["labels"].items(), key=lambda item: -item[1].get("truth", 0))
+    trained = [_quality_row(*item) for item in rows if item[0] in SEASON_TABLE.names]
+    others = [_quality_row(*item) for item in rows if item[0] not in SEASON_TABLE.names]
+    head = ["label", "there", "labelled", "precision", "recall", "mean IoU"]
+    caption = (
+        "Automatic labels against the truth: those that model 2 is trained on, the most frequent "
+        "first, and all together. A label is right when its mask overlaps with the true one's by "
+        "an IoU of .5; the mean IoU is that of the right ones."
+    )
+    whole = _quality_row("all labels", quality.get("all", {}))
+    text = table(head, [*trained, whole], caption, "figures quality")
+    if others:
+        more = table(head, others, "Labels that model 2 is not trained on.", "figures")
+        text += (
+            f"<details><summary>{_counted(len(others), 'other label')}</summary>{more}</details>"
+        )
+    return text
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _quality_row(name: str, row: dict[str, Any]) -> list[str]:
+    shares = (bar_cell(row.get(figure)) for figure in ("precision", "recall", "mean_iou"))
+    return [name, cell(row.get("truth", 0)), cell(row.get("auto", 0)), *shares]
+
+
+def _parsed(results: RunResults, page: Path) -> str:
+    if not results.parsed:
+        return ""
+    pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_PICTURES)
+    return f'<section id="parsing"><h2>Clothing parsing</h2>{pictures}</section>'
+
+
+def _steps(results: RunResults) -> str:
+    most = max((step.seconds for step in results.steps), default=0.0) or 1.0
+    return "".join(_step(step, most) for step in results.steps)
+
+
+def _step(step: StepResult, most: float) -> str:
+    kind = html.escape(step.status or "open", quote=True)
+    commands = "".join(
+        f'<div class="command"><pre><code>{_unbroken(command)}</code></pre></div>'
+        for command in step.commands
+    )
+    title = html.escape(step.title)
+    return f'<li class="{kind}"><h3>{title}</h3>{_step_time(step, most)}{commands}</li>'
+
+
+def _unbroken(command: str) -> str:
+    """A command whose lines break between its words, not at their hyphens."""
+    return " ".join(f"<span>{html.escape(word)}</span>" for word in command.split(" "))
+
+
+def _step_time(step: StepResult, most: float) -> str:
+    if not step.status:
+        return '<p class="time">not done</p>'
+    note = STATUS.get(step.status, step.status)
+    text = duration(step.seconds) + (f", {note}" if note else "")
+    share = step.seconds / most
+    return f'<p class="time" style="--share:{share:.3f}"><span>{html.escape(text)}</span></p>'
+
+
+def _folders(results: RunResults, page: Path) -> str:
+    places = (
+        ("compared", "both models side by side, a contact sheet"),
+        ("stage1/pictures", "what model 1 finds"),
+        ("stage2/pictures", "what model 2 finds"),
+        ("labels/pictures", "photographs with their automatic labels"),
+        ("label_quality", "the worst labels beside the truth, the figures as JSON"),
+        ("parsed", "clothing parsing"),
+        ("stage1/logs", "model 1: checkpoints, history.csv, TensorBoard events"),
+        ("stage2/logs", "model 2: the same"),
+        ("stage1/mask_rcnn_Modanet.h5", "weights of model 1"),
+        ("stage2/mask_rcnn_Season.h5", "weights of model 2"),
+        ("step_logs", "what each step has printed"),
+    )
+    rows = [
+        f'<li><a href="{link(results.folder / place, page)}">{place}</a> {text}</li>'
+        for place, text in places
+        if (results.folder / place).exists()
+    ]
+    return "".join(rows)
+
+
+def _colours(classes: ClassTable) -> dict[str, str]:
+    return {row.name: "#{:02x}{:02x}{:02x}".format(*row.colour) for row in classes}
