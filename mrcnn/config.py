@@ -192,6 +192,18 @@ class Config:
     # through them into the RPN, which doubles some gradients there.
     STOP_TARGET_GRADIENTS = False
 
+    # "sgd", as Matterport trains, or "adam" (Kingma and Ba, 2015), which learns much faster from
+    # random weights. Both at the learning rate that `train` is given; LEARNING_MOMENTUM is SGD's.
+    OPTIMIZER = "sgd"
+
+    # Steps over which the learning rate of a new training rises evenly from 0 to its value.
+    WARMUP_STEPS = 0
+
+    # True lets the heads train on the ground truth's own boxes too, beside the RPN's proposals.
+    # Matterport's heads learn nothing from an image until the RPN hits one of its instances,
+    # which costs much of a training from random weights.
+    ADD_GT_TO_PROPOSALS = False
+
     # Channels of the mask head's convolutions, and of the RPN's shared convolution.
     MASK_HEAD_CHANNELS = 256
     RPN_CHANNELS = 512

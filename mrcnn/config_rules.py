@@ -88,7 +88,7 @@ RULES = (
         is_count,
         "a whole number of at least 1",
     ),
-    (("VALIDATION_STEPS",), _is_whole_not_negative, "a whole number of at least 0"),
+    (("VALIDATION_STEPS", "WARMUP_STEPS"), _is_whole_not_negative, "a whole number of at least 0"),
     (
         ("LOADER_WORKERS",),
         _none_or(_is_whole_not_negative),
@@ -133,6 +133,7 @@ RULES = (
     ),
     (("WEIGHT_DECAY",), is_not_negative, "a number of at least 0"),
     (("GRADIENT_CLIP_NORM",), _none_or(_is_positive), "a number above 0, or None"),
+    (("OPTIMIZER",), _is_one_of("sgd", "adam"), "'sgd' or 'adam'"),
     (("GRADIENT_CLIP_MODE",), _is_one_of("global", "variable"), "'global' or 'variable'"),
     (
         ("PRECISION",),
@@ -141,5 +142,10 @@ RULES = (
     ),
     (("LOADER_BACKEND",), _is_one_of("thread", "process"), "'thread' or 'process'"),
     (("TRAIN_BN",), _is_one_of(None, False, True), "None, False or True"),
+    (
+        ("STOP_TARGET_GRADIENTS", "ADD_GT_TO_PROPOSALS"),
+        _is_one_of(False, True),
+        "False or True",
+    ),
     (("LOSS_WEIGHTS",), lambda value: isinstance(value, dict), "a dictionary of losses' factors"),
 )

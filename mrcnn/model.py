@@ -67,7 +67,7 @@ from mrcnn.training_state import (
     restore_optimizer,
     restore_weights,
 )
-from mrcnn.training_step import TrainingStep
+from mrcnn.training_step import TrainingStep, make_optimizer
 
 __all__ = [
     "BatchNorm",
@@ -240,7 +240,7 @@ class MaskRCNN:
     def compile(self, learning_rate: float, momentum: float) -> None:
         """Make the optimizer and the training step for the layers that are selected now."""
         config = self.config
-        optimizer = keras.optimizers.SGD(learning_rate=learning_rate, momentum=momentum)
+        optimizer = make_optimizer(config.OPTIMIZER, learning_rate, momentum)
         self.keras_model.optimizer = optimizer
         self._step = TrainingStep(
             self.keras_model,
@@ -249,6 +249,7 @@ class MaskRCNN:
             weight_decay=config.WEIGHT_DECAY,
             clip_norm=config.GRADIENT_CLIP_NORM,
             clip_mode=config.GRADIENT_CLIP_MODE,
+            warmup_steps=config.WARMUP_STEPS,
         )
 
     def train(

@@ -173,6 +173,10 @@ def _training_model(config) -> keras.Model:
         inputs.append(given)
         candidates = NormaliseBoxes(name="norm_input_roi", dtype="float32")([given, image])
     gt_boxes_norm = NormaliseBoxes(name="norm_gt_boxes", dtype="float32")([gt_boxes, image])
+    if config.ADD_GT_TO_PROPOSALS:
+        candidates = layers.Concatenate(axis=1, name="candidates", dtype="float32")(
+            [candidates, gt_boxes_norm]
+        )
     targets = DetectionTargetLayer(config, name="proposal_targets")
     sampled, class_ids, bbox_target, mask_target = targets(
         [candidates, gt_class_ids, gt_boxes_norm, gt_masks]

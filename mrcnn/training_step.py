@@ -12,6 +12,13 @@ from mrcnn.losses import weight_decay_loss
 SAMPLING_LAYER = "proposal_targets"
 
 
+def make_optimizer(name: str, learning_rate: float, momentum: float) -> keras.optimizers.Optimizer:
+    """Config.OPTIMIZER as a Keras optimizer: 'sgd' with momentum, or 'adam', which takes none."""
+    if name == "adam":
+        return keras.optimizers.Adam(learning_rate=learning_rate)
+    return keras.optimizers.SGD(learning_rate=learning_rate, momentum=momentum)
+
+
 class TrainingStep:
     """Losses, gradients and weight updates of a training model, compiled.
 
@@ -27,6 +34,7 @@ class TrainingStep:
         clip_norm: greatest gradient norm, or None.
         clip_mode: 'global' (the norm of all gradients together) or 'variable' (each for itself).
         seed: of the RoI sampling.
+        warmup_steps: the learning rate rises evenly to the optimizer's over so many steps.
     """
 
     def __init__(
@@ -39,6 +47,7 @@ class TrainingStep:
         clip_norm: float | None = 5.0,
         clip_mode: str = "global",
         seed: int = 0,
+        warmup_steps: int = 0,
     ):
         self.model = model
         self.optimizer = optimizer
@@ -46,6 +55,8 @@ class TrainingStep:
         self.weight_decay = weight_decay
         self.clip_norm, self.clip_mode = clip_norm, clip_mode
         self.seed = seed
+        self.warmup_steps = warmup_steps
+        self.learning_rate = float(optimizer.learning_rate)
         self.trained = model.trainable_variables
         optimizer.build(self.trained)
         self._train = tf.function(self._train_graph, reduce_retracing=True)
@@ -63,6 +74,7 @@ class TrainingStep:
             its weight, in the order of `LOSS_NAMES`.
         """
         self._seed_sampling(step)
+        self._warm_up(step)
         return self._train([tf.convert_to_tensor(x) for x in inputs]).numpy()
 
     def validate(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
@@ -74,6 +86,12 @@ class TrainingStep:
     def _seed_sampling(self, step: int) -> None:
         state = self.model.get_layer(SAMPLING_LAYER).seed_generator.state
         state.assign(np.array([self.seed, step]).astype(state.dtype))
+
+    def _warm_up(self, step: int) -> None:
+        # Afterwards the rate is left alone, since callbacks may set it.
+        if step < self.warmup_steps:
+            rate = self.learning_rate * (step + 1) / self.warmup_steps
+            self.optimizer.learning_rate.assign(rate)
 
     def _losses(self, inputs, training: bool) -> tf.Tensor:
         outputs = self.model(inputs, training=training)
