@@ -1,0 +1,277 @@
+"""One image's way through a network, step by step: proposals and detections before and after.
+
+    scene = scene_of_dataset(dataset, config, image_id)     # or scene_of_image(image, config)
+    values = run(model, scene)
+    proposals = proposal_stages(values, scene, config)
+    detections = detection_stages(values, scene, config)
+
+Boxes are float [N, (y1, x1, y2, x2)] in pixels of the molded image, exclusive at y2 and x2, unless
+said otherwise. The steps repeat what the layers `ROI` and `mrcnn_detection` do inside the network,
+and end in the same boxes.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mrcnn.boxes import apply_box_deltas, clip_boxes, compute_overlaps, norm_boxes
+from mrcnn.errors import ConfigError
+from mrcnn.ground_truth import load_image_gt
+from mrcnn.images import mold_image, unmold_image
+
+# What of the graph the steps below are made of.
+OUTPUTS = (
+    "rpn_class",
+    "rpn_bbox",
+    "ROI",
+    "mrcnn_class",
+    "mrcnn_bbox",
+    "mrcnn_detection",
+    "mrcnn_mask",
+)
+RECALL_IOUS = (0.5, 0.7)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image as the network sees it, with the truth where that is known.
+
+    Attributes:
+        name: for titles.
+        image: uint8 [height, width, 3], molded: resized and padded.
+        meta: [12 + classes], see `mrcnn.images.compose_image_meta`.
+        window: (y1, x1, y2, x2), where the picture lies in it.
+        class_ids: int [N], negative for crowds; None where the truth is not known.
+        boxes: int [N, 4]; masks: bool [height, width, N].
+    """
+
+    name: str
+    image: np.ndarray
+    meta: np.ndarray
+    window: tuple[int, int, int, int]
+    class_ids: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    masks: np.ndarray | None = None
+
+    @property
+    def instances(self) -> np.ndarray:
+        """The true boxes, crowds apart, int [N, 4]; none where the truth is not known."""
+        if self.class_ids is None:
+            return np.zeros((0, 4), int)
+        return self.boxes[self.class_ids > 0]
+
+
+def scene_of_dataset(dataset, config, image_id: int) -> Scene:
+    """An image of a prepared Dataset with its truth. Raises what `load_image_gt` raises."""
+    image, meta, class_ids, boxes, masks = load_image_gt(dataset, config, image_id)
+    name = str(dataset.image_info[image_id]["id"])
+    return Scene(name, image, meta, tuple(int(n) for n in meta[7:11]), class_ids, boxes, masks)
+
+
+def scene_of_image(image: np.ndarray, config, name: str = "image") -> Scene:
+    """A photograph, uint8 RGB [height, width, 3], without truth. Raises DatasetError."""
+    from mrcnn.inference import mold_one
+
+    molded = mold_one(image, config)
+    # Rounded: unmold_image truncates what mean subtraction has made a little smaller.
+    picture = unmold_image(molded.image + 0.5, config)
+    return Scene(name, picture, molded.meta, tuple(int(n) for n in molded.window))
+
+
+def run(
+    model, scene: Scene, layers: Iterable[str] = (), outputs: Iterable[str] = OUTPUTS
+) -> dict[str, np.ndarray]:
+    """The values of layers for one image, float32 without the batch axis, by layer name.
+
+    Args:
+        model: a `MaskRCNN` made with mode="inference".
+        scene: the image.
+        layers: names of further layers, such as "res2c_out".
+        outputs: what `proposal_stages` and `detection_stages` take.
+
+    Raises ConfigError where the model has no layer of a name.
+    """
+    if model.mode != "inference":
+        raise ConfigError("A model made with mode='training' cannot be looked into: make another.")
+    tensors = [(name, layer_output(model.keras_model, name)) for name in (*outputs, *layers)]
+    molded = mold_image(scene.image, model.config).astype(np.float32)
+    # run_graph prints each array's shape and range, which is for notebooks.
+    with contextlib.redirect_stdout(io.StringIO()):
+        values = model.run_graph(molded[None], tensors, image_metas=scene.meta[None])
+    return {name: np.asarray(value[0]).astype(np.float32) for name, value in values.items()}
+
+
+def layer_output(keras_model, name: str):
+    """The output tensor of a layer; ConfigError names similar ones where there is no such layer."""
+    names = [layer.name for layer in keras_model.layers]
+    if name not in names:
+        import difflib
+
+        close = difflib.get_close_matches(name, names, 5) or names[-5:]
+        raise ConfigError(f"The network has no layer {name!r}; it has {', '.join(close)} and more.")
+    return keras_model.get_layer(name).output
+
+
+def to_pixels(boxes: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
+    """Normalised boxes [N, 4] in pixels, not rounded, float32."""
+    height, width = image_shape[:2]
+    scale = np.array([height - 1, width - 1, height - 1, width - 1], np.float32)
+    return np.asarray(boxes, np.float32) * scale + np.array([0, 0, 1, 1], np.float32)
+
+
+def recall(boxes: np.ndarray, truth: np.ndarray, iou: float) -> float | None:
+    """Share of true boxes that some box overlaps by at least `iou`; None without true boxes."""
+    if not len(truth):
+        return None
+    if not len(boxes):
+        return 0.0
+    # Boxes without area have an IoU of 0 with all that have one.
+    return float((compute_overlaps(truth, boxes).max(axis=1) >= iou).mean())
+
+
+@dataclass(frozen=True)
+class ProposalStages:
+    """What the region proposal network makes of its anchors.
+
+    Attributes:
+        total: anchors of the image.
+        scores: float [K], of the K best anchors (PRE_NMS_LIMIT), falling.
+        anchors: float [K, 4], these anchors.
+        refined: float [K, 4], moved by their deltas; may leave the image.
+        clipped: float [K, 4], cut at the image's border.
+        kept: float [M, 4], after non-maximum suppression: the network's own output.
+        truth: int [N, 4], boxes to measure recall by.
+        all_scores: float [total]; all_deltas: float [total, 4], as the network gives them.
+    """
+
+    total: int
+    scores: np.ndarray
+    anchors: np.ndarray
+    refined: np.ndarray
+    clipped: np.ndarray
+    kept: np.ndarray
+    truth: np.ndarray
+    all_scores: np.ndarray = field(repr=False)
+    all_deltas: np.ndarray = field(repr=False)
+
+    def figures(self) -> dict[str, dict]:
+        """`boxes` and the recall at each IoU (None without truth), by stage."""
+        stages = {
+            "anchors by score": self.anchors,
+            "refined": self.refined,
+            "clipped": self.clipped,
+            "after NMS": self.kept,
+        }
+        return {
+            stage: {
+                "boxes": len(boxes),
+                **{
+                    f"recall_{iou * 100:.0f}": recall(boxes, self.truth, iou) for iou in RECALL_IOUS
+                },
+            }
+            for stage, boxes in stages.items()
+        }
+
+
+def proposal_stages(values: dict[str, np.ndarray], scene: Scene, config) -> ProposalStages:
+    """The stages of the layer `ROI`, from what `run` gives."""
+    from mrcnn.network import pyramid_anchors
+
+    shape = scene.image.shape
+    anchors = pyramid_anchors(config, shape).astype(np.float32)
+    scores, deltas = values["rpn_class"][:, 1], values["rpn_bbox"]
+    # Of equal scores the lower number is first, as top_k has it.
+    best = np.argsort(-scores, kind="stable")[: config.PRE_NMS_LIMIT]
+    # The network refines normalised boxes: pixels would differ by the pixel that y2 excludes.
+    normal = norm_boxes(anchors[best], shape[:2])
+    refined = apply_box_deltas(normal, deltas[best] * np.asarray(config.RPN_BBOX_STD_DEV))
+    clipped = clip_boxes(refined, np.array([0, 0, 1, 1], np.float32))
+    kept = values["ROI"][np.abs(values["ROI"]).sum(axis=1) > 0]
+    return ProposalStages(
+        total=len(anchors),
+        scores=scores[best],
+        anchors=anchors[best],
+        refined=to_pixels(refined, shape),
+        clipped=to_pixels(clipped, shape),
+        kept=to_pixels(kept, shape),
+        truth=scene.instances,
+        all_scores=scores,
+        all_deltas=deltas,
+    )
+
+
+@dataclass(frozen=True)
+class DetectionStages:
+    """What the class and box head makes of the proposals.
+
+    Attributes:
+        rois: float [R, 4], the proposals.
+        class_ids: int [R], the most probable class of each; 0 is background.
+        scores: float [R], its probability.
+        boxes: float [R, 4], the proposals moved by that class's deltas, cut at the window.
+        confident: bool [R], no background and of at least DETECTION_MIN_CONFIDENCE.
+        kept: int [D], rows after non-maximum suppression within each class, by falling score.
+        class_masks: float [D, 28, 28, classes] (MASK_SHAPE), each kept row's masks of all classes.
+    """
+
+    rois: np.ndarray
+    class_ids: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    confident: np.ndarray
+    kept: np.ndarray
+    class_masks: np.ndarray
+
+    @property
+    def masks(self) -> np.ndarray:
+        """The mask of each kept row's own class, float [D, 28, 28]."""
+        rows = np.arange(len(self.kept))
+        return self.class_masks[rows, ..., self.class_ids[self.kept]]
+
+    def counts(self, class_names: Sequence[str]) -> dict[str, dict[str, int]]:
+        """`proposals`, `confident`, `after NMS` of each class that any proposal is taken for."""
+        return {
+            class_names[number]: {
+                "proposals": int((self.class_ids == number).sum()),
+                "confident": int((self.confident & (self.class_ids == number)).sum()),
+                "after NMS": int((self.class_ids[self.kept] == number).sum()),
+            }
+            for number in np.unique(self.class_ids)
+        }
+
+
+def detection_stages(values: dict[str, np.ndarray], scene: Scene, config) -> DetectionStages:
+    """The stages of the layer `mrcnn_detection`, from what `run` gives."""
+    from mrcnn.detection import detection_settings, suppress_within_classes
+
+    settings, shape = detection_settings(config), scene.image.shape
+    present = np.abs(values["ROI"]).sum(axis=1) > 0
+    rois, probabilities = values["ROI"][present], values["mrcnn_class"][present]
+    class_ids = probabilities.argmax(axis=1)
+    rows = np.arange(len(rois))
+    scores = probabilities[rows, class_ids]
+    deltas = values["mrcnn_bbox"][present][rows, class_ids] * settings["bbox_std_dev"]
+    window = norm_boxes(np.array([scene.window], np.float32), shape[:2])[0]
+    boxes = clip_boxes(apply_box_deltas(rois, deltas), window)
+    confident = (class_ids > 0) & (scores >= settings["min_confidence"])
+    kept = suppress_within_classes(
+        boxes,
+        class_ids.astype(np.int32),
+        scores,
+        confident,
+        settings["max_instances"],
+        settings["nms_threshold"],
+    ).numpy()
+    kept = kept[kept >= 0]
+    return DetectionStages(
+        rois=to_pixels(rois, shape),
+        class_ids=class_ids,
+        scores=scores,
+        boxes=to_pixels(boxes, shape),
+        confident=confident,
+        kept=kept,
+        class_masks=values["mrcnn_mask"][: len(kept)],
+    )

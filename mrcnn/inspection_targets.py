@@ -1,0 +1,200 @@
+"""What one image trains: the anchors of the region proposal network, the RoIs of the heads.
+
+Both are drawn anew in every step of a training; a seed makes the draw shown here repeatable. Boxes
+are float [N, (y1, x1, y2, x2)] in pixels of the molded image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mrcnn.boxes import apply_box_deltas, compute_overlaps, norm_boxes
+from mrcnn.errors import DatasetError
+from mrcnn.inspection import Scene, to_pixels
+from mrcnn.masks import minimize_mask
+from mrcnn.rpn_targets import POSITIVE_IOU, build_rpn_targets
+
+
+@dataclass(frozen=True)
+class RpnTargets:
+    """The anchors that train the region proposal network.
+
+    Attributes:
+        positive: [P, 4], anchors that shall be foreground.
+        refined: [P, 4], where their deltas take them: the instances' boxes.
+        negative: [M, 4], anchors that shall be background.
+        neutral: [K, 4], anchors without effect, without those that only the draw left out.
+        unused: how many positives and negatives the draw left out.
+        forced: of the positives, how many overlap their instance by less than .7 and stand only
+            because no anchor is better.
+    """
+
+    positive: np.ndarray
+    refined: np.ndarray
+    negative: np.ndarray
+    neutral: np.ndarray
+    unused: int
+    forced: int
+
+    def figures(self) -> dict[str, int]:
+        """Counts by name."""
+        return {
+            "positive": len(self.positive),
+            "of these the best of a poor choice (IoU below 0.7)": self.forced,
+            "negative": len(self.negative),
+            "neutral (IoU between 0.3 and 0.7)": len(self.neutral),
+            "left out by the draw": self.unused,
+        }
+
+
+def rpn_targets(scene: Scene, config, seed: int = 0) -> RpnTargets:
+    """The anchors of an image as `mrcnn.rpn_targets.build_rpn_targets` labels them.
+
+    Raises DatasetError where the scene has no truth.
+    """
+    from mrcnn.network import pyramid_anchors
+
+    _require_truth(scene)
+    shape = scene.image.shape
+    anchors = pyramid_anchors(config, shape)
+    match, deltas = build_rpn_targets(
+        shape, anchors, scene.class_ids, scene.boxes, config, np.random.RandomState(seed)
+    )
+    positive = anchors[match == 1]
+    deltas = deltas[: len(positive)] * np.asarray(config.RPN_BBOX_STD_DEV)
+    everyone = _without_draw(scene, anchors, config)
+    overlaps = compute_overlaps(positive, scene.instances.astype(float))
+    forced = int((overlaps.max(axis=1, initial=0) < POSITIVE_IOU).sum())
+    return RpnTargets(
+        positive=positive,
+        refined=apply_box_deltas(positive, deltas),
+        negative=anchors[match == -1],
+        neutral=anchors[everyone == 0],
+        unused=int(((everyone != 0) & (match == 0)).sum()),
+        forced=forced,
+    )
+
+
+def _without_draw(scene: Scene, anchors: np.ndarray, config) -> np.ndarray:
+    """Labels [A] of all anchors before the surplus is left out."""
+
+    class All:
+        RPN_TRAIN_ANCHORS_PER_IMAGE = 2 * len(anchors)
+        RPN_BBOX_STD_DEV = config.RPN_BBOX_STD_DEV
+
+    return build_rpn_targets(scene.image.shape, anchors, scene.class_ids, scene.boxes, All)[0]
+
+
+@dataclass(frozen=True)
+class HeadTargets:
+    """The RoIs that train the heads.
+
+    Attributes:
+        rois: [T, 4], positives first.
+        class_ids: int [T], 0 for negatives.
+        refined: [P, 4], where the positives' deltas take them: the instances' boxes.
+        masks: float [P, 28, 28] (MASK_SHAPE), what the mask head shall give, 0 or 1.
+        proposals: how many RoIs there were to choose from.
+        candidates: how many of them overlap an instance by half.
+        most_positives: as many positives as training takes, TRAIN_ROIS_PER_IMAGE times
+            ROI_POSITIVE_RATIO.
+    """
+
+    rois: np.ndarray
+    class_ids: np.ndarray
+    refined: np.ndarray
+    masks: np.ndarray
+    proposals: int
+    candidates: int
+    most_positives: int
+
+    def figures(self) -> dict[str, int]:
+        """Counts by name."""
+        positives = int((self.class_ids > 0).sum())
+        return {
+            "proposals": self.proposals,
+            "of these with IoU of 0.5 or more": self.candidates,
+            "positive": positives,
+            "positive at most": self.most_positives,
+            "negative": len(self.rois) - positives,
+        }
+
+    def by_class(self, class_names: Sequence[str]) -> dict[str, int]:
+        """How many RoIs train each class, background first."""
+        counts = np.bincount(self.class_ids, minlength=len(class_names))
+        return dict(zip(class_names, counts.tolist(), strict=False))
+
+    def sentence(self) -> str:
+        """Whether the heads learn from this image."""
+        figures = self.figures()
+        if not figures["positive"]:
+            return (
+                "No proposal overlaps an instance by half: the heads learn nothing from this "
+                "image, neither classes nor masks, until the region proposal network finds better "
+                "ones "
+                "(Config.ADD_GT_TO_PROPOSALS helps a training from random weights)."
+            )
+        text = f"{figures['positive']} positive and {figures['negative']} negative RoIs"
+        if figures["positive"] >= self.most_positives:
+            return f"{text}, as many as training takes."
+        return (
+            f"{text}, of {self.most_positives} positives that training would take: few proposals "
+            "overlap an instance by half, and negatives are taken in proportion."
+        )
+
+
+def head_targets(scene: Scene, config, values: dict[str, np.ndarray], seed: int = 0) -> HeadTargets:
+    """The RoIs of an image as `mrcnn.targets.DetectionTargetLayer` samples them in training.
+
+    values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.run`. Training takes more proposals of
+    them (POST_NMS_ROIS_TRAINING) than inference does. Raises DatasetError where the scene has no
+    truth.
+    """
+    from mrcnn.targets import DetectionTargetLayer
+
+    _require_truth(scene)
+    shape = scene.image.shape
+    truth = norm_boxes(scene.boxes, shape[:2])
+    proposals = _training_proposals(scene, config, values)
+    if getattr(config, "ADD_GT_TO_PROPOSALS", False):
+        proposals = np.concatenate([proposals, truth])
+    masks = scene.masks
+    if config.USE_MINI_MASK:
+        masks = minimize_mask(scene.boxes, masks, config.MINI_MASK_SHAPE)
+    inputs = [proposals, scene.class_ids.astype(np.int32), truth, masks]
+    layer = DetectionTargetLayer(config, seed=seed)
+    rois, class_ids, deltas, mask = (x.numpy()[0] for x in layer([x[None] for x in inputs]))
+    used, positive = np.abs(rois).sum(axis=1) > 0, class_ids > 0
+    std_dev = np.asarray(config.BBOX_STD_DEV)
+    refined = apply_box_deltas(rois[positive], deltas[positive] * std_dev)
+    overlaps = compute_overlaps(to_pixels(proposals, shape), scene.instances.astype(float))
+    return HeadTargets(
+        rois=to_pixels(rois[used], shape),
+        class_ids=class_ids[used],
+        refined=to_pixels(refined, shape),
+        masks=mask[positive],
+        proposals=len(proposals),
+        candidates=int((overlaps.max(axis=1, initial=0) >= 0.5).sum()),
+        most_positives=layer.most_positives,
+    )
+
+
+def _training_proposals(scene: Scene, config, values) -> np.ndarray:
+    """Normalised proposals float32 [N, 4] as many as training takes."""
+    from mrcnn.network import pyramid_anchors
+    from mrcnn.rpn import ProposalLayer
+
+    shape = scene.image.shape
+    anchors = norm_boxes(pyramid_anchors(config, shape), shape[:2])
+    layer = ProposalLayer(config.POST_NMS_ROIS_TRAINING, config.RPN_NMS_THRESHOLD, config)
+    rois = layer([values["rpn_class"][None], values["rpn_bbox"][None], anchors[None]]).numpy()[0]
+    return rois[np.abs(rois).sum(axis=1) > 0]
+
+
+def _require_truth(scene: Scene) -> None:
+    if scene.class_ids is None:
+        raise DatasetError(
+            f"Nothing is known of what {scene.name} shows, so it trains nothing: take an image of "
+            "a data set."
+        )

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Look into a model, or into a weight file: pictures of every step, one page, the numbers as JSON.
+
+    python3 tools/inspect_model.py --model=FILE.h5 --file-only
+    python3 tools/inspect_model.py --model=FILE.h5 --dataset=DIR --subset=val
+    python3 tools/inspect_model.py --model=FILE.h5 --image=FILE --show=proposals,masks
+    python3 tools/inspect_model.py --model=none --preset=demo --dataset=DIR --show=anchors
+
+Writes index.html, which names what each picture shows, and inspection.json into --output. With
+--dataset all parts are shown, of one picture, and how well the anchors fit the subset; with --image
+those that need no truth. --model=none takes random weights, to look at anchors before a training.
+--file-only lists what a weight file holds, without a network. What to look for: docs/inspecting.md.
+The preset `demo` takes half a minute on two cores.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from fashion.commands import run
+from fashion.stages import MODANET_STAGE, SEASON_STAGE, add_model_arguments, whole, writable_folder
+from mrcnn.errors import DatasetError, UserError
+
+STAGES = {"1": MODANET_STAGE, "2": SEASON_STAGE}
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--stage", dest="number", choices=list(STAGES), default="1", help="whose classes (1)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--dataset", type=Path, metavar="DIR", help="annotated pictures")
+    source.add_argument("--image", type=Path, metavar="FILE", help="a picture without truth")
+    source.add_argument("--file-only", action="store_true", help="look at the weight file alone")
+    add("--subset", default="val", metavar="NAME", help="folder in DIR (val)")
+    add("--picture", metavar="NAME", help="file name in the subset (default: its first)")
+    add("--show", metavar="PART,...", help="anchors, rpn_targets, proposals, rois, detections, "
+        "masks, activations, weights (default: all that can be shown)")  # fmt: skip
+    add("--layers", nargs="+", default=[], metavar="NAME", help="whose activations (a choice)")
+    add("--limit", type=whole(1), default=500, metavar="N", help="pictures to fit anchors to (500)")
+    add("--seed", type=whole(0), default=0, help="of what a training step draws")
+    add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
+    add("--output", type=Path, default=Path("inspected"), metavar="DIR", help="(%(default)s)")
+    add_model_arguments(parser, MODANET_STAGE, "weight file, last, or none (default: the stage's)")
+    options = parser.parse_args(arguments)
+    options.stage = STAGES[options.number]
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Look, write, and print what was found."""
+    options = parse_arguments(arguments)
+    from mrcnn.inspection_report import write_inspection
+
+    subject, parts, title = file_subject(options) if options.file_only else model_subject(options)
+    for section in write_inspection(subject, parts, options.output, title):
+        for sentence in section.findings:
+            print(f"{section.name}: {sentence}")
+    print(f"Written: {(options.output / 'index.html').absolute()}")
+    return 0
+
+
+def file_subject(options: argparse.Namespace) -> tuple:
+    """A weight file of any classes, without a network; its parts and title."""
+    from fashion.stages import weights_path
+    from mrcnn.inspection_report import Subject
+
+    stage, subject = options.stage, Subject()
+    path = weights_path(options.model or stage.folder / stage.weights, stage, options.logs)
+    subject.read_file(path)
+    print(subject.contents.to_text())
+    writable_folder(options.output, "--output")
+    return subject, ["weights"], path.name
+
+
+def model_subject(options: argparse.Namespace) -> tuple:
+    """A network with its picture; the parts to show and the title."""
+    from fashion.presets import make_config
+    from fashion.stages import inference_model, inference_weights, preset_of
+    from mrcnn.inspection_report import NEED_MODEL, Subject
+
+    parts, stage, random = chosen_parts(options), options.stage, options.model == "none"
+    path = None if random else inference_weights(options, stage)
+    preset, classes = preset_of(path, options.preset), ["background", *stage.table.names]
+    values = {"PRECISION": options.precision, "DETECTION_MIN_CONFIDENCE": options.min_confidence}
+    config = make_config(preset, stage.name, len(classes), inference=True, **values)
+    subject = Subject(config, classes, layers=options.layers, seed=options.seed)
+    set_picture(subject, options, fit="anchors" in parts)
+    writable_folder(options.output, "--output")
+    if path:
+        subject.read_file(path)
+    if NEED_MODEL.intersection(parts) or (random and "weights" in parts):
+        from mrcnn.model import MaskRCNN
+
+        untrained = MaskRCNN("inference", config, stage.logs) if random else None
+        subject.model = untrained or inference_model(options, stage)
+    return subject, parts, f"{path.name if path else 'random weights'}, preset {preset}"
+
+
+def chosen_parts(options: argparse.Namespace) -> list[str]:
+    """What to show: as asked for, else all that the picture allows."""
+    from mrcnn.inspection_report import NEED_MODEL, NEED_TRUTH, PARTS, check_parts
+
+    lacking = set() if options.dataset else set(NEED_TRUTH)
+    if not options.dataset and not options.image:
+        lacking |= NEED_MODEL
+    if options.show is None:
+        return [part for part in PARTS if part not in lacking]
+    parts = check_parts([part.strip() for part in options.show.split(",")])
+    for part in parts:
+        if part in lacking:
+            source = "--dataset=DIR" if part in NEED_TRUTH else "--dataset=DIR or --image=FILE"
+            raise UserError(f"{part} needs a picture: give {source}.")
+    return parts
+
+
+def set_picture(subject, options: argparse.Namespace, fit: bool) -> None:
+    """Give the subject its picture, and of a data set how well the anchors fit it."""
+    from mrcnn.images import read_image
+    from mrcnn.inspection import scene_of_dataset, scene_of_image
+    from mrcnn.inspection_anchors import anchor_fit, molded_instances
+
+    config = subject.config
+    if options.image:
+        subject.scene = scene_of_image(read_image(options.image), config, options.image.name)
+    if not options.dataset:
+        return
+    from fashion.dataset import FashionDataset
+
+    dataset = FashionDataset().load(options.dataset, options.subset, options.stage.table)
+    dataset.prepare()
+    print(dataset.summary())
+    names = [info["id"] for info in dataset.image_info]
+    if options.picture not in (None, *names):
+        raise DatasetError(f"{options.dataset} has no annotated picture {options.picture}.")
+    number = names.index(options.picture) if options.picture else 0
+    subject.scene = scene_of_dataset(dataset, config, number)
+    if fit:
+        instances = molded_instances(dataset, config, dataset.image_ids[: options.limit])
+        subject.fit = anchor_fit(config, *instances)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
