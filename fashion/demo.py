@@ -8,8 +8,11 @@ those of the painter: a pixel belongs to the garment that was painted there last
 that stage 2 labels by itself, and apart from them the truth to compare with.
 """
 
+import contextlib
+import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,24 +122,39 @@ def _instances(canvas: Canvas) -> list[tuple[str, np.ndarray]]:
     return [(name, mask) for name, mask in masks if np.count_nonzero(mask) >= LEAST_AREA]
 
 
+@dataclass(frozen=True)
+class _Order:
+    """A picture to draw into a file; `fields` go to its entry in the annotations."""
+
+    seed: int
+    number: int
+    path: Path
+    fields: dict[str, str]
+    season: str | None = None
+    wanted: str | None = None
+
+
 def write_training_set(
-    folder: str | os.PathLike[str], count: int, seed: int, first: int = 0, *, quiet: bool = False
+    folder: str | os.PathLike[str],
+    count: int,
+    seed: int,
+    first: int = 0,
+    *,
+    quiet: bool = False,
+    workers: int = 1,
 ) -> Path:
     """Draw pictures `first` to `first + count - 1` of `seed` with their annotations.
 
     They are `folder/0000001.jpg` for number 0 and so on; `folder/instances.json` is COCO with
     ModaNet's classes, and lists these pictures only. It is written last. A second call writes the
-    same bytes. Returns the annotation file. Raises `DatasetError`.
+    same bytes. workers: processes that draw; with more than one, a script that calls this needs
+    the guard `if __name__ == "__main__"`. Returns the annotation file. Raises `DatasetError`.
     """
     folder = _made(folder, count)
-    builder = _CocoBuilder()
-    for number in _progress(first, count, quiet):
-        picture = draw_picture(seed, number)
-        name = f"{number + 1:07d}.jpg"
-        _write_jpeg(folder / name, picture.image)
-        builder.add(number + 1, name, picture, season=picture.season)
+    numbers = range(first, first + count)
+    orders = [_Order(seed, number, folder / f"{number + 1:07d}.jpg", {}) for number in numbers]
     path = folder / ANNOTATIONS
-    coco_write.write(path, builder.data(seed))
+    coco_write.write(path, _coco(seed, _drawn(orders, workers, quiet)))
     return path
 
 
@@ -149,6 +167,7 @@ def write_custom_set(
     first: int = 0,
     *,
     quiet: bool = False,
+    workers: int = 1,
 ) -> Path:
     """Draw unlabelled pictures named `<garment>_<season>_<number>.jpg`.
 
@@ -156,6 +175,7 @@ def write_custom_set(
         garment is worn and clearly seen, and all garments are of that season.
     truth_file: COCO with ModaNet's classes; each image carries `garment` and `season` too. It must
         lie outside `images_folder`, where it would be taken for annotations.
+    workers: see `write_training_set`.
 
     Returns `truth_file`. Raises `DatasetError`.
     """
@@ -169,14 +189,13 @@ def write_custom_set(
             "must stay outside it."
         )
     folder = _made(images_folder, count)
-    builder = _CocoBuilder()
-    for number in _progress(first, count, quiet):
+    orders = []
+    for number in range(first, first + count):
         garment, season = subjects[number % len(subjects)]
-        picture = draw_picture(seed, number, season, garment)
-        name = f"{garment.split('/')[0]}_{season}_{number + 1:05d}.jpg"
-        _write_jpeg(folder / name, picture.image)
-        builder.add(number + 1, name, picture, garment=garment, season=season)
-    coco_write.write(truth_file, builder.data(seed))
+        path = folder / f"{garment.split('/')[0]}_{season}_{number + 1:05d}.jpg"
+        fields = {"garment": garment, "season": season}
+        orders.append(_Order(seed, number, path, fields, season, garment))
+    coco_write.write(truth_file, _coco(seed, _drawn(orders, workers, quiet)))
     return truth_file
 
 
@@ -202,11 +221,36 @@ def _made(folder: str | os.PathLike[str], count: int) -> Path:
     return folder
 
 
-def _progress(first: int, count: int, quiet: bool) -> Iterator[int]:
+def _drawn(
+    orders: Sequence[_Order], workers: int, quiet: bool
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Carry out orders, in their order; image entry and annotations of each picture."""
     from tqdm import tqdm
 
-    numbers = range(first, first + count)
-    return iter(tqdm(numbers, desc="draw", unit="picture", disable=True if quiet else None))
+    bar = tqdm(total=len(orders), desc="draw", unit="picture", disable=True if quiet else None)
+    workers = min(workers, len(orders))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(bar)
+        if workers > 1:
+            # Forking is not safe beside threads, which other libraries may have started.
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,))
+            done = stack.enter_context(pool).map(_carry_out, orders, chunksize=4)
+        else:
+            done = map(_carry_out, orders)
+        for result in done:
+            bar.update()
+            yield result
+
+
+def _carry_out(order: _Order) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    picture = draw_picture(order.seed, order.number, order.season, order.wanted)
+    _write_jpeg(order.path, picture.image)
+    identity = order.number + 1
+    height, width = picture.image.shape[:2]
+    entry = {"id": identity, "file_name": order.path.name, "width": width, "height": height}
+    fields = order.fields or {"season": picture.season}
+    return {**entry, **fields}, [_annotation(identity, *i) for i in picture.instances]
 
 
 def _write_jpeg(path: Path, image: np.ndarray) -> None:
@@ -219,42 +263,36 @@ def _write_jpeg(path: Path, image: np.ndarray) -> None:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
-class _CocoBuilder:
-    """Collects pictures as COCO images and annotations."""
+def _annotation(image_id: int, garment: str, mask: np.ndarray) -> dict[str, Any]:
+    class_id = MODANET_TABLE.id_of(garment)
+    return {
+        "id": len(MODANET_TABLE) * (image_id - 1) + class_id,
+        "image_id": image_id,
+        "category_id": class_id,
+        "segmentation": _segmentation(mask),
+        "area": int(np.count_nonzero(mask)),
+        "bbox": _box(mask),
+        "iscrowd": 0,
+    }
 
-    def __init__(self) -> None:
-        self.images: list[dict[str, Any]] = []
-        self.annotations: list[dict[str, Any]] = []
 
-    def add(self, identity: int, name: str, picture: DemoPicture, **fields: str) -> None:
-        """Take over one picture; `fields` go to its image entry."""
-        height, width = picture.image.shape[:2]
-        entry = {"id": identity, "file_name": name, "width": width, "height": height}
-        self.images.append({**entry, **fields})
-        for garment, mask in picture.instances:
-            self.annotations.append(
-                {
-                    "id": len(MODANET_TABLE) * (identity - 1) + MODANET_TABLE.id_of(garment),
-                    "image_id": identity,
-                    "category_id": MODANET_TABLE.id_of(garment),
-                    "segmentation": _segmentation(mask),
-                    "area": int(np.count_nonzero(mask)),
-                    "bbox": _box(mask),
-                    "iscrowd": 0,
-                }
-            )
-
-    def data(self, seed: int) -> dict[str, Any]:
-        """The COCO object."""
-        categories = [
-            {"supercategory": "fashion", "id": row.id, "name": row.name} for row in MODANET_TABLE
-        ]
-        return {
-            "info": {"description": "drawn demo pictures of garments", "seed": seed},
-            "images": self.images,
-            "annotations": self.annotations,
-            "categories": categories,
-        }
+def _coco(
+    seed: int, pictures: Iterable[tuple[dict[str, Any], list[dict[str, Any]]]]
+) -> dict[str, Any]:
+    """The COCO object of drawn pictures."""
+    images, annotations = [], []
+    for entry, own in pictures:
+        images.append(entry)
+        annotations += own
+    categories = [
+        {"supercategory": "fashion", "id": row.id, "name": row.name} for row in MODANET_TABLE
+    ]
+    return {
+        "info": {"description": "drawn demo pictures of garments", "seed": seed},
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
 
 
 def _segmentation(mask: np.ndarray) -> Any:

@@ -181,5 +181,10 @@ def make_job(options: argparse.Namespace, images: list[Path], weights: Path) -> 
         segments=options.segments,
         segments_alpha=options.segments_alpha,
         previews=options.previews,
-        model={"model": file_digest(weights), "preset": preset, "precision": options.precision},
+        model={
+            "model": file_digest(weights),
+            "preset": preset,
+            "preset_values": values,
+            "precision": options.precision,
+        },
     )

@@ -12,12 +12,14 @@ those that are held back. Five to eight pictures a second on one core: 600 take 
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
+from fashion.stages import whole
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,6 +38,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--labels", nargs="+", metavar="LABEL", help="custom: such as skirt_yaz (the nine)"
     )
+    parser.add_argument(
+        "--workers", type=whole(1), metavar="N", help="processes that draw (one for each core)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser.parse_args(arguments)
 
@@ -45,14 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from fashion import demo
 
-    count, seed, first, quiet = options.count, options.seed, options.first, options.quiet
+    count, seed, first = options.count, options.seed, options.first
+    how = {"quiet": options.quiet, "workers": options.workers or os.cpu_count() or 1}
     if options.kind == "train":
-        path = demo.write_training_set(options.out, count, seed, first, quiet=quiet)
+        path = demo.write_training_set(options.out, count, seed, first, **how)
         print(f"{count} pictures in {options.out}, their annotations: {path}")
         return 0
     out = options.out.absolute()
     truth = options.truth or out.with_name(f"{out.name}_truth.json")
-    demo.write_custom_set(out, truth, count, seed, options.labels, first, quiet=quiet)
+    demo.write_custom_set(out, truth, count, seed, options.labels, first, **how)
     print(f"{count} pictures without labels in {options.out}, the truth: {truth}")
     return 0
 

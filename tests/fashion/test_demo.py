@@ -171,6 +171,11 @@ def test_a_second_call_writes_the_same_bytes(training_set, tmp_path):
     assert contents(tmp_path) == written
 
 
+def test_two_processes_write_the_same_bytes(training_set, tmp_path):
+    demo.write_training_set(tmp_path, 6, 4, quiet=True, workers=2)
+    assert contents(tmp_path) == contents(training_set)
+
+
 def test_a_picture_does_not_depend_on_how_many_are_drawn(training_set, tmp_path):
     demo.write_training_set(tmp_path, 2, 4, first=4, quiet=True)
     names = sorted(path.name for path in tmp_path.glob("*.jpg"))
@@ -210,17 +215,14 @@ def test_holes_are_run_lengths():
     ring = np.zeros((40, 40), dtype=bool)
     ring[5:35, 5:35] = True
     ring[15:25, 15:25] = False
-    builder = demo._CocoBuilder()
-    image = np.zeros((40, 40, 3), np.uint8)
-    builder.add(1, "a.jpg", demo.DemoPicture(image, [("bag", ring)], "yaz"))
-    data = builder.data(1)
-    (annotation,) = data["annotations"]
+    annotation = demo._annotation(1, "bag", ring)
     assert annotation["segmentation"]["size"] == [40, 40]
-    (instance,) = data["annotations"]
+    image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 40}
+    data = demo._coco(1, [(image, [annotation])])
     read = COCO()
     read.dataset = data
     read.createIndex()
-    np.testing.assert_array_equal(read.annToMask(instance).astype(bool), ring)
+    np.testing.assert_array_equal(read.annToMask(annotation).astype(bool), ring)
 
 
 def test_the_project_trains_on_it_as_it_stands(training_set):
