@@ -10,19 +10,22 @@ from fashion.stages import MODANET_STAGE, find_weights
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How much the demo draws, and how long it trains."""
+    """How much the demo draws, and how long it trains; a rate of None is the preset's."""
 
     train_images: int
     custom_images: int
     epochs1: int
     steps1: int
+    rate1: float | None
     epochs2: int
     steps2: int
+    rate2: float | None
 
 
-FROM_START = DemoSize(500, 400, 6, 60, 10, 60)
-FROM_SCRATCH = DemoSize(800, 400, 30, 120, 15, 60)
-QUICK = DemoSize(40, 40, 1, 4, 1, 4)
+FROM_START = DemoSize(400, 360, 4, 60, 0.0003, 7, 60, 0.0005)
+FROM_SCRATCH = DemoSize(800, 360, 27, 120, None, 10, 60, 0.0005)
+QUICK = DemoSize(40, 40, 1, 4, None, 1, 4, None)
+TAKEN = DemoSize(0, 0, None, None, None, None, None, None)  # --data: nothing is drawn
 DEMO_LABELLING = ("--all-garments",)  # the season of a drawn picture holds for all it shows
 # So that there are labels at all after a training of seconds.
 QUICK_LABELLING = ("--all-garments", "--min-confidence=0.1", "--low-confidence=0.1")
@@ -38,7 +41,7 @@ def make_plan(options: argparse.Namespace) -> RunPlan:
     given = tuple(options.label_arguments) if options.label_arguments is not None else None
     if options.data:
         sources = find_sources(options.data.absolute())
-        size = DemoSize(0, 0, None, None, None, None)
+        size = TAKEN
         work, preset, start = output / "data", options.preset, options.model
         labelling = given or ()
     else:
@@ -57,8 +60,8 @@ def make_plan(options: argparse.Namespace) -> RunPlan:
         start=_weights(start),
         train_images=options.train_images or size.train_images,
         custom_images=options.custom_images or size.custom_images,
-        stage1=Training(options.epochs1 or size.epochs1, options.steps1 or size.steps1),
-        stage2=Training(options.epochs2 or size.epochs2, options.steps2 or size.steps2),
+        stage1=Training(options.epochs1 or size.epochs1, options.steps1 or size.steps1, size.rate1),
+        stage2=Training(options.epochs2 or size.epochs2, options.steps2 or size.steps2, size.rate2),
         label_arguments=labelling,
         seed=options.seed,
     )

@@ -63,7 +63,7 @@ def find_sources(folder: Path) -> Sources:
     if (garments / "train").is_dir() and (garments / "val").is_dir():
         held_back = "test" if (garments / "test").is_dir() else "val"
         return Sources(garments, custom, None, known, dataset=garments, held_back=held_back)
-    files = sorted(garments.glob("*.json"))
+    files = sorted(f for f in garments.glob("*.json") if not f.name.endswith(".report.json"))
     if len(files) != 1:
         names = ", ".join(path.name for path in files) or "no JSON file"
         raise DatasetError(f"{garments} has {names}: {LAYOUT}.")

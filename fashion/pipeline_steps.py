@@ -31,10 +31,11 @@ SCRIPTS = {
 
 @dataclass(frozen=True)
 class Training:
-    """How long a stage trains; None leaves it to the preset."""
+    """How long and at which rate a stage trains; None leaves it to the preset."""
 
     epochs: int | None = None
     steps: int | None = None
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ def _training(
         "preset": plan.preset,
         "epochs": length.epochs,
         "steps": length.steps,
+        "learning-rate": length.learning_rate,
         "seed": plan.seed,
     }
     words = [SCRIPTS[name], "train"]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from fashion.class_tables import add_class_table_argument, choose_class_table
 from fashion.commands import run
 from fashion.stages import (
     MODANET_STAGE,
@@ -64,9 +65,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="FILE",
         help="keep what was found in this JSON file, or take it from there",
     )
+    add_class_table_argument(parser)
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
+    if options.class_table and options.number == "1":
+        parser.error("--class-table is for --stage=2")
     if options.min_confidence is None:
         options.min_confidence = SCORE_THRESHOLD
     return options
@@ -75,6 +79,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Evaluate and print."""
     options = parse_arguments()
+    if options.number == "2":
+        choose_class_table(options)
     stage = options.stage
     from fashion.dataset import FashionDataset
     from fashion.json_files import write_json

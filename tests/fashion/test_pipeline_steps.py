@@ -53,7 +53,7 @@ def test_the_demo(tmp_path, monkeypatch):
     assert [name for name in steps if name != "parse"] == [*names.split(), "page"]
     work = tmp_path / "out" / "demo"
     assert words(steps["data"]).endswith("--count=800 --seed=5")
-    assert words(steps["data"], 1).endswith("--count=400 --seed=6")
+    assert words(steps["data"], 1).endswith("--count=360 --seed=6")
     assert "--preset=demo" in words(steps["train1"]) and "--model=none" in words(steps["train1"])
     assert f"--model={work}/stage1/mask_rcnn_Modanet.h5" in words(steps["train2"])
     assert "--epochs=3" in words(steps["train2"])
