@@ -23,8 +23,8 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 	|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1    \2/p' $(MAKEFILE_LIST)
 
-demo: $(READY) ## train a small model and draw what it finds
-	$(BIN)/python tools/demo_stage1.py $(DEMO_ARGUMENTS)
+demo: $(READY) ## both stages on drawn pictures, from nothing to a page of results
+	$(BIN)/python tools/run_pipeline.py --demo $(DEMO_ARGUMENTS)
 
 test: lint ## style checks and every test that takes seconds
 	$(PYTEST) -m "not slow"

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Make the weights that the demo starts from, fashion/data/demo_start.h5, again.
+
+    python3 tools/make_demo_start.py
+    python3 tools/make_demo_start.py --output=DIR --weights=FILE.h5
+
+Draws a thousand pictures of another seed than the demo's, trains the preset `demo` on them from
+random weights, measures, and copies the best weights. The same call goes on after an interruption.
+fashion/data/README.md tells what the weights reached, and how long that took.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from fashion.commands import run
+from fashion.pipeline import Command, Pipeline, Step
+from fashion.pipeline_steps import DEMO_START, SCRIPTS, interpreter, shown
+from fashion.stages import REPOSITORY, whole
+from mrcnn.errors import UserError
+from mrcnn.files import replacing
+
+# Not the demo's own: its pictures shall be new to these weights.
+TRAIN_SEED, VALIDATION_SEED = 2001, 2002
+SCHEDULE = "all:20:0.001,all:25:0.0002,all:27:0.00004"
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--output", type=Path, default=REPOSITORY / "outputs" / "demo_start", metavar="DIR")
+    add("--weights", type=Path, default=DEMO_START, metavar="FILE.h5", help="(%(default)s)")
+    add("--train-images", type=whole(1), default=1000, metavar="N", help="(%(default)s)")
+    add("--val-images", type=whole(1), default=80, metavar="N", help="(%(default)s)")
+    add("--schedule", default=SCHEDULE, help="as trainModaNet.py takes it (%(default)s)")
+    add("--steps", type=whole(1), default=120, metavar="N", help="batches an epoch (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+def steps(options: argparse.Namespace) -> list[Step]:
+    """Drawing, training, measuring and copying as steps that can be gone on with."""
+    work = options.output.absolute()
+    data, logs, best = work / "data", work / "logs", work / "best.h5"
+    sets = (
+        ("train", options.train_images, TRAIN_SEED),
+        ("val", options.val_images, VALIDATION_SEED),
+    )
+    draw = tuple(
+        Command(
+            (
+                "tools/draw_demo.py",
+                "train",
+                shown(data / subset),
+                f"--count={count}",
+                f"--seed={seed}",
+            )
+        )
+        for subset, count, seed in sets
+    )
+    words = (SCRIPTS["train1"], "train", f"--dataset={shown(data)}", f"--logs={shown(logs)}")
+    words += (f"--schedule={options.schedule}", f"--steps={options.steps}", "--seed=1")
+    words += ("--preset=demo", f"--weights-out={shown(best)}", "--overwrite")
+    train = Command(
+        (*words, "--model=none"),
+        going_on=(*words, "--model=last"),
+        started=lambda: any(logs.glob("modanet*/mask_rcnn_modanet_*.h5")),
+    )
+    figures = work / "figures.json"
+    measure = Command(
+        (
+            "tools/evaluate.py",
+            f"--dataset={shown(data)}",
+            f"--model={shown(best)}",
+            f"--json={shown(figures)}",
+        )
+    )
+    return [
+        Step("draw", "draw the pictures", draw, outputs=(data,)),
+        Step("train", "train", (train,), needs=("draw",), outputs=(best,), keep=(logs,)),
+        Step("measure", "measure", (measure,), needs=("draw", "train"), outputs=(figures,)),
+        Step(
+            "copy",
+            "copy the weights",
+            action=lambda: copy_weights(best, options.weights),
+            needs=("train",),
+            outputs=(options.weights.absolute(),),
+        ),
+    ]
+
+
+def copy_weights(source: Path, target: Path) -> str:
+    """Replace `target` by `source`, whole or not at all; the sentence to print."""
+    try:
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as copy, source.open("rb") as stream:
+            shutil.copyfileobj(stream, copy)
+    except OSError as error:
+        raise UserError(
+            f"{target} cannot be written ({error.strerror or error}): name another with --weights."
+        ) from error
+    return f"Weights: {target}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the steps."""
+    options = parse_arguments(arguments)
+    Pipeline(steps(options), options.output.absolute(), REPOSITORY, interpreter()).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
