@@ -18,7 +18,7 @@ class Part:
     Attributes:
         layers: as `MaskRCNN.train` takes them.
         until_epoch: epochs done, from the training's beginning, when it is over.
-        learning_rate: constant in this part.
+        learning_rate: of this part; constant, unless --lr-schedule moves it.
     """
 
     layers: str

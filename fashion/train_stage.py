@@ -4,14 +4,16 @@ import argparse
 import shutil
 from pathlib import Path
 
-from fashion.dataset import FashionDataset
+from fashion.dataset import SOURCE, FashionDataset
 from fashion.label_counts import describe_labels
+from fashion.labels import ClassTable
 from fashion.presets import make_config
 from fashion.schedules import Part, parse_schedule
 from fashion.stages import (
     Stage,
     add_model_arguments,
     check_weights,
+    fraction,
     positive,
     preset_of,
     training_defaults,
@@ -20,9 +22,16 @@ from fashion.stages import (
     whole,
     writable_folder,
 )
+from mrcnn.augmentation import PRESETS as AUGMENTATIONS
+from mrcnn.augmentation import augmentation_preset
 from mrcnn.config import Config
-from mrcnn.errors import WeightsError
+from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.files import replacing
+from mrcnn.learning_rate import parse_rate_schedule
+
+# Share of the pictures below which --repeat-rare takes a class for rare: a dozen classes, of which
+# a picture shows three or four, are in a quarter of them on average.
+RARE = 0.1
 
 
 def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
@@ -64,15 +73,100 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         help="several parts: matterport, scratch, or layers:epochs:rate,... such as "
         "heads:40:0.001,all:160:0.0001, which wins over --layers, --epochs and --learning-rate",
     )
+    parser.add_argument(
+        "--lr-schedule",
+        type=rate_schedule,
+        metavar="SCHEDULE",
+        help="how the rate moves: constant, cosine or cosine:0.01 (to that share of it), "
+        "step:60,80 (a tenth after 60 and 80 epochs) or step:60,80:0.5; it takes the place of a "
+        "preset's parts, and acts within each part of --schedule",
+    )
     parser.add_argument("--batch", type=whole(1), metavar="N", help="images a step")
     parser.add_argument("--workers", type=whole(0), metavar="N", help="image loaders")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="for a repeatable training")
     parser.add_argument(
-        "--augmentation", choices=["none", "flip", "light"], default="flip", help="of the images"
+        "--augmentation", choices=list(AUGMENTATIONS), default="flip", help="of the images"
     )
+    _add_helps(parser)
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first region that cannot be read"
     )
+
+
+def _add_helps(parser: argparse.ArgumentParser) -> None:
+    """Options that are off unless given or set by the preset; docs/training.md tells of each."""
+    helps = parser.add_argument_group("training helps", "see docs/training.md")
+    helps.add_argument("--optimizer", choices=["sgd", "adam"], help="sgd unless the preset says")
+    helps.add_argument(
+        "--warmup", type=whole(0), metavar="N", help="steps over which the learning rate rises"
+    )
+    helps.add_argument(
+        "--accumulate", type=whole(1), metavar="N", help="batches for one update of the weights"
+    )
+    helps.add_argument(
+        "--evaluate-every",
+        type=whole(0),
+        metavar="K",
+        help="every K epochs COCO's AP on val/; the best weights are then those of the best mask "
+        "AP, not of the lowest val_loss",
+    )
+    helps.add_argument(
+        "--evaluate-images", type=whole(1), metavar="N", help="on at most N pictures of val/"
+    )
+    helps.add_argument(
+        "--early-stopping",
+        type=whole(0),
+        metavar="N",
+        help="end (each part of) the training after N epochs without a better mask AP or val_loss",
+    )
+    helps.add_argument(
+        "--repeat-rare",
+        type=fraction,
+        nargs="?",
+        const=RARE,
+        metavar="SHARE",
+        help="show pictures more often that hold a class which is in less than this share of all "
+        f"({RARE:g} unless given)",
+    )
+    helps.add_argument(
+        "--class-weights",
+        metavar="WEIGHTS",
+        help="of the class loss: balanced, or class=weight,... such as belt=3,headwear=2",
+    )
+
+
+def rate_schedule(text: str) -> str:
+    """An argparse type: a text that `mrcnn.learning_rate.parse_rate_schedule` takes."""
+    try:
+        parse_rate_schedule(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, float] | None:
+    """`--class-weights` as Config.CLASS_WEIGHTS: 'balanced', or weights by class name.
+
+    Raises:
+        ConfigError: a part is not class=weight.
+        DatasetError: there is no such class.
+    """
+    if text is None or text == "balanced":
+        return text
+    weights = {}
+    for piece in text.split(","):
+        name, _, weight = piece.rpartition("=")
+        try:
+            number = float(weight)
+        except ValueError:
+            name = ""
+        if not name:
+            raise ConfigError(
+                f"{piece!r} in --class-weights={text} is no class=weight: expected balanced, or "
+                f"such as {table.names[0]}=3,{table.names[-1]}=2."
+            )
+        weights[table[table.id_of(name)].name] = number
+    return weights
 
 
 def train(options: argparse.Namespace) -> int:
@@ -91,9 +185,14 @@ def train(options: argparse.Namespace) -> int:
     parts = _parts(options)
     _require_outputs(options)
     config = _config(options, stage)
-    from mrcnn.augmentation import augmentation_preset
+    note_classes(train_set)
+    from keras.utils import set_random_seed
+
     from mrcnn.model import MaskRCNN
 
+    if options.seed is not None:
+        # The network's random weights; everything else follows Config.SEED.
+        set_random_seed(options.seed)
     model = MaskRCNN(mode="training", config=config, model_dir=options.logs)
     model.weights_attributes = weights_note(options.preset, stage.table)
     if weights:
@@ -120,6 +219,16 @@ def _load(options: argparse.Namespace, subset: str) -> FashionDataset:
     return dataset
 
 
+def note_classes(dataset: FashionDataset) -> None:
+    """Write each image's class numbers where `mrcnn.class_balance` finds them without its masks."""
+    for info in dataset.image_info:
+        info["class_ids"] = [
+            dataset.map_source_class_id(f"{SOURCE}.{instance.class_id}")
+            for instance in info["instances"]
+            if not instance.crowd
+        ]
+
+
 def _require_outputs(options: argparse.Namespace) -> None:
     writable_folder(options.logs, "--logs")
     if options.weights_out.is_dir():
@@ -144,8 +253,9 @@ def _weights_to_start_from(options: argparse.Namespace) -> Path | None:
 
 def _parts(options: argparse.Namespace) -> list[Part]:
     preset = training_defaults(options)
+    one_part = options.layers or options.lr_schedule
     return parse_schedule(
-        options.schedule or (preset.schedule if not options.layers else None),
+        options.schedule or (None if one_part else preset.schedule),
         options.layers or preset.layers,
         options.epochs or preset.epochs,
         options.learning_rate or preset.values.get("LEARNING_RATE", Config.LEARNING_RATE),
@@ -163,6 +273,15 @@ def _config(options: argparse.Namespace, stage: Stage):
         PRECISION=options.precision,
         SEED=options.seed,
         DETECTION_MIN_CONFIDENCE=options.min_confidence,
+        OPTIMIZER=options.optimizer,
+        LEARNING_RATE_SCHEDULE=options.lr_schedule,
+        WARMUP_STEPS=options.warmup,
+        ACCUMULATE_STEPS=options.accumulate,
+        EVALUATE_EVERY=options.evaluate_every,
+        EVALUATE_IMAGES=options.evaluate_images,
+        EARLY_STOPPING=options.early_stopping,
+        REPEAT_FACTOR_THRESHOLD=options.repeat_rare,
+        CLASS_WEIGHTS=parse_class_weights(options.class_weights, stage.table),
     )
 
 

@@ -82,19 +82,69 @@ def _light():
     )
 
 
+def _scale():
+    from imgaug import augmenters
+
+    return augmenters.Sequential([augmenters.Fliplr(0.5), _jitter()])
+
+
+def _colour():
+    from imgaug import augmenters
+
+    return augmenters.Sequential([augmenters.Fliplr(0.5), *_colour_changes()])
+
+
+def _strong():
+    from imgaug import augmenters
+
+    noise = augmenters.AdditiveGaussianNoise(scale=(0, 10), per_channel=0.5)
+    return augmenters.Sequential(
+        [
+            augmenters.Fliplr(0.5),
+            _jitter(rotate=(-10, 10)),
+            *_colour_changes(),
+            augmenters.Sometimes(0.3, augmenters.OneOf([augmenters.GaussianBlur((0, 1.5)), noise])),
+        ]
+    )
+
+
+def _jitter(**more):
+    from imgaug import augmenters
+
+    shift = {"x": (-0.1, 0.1), "y": (-0.1, 0.1)}
+    return augmenters.Affine(scale=(0.6, 1.5), translate_percent=shift, **more)
+
+
+def _colour_changes():
+    from imgaug import augmenters
+
+    return [
+        augmenters.MultiplySaturation((0.6, 1.4)),
+        augmenters.AddToHue((-12, 12)),
+        augmenters.Multiply((0.7, 1.3)),
+        augmenters.LinearContrast((0.7, 1.3)),
+    ]
+
+
 # What each name of a script's --augmentation makes.
 PRESETS = {
     "none": lambda: None,
     "flip": _flip,
     "light": _light,
+    "scale": _scale,
+    "colour": _colour,
+    "strong": _strong,
 }
 
 
 def augmentation_preset(name: str):
     """The imgaug augmenter called `name` in PRESETS, None for "none".
 
-    "flip" mirrors left and right in half of all cases; "light" also scales by 0.8 to 1.2 and
-    changes brightness and contrast by up to a fifth. Raises ConfigError for any other name.
+    "flip" mirrors left and right in half of all cases, and so do all others. "light" also scales
+    by 0.8 to 1.2 and changes brightness and contrast by up to a fifth. "scale" scales by 0.6 to
+    1.5 and moves by up to a tenth of the size. "colour" changes saturation, hue, brightness and
+    contrast. "strong" is scale and colour with up to 10 degrees of rotation, and blur or noise in
+    some images. Raises ConfigError for any other name.
     """
     if name not in PRESETS:
         raise ConfigError(f"There is no augmentation {name!r}: choose one of {', '.join(PRESETS)}.")

@@ -151,7 +151,7 @@ class Config:
     # IoU above which the weaker of two detections of one class is dropped.
     DETECTION_NMS_THRESHOLD = 0.3
 
-    # SGD. The learning rate is constant within one call of `train`.
+    # SGD. The learning rate is constant within one call of `train`, see LEARNING_RATE_SCHEDULE.
     LEARNING_RATE = 0.001
     LEARNING_MOMENTUM = 0.9
 
@@ -198,6 +198,33 @@ class Config:
 
     # Steps over which the learning rate of a new training rises evenly from 0 to its value.
     WARMUP_STEPS = 0
+
+    # How the learning rate moves within one call of `train`: "constant", "cosine" (to 0 at the
+    # call's end) or "cosine:0.01" (to that share), "step:60,80" (a tenth after 60 and after 80
+    # epochs of the training) or "step:60,80:0.5" (times that).
+    LEARNING_RATE_SCHEDULE = "constant"
+
+    # Batches whose gradients are averaged for one update of the weights. Steps are batches still.
+    ACCUMULATE_STEPS = 1
+
+    # Images with a class that is in less than this share of all images are shown more often
+    # (Gupta et al., "LVIS", 2019; .001 there, .1 suits a dozen classes). 0: each once a pass.
+    REPEAT_FACTOR_THRESHOLD = 0
+
+    # Weights of the class loss: a list with one for each class, background first; a dictionary by
+    # class name or number (1 where left out); or "balanced" (by the inverse of the instances).
+    CLASS_WEIGHTS = None
+
+    # Every so many epochs COCO's AP on the whole validation set; the best weights are then those
+    # of the best mask AP instead of the lowest val_loss. 0: never.
+    EVALUATE_EVERY = 0
+
+    # At most so many validation images for it, spread evenly; None: all.
+    EVALUATE_IMAGES = None
+
+    # A call of `train` ends after so many epochs without a better mask AP (EVALUATE_EVERY) or
+    # val_loss. 0: never.
+    EARLY_STOPPING = 0
 
     # True lets the heads train on the ground truth's own boxes too, beside the RPN's proposals.
     # Matterport's heads learn nothing from an image until the RPN hits one of its instances,

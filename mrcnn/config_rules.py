@@ -5,6 +5,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from mrcnn import learning_rate
+
 
 def _is_number(value) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
@@ -59,6 +61,15 @@ def _none_or(accepts: Callable) -> Callable:
     return lambda value: value is None or accepts(value)
 
 
+def _is_class_weights(value) -> bool:
+    if value is None or (isinstance(value, str) and value == "balanced"):
+        return True
+    if isinstance(value, dict):
+        named = all(isinstance(key, str) or _is_whole(key) for key in value)
+        return named and all(is_not_negative(weight) for weight in value.values())
+    return _is_list_of(is_not_negative)(value)
+
+
 # (attributes, test of one value, what is expected): what can be said of a value alone.
 RULES = (
     (("NAME",), _none_or(lambda value: isinstance(value, str)), "a text, or None"),
@@ -84,11 +95,17 @@ RULES = (
             "MASK_HEAD_CHANNELS",
             "RPN_CHANNELS",
             "LOADER_QUEUE",
+            "ACCUMULATE_STEPS",
         ],
         is_count,
         "a whole number of at least 1",
     ),
-    (("VALIDATION_STEPS", "WARMUP_STEPS"), _is_whole_not_negative, "a whole number of at least 0"),
+    (
+        ("VALIDATION_STEPS", "WARMUP_STEPS", "EVALUATE_EVERY", "EARLY_STOPPING"),
+        _is_whole_not_negative,
+        "a whole number of at least 0",
+    ),
+    (("EVALUATE_IMAGES",), _none_or(is_count), "a whole number of at least 1, or None"),
     (
         ("LOADER_WORKERS",),
         _none_or(_is_whole_not_negative),
@@ -116,7 +133,12 @@ RULES = (
     (("MEAN_PIXEL",), _is_list_of(_is_number), "a list of numbers"),
     (("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"), _is_list_of(_is_positive, 4), "four numbers above 0"),
     (
-        ("RPN_NMS_THRESHOLD", "DETECTION_NMS_THRESHOLD", "DETECTION_MIN_CONFIDENCE"),
+        (
+            "RPN_NMS_THRESHOLD",
+            "DETECTION_NMS_THRESHOLD",
+            "DETECTION_MIN_CONFIDENCE",
+            "REPEAT_FACTOR_THRESHOLD",
+        ),
         _is_fraction,
         "a number from 0 to 1",
     ),
@@ -134,6 +156,13 @@ RULES = (
     (("WEIGHT_DECAY",), is_not_negative, "a number of at least 0"),
     (("GRADIENT_CLIP_NORM",), _none_or(_is_positive), "a number above 0, or None"),
     (("OPTIMIZER",), _is_one_of("sgd", "adam"), "'sgd' or 'adam'"),
+    (("LEARNING_RATE_SCHEDULE",), learning_rate.is_rate_schedule, learning_rate.EXPECTED),
+    (
+        ("CLASS_WEIGHTS",),
+        _is_class_weights,
+        "None, 'balanced', a list of numbers of at least 0, or a dictionary of such numbers by "
+        "class name or number",
+    ),
     (("GRADIENT_CLIP_MODE",), _is_one_of("global", "variable"), "'global' or 'variable'"),
     (
         ("PRECISION",),

@@ -18,6 +18,7 @@ from mrcnn.augmentation import seeded_augmenter
 from mrcnn.errors import ConfigError, DatasetError, TrainingError, UserError
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.loader_pool import start_pool
+from mrcnn.pass_order import SAMPLE_STREAM, PassOrder
 from mrcnn.samples import (
     AnchorCache,
     Sample,
@@ -35,14 +36,13 @@ TOLERATED_ERRORS = 5
 LEAST_ATTEMPTS = 100
 MOST_WORKERS = 8
 DEFAULT_QUEUE = 8
-# Distinguishes the two uses of a seed: the order of a pass, and what happens to one image.
-ORDER_STREAM, SAMPLE_STREAM = 0, 1
 
 
 class SampleSource:
     """The endless sequence of training samples that a seed stands for.
 
-    Position p of the sequence belongs to pass p // n over the n images, in that pass's own order.
+    Position p of the sequence belongs to pass p // n over the n images, in that pass's own order;
+    with `repeat_factors` images may stand at several places of it, see `PassOrder`.
     What is at a position depends on the seed and the position alone: not on what was asked for
     before, nor on who asks. Arguments are those of `BatchLoader`. It can be pickled if the data
     set can.
@@ -58,29 +58,30 @@ class SampleSource:
         no_augmentation_sources: Collection[str] = (),
         seed: int = 0,
         random_rois: int = 0,
+        repeat_factors: np.ndarray | None = None,
     ):
         self.dataset = dataset
         # Plain values, so that a process need not import the class of the configuration.
         self.config = types.SimpleNamespace(
             **{name: getattr(config, name) for name in dir(config) if name.isupper()}
         )
-        self.shuffle = shuffle
         self.augmentation = augmentation
         self.no_augmentation_sources = frozenset(no_augmentation_sources or ())
         self.seed = seed
         self.random_rois = random_rois
         self.anchors = AnchorCache(self.config)
-        self._image_ids = np.array(dataset.image_ids)
-        self._orders: dict[int, np.ndarray] = {}
+        self.order = PassOrder(
+            dataset.image_ids, shuffle=shuffle, seed=seed, repeat_factors=repeat_factors
+        )
         # Images known to hold no instance at all; skipping them changes nothing but the time.
         self._empty: set[int] = set()
-        if not len(self._image_ids):
+        if not self.order.places:
             raise DatasetError("The data set has no image to train on: add images to its folder.")
 
     def image_id(self, position: int) -> int:
         """The image that stands at a position, before any is skipped."""
-        pass_number, place = divmod(position, len(self._image_ids))
-        return int(self._order(pass_number)[place])
+        order, place = self.order.around(position)
+        return int(order[place])
 
     def sample(self, position: int) -> Sample:
         """The sample at a position.
@@ -89,8 +90,7 @@ class SampleSource:
         one. Raises DatasetError naming the image that cannot be loaded, or saying that no image
         has an instance.
         """
-        pass_number, place = divmod(position, len(self._image_ids))
-        order = self._order(pass_number)
+        order, place = self.order.around(position)
         for attempt in range(max(len(order), LEAST_ATTEMPTS)):
             image_id = int(order[(place + attempt) % len(order)])
             if image_id in self._empty:
@@ -99,21 +99,7 @@ class SampleSource:
             sample = self._load(image_id, seeds)
             if sample is not None:
                 return sample
-        raise DatasetError(_nothing_to_learn(len(order)))
-
-    def _order(self, pass_number: int) -> np.ndarray:
-        if not self.shuffle:
-            return self._image_ids
-        order = self._orders.get(pass_number)
-        if order is None:
-            seeds = np.random.SeedSequence(self.seed, spawn_key=(ORDER_STREAM, pass_number))
-            order = np.random.default_rng(seeds).permutation(self._image_ids)
-            # Another thread may read the old dictionary meanwhile; two passes are in use at most.
-            before = self._orders.get(pass_number - 1)
-            self._orders = {pass_number: order}
-            if before is not None:
-                self._orders[pass_number - 1] = before
-        return order
+        raise DatasetError(_nothing_to_learn(len(self.order.image_ids)))
 
     def _load(self, image_id: int, seeds: np.random.SeedSequence) -> Sample | None:
         augmenter_seed, window_seed = (int(state) for state in seeds.generate_state(2))
@@ -180,6 +166,8 @@ class BatchLoader:
             TensorFlow unless the data set's class does.
         queue: batches kept ready; None takes config.LOADER_QUEUE.
         random_rois: so many random regions an image as an eighth input, for USE_RPN_ROIS False.
+        repeat_factors: how often each image is shown in a pass, of `class_balance.repeat_factors`;
+            None: once.
 
     Raises ConfigError for a value that cannot work, DatasetError for an empty data set.
     """
@@ -198,6 +186,7 @@ class BatchLoader:
         backend: str | None = None,
         queue: int | None = None,
         random_rois: int = 0,
+        repeat_factors: np.ndarray | None = None,
     ):
         if workers is None:
             workers = getattr(config, "LOADER_WORKERS", None)
@@ -227,6 +216,7 @@ class BatchLoader:
             no_augmentation_sources=no_augmentation_sources,
             seed=seed,
             random_rois=random_rois,
+            repeat_factors=repeat_factors,
         )
         self._pool = None
 

@@ -6,6 +6,7 @@ He et al., "Mask R-CNN" (2017), section 3; Ren et al., "Faster R-CNN" (2015), se
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -76,6 +77,27 @@ def mrcnn_class_loss_graph(
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
     active = tf.cast(active, tf.float32)
     return tf.reduce_sum(loss * active) / tf.reduce_sum(active)
+
+
+def weighted_class_loss_graph(
+    target_class_ids: tf.Tensor,
+    pred_class_logits: tf.Tensor,
+    active_class_ids: tf.Tensor,
+    class_weights: tf.Tensor,
+) -> tf.Tensor:
+    """`mrcnn_class_loss_graph` as a mean weighted by each RoI's true class, 0 where nothing counts.
+
+    Args:
+        target_class_ids: int `[batch, rois]`.
+        pred_class_logits: `[batch, rois, classes]`.
+        active_class_ids: 1 or 0, `[batch, classes]`.
+        class_weights: float32 `[classes]`, background first; a common factor makes no difference.
+    """
+    labels = tf.cast(target_class_ids, tf.int32)
+    active = tf.gather(active_class_ids[0], tf.argmax(pred_class_logits, axis=2))
+    weights = tf.cast(active, tf.float32) * tf.gather(class_weights, labels)
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
+    return tf.math.divide_no_nan(tf.reduce_sum(loss * weights), tf.reduce_sum(weights))
 
 
 def mrcnn_bbox_loss_graph(
@@ -167,6 +189,25 @@ def class_loss_of_meta(
     """`mrcnn_class_loss_graph` with the active classes taken from the image meta."""
     active = parse_image_meta_graph(image_meta)["active_class_ids"]
     return mrcnn_class_loss_graph(target_class_ids, pred_class_logits, active)
+
+
+def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> None:
+    """Weigh the class loss of a training model; None puts the plain one back.
+
+    It holds for steps that are compiled afterwards.
+
+    Args:
+        model: of `mrcnn.network.build_model("training", ...)`.
+        class_weights: float32 `[classes]`, background first.
+    """
+
+    def weighted(target_class_ids, pred_class_logits, image_meta):
+        active = parse_image_meta_graph(image_meta)["active_class_ids"]
+        weights = tf.constant(class_weights, tf.float32)
+        return weighted_class_loss_graph(target_class_ids, pred_class_logits, active, weights)
+
+    layer = model.get_layer("mrcnn_class_loss")
+    layer.function = class_loss_of_meta if class_weights is None else weighted
 
 
 def rpn_bbox_loss_of_batch(

@@ -35,14 +35,17 @@ from mrcnn.box_graph import (
 )
 from mrcnn.boxes import denorm_boxes, norm_boxes
 from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last
+from mrcnn.class_balance import class_balance
 from mrcnn.detection import DetectionLayer, refine_detections_graph
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
 from mrcnn.devices import make_training_repeatable, require_devices
+from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.errors import ConfigError
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.layers import BatchNorm
+from mrcnn.learning_rate import LearningRate
 from mrcnn.loader import BatchLoader, data_generator
 from mrcnn.losses import (
     mrcnn_bbox_loss_graph,
@@ -51,6 +54,7 @@ from mrcnn.losses import (
     rpn_bbox_loss_graph,
     rpn_class_loss_graph,
     smooth_l1_loss,
+    use_class_weights,
 )
 from mrcnn.network import build_model, pyramid_anchors
 from mrcnn.roi_align import PyramidROIAlign, log2_graph
@@ -58,7 +62,7 @@ from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
 from mrcnn.rpn_targets import build_rpn_targets
 from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
 from mrcnn.tensor_graph import ancestor, describe_array
-from mrcnn.training import Trainer, TrainingPlan, state_belongs_to
+from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over
 from mrcnn.training_log import read_history
 from mrcnn.training_state import (
     Continuation,
@@ -156,6 +160,7 @@ class MaskRCNN:
         self._step: TrainingStep | None = None
         self._weights_path: Path | None = None
         self._continuation: Continuation | None = None
+        self._evaluation: EpochEvaluation | None = None
         self.weights_attributes: dict[str, str] = {}
         self.set_log_dir()
 
@@ -249,7 +254,7 @@ class MaskRCNN:
             weight_decay=config.WEIGHT_DECAY,
             clip_norm=config.GRADIENT_CLIP_NORM,
             clip_mode=config.GRADIENT_CLIP_MODE,
-            warmup_steps=config.WARMUP_STEPS,
+            accumulate_steps=config.ACCUMULATE_STEPS,
         )
 
     def train(
@@ -271,7 +276,7 @@ class MaskRCNN:
         Args:
             train_dataset: a prepared Dataset.
             val_dataset: a prepared Dataset, or None.
-            learning_rate: constant in this call.
+            learning_rate: moves within this call as LEARNING_RATE_SCHEDULE and WARMUP_STEPS say.
             epochs: the total.
             layers: 'heads', '5+', '4+', '3+', 'all', or a regular expression of layer names.
             augmentation: an imgaug augmenter for the training images.
@@ -296,11 +301,18 @@ class MaskRCNN:
         make_training_repeatable(progress.seed)
         self._step.seed = progress.seed & 0x7FFFFFFF
         self.epoch = progress.epoch
-        if self.epoch >= epochs:
-            print(f"{self.epoch} epochs are done already, of {epochs}: nothing to train.")
+        if over := why_over(progress, epochs, self.config.EARLY_STOPPING):
+            print(over)
             return progress.history
+        self._evaluation = evaluation_for(val_dataset, self.config, self._evaluation)
+        progress.begin_call(epochs)
+        self._step.learning_rate = LearningRate.of_config(
+            self.config, learning_rate, progress.call_begin, epochs
+        )
+        balance = class_balance(train_dataset, self.config)
+        use_class_weights(self.keras_model, balance.weights)
         print(f"\nStarting at epoch {self.epoch + 1}. LR={learning_rate}")
-        print(f"Checkpoint path: {self.checkpoint_path}\n")
+        print(f"Checkpoint path: {self.checkpoint_path}\n{balance.summary}")
         plan = TrainingPlan(
             epochs=epochs,
             steps_per_epoch=self.config.STEPS_PER_EPOCH,
@@ -308,8 +320,12 @@ class MaskRCNN:
             state_seconds=self.config.STATE_SECONDS,
             notes=self.weights_attributes,
             callbacks=list(custom_callbacks or ()),
+            evaluation=self._evaluation,
+            early_stopping=self.config.EARLY_STOPPING,
         )
-        loader = self._loader(train_dataset, progress.seed, augmentation, no_augmentation_sources)
+        loader = self._loader(
+            train_dataset, progress.seed, augmentation, no_augmentation_sources, balance.factors
+        )
         validation = val_dataset and self._loader(val_dataset, progress.seed + 1)
         try:
             trainer = Trainer(self._step, loader, validation, self._log, progress)
@@ -355,7 +371,9 @@ class MaskRCNN:
         self._log = LogFolder(self._log.folder, self._log.name, progress.epoch)
         self._continuation = Continuation(progress, self._step.optimizer)
 
-    def _loader(self, dataset, seed, augmentation=None, unaugmented=None) -> BatchLoader:
+    def _loader(
+        self, dataset, seed, augmentation=None, unaugmented=None, repeat_factors=None
+    ) -> BatchLoader:
         config = self.config
         return BatchLoader(
             dataset,
@@ -365,6 +383,7 @@ class MaskRCNN:
             no_augmentation_sources=unaugmented or (),
             seed=seed,
             random_rois=0 if config.USE_RPN_ROIS else config.POST_NMS_ROIS_TRAINING,
+            repeat_factors=repeat_factors,
         )
 
     # ---- detection ----

@@ -12,6 +12,7 @@ import numpy as np
 
 from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
+from mrcnn.epoch_evaluation import MASK_AP, EpochEvaluation
 from mrcnn.errors import TrainingError
 from mrcnn.loader import BatchLoader
 from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars, write_history
@@ -32,6 +33,8 @@ class TrainingPlan:
         state_seconds: write the state this often within an epoch.
         notes: texts to store in each checkpoint.
         callbacks: Keras callbacks.
+        evaluation: measures average precision every few epochs; None: never.
+        early_stopping: end after so many epochs without a better deciding value; 0: never.
     """
 
     epochs: int
@@ -40,6 +43,8 @@ class TrainingPlan:
     state_seconds: float = 600.0
     notes: Mapping[str, str] = field(default_factory=dict)
     callbacks: Sequence[keras.callbacks.Callback] = field(default_factory=list)
+    evaluation: EpochEvaluation | None = None
+    early_stopping: int = 0
 
 
 @contextlib.contextmanager
@@ -105,9 +110,10 @@ class Trainer:
             KeyboardInterrupt: after Ctrl-C, once the state is written.
         """
         self.checkpoints = Checkpoints(self.log, plan.notes)
+        self.board = TensorBoardScalars(self.log.folder)
         self._prepare_folder()
         callbacks = keras.callbacks.CallbackList(
-            [TensorBoardScalars(self.log.folder), *plan.callbacks],
+            [self.board, *plan.callbacks],
             model=self.model,
             epochs=plan.epochs,
             steps=plan.steps_per_epoch,
@@ -154,9 +160,11 @@ class Trainer:
         images = (plan.steps_per_epoch - steps_before) * self.loader.batch_size
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
         logs |= self._validate(plan, interrupted, epoch)
+        logs |= self._evaluate(plan, interrupted, epoch)
         logs["learning_rate"] = float(self.step.optimizer.learning_rate)
         callbacks.on_epoch_end(epoch, logs)
-        self._close_epoch(logs | {"seconds": seconds, "images_per_second": images / seconds})
+        speed = {"seconds": seconds, "images_per_second": images / seconds}
+        self._close_epoch(plan, logs | speed)
 
     def _one_step(self, item, callbacks) -> None:
         number, image_ids, inputs = item
@@ -187,18 +195,35 @@ class Trainer:
         means = np.mean(np.float64(rows), axis=0)
         return {f"val_{name}": float(x) for name, x in zip(LOG_NAMES, means, strict=True)}
 
-    def _close_epoch(self, row: dict) -> None:
+    def _evaluate(self, plan: TrainingPlan, interrupted, epoch: int) -> dict[str, float]:
+        evaluation = plan.evaluation
+        if evaluation is None or not evaluation.is_due(epoch + 1, plan.epochs):
+            return {}
+        evaluated = evaluation.run(self.model, lambda: interrupted() and self._stop(epoch))
+        self.board.write_pictures(epoch + 1, evaluated.pictures)
+        return evaluated.figures
+
+    def _close_epoch(self, plan: TrainingPlan, row: dict) -> None:
         progress = self.progress
-        decisive = row.get("val_loss", row["loss"])
-        is_best = progress.best is None or decisive < progress.best
-        progress.best = decisive if is_best else progress.best
         progress.epoch, progress.step, progress.totals = progress.epoch + 1, 0, []
         progress.history = [*progress.history, {"epoch": progress.epoch, **row}]
+        decisive = deciding_column(plan.evaluation is not None, row)
+        is_best = note_best(progress, decisive, row)
+        stops = stops_early(progress, plan.early_stopping) and decisive in row
+        if stops:
+            progress.stopped = [*progress.stopped, plan.epochs]
+            self.model.stop_training = True
         # The state comes first: it is then never older than the last checkpoint beside it.
         self._save_state()
         self.checkpoints.save(self.model, progress.epoch, is_best)
         write_history(self.log.folder, progress.history)
-        print(_epoch_line(progress.history[-1], is_best), flush=True)
+        print(_epoch_line(progress.history[-1], decisive if is_best else None), flush=True)
+        if stops:
+            print(
+                f"Stopped early: the best {decisive} is that of epoch {progress.best_epoch}, "
+                f"{plan.early_stopping} epochs or more ago.",
+                flush=True,
+            )
 
     def _stop(self, epoch: int) -> None:
         self._save_state()
@@ -210,12 +235,54 @@ class Trainer:
         raise KeyboardInterrupt
 
 
-def _epoch_line(row: dict, is_best: bool) -> str:
+def deciding_column(evaluated: bool, row: Mapping[str, float]) -> str:
+    """The column of the history that decides which weights are the best.
+
+    Mask AP where the training is evaluated now and then, else the loss of validation, else the
+    loss of training.
+    """
+    if evaluated:
+        return MASK_AP
+    return "val_loss" if "val_loss" in row else "loss"
+
+
+def note_best(progress: Progress, column: str, row: Mapping[str, float]) -> bool:
+    """Whether an epoch's value is the best so far, which is then noted; False without a value."""
+    if progress.best_of != column:
+        progress.best, progress.best_of = None, column
+    if column not in row:
+        return False
+    value, best = row[column], progress.best
+    is_best = best is None or (value > best if column == MASK_AP else value < best)
+    if is_best:
+        progress.best, progress.best_epoch = value, progress.epoch
+    return is_best
+
+
+def stops_early(progress: Progress, patience: int) -> bool:
+    """Whether so many epochs of the present call have gone by without a better value."""
+    return bool(patience) and (
+        progress.epoch - max(progress.best_epoch, progress.call_begin) >= patience
+    )
+
+
+def _epoch_line(row: dict, best_by: str | None) -> str:
     parts = [f"Epoch {row['epoch']}: loss {row['loss']:.4f}"]
     if "val_loss" in row:
         parts.append(f"val_loss {row['val_loss']:.4f}")
+    if MASK_AP in row:
+        parts.append(f"mask AP {row[MASK_AP]:.3f}, box AP {row['val_box_AP']:.3f}")
     parts += [f"{row['seconds']:.0f} s", f"{row['images_per_second']:.1f} img/s"]
-    return ", ".join(parts) + (" (best so far)" if is_best else "")
+    return ", ".join(parts) + (f" (best {best_by} so far)" if best_by else "")
+
+
+def why_over(progress: Progress, epochs: int, early_stopping: int) -> str:
+    """A sentence for a call of `train` up to `epochs` that has nothing left to do, else ''."""
+    if early_stopping and epochs in progress.stopped:
+        return f"The training up to epoch {epochs} has been stopped early: nothing to train."
+    if progress.epoch >= epochs:
+        return f"{progress.epoch} epochs are done already, of {epochs}: nothing to train."
+    return ""
 
 
 def _not_finite(losses: np.ndarray, number: int, image_ids: Sequence[int]) -> str:

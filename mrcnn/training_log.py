@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
+from mrcnn.epoch_evaluation import FIGURES
 from mrcnn.errors import TrainingError, WeightsError
 from mrcnn.files import replacing
 from mrcnn.weights import save_weights
@@ -28,6 +30,7 @@ COLUMNS = (
     "learning_rate",
     "seconds",
     "images_per_second",
+    *FIGURES,  # in the epochs that were evaluated
 )
 
 
@@ -117,6 +120,13 @@ class TensorBoardScalars(keras.callbacks.Callback):
         with self.writer.as_default(step=epoch + 1):
             for name, value in (logs or {}).items():
                 tf.summary.scalar(name, value)
+        self.writer.flush()
+
+    def write_pictures(self, epoch: int, pictures: Mapping[str, np.ndarray]) -> None:
+        """Write pictures by name, uint8 RGB `[height, width, 3]`, after so many epochs."""
+        with self.writer.as_default(step=epoch):
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[np.newaxis])
         self.writer.flush()
 
     def on_train_end(self, logs=None) -> None:

@@ -29,7 +29,13 @@ class Progress:
         seed: of data order, augmentation and sampling.
         totals: sums of the losses over these steps, float64 as a list.
         history: one row for each epoch done, as in the CSV.
-        best: the lowest loss that decided on the best checkpoint so far.
+        best: the best value so far of what decides on the best checkpoint.
+        best_of: its column in the history.
+        best_epoch: epochs done when it was reached.
+        call_begin: epochs done when the present call of `train` began, also where it has been
+            interrupted since.
+        call_end: the total that this call was given.
+        stopped: the totals of the calls that early stopping has ended.
     """
 
     epoch: int = 0
@@ -38,6 +44,19 @@ class Progress:
     totals: list[float] = field(default_factory=list)
     history: list[dict] = field(default_factory=list)
     best: float | None = None
+    best_of: str = "val_loss"
+    best_epoch: int = 0
+    call_begin: int = 0
+    call_end: int = 0
+    stopped: list[int] = field(default_factory=list)
+
+    def begin_call(self, epochs: int) -> None:
+        """Begin a call of `train` with this total, or go on with the one that was interrupted."""
+        if self.epoch >= self.call_end or self.call_end in self.stopped:
+            self.call_begin = self.epoch
+        self.call_end = epochs
+        # A call that is taken up again in spite of early stopping is an ordinary one.
+        self.stopped = [end for end in self.stopped if end != epochs]
 
 
 class Continuation:

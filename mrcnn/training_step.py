@@ -1,6 +1,6 @@
 """One compiled training step and one compiled validation step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -34,7 +34,12 @@ class TrainingStep:
         clip_norm: greatest gradient norm, or None.
         clip_mode: 'global' (the norm of all gradients together) or 'variable' (each for itself).
         seed: of the RoI sampling.
-        warmup_steps: the learning rate rises evenly to the optimizer's over so many steps.
+        accumulate_steps: batches whose gradients are averaged for one update of the weights, at
+            the last batch of each group, counted from step 0.
+
+    Attributes:
+        learning_rate: the rate of each step, or None for the optimizer's own; where it returns
+            None, the rate is left as it is.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class TrainingStep:
         clip_norm: float | None = 5.0,
         clip_mode: str = "global",
         seed: int = 0,
-        warmup_steps: int = 0,
+        accumulate_steps: int = 1,
     ):
         self.model = model
         self.optimizer = optimizer
@@ -55,15 +60,23 @@ class TrainingStep:
         self.weight_decay = weight_decay
         self.clip_norm, self.clip_mode = clip_norm, clip_mode
         self.seed = seed
-        self.warmup_steps = warmup_steps
-        self.learning_rate = float(optimizer.learning_rate)
+        self.learning_rate: Callable[[int], float | None] | None = None
+        self.accumulate_steps = accumulate_steps
         self.trained = model.trainable_variables
         optimizer.build(self.trained)
         self._train = tf.function(self._train_graph, reduce_retracing=True)
+        if accumulate_steps > 1:
+            # They belong to what the optimizer remembers, and so to the state that is saved.
+            self._sums = [
+                optimizer.add_variable_from_reference(v, name="gradient_sum") for v in self.trained
+            ]
+            self._accumulate = tf.function(self._accumulate_graph, reduce_retracing=True)
+            self._update = tf.function(self._update_graph)
+            self._clear = tf.function(self._clear_graph)
         self._validate = tf.function(self._losses, reduce_retracing=True)
 
     def train(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
-        """Update the weights on one batch.
+        """Learn from one batch.
 
         Args:
             inputs: the model's inputs.
@@ -74,8 +87,18 @@ class TrainingStep:
             its weight, in the order of `LOSS_NAMES`.
         """
         self._seed_sampling(step)
-        self._warm_up(step)
-        return self._train([tf.convert_to_tensor(x) for x in inputs]).numpy()
+        self._set_rate(step)
+        tensors = [tf.convert_to_tensor(x) for x in inputs]
+        if self.accumulate_steps == 1:
+            return self._train(tensors).numpy()
+        # A function of the step alone: whatever was summed for another group is thrown away.
+        if step % self.accumulate_steps == 0:
+            self._clear()
+        losses = self._accumulate(tensors).numpy()
+        # A loss that is no number stops the training before the weights are touched.
+        if (step + 1) % self.accumulate_steps == 0 and np.isfinite(losses).all():
+            self._update()
+        return losses
 
     def validate(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
         """The losses of one batch as `train` returns them, without learning from it."""
@@ -87,10 +110,9 @@ class TrainingStep:
         state = self.model.get_layer(SAMPLING_LAYER).seed_generator.state
         state.assign(np.array([self.seed, step]).astype(state.dtype))
 
-    def _warm_up(self, step: int) -> None:
-        # Afterwards the rate is left alone, since callbacks may set it.
-        if step < self.warmup_steps:
-            rate = self.learning_rate * (step + 1) / self.warmup_steps
+    def _set_rate(self, step: int) -> None:
+        rate = self.learning_rate(step) if self.learning_rate else None
+        if rate is not None:
             self.optimizer.learning_rate.assign(rate)
 
     def _losses(self, inputs, training: bool) -> tf.Tensor:
@@ -99,16 +121,34 @@ class TrainingStep:
         decay = weight_decay_loss(self.trained, self.weight_decay)
         return tf.stack([tf.add_n([*losses, decay]), *losses])
 
-    def _train_graph(self, inputs):
+    def _gradients(self, inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
         variables = [v.value for v in self.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             # Only what is trained is watched, so that nothing below it is recorded.
             tape.watch(variables)
             losses = self._losses(inputs, training=True)
             total = losses[0]
-        gradients = tape.gradient(total, variables, unconnected_gradients="zero")
+        return losses, tape.gradient(total, variables, unconnected_gradients="zero")
+
+    def _train_graph(self, inputs):
+        losses, gradients = self._gradients(inputs)
         self.optimizer.apply(self.clip(gradients), self.trained)
         return losses
+
+    def _accumulate_graph(self, inputs):
+        losses, gradients = self._gradients(inputs)
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            total.assign_add(gradient)
+        return losses
+
+    def _update_graph(self):
+        means = [total.value / self.accumulate_steps for total in self._sums]
+        self.optimizer.apply(self.clip(means), self.trained)
+        self._clear_graph()
+
+    def _clear_graph(self):
+        for total in self._sums:
+            total.assign(tf.zeros_like(total.value))
 
     def clip(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
         """Limit the gradients' norm as configured."""

@@ -3,14 +3,23 @@
 import argparse
 from pathlib import Path
 
+import keras
 import pytest
 
 import mrcnn.model
 from fashion import stages
+from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
 from fashion.presets import find_preset
 from fashion.stages import Stage, read_note, weights_note
-from fashion.train_stage import add_training_arguments, train
+from fashion.train_stage import (
+    add_training_arguments,
+    note_classes,
+    parse_class_weights,
+    train,
+)
+from mrcnn.class_balance import classes_of_images
+from mrcnn.config import Config
 from mrcnn.errors import ConfigError, DatasetError, UserError, WeightsError
 from tests.stages.factory import head_weights, make_dataset
 
@@ -88,6 +97,12 @@ def test_defaults_are_in_the_stages_folder(stage):
             [("heads", 2, 0.01), ("4+", 6, 0.01), ("all", 8, 0.001)],
         ),
         (["--schedule=heads:2:.1,all:3:.01"], [("heads", 2, 0.1), ("all", 3, 0.01)]),
+        # How the rate moves takes the place of the preset's parts, not of those that are given.
+        (["--lr-schedule=cosine", "--epochs=9"], [("all", 9, RATE)]),
+        (
+            ["--lr-schedule=cosine", "--schedule=heads:2:.1,all:3:.01"],
+            [("heads", 2, 0.1), ("all", 3, 0.01)],
+        ),
     ],
 )
 def test_parts(stage, arguments, calls):
@@ -102,7 +117,71 @@ def test_the_command_line_wins_over_the_preset(stage):
     assert config.IMAGE_MAX_DIM == SIDE
 
 
-@pytest.mark.parametrize(("name", "augments"), [("none", False), ("flip", True), ("light", True)])
+def test_a_seed_makes_the_random_weights_repeatable(stage, monkeypatch):
+    drawn = []
+
+    class Drawing(RecordingModel):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            drawn.append(float(keras.random.uniform(())))
+
+    monkeypatch.setattr(mrcnn.model, "MaskRCNN", Drawing)
+    for seed in (["--seed=3"], ["--seed=3"], ["--seed=4"], []):
+        run(stage, "--preset=demo", "--epochs=1", *seed)
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) == 3
+
+
+def test_training_helps(stage):
+    arguments = (
+        "--optimizer=adam --warmup=50 --lr-schedule=cosine:0.01 --accumulate=4 --evaluate-every=5 "
+        "--evaluate-images=100 --early-stopping=10 --repeat-rare --class-weights=balanced"
+    )
+    config = run(stage, "--preset=demo", "--epochs=1", *arguments.split()).config
+    assert (config.OPTIMIZER, config.WARMUP_STEPS, config.ACCUMULATE_STEPS) == ("adam", 50, 4)
+    assert config.LEARNING_RATE_SCHEDULE == "cosine:0.01"
+    assert (config.EVALUATE_EVERY, config.EVALUATE_IMAGES) == (5, 100)
+    assert (config.EARLY_STOPPING, config.REPEAT_FACTOR_THRESHOLD) == (10, 0.1)
+    assert config.CLASS_WEIGHTS == "balanced"
+
+
+def test_helps_that_are_not_asked_for_are_the_presets(stage):
+    config = run(stage, "--preset=default", "--model=none", "--epochs=1").config
+    for name in ("OPTIMIZER", "WARMUP_STEPS", "ACCUMULATE_STEPS", "LEARNING_RATE_SCHEDULE",
+                 "EVALUATE_EVERY", "EVALUATE_IMAGES", "EARLY_STOPPING", "CLASS_WEIGHTS",
+                 "REPEAT_FACTOR_THRESHOLD"):  # fmt: skip
+        assert getattr(config, name) == getattr(Config, name)
+
+
+def test_class_weights_by_name(stage):
+    model = run(stage, "--preset=demo", "--epochs=1", "--class-weights=Belt=3,scarf & tie=0.5")
+    assert model.config.CLASS_WEIGHTS == {"belt": 3, "scarf/tie": 0.5}
+
+
+@pytest.mark.parametrize("text", ["belt", "belt=", "belt=x", "=3", "belt=3,", ""])
+def test_what_is_no_class_weight(text):
+    with pytest.raises(ConfigError, match="is no class=weight: expected balanced, or such as bag"):
+        parse_class_weights(text, MODANET_TABLE)
+
+
+def test_a_weight_for_no_class():
+    with pytest.raises(DatasetError, match='"hat" is not a class of this table'):
+        parse_class_weights("hat=3", MODANET_TABLE)
+
+
+def test_classes_of_pictures_are_known_without_their_masks(stage, monkeypatch):
+    dataset = FashionDataset()
+    dataset.load(stage.dataset, "train", MODANET_TABLE)
+    dataset.prepare()
+    expected = [ids.tolist() for ids in classes_of_images(dataset)]
+    note_classes(dataset)
+    monkeypatch.setattr(dataset, "load_mask", None)
+    assert [ids.tolist() for ids in classes_of_images(dataset)] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "augments"), [("none", False), ("flip", True), ("light", True), ("strong", True)]
+)
 def test_augmentation(stage, name, augments):
     model = run(stage, "--preset=demo", "--epochs=1", f"--augmentation={name}")
     assert (model.augmentation is not None) == augments
@@ -199,6 +278,8 @@ def a_file_for_logs(stage):
         ),
         (None, ["--weights-out=model1"], UserError, "is a folder"),
         (None, ["--seed=4294967296"], ConfigError, "SEED is 4294967296"),
+        (None, ["--class-weights=hat=2"], DatasetError, '"hat" is not a class'),
+        (None, ["--class-weights=belt=-2"], ConfigError, "CLASS_WEIGHTS is {'belt': -2.0}"),
     ],
 )
 def test_errors_come_before_the_network_is_built(stage, prepare, arguments, error, sentence):
@@ -211,7 +292,19 @@ def test_errors_come_before_the_network_is_built(stage, prepare, arguments, erro
 
 @pytest.mark.parametrize(
     "argument",
-    ["--epochs=0", "--steps=0", "--batch=-1", "--learning-rate=0", "--preset=huge", "--seed=-1"],
+    [
+        "--epochs=0",
+        "--steps=0",
+        "--batch=-1",
+        "--learning-rate=0",
+        "--preset=huge",
+        "--seed=-1",
+        "--lr-schedule=linear",
+        "--accumulate=0",
+        "--evaluate-images=0",
+        "--repeat-rare=2",
+        "--augmentation=heavy",
+    ],
 )
 def test_values_that_the_command_line_refuses(stage, argument, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -85,6 +85,29 @@ def test_copies_draw_from_their_seed_and_leave_the_original_alone():
     assert not np.array_equal(results[0], results[2])
 
 
+@pytest.mark.parametrize("name", ["scale", "strong"])
+def test_masks_follow_the_pixels_of_every_preset_that_moves_them(name):
+    image, mask = np.zeros((80, 120, 3), np.uint8), np.zeros((80, 120, 1), bool)
+    image[25:55, 40:80], mask[25:55, 40:80] = 255, True
+    for seed in range(8):
+        changed, moved = augment_image_and_masks(
+            seeded_augmenter(augmentation_preset(name), seed), image, mask
+        )
+        assert np.mean((changed[:, :, 1] > 128) != moved[:, :, 0]) < 0.02
+        assert not np.array_equal(moved, mask)
+
+
+def test_colour_leaves_masks_alone_but_for_the_mirror():
+    image, mask = picture()
+    images = []
+    for seed in range(8):
+        augmenter = seeded_augmenter(augmentation_preset("colour"), seed)
+        changed, moved = augment_image_and_masks(augmenter, image, mask)
+        assert any(np.array_equal(moved, mask[:, ::step]) for step in (1, -1))
+        images.append(changed)
+    assert all(np.abs(changed.astype(int) - image).mean() > 2 for changed in images)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_keep_the_size(name):
     image, mask = picture()

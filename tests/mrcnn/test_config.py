@@ -10,16 +10,26 @@ from mrcnn.errors import ConfigError
 from tests.support import REPOSITORY, golden_json
 
 EXTRAS = {
+    "ACCUMULATE_STEPS",
+    "ADD_GT_TO_PROPOSALS",
+    "CLASS_WEIGHTS",
+    "EARLY_STOPPING",
+    "EVALUATE_EVERY",
+    "EVALUATE_IMAGES",
     "GRADIENT_CLIP_MODE",
+    "LEARNING_RATE_SCHEDULE",
     "LOADER_BACKEND",
     "LOADER_QUEUE",
     "LOADER_WORKERS",
     "MASK_HEAD_CHANNELS",
+    "OPTIMIZER",
     "PRECISION",
+    "REPEAT_FACTOR_THRESHOLD",
     "RPN_CHANNELS",
     "SEED",
     "STATE_SECONDS",
     "STOP_TARGET_GRADIENTS",
+    "WARMUP_STEPS",
 }
 
 
@@ -74,6 +84,11 @@ def tiny_shapes(image_shape):
         # a lost weight counts as 1
         {"LOSS_WEIGHTS": {"mrcnn_mask_loss": 2}},
         {"MASK_POOL_SIZE": 7, "MASK_SHAPE": (14, 14)},
+        # training helps
+        {"OPTIMIZER": "adam", "WARMUP_STEPS": 100, "LEARNING_RATE_SCHEDULE": "step:60,80:0.1"},
+        {"CLASS_WEIGHTS": "balanced", "REPEAT_FACTOR_THRESHOLD": 0.1, "ACCUMULATE_STEPS": 8},
+        {"CLASS_WEIGHTS": {"belt": 3, 2: 0.5}, "EVALUATE_EVERY": 5, "EVALUATE_IMAGES": 100},
+        {"CLASS_WEIGHTS": np.array([1.0, 2.0]), "EARLY_STOPPING": 10},
         {
             "BACKBONE": staticmethod(tiny_backbone),
             "COMPUTE_BACKBONE_SHAPE": staticmethod(tiny_shapes),
@@ -133,6 +148,18 @@ def test_accepts(attributes):
         ({"LOADER_BACKEND": "ray"}, "LOADER_BACKEND is 'ray'"),
         ({"STATE_SECONDS": 0}, "STATE_SECONDS is 0, but must be a number above 0."),
         ({"SEED": -1}, "SEED is -1"),
+        ({"OPTIMIZER": "lamb"}, "OPTIMIZER is 'lamb', but must be 'sgd' or 'adam'."),
+        ({"WARMUP_STEPS": -1}, "WARMUP_STEPS is -1"),
+        ({"LEARNING_RATE_SCHEDULE": "linear"}, "LEARNING_RATE_SCHEDULE is 'linear', but must be"),
+        ({"ADD_GT_TO_PROPOSALS": 1}, "ADD_GT_TO_PROPOSALS is 1, but must be False or True."),
+        ({"ACCUMULATE_STEPS": 0}, "ACCUMULATE_STEPS is 0"),
+        ({"REPEAT_FACTOR_THRESHOLD": 2}, "REPEAT_FACTOR_THRESHOLD is 2"),
+        ({"CLASS_WEIGHTS": "even"}, "CLASS_WEIGHTS is 'even', but must be None, 'balanced'"),
+        ({"CLASS_WEIGHTS": [1, -1]}, "CLASS_WEIGHTS is [1, -1]"),
+        ({"CLASS_WEIGHTS": {"belt": None}}, "CLASS_WEIGHTS is {'belt': None}"),
+        ({"EVALUATE_EVERY": None}, "EVALUATE_EVERY is None"),
+        ({"EVALUATE_IMAGES": 0}, "EVALUATE_IMAGES is 0, but must be a whole number of at least 1"),
+        ({"EARLY_STOPPING": 1.5}, "EARLY_STOPPING is 1.5"),
         ({"NAME": 7}, "NAME is 7, but must be a text, or None."),
     ],
 )

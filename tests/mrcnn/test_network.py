@@ -200,6 +200,34 @@ def test_no_lambda_layers(contract_model):
 # ---- Config attributes, on a small network ----
 
 
+def test_add_gt_to_proposals_lets_the_heads_learn_what_the_rpn_misses(build):
+    """The proposals miss every instance: the only positive RoIs are the annotations' own boxes."""
+    sampled = {}
+    for add in (False, True):
+        config, model = build("training", USE_RPN_ROIS=False, ADD_GT_TO_PROPOSALS=add)
+        batch = tiny_batch(config)
+        batch[5][:, :2] = [[4, 4, 40, 40], [60, 60, 120, 120]]
+        given = np.tile(np.array([100, 0, 120, 20], np.int32), (2, 40, 1))
+        outputs = model([*batch, given], training=True)
+        sampled[add] = outputs[8].numpy(), losses_by_name(outputs)
+    rois, losses = sampled[False]
+    assert not rois.any() and losses["mrcnn_mask_loss"] == 0, "no positive, so nothing at all"
+    rois, losses = sampled[True]
+    truth = (batch[5][:, :2] - [0, 0, 1, 1]) / 127
+    for image in range(2):
+        positives = sorted(rois[image][:2].tolist())
+        np.testing.assert_allclose(positives, sorted(truth[image].tolist()), atol=1e-6)
+        proposal = (given[0, 0] - [0, 0, 1, 1]) / 127
+        assert np.isclose(rois[image][2:], proposal, atol=1e-6).all(axis=1).any(), "negatives too"
+    assert losses["mrcnn_mask_loss"] > 0 and losses["mrcnn_bbox_loss"] >= 0
+
+
+def test_gt_is_no_candidate_unless_asked(build):
+    config, model = build("training")
+    assert config.ADD_GT_TO_PROPOSALS is False
+    assert "candidates" not in [layer.name for layer in model.layers]
+
+
 @pytest.fixture
 def build():
     """A function (mode, attributes) -> configuration and network."""
@@ -213,7 +241,11 @@ def build():
 
 
 def losses_of(model, batch, training=True):
-    return dict(zip(LOSS_NAMES, map(float, model(batch, training=training)[-5:]), strict=True))
+    return losses_by_name(model(batch, training=training))
+
+
+def losses_by_name(outputs):
+    return dict(zip(LOSS_NAMES, map(float, outputs[-5:]), strict=True))
 
 
 @pytest.mark.parametrize(("channels", "mean"), [(1, [120.0]), (4, [120.0, 110.0, 100.0, 0.0])])

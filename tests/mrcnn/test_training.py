@@ -1,6 +1,8 @@
 """The training loop: what it writes, and that it goes on exactly where it was ended."""
 
 import csv
+import json
+import math
 import os
 import signal
 import subprocess
@@ -11,7 +13,10 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import ConfigError, TrainingError
+from mrcnn.losses import class_loss_of_meta
 from mrcnn.model import MaskRCNN
+from mrcnn.training import deciding_column, note_best, stops_early
+from mrcnn.training_log import read_history
 from mrcnn.training_state import FILE_NAME, Progress, read_progress
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 from tests.support import REPOSITORY
@@ -110,6 +115,91 @@ def test_a_training_killed_between_two_states_repeats_the_steps_since(uninterrup
     assert read_progress(only_folder(tmp_path)).step == 0
     assert run_script(tmp_path, 2, "--last", "--state-seconds", 600).returncode == 0
     assert losses(only_folder(tmp_path)) == losses(uninterrupted)
+
+
+# Updates after steps 3, 7 and 11 of twelve: the first epoch ends within an accumulation.
+HELPS = {
+    "OPTIMIZER": "adam",
+    "LEARNING_RATE_SCHEDULE": "cosine:0.1",
+    "WARMUP_STEPS": 4,
+    "ACCUMULATE_STEPS": 4,
+    "REPEAT_FACTOR_THRESHOLD": 1,
+    "CLASS_WEIGHTS": {"disc": 2},
+    "EVALUATE_EVERY": 1,
+    "EARLY_STOPPING": 9,
+}
+
+
+def test_a_training_with_every_help_goes_on_exactly(tmp_path):
+    options = ("--config", json.dumps(HELPS))
+    whole, ended = tmp_path / "whole", tmp_path / "ended"
+    assert run_script(whole, 2, *options).returncode == 0
+    result = run_script(ended, 2, *options, "--signal", "SIGKILL", "--at", 1, 3)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    result = run_script(ended, 2, *options, "--last")
+    assert result.returncode == 0, result.stderr
+    assert losses(only_folder(ended)) == losses(only_folder(whole))
+    mine, theirs = (arrays(only_folder(f) / "mask_rcnn_shapes_0002.h5") for f in (ended, whole))
+    for key, value in mine.items():
+        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+    row = read_history(only_folder(whole), 2)[1]
+    last = 0.01 * (0.1 + 0.9 * (1 + math.cos(math.pi * 11 / 12)) / 2)
+    assert row["learning_rate"] == pytest.approx(last, rel=1e-5)
+    assert row["val_mask_AP"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "best"),
+    [
+        ("val_loss", [3, 2, 2, 4], [True, True, False, False]),
+        ("loss", [3, 4, 1], [True, False, True]),
+        ("val_mask_AP", [0.0, 0.2, 0.2, 0.1], [True, True, False, False]),
+        ("val_mask_AP", [-1, None, 0.1], [True, False, True]),  # an epoch without evaluation
+    ],
+)
+def test_what_is_best(column, values, best):
+    progress, found = Progress(), []
+    for value in values:
+        progress.epoch += 1
+        row = {} if value is None else {column: value}
+        found.append(note_best(progress, column, row))
+    assert found == best
+    assert progress.best_epoch == len(best) - best[::-1].index(True)
+
+
+def test_the_best_begins_anew_with_what_decides():
+    progress = Progress(epoch=3, best=0.4)  # of val_loss
+    assert note_best(progress, "val_mask_AP", {"val_mask_AP": 0.1})
+    assert deciding_column(True, {"val_loss": 1}) == "val_mask_AP"
+    assert deciding_column(False, {"val_loss": 1, "loss": 2}) == "val_loss"
+    assert deciding_column(False, {"loss": 2}) == "loss"
+
+
+def test_when_to_stop_early():
+    progress = Progress(epoch=7, best_epoch=4)
+    assert [stops_early(progress, patience) for patience in (0, 2, 3, 4)] == [0, 1, 1, 0]
+    progress.call_begin = 6  # each call has its own patience
+    assert [stops_early(progress, patience) for patience in (1, 2)] == [True, False]
+
+
+def test_class_weights_reach_the_loss_of_one_training_only(model):
+    data = ShapesDataset(4)
+    model.config.CLASS_WEIGHTS = [1, 0, 0]
+    model.train(data, None, 0.0, 1, "heads")
+    layer = model.keras_model.get_layer("mrcnn_class_loss")
+    assert layer.function is not class_loss_of_meta
+    model.config.CLASS_WEIGHTS = None
+    model.train(data, None, 0.0, 2, "heads")
+    assert layer.function is class_loss_of_meta
+
+
+def test_rare_images_are_shown_more_often(model, capsys):
+    data = ShapesDataset(8)
+    for image in range(8):
+        data.image_info[image]["class_ids"] = [1, 2] if image == 5 else [1]
+    model.config.REPEAT_FACTOR_THRESHOLD = 0.5
+    model.train(data, None, 0.001, 1, "heads")
+    assert "disc x2; 9 places in a pass over 8 images" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -102,6 +102,16 @@ def test_a_history_that_cannot_be_read_is_none(tmp_path, content):
     assert read_history(tmp_path, 9) == []
 
 
+def test_a_history_without_the_later_columns_is_read_and_gone_on_with(tmp_path):
+    head = [name for name in COLUMNS if not name.startswith(("val_mask_AP", "val_box_AP"))]
+    (tmp_path / HISTORY_FILE).write_text(f"{','.join(head)}\n1,0.5{',2' * (len(head) - 2)}\n")
+    rows = read_history(tmp_path, 9)
+    assert rows[0]["images_per_second"] == 2 and "val_mask_AP" not in rows[0]
+    write_history(tmp_path, [*rows, {"epoch": 2, "val_mask_AP": 0.25}])
+    assert [row["val_mask_AP"] for row in read_rows(tmp_path)] == ["", "0.25"]
+    assert read_history(tmp_path, 9)[1] == {"epoch": 2, "val_mask_AP": 0.25}
+
+
 def test_the_progress_bar_shows_losses_and_speed(capsys):
     bar = ProgressBar(epoch=2, epochs=9, steps=3, done=1, batch_size=4)
     for _ in range(2):
@@ -140,6 +150,21 @@ def test_tensorboard_gets_each_epochs_numbers(tmp_path):
     callback.on_epoch_end(2)
     callback.on_train_end()
     assert scalars(tmp_path)[2, "loss"] == 1.5
+
+
+def test_tensorboard_gets_pictures(tmp_path):
+    picture = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    callback = TensorBoardScalars(tmp_path)
+    callback.on_train_begin()
+    callback.write_pictures(3, {"validation/1": picture})
+    callback.on_train_end()
+    found = []
+    for path in tmp_path.glob("events.out.tfevents.*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            found += [(event.step, v.tag, tf.make_ndarray(v.tensor)) for v in event.summary.value]
+    ((step, tag, (width, height, png)),) = found
+    assert (step, tag, width, height) == (3, "validation/1", b"6", b"4")
+    assert np.array_equal(tf.io.decode_png(png), picture)
 
 
 def test_a_second_training_goes_on_in_a_file_of_its_own(tmp_path):

@@ -1,5 +1,7 @@
 """The state of a training goes into one file and comes back bit by bit."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -173,3 +175,40 @@ def test_the_next_call_in_one_process_goes_on_from_memory(trained):
     assert memory(later).keys() == before.keys()
     for name, value in memory(later).items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_a_call_begins_where_the_last_is_over_and_goes_on_where_it_was_interrupted():
+    progress = Progress()
+    progress.begin_call(10)
+    assert (progress.call_begin, progress.call_end) == (0, 10)
+    progress.epoch = 4  # interrupted, and gone on with; perhaps further than planned at first
+    progress.begin_call(12)
+    assert (progress.call_begin, progress.call_end) == (0, 12)
+    progress.epoch = 12  # complete: the next part of a schedule
+    progress.begin_call(20)
+    assert (progress.call_begin, progress.call_end) == (12, 20)
+
+
+def test_a_call_that_was_stopped_early_is_over():
+    progress = Progress(epoch=4, call_end=10, stopped=[10])
+    progress.begin_call(20)
+    assert (progress.call_begin, progress.call_end, progress.stopped) == (4, 20, [10])
+    progress = Progress(epoch=4, call_end=10, stopped=[10])
+    progress.begin_call(10)  # the user wants it to go on
+    assert (progress.call_begin, progress.stopped) == (4, [])
+    progress.epoch = 6
+    progress.begin_call(10)  # interrupted meanwhile
+    assert progress.call_begin == 4
+
+
+def test_a_state_from_before_these_counters_is_read(trained, tmp_path):
+    model, optimizer = trained[:2]
+    save_state(tmp_path, model, optimizer, Progress(epoch=3, best=0.5))
+    with np.load(tmp_path / FILE_NAME) as data:
+        arrays = dict(data)
+    stored = json.loads(str(arrays["progress"]))
+    for name in ("best_of", "best_epoch", "call_begin", "call_end", "stopped"):
+        del stored[name]
+    np.savez(tmp_path / FILE_NAME, **{**arrays, "progress": np.array(json.dumps(stored))})
+    progress = read_progress(tmp_path)
+    assert (progress.epoch, progress.best, progress.best_of) == (3, 0.5, "val_loss")

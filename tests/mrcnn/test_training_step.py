@@ -15,9 +15,11 @@ import tensorflow as tf
 from mrcnn.config import LOSS_NAMES, Config
 from mrcnn.devices import make_training_repeatable
 from mrcnn.layer_selection import PRESETS, set_trainable
+from mrcnn.learning_rate import LearningRate, parse_rate_schedule
 from mrcnn.losses import mrcnn_mask_loss_graph, weight_decay_loss
 from mrcnn.network import build_model
-from mrcnn.training_step import SAMPLING_LAYER, TrainingStep
+from mrcnn.training_state import Progress, restore_optimizer, save_state
+from mrcnn.training_step import SAMPLING_LAYER, TrainingStep, make_optimizer
 from tests.mrcnn.models import (
     assign_recipe,
     config_from_golden,
@@ -257,9 +259,9 @@ def test_steps(model, layers):
 # ---- by hand, on small networks ----
 
 
-def step_of(model, learning_rate=0.01, momentum=0.0, **options):
+def step_of(model, learning_rate=0.01, momentum=0.0, name="sgd", **options):
     options = {"loss_weights": {}, "weight_decay": 0.0, **options}
-    optimizer = keras.optimizers.SGD(learning_rate=learning_rate, momentum=momentum)
+    optimizer = make_optimizer(name, learning_rate, momentum)
     return TrainingStep(model, optimizer, **options)
 
 
@@ -391,6 +393,123 @@ def test_a_step_repeats_exactly(fresh):
         step = step_of(fresh, momentum=0.9, seed=3)
         losses.append([step.train(BATCH, n) for n in (7, 8)])
     np.testing.assert_array_equal(*losses)
+
+
+def test_sgd_is_the_default_and_has_momentum():
+    assert Config.OPTIMIZER == "sgd"
+    optimizer = make_optimizer("sgd", 0.1, 0.9)
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert (optimizer.momentum, optimizer.nesterov) == (0.9, False)
+
+
+def test_adam_moves_every_weight_by_the_rate_at_first(fresh):
+    """Its first update is the rate in the direction of each gradient, however long that is."""
+    set_trainable(fresh, "mrcnn_bbox_fc")
+    step = step_of(fresh, name="adam", learning_rate=0.01)
+    before = [np.asarray(w) for w in step.trained]
+    step.train(BATCH, 0)
+    for weight, old in zip(step.trained, before, strict=True):
+        change = np.abs(weight - old)
+        assert change.max() == pytest.approx(0.01, rel=1e-2)
+        assert np.median(change[change > 1e-4]) == pytest.approx(0.01, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("options", "at"),
+    [
+        ({"name": "adam"}, 2),
+        ({"momentum": 0.9, "accumulate_steps": 3}, 2),  # the gradients of two batches are kept
+        ({"name": "adam", "accumulate_steps": 2}, 3),
+    ],
+)
+def test_a_step_resumes_exactly(fresh, tmp_path, options, at):
+    options = {"learning_rate": 0.01, "seed": 5, **options}
+    set_trainable(fresh, "mrcnn_bbox_fc|rpn_conv_shared")
+    step = step_of(fresh, **options)
+    for number in range(at):
+        step.train(BATCH, number)
+    weights = [np.asarray(w) for w in fresh.weights]
+    save_state(tmp_path, fresh, step.optimizer, Progress())
+    expected = [step.train(BATCH, number) for number in range(at, at + 3)]
+    ends = [np.asarray(w) for w in step.trained]
+
+    put_back(fresh, weights)
+    resumed = step_of(fresh, **options)
+    restore_optimizer(tmp_path, resumed.optimizer)
+    np.testing.assert_array_equal(
+        [resumed.train(BATCH, number) for number in range(at, at + 3)], expected
+    )
+    for weight, end in zip(resumed.trained, ends, strict=True):
+        np.testing.assert_array_equal(weight, end)
+
+
+def test_the_rate_is_that_of_the_step(fresh, monkeypatch):
+    """Warm-up: a tenth of the rate at the first of ten steps, all of it at the tenth."""
+    set_trainable(fresh, "mrcnn_bbox_fc")
+    start = [np.asarray(w) for w in fresh.weights]
+    seed_sampling = TrainingStep._seed_sampling
+    monkeypatch.setattr(TrainingStep, "_seed_sampling", lambda step, _: seed_sampling(step, 7))
+    changes = {}
+    for number in (0, 4, 9, 10):
+        put_back(fresh, start)
+        step = step_of(fresh, learning_rate=0.5, clip_norm=None)
+        schedule = parse_rate_schedule("constant")
+        step.learning_rate = LearningRate(0.5, schedule, 10, 100, 0, 1)
+        before = np.asarray(step.trained[1])  # the biases
+        step.train(BATCH, number)
+        changes[number] = np.linalg.norm(step.trained[1] - before)
+        assert float(step.optimizer.learning_rate) == pytest.approx(min(0.05 * (number + 1), 0.5))
+    assert changes[0] == pytest.approx(0.1 * changes[9], rel=1e-3)
+    assert changes[4] == pytest.approx(0.5 * changes[9], rel=1e-3)
+    assert changes[10] == pytest.approx(changes[9], rel=1e-3)
+
+
+def test_accumulated_batches_make_one_update_with_their_mean(fresh):
+    set_trainable(fresh, "mrcnn_bbox_fc")
+    other = tiny_batch(tiny_config(**TINY), seed=9)
+    start = [np.asarray(w) for w in fresh.weights]
+    changes = []
+    for number, batch in ((0, BATCH), (1, other)):
+        put_back(fresh, start)
+        plain = step_of(fresh, clip_norm=None)
+        before = [np.asarray(w) for w in plain.trained]
+        plain.train(batch, number)
+        changes.append([w - b for w, b in zip(plain.trained, before, strict=True)])
+    put_back(fresh, start)
+    step = step_of(fresh, clip_norm=None, accumulate_steps=2)
+    step.train(BATCH, 0)
+    for weight, old in zip(step.trained, before, strict=True):
+        np.testing.assert_array_equal(weight, old, err_msg="after half of the batches")
+    step.train(other, 1)
+    for weight, old, *each in zip(step.trained, before, *changes, strict=True):
+        np.testing.assert_allclose(weight - old, np.mean(each, axis=0), rtol=1e-3, atol=1e-7)
+
+
+def test_the_mean_of_the_batches_is_what_is_clipped(fresh):
+    step = step_of(fresh, learning_rate=1.0, clip_norm=0.01, accumulate_steps=2)
+    before = [np.asarray(w) for w in step.trained]
+    step.train(BATCH, 0)
+    step.train(BATCH, 1)
+    change = np.linalg.norm(
+        [np.linalg.norm(w - b) for w, b in zip(step.trained, before, strict=True)]
+    )
+    assert change == pytest.approx(0.01, rel=1e-3)
+
+
+def test_what_is_left_of_another_accumulation_is_thrown_away(fresh):
+    """ACCUMULATE_STEPS was changed between two calls, in the middle of a group."""
+    set_trainable(fresh, "mrcnn_bbox_fc")
+    start = [np.asarray(w) for w in fresh.weights]
+    ends = []
+    for left in (0.0, 100.0):
+        put_back(fresh, start)
+        step = step_of(fresh, accumulate_steps=2)
+        for total in step._sums:
+            total.assign(tf.fill(total.shape, left))
+        step.train(BATCH, 4)
+        step.train(BATCH, 5)
+        ends.append(np.asarray(step.trained[0]))
+    np.testing.assert_array_equal(*ends)
 
 
 def test_steps_make_the_loss_smaller(fresh):

@@ -4,6 +4,7 @@ python -m tests.mrcnn.train_script LOGS EPOCHS [--last] [--signal NAME --at EPOC
 """
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -39,11 +40,16 @@ def main():
     parser.add_argument("--at", type=int, nargs=2, default=(0, 0))
     parser.add_argument("--state-seconds", type=float, default=1e-9)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--config", type=json.loads, default={})
     options = parser.parse_args()
     config = type(
         "ScriptConfig",
         (TinyConfig,),
-        {"STATE_SECONDS": options.state_seconds, "LOADER_WORKERS": options.workers},
+        {
+            "STATE_SECONDS": options.state_seconds,
+            "LOADER_WORKERS": options.workers,
+            **options.config,
+        },
     )()
     model = MaskRCNN("training", config, options.logs)
     if options.last:

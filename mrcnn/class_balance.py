@@ -1,0 +1,172 @@
+"""Rare classes: images that hold them shown more often, and a class loss that weighs them more.
+
+Repeat-factor sampling is that of Gupta et al., "LVIS" (2019), section 5.1 and appendix.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mrcnn.errors import ConfigError
+
+# A class of a handful of instances would otherwise outweigh all that is learnt of the others.
+GREATEST_BALANCED = 10.0
+
+
+def classes_of_images(dataset) -> list[np.ndarray]:
+    """Class numbers of each image's instances, crowds left out, in the order of `image_ids`.
+
+    An image's `image_info` may hold them under `class_ids` (a keyword of `add_image`); else its
+    masks are loaded, which takes a while for a large data set.
+    """
+    found = []
+    for image_id in dataset.image_ids:
+        known = dataset.image_info[image_id].get("class_ids")
+        class_ids = dataset.load_mask(image_id)[1] if known is None else known
+        class_ids = np.asarray(class_ids, dtype=np.int64).reshape(-1)
+        found.append(class_ids[class_ids > 0])
+    return found
+
+
+def class_factors(classes: Sequence[np.ndarray], num_classes: int, threshold: float) -> np.ndarray:
+    """How often the images of each class should be seen, float64 `[num_classes]`, at least 1.
+
+    `sqrt(threshold / f)` for a class that is in a share f of the images, where that is below the
+    threshold. 1 for classes of no image.
+
+    Args:
+        classes: class numbers of each image's instances.
+        num_classes: background included.
+        threshold: Config.REPEAT_FACTOR_THRESHOLD, a share of the images.
+    """
+    images = np.zeros(num_classes)
+    for class_ids in classes:
+        images[np.unique(class_ids)] += 1
+    factors = np.ones(num_classes)
+    there = images > 0
+    factors[there] = np.sqrt(threshold * len(classes) / images[there])
+    return np.maximum(factors, 1.0)
+
+
+def repeat_factors(classes: Sequence[np.ndarray], num_classes: int, threshold: float) -> np.ndarray:
+    """How often each image should be seen, float64 `[images]`: as its rarest class should."""
+    factors = class_factors(classes, num_classes, threshold)
+    return np.array([factors[class_ids].max(initial=1.0) for class_ids in classes])
+
+
+def places_of_a_pass(factors: np.ndarray) -> int:
+    """Places in one pass over images with these repeat factors: the same for every pass."""
+    return int(np.floor(factors).sum()) + _extra_places(factors)
+
+
+def _extra_places(factors: np.ndarray) -> int:
+    # A sum of fractions that should be whole may lie a hair above.
+    return int(np.ceil(np.sum(factors % 1) - 1e-9))
+
+
+def repeated(factors: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """How often each image stands in one pass, int `[images]`, `places_of_a_pass` in all.
+
+    A factor of 2.3 is 2 or 3, at random and 2.3 on average (a little more: the extra places are
+    rounded up). Images are drawn at even distances along a line on which each has its fraction as
+    its length, so that their number is the same in every pass.
+    """
+    counts = np.floor(factors).astype(np.int64)
+    extra = _extra_places(factors)
+    if extra:
+        order = random.permutation(len(factors))
+        ends = np.cumsum(factors[order] % 1)
+        ends *= extra / ends[-1]
+        ends[-1] = extra
+        passed = np.floor(ends + random.random()).astype(np.int64)
+        counts[order] += np.diff(passed, prepend=0)
+    return counts
+
+
+def class_weights(
+    setting: str | Sequence[float] | Mapping[int | str, float] | None,
+    class_names: Sequence[str],
+    counts: np.ndarray | None = None,
+) -> np.ndarray | None:
+    """Config.CLASS_WEIGHTS as one number for each class, float32 `[classes]`; None for None.
+
+    Args:
+        setting: a list, background first; a dictionary by class name or number, in which a class
+            that is left out counts as 1; or 'balanced': the mean number of instances of a class
+            divided by its own, at most 10, and 1 for the background and for classes without any.
+        class_names: of the data set, background first.
+        counts: instances of each class, for 'balanced'.
+
+    Raises:
+        ConfigError: as many weights as classes are needed, or there is no such class.
+    """
+    if setting is None:
+        return None
+    names = list(class_names)
+    weights = np.ones(len(names), np.float32)
+    if isinstance(setting, str):
+        there = np.flatnonzero(counts[1:]) + 1
+        weights[there] = np.minimum(np.mean(counts[there]) / counts[there], GREATEST_BALANCED)
+    elif isinstance(setting, Mapping):
+        for key, weight in setting.items():
+            weights[_class_number(key, names)] = weight
+    elif len(setting) != len(names):
+        raise ConfigError(
+            f"CLASS_WEIGHTS has {len(setting)} numbers, but there are {len(names)} classes, the "
+            f"background included: give one for each, or a dictionary."
+        )
+    else:
+        weights[:] = setting
+    return weights
+
+
+def _class_number(key: int | str, names: list[str]) -> int:
+    if key in names:
+        return names.index(key)
+    if not isinstance(key, str) and 0 <= key < len(names):
+        return int(key)
+    raise ConfigError(
+        f"CLASS_WEIGHTS names the class {key!r}, but those of the data set are {', '.join(names)}."
+    )
+
+
+@dataclass(frozen=True)
+class ClassBalance:
+    """What is done for rare classes in one training.
+
+    Attributes:
+        factors: how often each image is shown, float64 `[images]`; None: once a pass.
+        weights: of the class loss, float32 `[classes]`; None: all the same.
+        summary: a line for each, for the terminal; empty where nothing is done.
+    """
+
+    factors: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    summary: str = ""
+
+
+def class_balance(dataset, config) -> ClassBalance:
+    """What REPEAT_FACTOR_THRESHOLD and CLASS_WEIGHTS mean for a prepared Dataset.
+
+    Raises:
+        ConfigError: CLASS_WEIGHTS does not fit the data set's classes.
+    """
+    threshold, setting = config.REPEAT_FACTOR_THRESHOLD, config.CLASS_WEIGHTS
+    names, counts, factors, lines = dataset.class_names, None, None, []
+    if threshold or isinstance(setting, str):
+        classes = classes_of_images(dataset)
+        counts = np.bincount(np.concatenate([*classes, []]).astype(int), minlength=len(names))
+    if threshold:
+        factors = repeat_factors(classes, len(names), threshold)
+        of_class = class_factors(classes, len(names), threshold)
+        rare = [f"{names[c]} x{of_class[c]:.2g}" for c in np.flatnonzero(of_class > 1)]
+        lines.append(
+            f"Images shown more often: {', '.join(rare) or 'none, no class is rare'}; "
+            f"{places_of_a_pass(factors)} places in a pass over {len(factors)} images."
+        )
+    weights = class_weights(setting, names, counts)
+    if weights is not None:
+        shown = ", ".join(f"{n} {w:.3g}" for n, w in zip(names, weights, strict=True))
+        lines.append(f"Weights of the class loss: {shown}.")
+    return ClassBalance(factors, weights, "\n".join(lines))

@@ -1,0 +1,187 @@
+"""COCO's average precision while training: a fixed validation set, the weights of the moment.
+
+The training model cannot detect, so that an inference model stands beside it, built when it is
+first needed; before each evaluation it takes the training model's weights.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from mrcnn.coco_evaluation import average_precision, ground_truth, results_of
+from mrcnn.errors import ConfigError
+
+MASK_AP = "val_mask_AP"
+# Column of the history -> kind and figure of `coco_evaluation.average_precision`.
+FIGURES = {
+    MASK_AP: ("segm", "AP"),
+    "val_mask_AP50": ("segm", "AP50"),
+    "val_box_AP": ("bbox", "AP"),
+    "val_box_AP50": ("bbox", "AP50"),
+}
+# Low, as is usual for average precision: detections that few believe in count for recall.
+SCORE_THRESHOLD = 0.05
+# Pictures show what is at least this sure, or as sure as the configuration asks, if that is less.
+PICTURE_SCORE = 0.5
+PICTURES = 4
+PICTURE_SIDE = 480
+
+
+class Evaluated(NamedTuple):
+    """What one evaluation came to.
+
+    Attributes:
+        figures: `FIGURES` by column, 0 to 1; -1 where the images hold no instance to measure by.
+        pictures: by name, uint8 RGB: the annotations on the left, the detections on the right.
+    """
+
+    figures: dict[str, float]
+    pictures: dict[str, np.ndarray]
+
+
+class EpochEvaluation:
+    """Evaluates every so many epochs, always on the same images.
+
+    Args:
+        dataset: a prepared Dataset, the validation set.
+        config: of the training; detections count from a score of `SCORE_THRESHOLD` on, whatever
+            DETECTION_MIN_CONFIDENCE says.
+        every: epochs from one evaluation to the next.
+        images: at most so many, spread evenly over the data set; None: all.
+        pictures: so many of them are drawn.
+    """
+
+    def __init__(
+        self, dataset, config, *, every: int, images: int | None = None, pictures: int = PICTURES
+    ):
+        self.dataset, self.every = dataset, every
+        self.config = _detecting(config)
+        self.picture_score = min(PICTURE_SCORE, config.DETECTION_MIN_CONFIDENCE)
+        self.image_ids = _spread(np.asarray(dataset.image_ids), images)
+        self.drawn = {int(image_id) for image_id in _spread(self.image_ids, pictures)}
+        self._predictor = None
+        self._truth: dict | None = None
+
+    def is_due(self, epoch: int, epochs: int) -> bool:
+        """Whether to evaluate after so many epochs: every `every`, and after the last."""
+        return epoch % self.every == 0 or epoch == epochs
+
+    def run(self, model: keras.Model, between: Callable[[], object] = lambda: None) -> Evaluated:
+        """Detect on all images with a training model's weights, and measure.
+
+        Args:
+            model: of `mrcnn.network.build_model("training", ...)`; it is left as it is.
+            between: called after each image; it may raise to end the evaluation.
+
+        Raises:
+            ConfigError: the backbone has layers without a name of their own.
+            DatasetError: an image or its annotation cannot be used.
+        """
+        predictor = self._predictor_with_weights_of(model)
+        images = (self.dataset.load_image(image_id) for image_id in self.image_ids)
+        found = predictor.detect(images, self.config.BATCH_SIZE)
+        bar = tqdm(found, "Evaluating", len(self.image_ids), unit="image", leave=False)
+        rows, pictures = [], {}
+        for image_id, result in zip(self.image_ids, bar, strict=True):
+            rows += results_of(image_id, result)
+            if int(image_id) in self.drawn:
+                pictures[f"validation/{len(pictures) + 1}"] = self._picture(image_id, result)
+            between()
+        self._truth = self._truth or ground_truth(self.dataset, self.image_ids)
+        measured = average_precision(self._truth, rows)
+        figures = {name: measured[kind][figure] for name, (kind, figure) in FIGURES.items()}
+        return Evaluated(figures, pictures)
+
+    def _predictor_with_weights_of(self, model: keras.Model):
+        from mrcnn.inference import Predictor
+        from mrcnn.network import build_model
+
+        if self._predictor is None:
+            self._predictor = Predictor(build_model("inference", self.config), self.config)
+        trained = {variable.path: variable for variable in model.weights}
+        for variable in self._predictor.model.weights:
+            source = trained.get(variable.path)
+            if source is None or source.shape != variable.shape:
+                raise ConfigError(
+                    f"The weight {variable.path} has another name in training, so that "
+                    f"EVALUATE_EVERY cannot detect with it: give every layer of BACKBONE a name."
+                )
+            variable.assign(source)
+        return self._predictor
+
+    def _picture(self, image_id: int, result: dict) -> np.ndarray:
+        """Annotations and detections side by side, each at most PICTURE_SIDE pixels long."""
+        from mrcnn.boxes import extract_bboxes
+        from mrcnn.drawing import draw_detections
+
+        image = self.dataset.load_image(image_id)
+        masks, class_ids = self.dataset.load_mask(image_id)
+        truth = {"rois": extract_bboxes(masks), "class_ids": np.abs(class_ids), "masks": masks}
+        sure = result["scores"] >= self.picture_score
+        shown = {name: result[name][sure] for name in ("rois", "class_ids", "scores")}
+        shown["masks"] = result["masks"][:, :, sure]
+        sides = [_shrink(image, each) for each in (truth, shown)]
+        drawn = [draw_detections(*side, self.dataset.class_names) for side in sides]
+        gap = np.full((drawn[0].shape[0], 4, 3), 255, np.uint8)
+        return np.concatenate([drawn[0], gap, drawn[1]], axis=1)
+
+
+def evaluation_for(
+    dataset, config, former: EpochEvaluation | None = None
+) -> EpochEvaluation | None:
+    """What EVALUATE_EVERY and EVALUATE_IMAGES ask for; None for no evaluation.
+
+    Args:
+        dataset: the validation set, or None.
+        config: of the training.
+        former: taken again where it is for the same, since its model takes a while to build.
+
+    Raises:
+        ConfigError: there is nothing to evaluate on.
+    """
+    every = config.EVALUATE_EVERY
+    if not every:
+        return None
+    if dataset is None:
+        raise ConfigError("EVALUATE_EVERY needs a validation set: give one, or set it to 0.")
+    if former is not None and former.dataset is dataset and former.every == every:
+        return former
+    return EpochEvaluation(dataset, config, every=every, images=config.EVALUATE_IMAGES)
+
+
+def _detecting(config):
+    """The configuration of the inference model beside a training model of this one."""
+    detecting = copy.copy(config)
+    detecting.DETECTION_MIN_CONFIDENCE = SCORE_THRESHOLD
+    if config.IMAGE_RESIZE_MODE == "crop":
+        # A random window is for training only; this is the whole image at the same scale.
+        detecting.IMAGE_RESIZE_MODE = "pad64"
+    return detecting
+
+
+def _spread(image_ids: np.ndarray, count: int | None) -> np.ndarray:
+    """At most `count` of them at even distances."""
+    if count is None or count >= len(image_ids):
+        return image_ids
+    return image_ids[np.arange(count) * len(image_ids) // count]
+
+
+def _shrink(image: np.ndarray, result: dict) -> tuple[np.ndarray, dict]:
+    """Image and instances scaled down together, so that lines and captions keep their size."""
+    height, width = image.shape[:2]
+    scale = min(1.0, PICTURE_SIDE / max(height, width))
+    if scale == 1.0:
+        return image, result
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    masks = np.zeros((size[1], size[0], result["masks"].shape[2]), bool)
+    for index in range(masks.shape[2]):
+        mask = result["masks"][:, :, index].astype(np.uint8)
+        masks[:, :, index] = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+    rois = np.rint(np.asarray(result["rois"]) * scale).astype(np.int32)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return small, {**result, "rois": rois, "masks": masks}

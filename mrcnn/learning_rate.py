@@ -1,0 +1,125 @@
+"""The learning rate as a function of the step alone: warm-up, then constant, steps or a cosine.
+
+Loshchilov and Hutter, "SGDR" (2017), for the cosine; Goyal et al., "Accurate, Large Minibatch SGD"
+(2017), section 2.2, for the warm-up.
+"""
+
+import math
+from dataclasses import dataclass
+
+from mrcnn.errors import ConfigError
+
+EXPECTED = (
+    "'constant', 'cosine', 'cosine:FINAL' with the share of the rate that is left at the end, or "
+    "'step:EPOCH,EPOCH,...' or 'step:EPOCH,...:FACTOR' with rising whole epochs, such as "
+    "'step:60,80:0.1'"
+)
+
+
+@dataclass(frozen=True)
+class RateSchedule:
+    """How the learning rate moves within one call of `train`.
+
+    Attributes:
+        kind: 'constant', 'step' or 'cosine'.
+        milestones: of 'step': after so many epochs, counted from the training's beginning.
+        factor: of 'step': multiplies the rate at each milestone.
+        final: of 'cosine': share of the rate that is left at the end, 0 to 1.
+    """
+
+    kind: str = "constant"
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+    final: float = 0.0
+
+
+def parse_rate_schedule(text: str) -> RateSchedule:
+    """Config.LEARNING_RATE_SCHEDULE as a RateSchedule.
+
+    Raises:
+        ConfigError: the text is none; it says what can be given.
+    """
+    try:
+        kind, *fields = text.split(":")
+        if kind == "constant" and not fields:
+            return RateSchedule()
+        if kind == "cosine" and len(fields) <= 1:
+            final = float(fields[0]) if fields else 0.0
+            if 0 <= final <= 1:
+                return RateSchedule(kind, final=final)
+        if kind == "step" and 1 <= len(fields) <= 2:
+            milestones = tuple(int(epoch) for epoch in fields[0].split(","))
+            factor = float(fields[1]) if len(fields) == 2 else 0.1
+            rising = milestones == tuple(sorted({e for e in milestones if e > 0}))
+            if rising and 0 < factor < math.inf:
+                return RateSchedule(kind, milestones, factor)
+    except (ValueError, AttributeError):
+        pass
+    raise ConfigError(f"{text!r} is no learning-rate schedule: expected {EXPECTED}.")
+
+
+def is_rate_schedule(text) -> bool:
+    """Whether `parse_rate_schedule` takes the text."""
+    try:
+        parse_rate_schedule(text)
+    except ConfigError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """The rate of each step of one call of `train`; a step is a batch.
+
+    Attributes:
+        rate: what `train` was given.
+        schedule: how it moves.
+        warmup_steps: over so many steps from the training's beginning the rate rises evenly; it
+            multiplies the schedule.
+        steps_per_epoch: batches an epoch.
+        first_epoch: epochs done when the call began, also where it was interrupted since.
+        last_epoch: epochs done when it will be over.
+    """
+
+    rate: float
+    schedule: RateSchedule
+    warmup_steps: int
+    steps_per_epoch: int
+    first_epoch: int
+    last_epoch: int
+
+    @classmethod
+    def of_config(cls, config, rate: float, first_epoch: int, last_epoch: int) -> "LearningRate":
+        """The rate of one call of `train` with this configuration."""
+        return cls(
+            rate,
+            parse_rate_schedule(config.LEARNING_RATE_SCHEDULE),
+            warmup_steps=config.WARMUP_STEPS,
+            steps_per_epoch=config.STEPS_PER_EPOCH,
+            first_epoch=first_epoch,
+            last_epoch=last_epoch,
+        )
+
+    def __call__(self, step: int) -> float | None:
+        """The rate of a step, counted from the training's beginning.
+
+        None where a constant rate has been reached: it is then left as it is, since callbacks may
+        set it.
+        """
+        warming = step < self.warmup_steps
+        if self.schedule.kind == "constant" and not warming:
+            return None
+        warm = (step + 1) / self.warmup_steps if warming else 1.0
+        return self.rate * self._factor(step) * warm
+
+    def _factor(self, step: int) -> float:
+        schedule = self.schedule
+        if schedule.kind == "step":
+            epoch = step // self.steps_per_epoch
+            return schedule.factor ** sum(epoch >= m for m in schedule.milestones)
+        if schedule.kind == "cosine":
+            first = self.first_epoch * self.steps_per_epoch
+            last = self.last_epoch * self.steps_per_epoch
+            done = min(max((step - first) / max(last - first, 1), 0.0), 1.0)
+            return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * done)) / 2
+        return 1.0
