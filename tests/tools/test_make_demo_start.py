@@ -1,0 +1,47 @@
+"""The script that makes the demo's start weights again."""
+
+import pytest
+
+from fashion.pipeline_steps import DEMO_START
+from fashion.presets import find_preset
+from fashion.stages import MODANET_STAGE, preset_of, read_note
+from mrcnn.errors import UserError
+from tests.support import REPOSITORY
+from tools import make_demo_start
+
+
+def test_the_steps_are_commands_of_the_project(tmp_path):
+    options = make_demo_start.parse_arguments([f"--output={tmp_path}"])
+    steps = make_demo_start.steps(options)
+    assert [step.name for step in steps] == ["draw", "train", "measure", "copy"]
+    for step in steps:
+        for command in step.commands:
+            assert (REPOSITORY / command.words[0]).is_file()
+    (train,) = steps[1].commands
+    assert "--model=none" in train.words
+    assert "--model=last" in train.going_on
+    assert not train.started()
+
+
+def test_copying_is_whole_or_not_at_all(tmp_path):
+    source, target = tmp_path / "best.h5", tmp_path / "new" / "start.h5"
+    source.write_bytes(b"weights")
+    assert str(target) in make_demo_start.copy_weights(source, target)
+    assert target.read_bytes() == b"weights"
+    with pytest.raises(UserError, match="name another with --weights"):
+        make_demo_start.copy_weights(source, tmp_path)
+
+
+def test_the_weights_are_small_and_fit_the_demo():
+    assert DEMO_START.stat().st_size <= 20_000_000
+    assert find_preset(preset_of(DEMO_START, None)).compact
+    assert read_note(DEMO_START)["classes"] == list(MODANET_STAGE.table.names)
+
+
+@pytest.mark.slow
+def test_from_nothing_to_weights(tmp_path):
+    weights = tmp_path / "start.h5"
+    arguments = [f"--output={tmp_path / 'work'}", f"--weights={weights}"]
+    arguments += ["--train-images=8", "--val-images=4", "--schedule=all:1:0.001", "--steps=2"]
+    assert make_demo_start.main(arguments) == 0
+    assert read_note(weights)["preset"] == "demo"
