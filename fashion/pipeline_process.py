@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,13 @@ from pathlib import Path
 from typing import IO
 
 CHUNK = 65536
+# TensorFlow's native code says on every start what it has been built for and that there is no GPU,
+# whatever TF_CPP_MIN_LOG_LEVEL is. Its lines may follow a progress bar without a line break.
+_NOTE = re.compile(
+    r"(?:[IWE]0000 00:00:\d+\.\d+ +\d+ [\w.]+:\d+\] |WARNING: All log messages before absl::"
+    r"|To enable the following instructions: )[^\n]*\n"
+)
+_NOTE_BEGINS = re.compile(r"(?:[IWE]0000 00:|WARNING: All log|To enable the foll)[^\n]*\Z")
 
 
 class Interrupted(Exception):
@@ -57,17 +65,27 @@ def run_process(
 def _pass_on(stream: IO[bytes], record: IO[str]) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     live = sys.stdout.isatty()
-    line = ""
-    while chunk := stream.read1(CHUNK):
-        text = decoder.decode(chunk)
+    line, held = "", ""
+    while True:
+        chunk = stream.read1(CHUNK)
+        text, held = without_notes(held + decoder.decode(chunk), at_end=not chunk)
         if live:
             sys.stdout.write(text)
             sys.stdout.flush()
         *whole, line = (line + text.replace("\r\n", "\n")).split("\n")
         for one in whole:
             _write_line(one, record, live)
+        if not chunk:
+            break
     if line:
         _write_line(line, record, live)
+
+
+def without_notes(text: str, at_end: bool = True) -> tuple[str, str]:
+    """A text without TensorFlow's notes, and what may be the beginning of one: to be held back."""
+    text = _NOTE.sub("", text)
+    begun = None if at_end else _NOTE_BEGINS.search(text)
+    return (text[: begun.start()], text[begun.start() :]) if begun else (text, "")
 
 
 def _write_line(line: str, record: IO[str], live: bool) -> None:

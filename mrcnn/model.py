@@ -311,7 +311,7 @@ class MaskRCNN:
         )
         balance = class_balance(train_dataset, self.config)
         use_class_weights(self.keras_model, balance.weights)
-        print(f"\nStarting at epoch {self.epoch + 1}. LR={learning_rate}")
+        print(f"\nStarting at epoch {self.epoch + 1}. LR={learning_rate:g}")
         print(f"Checkpoint path: {self.checkpoint_path}\n{balance.summary}")
         plan = TrainingPlan(
             epochs=epochs,
