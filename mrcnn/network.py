@@ -42,6 +42,22 @@ class NormaliseBoxes(layers.Layer):
         return keras.KerasTensor(inputs[0].shape, "float32")
 
 
+class GroundTruthProposals(layers.Layer):
+    """The instances' boxes as further proposals, `[batch, n, 4]`; rows without one are zero.
+
+    A zero row is what counts as padding among proposals; once normalised, a padded box is none.
+    """
+
+    def call(self, inputs):
+        """`[boxes, class ids]` -> boxes."""
+        boxes, class_ids = inputs
+        return tf.where((class_ids != 0)[..., None], boxes, 0.0)
+
+    def compute_output_spec(self, inputs):
+        """The boxes' shape, float32."""
+        return keras.KerasTensor(inputs[0].shape, "float32")
+
+
 class Anchors(layers.Layer):
     """The normalised anchors of the training size, repeated for each image of the batch."""
 
@@ -174,8 +190,9 @@ def _training_model(config) -> keras.Model:
         candidates = NormaliseBoxes(name="norm_input_roi", dtype="float32")([given, image])
     gt_boxes_norm = NormaliseBoxes(name="norm_gt_boxes", dtype="float32")([gt_boxes, image])
     if config.ADD_GT_TO_PROPOSALS:
+        own = GroundTruthProposals(name="gt_proposals", dtype="float32")
         candidates = layers.Concatenate(axis=1, name="candidates", dtype="float32")(
-            [candidates, gt_boxes_norm]
+            [candidates, own([gt_boxes_norm, gt_class_ids])]
         )
     targets = DetectionTargetLayer(config, name="proposal_targets")
     sampled, class_ids, bbox_target, mask_target = targets(
