@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from fashion.native_notes import native_notes_left_out
 from mrcnn.errors import UserError
 
 
@@ -18,7 +19,8 @@ def run(main: Callable[[], int | None]) -> int:
     # Its own errors arrive as exceptions all the same. It reads this when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        return main() or 0
+        with native_notes_left_out():
+            return main() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -3,7 +3,6 @@
 import codecs
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,14 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from fashion.native_notes import without_notes
+
 CHUNK = 65536
-# TensorFlow's native code says on every start what it has been built for and that there is no GPU,
-# whatever TF_CPP_MIN_LOG_LEVEL is. Its lines may follow a progress bar without a line break.
-_NOTE = re.compile(
-    r"(?:[IWE]0000 00:00:\d+\.\d+ +\d+ [\w.]+:\d+\] |WARNING: All log messages before absl::"
-    r"|To enable the following instructions: )[^\n]*\n"
-)
-_NOTE_BEGINS = re.compile(r"(?:[IWE]0000 00:|WARNING: All log|To enable the foll)[^\n]*\Z")
 
 
 class Interrupted(Exception):
@@ -79,13 +73,6 @@ def _pass_on(stream: IO[bytes], record: IO[str]) -> None:
             break
     if line:
         _write_line(line, record, live)
-
-
-def without_notes(text: str, at_end: bool = True) -> tuple[str, str]:
-    """A text without TensorFlow's notes, and what may be the beginning of one: to be held back."""
-    text = _NOTE.sub("", text)
-    begun = None if at_end else _NOTE_BEGINS.search(text)
-    return (text[: begun.start()], text[begun.start() :]) if begun else (text, "")
 
 
 def _write_line(line: str, record: IO[str], live: bool) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fashion.pipeline_process import run_process, without_notes
+from fashion.native_notes import without_notes
+from fashion.pipeline_process import run_process
 
 NOTE = "I0000 00:00:1795629607.748375   28180 port.cc:153] oneDNN custom operations are on.\n"
 
