@@ -11,9 +11,9 @@ val/ with via_region_data.json), custom/ (photographs named <garment>_<season>_<
 they are known, the true garments of those in custom_truth.json. Every step is a command of this
 project, printed so that it can be repeated by hand. What is finished is not done again while its
 settings are the same: the same call goes on after Ctrl-C, an error or a crash. At the end stands
-outputs/index.html, a page with curves, figures and pictures. The demo takes about half an hour on
-two cores, --from-scratch more than an hour, --quick some three minutes (its models find little: it
-shows that all works).
+outputs/index.html, a page with curves, figures and pictures. The demo took 22 minutes on two cores
+that other trainings shared, and less where it has them to itself; --quick some three minutes (its
+models find little: it shows that all works).
 """
 
 import argparse
