@@ -24,9 +24,10 @@ from fashion.label_policy import Choice, LabelPolicy, Subject, choose, subject_o
 from fashion.label_regions import LEAST_AREA, instance_regions, regions_mask, via_entry
 from fashion.labels import class_colour
 from fashion.picture_stage import output_names
-from fashion.read_ahead import WriteBehind, read_ahead
 from fashion.segments import remove_files, write_segments
+from fashion.write_behind import WriteBehind
 from mrcnn.errors import DatasetError
+from mrcnn.read_ahead import read_ahead
 
 Detector = Callable[[list[np.ndarray]], Sequence[dict[str, Any]]]
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from fashion.labels import ClassTable
 from fashion.picture_stage import output_names
-from fashion.read_ahead import read_ahead
 from fashion.report import contact_sheet, save_png, side_by_side
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.images import read_image
+from mrcnn.read_ahead import read_ahead
 
 SHEET = "contact_sheet.png"
 SHEET_PICTURES = 60  # more would make a sheet that no viewer opens

@@ -19,11 +19,11 @@ import numpy as np
 from fashion.instances import group_regions, region_score
 from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
-from fashion.read_ahead import read_ahead
 from fashion.via_read import ViaImage, ViaRegion
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.files import replacing
 from mrcnn.images import read_image
+from mrcnn.read_ahead import read_ahead
 
 PAGES = Path(__file__).with_name("pages")
 THUMBNAIL = 360  # pixels of the longer side

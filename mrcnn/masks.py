@@ -171,11 +171,24 @@ def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") ->
         return resize(mask, shape) >= MASK_THRESHOLD
     if resample != "fast":
         raise ConfigError(f"resample is {resample!r}, but must be 'exact' or 'fast'.")
-    import cv2
-
     if mask.min() >= MASK_THRESHOLD:
         # The exact way clips to the mask's range, which undoes the fading here.
         return np.ones(shape, dtype=bool)
+    return box_probabilities(mask, shape) >= MASK_THRESHOLD
+
+
+def box_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Enlarge a predicted mask to its box, undecided: what `box_mask` decides from.
+
+    Args:
+        mask: float [mask height, mask width], probabilities.
+        shape: (height, width) of the box in pixels, each above 0.
+
+    Returns:
+        float32 [height, width], 0 to 1; bilinear, fading to 0 outside the mask.
+    """
+    import cv2
+
     height, width = (int(n) for n in shape)
     enlarged = cv2.resize(
         mask.astype(np.float32, copy=False), (width, height), interpolation=cv2.INTER_LINEAR
@@ -184,7 +197,7 @@ def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") ->
     # a row's and a column's, scaling the outermost rows and columns makes up for it.
     _fade_border(enlarged, mask.shape[0])
     _fade_border(enlarged.T, mask.shape[1])
-    return enlarged >= MASK_THRESHOLD
+    return enlarged
 
 
 def _fade_border(enlarged, size):

@@ -10,8 +10,9 @@ model.load_weights(model.find_last(), by_name=True)
 result = model.detect([image])[0]  # rois, class_ids, scores, masks
 """
 
+import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -60,6 +61,7 @@ from mrcnn.network import build_model, pyramid_anchors
 from mrcnn.roi_align import PyramidROIAlign, log2_graph
 from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
 from mrcnn.rpn_targets import build_rpn_targets
+from mrcnn.stream import detect_stream
 from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
 from mrcnn.tensor_graph import ancestor, describe_array
 from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over
@@ -388,25 +390,37 @@ class MaskRCNN:
 
     # ---- detection ----
 
-    def detect(self, images: Sequence[np.ndarray], verbose: int = 0) -> list[dict]:
+    def detect(
+        self, images: Sequence[np.ndarray], verbose: int = 0, *, soft_masks: bool = False
+    ) -> list[dict]:
         """Find the instances in photographs.
 
         Args:
             images: uint8 RGB `[height, width, 3]`, of any sizes and any number: they are run in
                 batches of BATCH_SIZE.
             verbose: 1 prints what goes in.
+            soft_masks: what the masks were decided from, too; see
+                `mrcnn.masks.box_probabilities`.
 
         Returns:
             A dictionary for each image: `rois` int32 `[N, (y1, x1, y2, x2)]` in pixels,
             `class_ids` int32 `[N]`, `scores` float32 `[N]` falling, `masks` bool
-            `[height, width, N]`.
+            `[height, width, N]`; with `soft_masks` also those, float32
+            `[N, mask height, mask width]`, the probabilities within each box.
         """
         self._require_inference()
         if verbose:
             log(f"Processing {len(images)} images")
             for image in images:
                 log("image", image)
-        return list(self._predictor.detect(images, self.config.BATCH_SIZE))
+        return list(self._predictor.detect(images, self.config.BATCH_SIZE, soft_masks))
+
+    def detect_stream(
+        self, images: Iterable[np.ndarray | str | os.PathLike], *, soft_masks: bool = False
+    ) -> Iterator[dict]:
+        """`detect` for any number of images or image files; see `mrcnn.stream.detect_stream`."""
+        self._require_inference()
+        return detect_stream(self._predictor, images, self.config.BATCH_SIZE, soft_masks)
 
     def detect_molded(
         self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0

@@ -294,4 +294,4 @@ def test_a_network_is_compiled_a_few_times_whatever_the_sizes(compiled):
         for width in (64, 128):
             next(unchanged.detect([picture(height, width)], 1))
     # At most once more where the batch, the height and the width begin to vary.
-    assert compiled._run.experimental_get_tracing_count() <= 4
+    assert unchanged._run_detection.experimental_get_tracing_count() <= 4
