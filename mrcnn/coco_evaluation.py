@@ -1,11 +1,12 @@
 """COCO average precision of boxes and masks, by pycocotools, for any Dataset.
 
 The twelve figures are those of https://cocodataset.org/#detection-eval. Matterport's per-image
-`compute_ap` is another measure: see `mrcnn.evaluate`.
+`compute_ap` is another measure: see `mrcnn.image_average_precision`.
 """
 
 import contextlib
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -25,6 +26,9 @@ FIGURES = (
     "AR_large",
 )
 KINDS = ("bbox", "segm")
+# By the area of the true mask in pixels, both ends included: an instance of exactly 1024 pixels is
+# small and medium, as pycocotools has it.
+SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e5**2)}
 
 
 def encode_mask(mask: np.ndarray) -> dict:
@@ -110,21 +114,28 @@ def detect_all(
     return rows
 
 
-def average_precision(truth: dict, results: list[dict]) -> dict:
+def average_precision(truth: dict, results: list[dict], kinds: Sequence[str] = KINDS) -> dict:
     """COCO's figures for boxes and masks.
 
     Args:
         truth: a COCO dictionary, as of `ground_truth`.
-        results: rows of a COCO results file; may be empty.
+        results: rows of a COCO results file; may be empty. Each needs `bbox` for the kind 'bbox'
+            and `segmentation` for the kind 'segm'.
+        kinds: what to measure: rows without masks are measured as ('bbox',).
 
     Returns:
-        For 'bbox' and 'segm' a dictionary of the twelve `FIGURES`, and under 'per_class' AP and
-        AP50 by class name. A figure without any truth to measure is -1, as pycocotools has it.
+        For each kind a dictionary of the twelve `FIGURES`, and under 'per_class' a dictionary by
+        class name: AP, AP50, AP75, AP_small, AP_medium, AP_large, AR_100 (recall of the 100 surest
+        detections an image, mean over the ten IoU thresholds), recall_50 (the same at IoU .5 alone)
+        and the counts `instances` (crowds left out), `instances_small`, `instances_medium`,
+        `instances_large` (see `SIZES`) and `detections`. A figure without any truth to measure is
+        -1, as pycocotools has it.
     """
-    return {kind: _figures(truth, results, kind) for kind in KINDS}
+    counts = _counts(truth, results)
+    return {kind: _figures(truth, results, kind, counts) for kind in kinds}
 
 
-def _figures(truth: dict, results: list[dict], kind: str) -> dict:
+def _figures(truth: dict, results: list[dict], kind: str, counts: dict[int, dict]) -> dict:
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -136,16 +147,47 @@ def _figures(truth: dict, results: list[dict], kind: str) -> dict:
         evaluation.summarize()
     figures = dict(zip(FIGURES, (float(x) for x in evaluation.stats), strict=True))
     names = {c["id"]: c["name"] for c in truth["categories"]}
-    # [IoU thresholds, recalls, classes, area ranges, detection limits]
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
     figures["per_class"] = {
-        names[class_id]: {
-            "AP": _mean(precision[:, :, index]),
-            "AP50": _mean(precision[0, :, index]),
-        }
+        names[class_id]: _class_figures(evaluation, index) | counts[class_id]
         for index, class_id in enumerate(evaluation.params.catIds)
     }
     return figures
+
+
+def _class_figures(evaluation, index: int) -> dict[str, float]:
+    # precision: [IoU thresholds, recalls, classes, area ranges, detection limits], recall likewise
+    # without the second; the thresholds are .5, .55, ... .95, the first area range is all.
+    precision = evaluation.eval["precision"][:, :, index, :, -1]
+    recall = evaluation.eval["recall"][:, index, 0, -1]
+    sizes = {f"AP_{name}": _mean(precision[:, :, 1 + i]) for i, name in enumerate(SIZES)}
+    return {
+        "AP": _mean(precision[:, :, 0]),
+        "AP50": _mean(precision[0, :, 0]),
+        "AP75": _mean(precision[5, :, 0]),
+        **sizes,
+        "AR_100": _mean(recall),
+        "recall_50": _mean(recall[:1]),
+    }
+
+
+def _counts(truth: dict, results: list[dict]) -> dict[int, dict]:
+    """How many instances and detections each class has, by class id."""
+    areas: dict[int, list[float]] = {category["id"]: [] for category in truth["categories"]}
+    for row in truth["annotations"]:
+        if not row.get("iscrowd") and row["category_id"] in areas:
+            areas[row["category_id"]].append(row["area"])
+    detections = Counter(row["category_id"] for row in results)
+    return {
+        class_id: {
+            "instances": len(own),
+            **{
+                f"instances_{name}": sum(low <= area <= high for area in own)
+                for name, (low, high) in SIZES.items()
+            },
+            "detections": detections[class_id],
+        }
+        for class_id, own in areas.items()
+    }
 
 
 def _coco(data: dict):

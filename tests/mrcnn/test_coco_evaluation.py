@@ -119,8 +119,13 @@ def test_figures_are_those_of_pycocotools(tmp_path, seed, kind):
     assert 0 < figures["AP"] < figures["AP50"] < 1
     # [IoU thresholds, recalls, classes, area ranges, detection limits]
     precision = expected.eval["precision"][:, :, 0, 0, -1]
-    assert figures["per_class"]["square"]["AP"] == precision.mean()
-    assert figures["per_class"]["square"]["AP50"] == precision[0].mean()
+    square = figures["per_class"]["square"]
+    assert square["AP"] == precision.mean()
+    assert (square["AP50"], square["AP75"]) == (precision[0].mean(), precision[5].mean())
+    recall = expected.eval["recall"][:, 0, 0, -1]
+    assert (square["AR_100"], square["recall_50"]) == (recall.mean(), recall[0])
+    for place, size in enumerate(("small", "medium", "large"), 1):
+        assert square[f"AP_{size}"] == expected.eval["precision"][:, :, 0, place, -1].mean()
 
 
 def test_all_that_is_there_found():
@@ -138,7 +143,9 @@ def test_nothing_found(kind):
     figures = evaluate(Rectangles([(1, (10, 10, 50, 60))]), [found()])[kind]
     assert (figures["AP"], figures["AR_100"]) == (0, 0)
     assert figures["AP_small"] == -1  # there is no small square
-    assert figures["per_class"]["square"] == {"AP": 0, "AP50": 0}
+    square = figures["per_class"]["square"]
+    assert [square[name] for name in ("AP", "AP50", "AP75", "AR_100", "recall_50")] == [0] * 5
+    assert (square["instances"], square["detections"]) == (1, 0)
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
@@ -146,13 +153,58 @@ def test_a_class_without_an_instance_has_minus_one_and_does_not_count(kind):
     dataset = Rectangles([(1, (10, 10, 50, 60))])
     results = [found((1, 0.9, (10, 10, 50, 60)), (3, 0.95, (0, 0, 9, 9)))]
     figures = evaluate(dataset, results)[kind]
-    assert figures["per_class"]["never seen"] == {"AP": -1, "AP50": -1}
+    counts = {f"instances{size}": 0 for size in ("", "_small", "_medium", "_large")}
+    measured = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_100", "recall_50")
+    expected = dict.fromkeys(measured, -1) | counts | {"detections": 1}
+    assert figures["per_class"]["never seen"] == expected
     assert figures["AP"] == pytest.approx(1)
 
 
 def test_no_instance_at_all():
     figures = evaluate(Rectangles([]), [found((1, 0.9, (0, 0, 9, 9)))])
     assert all(figures[kind][name] == -1 for kind in figures for name in FIGURES)
+
+
+def test_no_image_at_all():
+    truth = ground_truth(Rectangles([]), [])
+    assert truth["images"] == truth["annotations"] == []
+    for figures in average_precision(truth, []).values():
+        assert [figures[name] for name in FIGURES] == [-1] * 12
+        assert list(figures["per_class"]) == list(NAMES)
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm"])
+def test_one_pixel(tmp_path, kind):
+    pixel, line = (0, 0, 1, 1), (199, 0, 200, 200)
+    dataset = Rectangles([(1, pixel), (1, (60, 60, 61, 61)), (2, line)])
+    results = [found((1, 0.9, pixel), (1, 0.8, (60, 61, 61, 62)), (2, 0.7, line))]
+    figures = evaluate(dataset, results)[kind]
+    expected = by_pycocotools(tmp_path, dataset, results, kind)
+    assert [figures[name] for name in FIGURES] == expected.stats.tolist()
+    square = figures["per_class"]["square"]
+    assert (square["recall_50"], square["instances_small"]) == (0.5, 2)  # one is a pixel beside it
+    assert square["AP_small"] == square["AP"] == pytest.approx(51 / 101)
+
+
+def test_counts_of_each_class():
+    boxes = [(0, 0, 32, 32), (0, 0, 32, 33), (0, 0, 96, 96), (0, 0, 96, 97)]
+    dataset = Rectangles([(1, box) for box in boxes], [(-1, boxes[0]), (2, boxes[0])])
+    result = [found(), found((2, 0.5, boxes[0]), (2, 0.4, boxes[0]))]
+    per_class = evaluate(dataset, result)["bbox"]["per_class"]
+    counts = [[row[f"instances{size}"] for size in ("", "_small", "_medium", "_large")]
+              for row in per_class.values()]  # fmt: skip
+    # 32 x 32 pixels are small and medium, 96 x 96 medium and large: COCO's ranges hold both ends.
+    assert counts == [[4, 1, 3, 2], [1, 1, 1, 0], [0, 0, 0, 0]]
+    assert [row["detections"] for row in per_class.values()] == [0, 2, 0]
+
+
+def test_rows_without_masks_have_figures_of_boxes():
+    dataset, results = random_case(0)
+    rows = detect_all(dataset, lambda image: results[image[0, 0, 0]])
+    truth = ground_truth(dataset)
+    bare = [{k: v for k, v in row.items() if k != "segmentation"} for row in rows]
+    figures = average_precision(truth, bare, ["bbox"])
+    assert figures == {"bbox": average_precision(truth, rows)["bbox"]}
 
 
 def test_what_is_found_beside_the_instances_lowers_the_precision():
