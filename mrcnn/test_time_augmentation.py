@@ -1,0 +1,309 @@
+"""Test-time augmentation: detect on an image as it is, mirrored and at other scales, and merge.
+
+    augmentation = Augmentation.parse("flip,0.8,1.25")
+    detector = AugmentedDetector.of_model(model, augmentation)
+    result = detector.detect([image])[0]  # as MaskRCNN.detect gives it
+
+A scale is a factor of the size at which the network sees the picture. Resizing the photograph
+would change nothing, as detection brings every photograph to the configured size; so the picture is
+molded at the scaled size instead, and padded to an input of that size (a multiple of 64), for which
+the anchors are made anew. The network takes inputs of any such size with the same weights. Boxes
+and masks come back at the original's size, as from any detection.
+
+Nothing here imports TensorFlow before a scale is detected at.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mrcnn.boxes import compute_overlaps, extract_bboxes
+from mrcnn.errors import ConfigError
+
+LEAST_SCALE, GREATEST_SCALE = 0.25, 4.0
+STRIDE = 64  # a network's input has sides that can be halved six times
+SAME_INSTANCE = 0.5
+
+Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What an image is detected on: every scale, and each of them mirrored with `flip`.
+
+    Attributes:
+        flip: mirrored left to right, too.
+        scales: factors of the usual input size; 1.0 comes first and is always there.
+    """
+
+    flip: bool = False
+    scales: tuple[float, ...] = (1.0,)
+
+    @classmethod
+    def parse(cls, text: str) -> "Augmentation":
+        """Of words between commas: `flip`, and scales, such as "flip,0.8,1.25".
+
+        Raises:
+            ConfigError: another word, a scale out of range, or nothing at all.
+        """
+        flip, scales = False, [1.0]
+        for word in (word.strip() for word in text.split(",")):
+            if word == "flip":
+                flip = True
+                continue
+            try:
+                scale = float(word)
+            except ValueError:
+                scale = 0.0
+            if not LEAST_SCALE <= scale <= GREATEST_SCALE:
+                raise ConfigError(
+                    f"{word!r} is no test-time augmentation: expected flip, or a scale from "
+                    f"{LEAST_SCALE:g} to {GREATEST_SCALE:g}, with commas between, such as "
+                    f"flip,0.8,1.25."
+                )
+            if scale not in scales:
+                scales.append(scale)
+        return cls(flip, tuple(scales))
+
+    def __str__(self) -> str:
+        """The same for the same passes: `flip,0.8,1.25`; "none" for the image as it is."""
+        words = ["flip"] * self.flip + [f"{s:g}" for s in sorted(self.scales) if s != 1]
+        return ",".join(words) or "none"
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs on an image."""
+        return len(self.scales) * (1 + self.flip)
+
+
+class AugmentedDetector:
+    """Detects as `MaskRCNN.detect` does, on several variants of each image.
+
+    Args:
+        detects: from an image to its result, one for each scale. Each gives boxes and masks of the
+            image's own size.
+        flip: run each on the mirrored image as well.
+        nms_threshold, max_instances: see `merge_detections`.
+    """
+
+    def __init__(
+        self,
+        detects: Sequence[Detect],
+        flip: bool,
+        nms_threshold: float = 0.3,
+        max_instances: int | None = None,
+    ) -> None:
+        self.detects, self.flip = tuple(detects), flip
+        self.nms_threshold, self.max_instances = nms_threshold, max_instances
+
+    @classmethod
+    def of_model(cls, model, augmentation: Augmentation) -> "AugmentedDetector":
+        """With a `MaskRCNN` in inference mode, merged by its configuration's own limits."""
+
+        def plain(image):
+            return model.detect([image])[0]
+
+        scaled = ScaledDetector(model) if len(augmentation.scales) > 1 else None
+        detects = [plain if scale == 1 else scaled.at(scale) for scale in augmentation.scales]
+        config = model.config
+        return cls(
+            detects,
+            augmentation.flip,
+            float(config.DETECTION_NMS_THRESHOLD),
+            int(config.DETECTION_MAX_INSTANCES),
+        )
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[dict]:
+        """Find the instances in photographs; arguments and results as of `MaskRCNN.detect`."""
+        return [
+            merge_detections(self.detect_passes(image), self.nms_threshold, self.max_instances)
+            for image in images
+        ]
+
+    def detect_passes(self, image: np.ndarray) -> list[Mapping[str, np.ndarray]]:
+        """The result of each pass on the original, before they are merged."""
+        results = []
+        for detect in self.detects:
+            results.append(detect(image))
+            if self.flip:
+                mirrored = detect(np.ascontiguousarray(image[:, ::-1]))
+                results.append(flip_result(mirrored, image.shape[1]))
+        return results
+
+
+def flip_result(result: Mapping[str, np.ndarray], width: int) -> dict[str, np.ndarray]:
+    """A mirrored image's detections on the image itself; `width` in pixels. Its own inverse."""
+    rois = np.asarray(result["rois"]).copy()
+    rois[:, 1], rois[:, 3] = width - result["rois"][:, 3], width - result["rois"][:, 1]
+    return {**result, "rois": rois, "masks": np.asarray(result["masks"])[:, ::-1]}
+
+
+def merge_detections(
+    results: Sequence[Mapping[str, np.ndarray]],
+    nms_threshold: float = 0.3,
+    max_instances: int | None = None,
+) -> dict[str, np.ndarray]:
+    """One image's detections out of those of several passes.
+
+    Non-maximum suppression within each class, over all passes: the surest detection left takes what
+    overlaps its box by more than `nms_threshold` out. Of these, the best of each other pass whose
+    box overlaps by `SAME_INSTANCE` or more is the same instance, seen again, and has a vote:
+
+    - mask: the pixels that more than half of the votes hold, each weighing its score; where exactly
+      half do, the surest detection decides. (Of two passes the surer one has its way.)
+    - box: the mean of the votes' boxes, each weighing its score, rounded to pixels.
+    - score: the sum of the votes' scores over the number of passes. What one pass alone has found
+      thus sinks below what all of them agree on.
+
+    One pass comes back as it is, but for order and what its boxes hide of one another.
+
+    Args:
+        results: a pass each, on the same image: `rois` [N, 4], `class_ids` [N], `scores` [N],
+            `masks` [height, width, N].
+        nms_threshold: box IoU, 0 to 1.
+        max_instances: at most so many, the surest; None: all.
+
+    Returns:
+        A dictionary of the same keys, by falling score: int32, int32, float32 and bool.
+
+    Raises:
+        ValueError: no pass.
+    """
+    if not results:
+        raise ValueError("There is no pass to merge.")
+    joined, all_masks = _join(results)
+    groups = _groups(joined, nms_threshold)
+    total = joined["scores"].astype(np.float64)
+    scores = np.array([total[group].sum() / len(results) for group in groups])
+    order = np.argsort(-scores, kind="stable")[:max_instances]
+    seeds = np.array([groups[i][0] for i in order], dtype=np.intp)
+    rois = [
+        np.average(joined["rois"][groups[i]], axis=0, weights=np.maximum(total[groups[i]], 1e-9))
+        for i in order
+    ]
+    masks = np.zeros((len(order), *results[0]["masks"].shape[:2]), dtype=bool)
+    for mask, index in zip(masks, order, strict=True):
+        _vote([all_masks[i] for i in groups[index]], total[groups[index]], out=mask)
+    return {
+        "rois": np.rint(rois).astype(np.int32).reshape(-1, 4),
+        "class_ids": joined["class_ids"][seeds],
+        "scores": scores[order].astype(np.float32),
+        "masks": np.ascontiguousarray(np.moveaxis(masks, 0, -1)),
+    }
+
+
+def _join(results: Sequence[Mapping]) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """All passes' detections, the surest first, with `passes` int [n]; and their masks.
+
+    The masks stay views [height, width] of the passes' own: a hundred of a photograph's size are a
+    gigabyte.
+    """
+    passes = np.repeat(np.arange(len(results)), [len(r["class_ids"]) for r in results])
+    scores = np.concatenate([r["scores"] for r in results]).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
+    masks = [r["masks"][..., i] for r in results for i in range(len(r["class_ids"]))]
+    rois = np.concatenate([np.asarray(r["rois"]).reshape(-1, 4) for r in results])
+    class_ids = np.concatenate([r["class_ids"] for r in results])
+    joined = {
+        "rois": rois.astype(np.int32)[order],
+        "class_ids": class_ids.astype(np.int32)[order],
+        "scores": scores[order],
+        "passes": passes[order],
+    }
+    return joined, [masks[i] for i in order]
+
+
+def _groups(joined: Mapping[str, np.ndarray], threshold: float) -> list[np.ndarray]:
+    """Indices of the detections of each instance, its surest first."""
+    same_class = joined["class_ids"][:, None] == joined["class_ids"][None]
+    overlaps = np.nan_to_num(compute_overlaps(joined["rois"], joined["rois"])) * same_class
+    left, groups = np.ones(len(overlaps), dtype=bool), []
+    for seed, overlap in enumerate(overlaps):
+        if not left[seed]:
+            continue
+        near = left & (overlap >= SAME_INSTANCE) & (joined["passes"] != joined["passes"][seed])
+        candidates = np.flatnonzero(near)
+        _, first = np.unique(joined["passes"][candidates], return_index=True)
+        groups.append(np.array([seed, *np.sort(candidates[first])]))
+        left &= overlap <= threshold
+        left[groups[-1]] = False
+    return groups
+
+
+def _vote(masks: Sequence[np.ndarray], weights: np.ndarray, out: np.ndarray) -> None:
+    """The weighted majority of bool masks [height, width], written to `out` of the same shape."""
+    if len(masks) == 1 or 2 * weights[0] >= weights.sum():
+        out[:] = masks[0]
+        return
+    y1, x1, y2, x2 = extract_bboxes(np.logical_or.reduce(list(masks))[..., None])[0]
+    part = np.stack([mask[y1:y2, x1:x2] for mask in masks])
+    share = np.tensordot(weights, part, 1) / weights.sum()
+    out[y1:y2, x1:x2] = np.where(np.isclose(share, 0.5), part[0], share > 0.5)
+
+
+class ScaledDetector:
+    """Detects with a `MaskRCNN`'s network at other sizes than its configuration's.
+
+    Args:
+        model: in inference mode, with the resize mode 'square', 'pad64' or 'none'.
+
+    Raises:
+        ConfigError: its resize mode is 'crop', which is for training.
+    """
+
+    def __init__(self, model) -> None:
+        from mrcnn.inference import Predictor
+
+        self.config = model.config
+        if self.config.IMAGE_RESIZE_MODE == "crop":
+            raise ConfigError(
+                "Scales need the IMAGE_RESIZE_MODE 'square', 'pad64' or 'none'; 'crop' is for "
+                "training only."
+            )
+        self._predictor = Predictor(model.keras_model, self.config)
+
+    def at(self, scale: float) -> Detect:
+        """The function from an image, uint8 RGB [height, width, 3], to its result at a scale."""
+        return lambda image: self._detect(image, scale)
+
+    def _detect(self, image: np.ndarray, scale: float) -> dict[str, np.ndarray]:
+        from mrcnn.inference import unmold_detections
+
+        molded, meta, window = mold_at_scale(image, self.config, scale)
+        outputs = self._predictor.run(molded[None], meta[None])
+        found = unmold_detections(outputs[0][0], outputs[3][0], image.shape, molded.shape, window)
+        return dict(zip(("rois", "class_ids", "scores", "masks"), found, strict=True))
+
+
+def mold_at_scale(
+    image: np.ndarray, config, scale: float
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int, int]]:
+    """Resize, pad and normalise an image so that the network sees it `scale` times its usual size.
+
+    Args:
+        image: uint8 RGB [height, width, 3].
+        config: its IMAGE_ attributes give the usual size.
+        scale: a factor.
+
+    Returns:
+        the molded image float32 [h, w, 3], h and w multiples of 64 (in mode 'square' the same for
+        every image), its meta [12 + classes], and the window (y1, x1, y2, x2) in pixels, the part
+        of it that is picture.
+    """
+    from mrcnn.images import compose_image_meta, mold_image, resize, resize_image
+
+    mode = config.IMAGE_RESIZE_MODE
+    sizes = (config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE)
+    factor = resize_image(image, *sizes, mode)[2] * scale
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    picture = resize(image, (height, width), preserve_range=True).astype(image.dtype)
+    target = [config.IMAGE_MAX_DIM * scale] * 2 if mode == "square" else [height, width]
+    target = [max(-(-round(side) // STRIDE), 1) * STRIDE for side in target]
+    top, left = (target[0] - height) // 2, (target[1] - width) // 2
+    padding = [(top, target[0] - height - top), (left, target[1] - width - left), (0, 0)]
+    molded = np.pad(picture, padding)
+    window = (top, left, top + height, left + width)
+    no_classes = np.zeros(config.NUM_CLASSES, dtype=np.int32)
+    meta = compose_image_meta(0, image.shape, molded.shape, window, factor, no_classes)
+    return mold_image(molded, config).astype(np.float32), meta, window
