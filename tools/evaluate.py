@@ -3,14 +3,16 @@
 
     python3 tools/evaluate.py --dataset=DIR --subset=val --model=FILE.h5
     python3 tools/evaluate.py --dataset=DIR --model=FILE.h5 --confusion --detections=FOUND.json
+    python3 tools/evaluate.py --dataset=DIR --model=FILE.h5 --tta=flip,0.8,1.25 --report=DIR
+    python3 tools/evaluate.py --dataset=DIR --model=FILE.h5 --results=FOUND.json --truth-json=T.json
+    python3 tools/evaluate.py --dataset=DIR --from-results=FOUND.json
 
-Prints the twelve COCO figures for boxes and for masks, and AP and AP50 of each class; --json writes
-them to a file. -1 stands where there is nothing to measure by, such as a class without an instance.
-Detections down to a score of .05 count (--min-confidence), as is usual for average precision,
-whatever the confidence that pictures are drawn with. --confusion adds which class was taken for
-which. --detections keeps what was found: a later call with the same weights, settings and pictures
-takes it from there, and the network does not run again. ResNet-101 takes a few seconds a picture on
-two cores, the preset `demo` a tenth of one.
+Prints the twelve COCO figures for boxes and for masks, those of each class, and the mean of
+Matterport's compute_ap under its own name; --json writes them to a file. A dash (-1 in the file)
+stands where there is nothing to measure by, such as a class without an instance. Detections down to
+a score of .05 count (--min-confidence), as is usual for average precision, whatever the confidence
+that pictures are drawn with. docs/evaluation.md tells how to read the figures. ResNet-101 takes a
+few seconds a picture on two cores, the preset `demo` a tenth of one; --tta=flip twice that.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from fashion.stages import (
     whole,
     writable_folder,
 )
+from mrcnn.errors import DatasetError
 
 SCORE_THRESHOLD = 0.05
 CONFUSION_SCORE = 0.5
@@ -49,7 +52,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)"
     )
     parser.add_argument("--limit", type=whole(1), metavar="N", help="at most this many pictures")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--tta",
+        type=augmentation,
+        metavar="LIST",
+        help="test-time augmentation: flip and scales between commas, such as flip,0.8,1.25; every "
+        "scale is run, with flip mirrored too, and what is found merged",
+    )
+    add_file_arguments(parser)
     parser.add_argument(
         "--confusion",
         type=fraction,
@@ -59,21 +69,43 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="count which class was taken for which, among detections from this score on "
         f"({CONFUSION_SCORE:g})",
     )
-    parser.add_argument(
-        "--detections",
-        type=Path,
-        metavar="FILE",
-        help="keep what was found in this JSON file, or take it from there",
-    )
     add_class_table_argument(parser)
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
     if options.class_table and options.number == "1":
         parser.error("--class-table is for --stage=2")
-    if options.min_confidence is None:
+    if options.from_results:
+        for option in ("model", "detections", "tta", "preset"):
+            if getattr(options, option):
+                parser.error(f"--from-results runs no network: leave --{option} out")
+    elif options.min_confidence is None:
         options.min_confidence = SCORE_THRESHOLD
     return options
+
+
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is written, and read instead of detecting."""
+    for option, name, text in (
+        ("--json", "FILE", "write the figures there too"),
+        ("--report", "DIR", "write a page with curves and the best and worst pictures there"),
+        ("--detections", "FILE", "keep what was found in this file, or take it from there"),
+        ("--results", "FILE", "write what was found as a COCO results file"),
+        ("--truth-json", "FILE", "write the truth as a COCO file, for --results"),
+        ("--from-results", "FILE", "measure this COCO results file; no model is needed"),
+    ):
+        parser.add_argument(option, type=Path, metavar=name, help=text)
+
+
+def augmentation(text: str):
+    """An argparse type: a test-time augmentation."""
+    from mrcnn.errors import ConfigError
+    from mrcnn.test_time_augmentation import Augmentation
+
+    try:
+        return Augmentation.parse(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def main() -> int:
@@ -81,102 +113,81 @@ def main() -> int:
     options = parse_arguments()
     if options.number == "2":
         choose_class_table(options)
-    stage = options.stage
-    from fashion.dataset import FashionDataset
-    from fashion.json_files import write_json
+    from fashion.dataset import FashionDataset, find_annotations, subset_folder
+    from fashion.evaluation_run import detected_rows, measure, rows_from_file
+    from fashion.evaluation_tables import figures_text
+    from fashion.result_files import Numbering
     from fashion.stages import inference_weights
-    from mrcnn.coco_evaluation import average_precision, ground_truth
+    from mrcnn.coco_evaluation import ground_truth
 
+    stage = options.stage
+    folder = options.dataset or stage.dataset
     dataset = FashionDataset()
     # What is found on pictures without a garment counts as well: as wrong.
-    folder = options.dataset or stage.dataset
     dataset.load(folder, options.subset, stage.table, keep_empty=True)
     dataset.prepare()
     print(dataset.summary())
     image_ids = dataset.image_ids[: options.limit]
-    weights = inference_weights(options, stage)
-    for option in ("json", "detections"):
-        if path := getattr(options, option):
-            writable_folder(path.absolute().parent, f"--{option}")
-    results = find_results(options, weights, dataset, image_ids)
-    figures = average_precision(ground_truth(dataset, image_ids), results)
-    print_figures(figures)
-    if options.confusion is not None:
-        figures["confusion"] = confusion(dataset, image_ids, results, options.confusion)
-        print_confusion(figures["confusion"])
-    if options.json:
-        write_json(options.json, figures, indent=1)
-        print(f"\nFigures: {options.json}")
+    numbering = Numbering.of(dataset, find_annotations(subset_folder(folder, options.subset)))
+    weights = None if options.from_results else inference_weights(options, stage)
+    check_writable(options)
+    if options.from_results:
+        found = rows_from_file(options.from_results, numbering, image_ids, options.min_confidence)
+        rows, masks = found.rows, found.have_masks
+    else:
+        rows, masks = detected_rows(options, weights, dataset, image_ids), True
+    if not masks and (options.confusion is not None or options.report):
+        raise DatasetError(
+            f"{options.from_results} has boxes only, but --confusion and --report compare masks: "
+            "leave them out, or give results with a segmentation in each row."
+        )
+    truth = ground_truth(dataset, image_ids)
+    figures = measure(dataset, image_ids, truth, rows, numbering, masks=masks)
+    print("\n" + figures_text(figures))
+    write_files(options, dataset, image_ids, truth, rows, figures, numbering)
     return 0
 
 
-def find_results(options: argparse.Namespace, weights: Path, dataset, image_ids) -> list[dict]:
-    """COCO results of these images: out of --detections where they are there, else detected."""
-    from tqdm import tqdm
-
-    from fashion.detection_files import DetectionFile
-    from fashion.label_report import file_digest
-    from fashion.stages import inference_model, preset_of
-    from mrcnn.coco_evaluation import detect_all
-
-    kept = None
-    if options.detections:
-        of = {"weights": file_digest(weights), "preset": preset_of(weights, options.preset)}
-        of |= {"precision": options.precision, "min_confidence": options.min_confidence}
-        kept = DetectionFile(options.detections, of)
-        results = kept.read(dataset, image_ids)
-        if results is not None:
-            print(f"Detections: taken from {options.detections}")
-            return results
-    model = inference_model(options, options.stage)
-    results = detect_all(
-        dataset,
-        lambda image: model.detect([image])[0],
-        image_ids,
-        lambda ids: tqdm(ids, unit="image", desc="detecting"),
-    )
-    if kept:
-        kept.write(dataset, image_ids, results)
-    return results
+def check_writable(options: argparse.Namespace) -> None:
+    """Find out before the network runs whether every file can be written afterwards."""
+    for option in ("json", "detections", "results", "truth_json"):
+        if path := getattr(options, option):
+            writable_folder(path.absolute().parent, f"--{option.replace('_', '-')}")
+    if options.report:
+        writable_folder(options.report, "--report")
 
 
-def confusion(dataset, image_ids, results: list[dict], score: float) -> dict:
-    """The confusion matrix as JSON values: `labels`, `matrix` (rows: truth), `iou`, `score`."""
-    from fashion.detection_files import results_by_image
-    from mrcnn.confusion import confusion_matrix
+def write_files(options, dataset, image_ids, truth, rows, figures, numbering) -> None:
+    """Everything that was asked for besides the printed figures; the confusion goes to both."""
+    from fashion.evaluation_run import confusion
+    from fashion.evaluation_tables import confusion_text
+    from fashion.json_files import write_json
+    from fashion.result_files import write_results
 
-    iou = 0.5
-    matrix = confusion_matrix(
-        (dict(zip(("masks", "class_ids"), dataset.load_mask(i), strict=True)) for i in image_ids),
-        results_by_image(results, dataset, image_ids),
-        dataset.num_classes,
-        iou,
-        score,
-    )
-    labels = ["background", *dataset.class_names[1:]]
-    counts = {"images": len(image_ids), "instances": int(matrix[1:].sum())}
-    return {"labels": labels, "matrix": matrix.tolist(), "iou": iou, "score": score, **counts}
+    if options.confusion is not None:
+        figures["confusion"] = confusion(dataset, image_ids, rows, options.confusion)
+        print("\n" + confusion_text(figures["confusion"]))
+    written = []
+    if options.json:
+        write_json(options.json, figures, indent=1)
+        written.append(("Figures", options.json))
+    if options.results:
+        others = write_results(options.results, numbering.rows(rows))
+        written += [("Results", options.results), *([("Masks alone", others)] if others else [])]
+    if options.truth_json:
+        write_json(options.truth_json, numbering.truth(truth))
+        written.append(("Truth", options.truth_json))
+    if options.report:
+        from fashion.evaluation_report import write_report
 
-
-def print_figures(figures: dict) -> None:
-    """Two tables: COCO's figures, and each class."""
-    boxes, masks = figures["bbox"], figures["segm"]
-    print(f"{'':12}{'boxes':>8}{'masks':>8}")
-    for name in (name for name in boxes if name != "per_class"):
-        print(f"{name:12}{boxes[name]:8.3f}{masks[name]:8.3f}")
-    print(f"\n{'class':16}{'box AP':>8}{'AP50':>8}{'mask AP':>8}{'AP50':>8}")
-    for name, box in boxes["per_class"].items():
-        mask = masks["per_class"][name]
-        print(f"{name:16}{box['AP']:8.3f}{box['AP50']:8.3f}{mask['AP']:8.3f}{mask['AP50']:8.3f}")
-
-
-def print_confusion(confusion: dict) -> None:
-    """The confusion matrix: a line for each true class, its columns numbered like the lines."""
-    labels, rows = confusion["labels"], confusion["matrix"]
-    print(f"\ntruth (lines) by what was found (columns), score {confusion['score']:g} or more")
-    print(f"{'':20}" + "".join(f"{number:6}" for number in range(len(labels))))
-    for number, (label, row) in enumerate(zip(labels, rows, strict=True)):
-        print(f"{number:3} {label:16}" + "".join(f"{count or '-':>6}" for count in row))
+        score = CONFUSION_SCORE if options.confusion is None else options.confusion
+        seasons = options.number == "2"
+        named = numbering.named(truth)
+        page = write_report(
+            options.report, dataset, image_ids, named, rows, figures, score, seasons
+        )
+        written.append(("Report", page))
+    print("".join(f"\n{what}: {path}" for what, path in written))
 
 
 if __name__ == "__main__":
