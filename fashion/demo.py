@@ -36,7 +36,7 @@ from mrcnn.files import replacing
 HEIGHT, WIDTH = 600, 400
 JPEG_QUALITY = 92
 # Pixels; what is seen of a garment below that is no instance. People outline what they can name:
-# 3 % of ModaNet's tops are below a thousand pixels of such a picture, and of those drawn here, where
+# 3 % of ModaNet's tops are below a thousand pixels of such a picture. Of those drawn here, where
 # coats are worn over nearly everything, 27 % would be, mostly a stripe in a neckline.
 LEAST_AREA = {"top": 1000, "dress": 1000}
 LEAST_AREA_ELSE = 40
