@@ -1,0 +1,102 @@
+"""One model on one data set as a folder: charts and pictures, all numbers as JSON, and one page.
+
+write_report(Path("evaluated"), dataset, image_ids, truth, results, figures, 0.5, seasons=False)
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fashion import evaluation_charts as charts
+from fashion.evaluation_numbers import EvaluationNumbers, measure, to_json
+from fashion.evaluation_page import write_page
+from fashion.evaluation_pictures import write_pictures
+from fashion.json_files import write_json
+from mrcnn.evaluation_curves import rank_images
+from mrcnn.inspection_pictures import save_figure
+
+SHOWN = 6  # best images, and worst ones
+PAGE, NUMBERS = "index.html", "report.json"
+
+
+def write_report(
+    folder: Path,
+    dataset,
+    image_ids: Iterable[int],
+    truth: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Any],
+    score: float,
+    seasons: bool,
+) -> Path:
+    """Write `index.html`, `report.json` and PNGs into `folder`, which is made; the page's path.
+
+    Files of the same names are replaced, others stay. Masks stay run-length encoded, but for the
+    few images that are drawn.
+
+    Args:
+        folder: to write to.
+        dataset: a prepared FashionDataset.
+        image_ids: those that were evaluated.
+        truth: of `mrcnn.coco_evaluation.ground_truth` for these images.
+        results: rows of a COCO results file with run-length masks; may be empty.
+        figures: of `mrcnn.coco_evaluation.average_precision`.
+        score: from here on a detection counts in the confusion matrix, the IoUs and the pictures.
+        seasons: labels are `<garment>_<season>`: tell garment and season apart.
+
+    Raises:
+        DatasetError: an image cannot be read.
+        UserError: a file cannot be written.
+    """
+    image_ids = [int(image_id) for image_id in image_ids]
+    numbers = measure(dataset, image_ids, truth, results, figures, score, seasons)
+    write_charts(folder, numbers)
+    best, worst = rank_images(numbers.matches.images, SHOWN)
+    of = (truth, results, score, numbers.matches.iou)
+    pictures = {
+        kind: list(zip(images, write_pictures(folder, kind, dataset, images, *of), strict=True))
+        for kind, images in (("best", best), ("worst", worst))
+    }
+    write_json(folder / NUMBERS, to_json(numbers), indent=1)
+    return write_page(folder / PAGE, numbers, pictures)
+
+
+def write_charts(folder: Path, numbers: EvaluationNumbers) -> list[Path]:
+    """Write each chart as `<name>.png` into `folder`; the paths."""
+    makers = _charts(numbers)
+    return [save_figure(folder / f"{name}.png", make()) for name, make in makers.items()]
+
+
+def _charts(numbers: EvaluationNumbers) -> dict[str, Callable[[], Any]]:
+    names, confusion = numbers.names, numbers.confusion
+    instances = dict(zip(names, numbers.matches.instances[1:].tolist(), strict=True))
+    makers: dict[str, Callable[[], Any]] = {
+        f"precision_recall_{100 * iou:.0f}": (
+            lambda iou=iou, curves=curves: charts.precision_recall_chart(
+                names, curves, numbers.colours, iou
+            )
+        )
+        for iou, curves in numbers.curves.items()
+    }
+    makers |= {
+        "precision_recall_classes": lambda: charts.class_curves_chart(names, numbers.curves),
+        "classes": lambda: charts.class_bars_chart(numbers.figures, instances),
+        "calibration": lambda: charts.calibration_chart(numbers.calibration),
+        "iou": lambda: charts.iou_chart(numbers.ious, numbers.matches.iou),
+        "confusion": lambda: charts.confusion_chart(
+            confusion["labels"], confusion["matrix"], "truth (lines), found as (columns)"
+        ),
+    }
+    if numbers.seasons is None:
+        return makers
+    garments, seasons = numbers.seasons["garments"], numbers.seasons["seasons"]
+    told = ["background", *(charts.season_name(season) for season in seasons["labels"][1:])]
+    return makers | {
+        "garments": lambda: charts.confusion_chart(
+            garments["labels"], garments["matrix"], "garments, whatever the season"
+        ),
+        "seasons": lambda: charts.confusion_chart(
+            told, seasons["matrix"], "seasons, whatever the garment"
+        ),
+        "garment_seasons": lambda: charts.season_chart(numbers.seasons["by_label"]),
+    }

@@ -1,0 +1,236 @@
+"""How the detections of a data set fit its truth, in one pass over run-length encoded masks.
+
+Images are taken one after another and their masks stay encoded: memory grows with the number of
+detections, not with the images' sizes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mrcnn.confusion import BACKGROUND, match_instances
+
+RIGHT, WRONG, IGNORED = 1, 0, -1
+# From these IoUs on a detection counts as right, each on its own.
+THRESHOLDS = (0.5, 0.75)
+# COCO takes no more of one class in one image.
+MOST_DETECTIONS = 100
+Row = Mapping[str, Any]
+
+
+class Overlaps(NamedTuple):
+    """One image's instances and detections, and how far they cover each other.
+
+    Attributes:
+        true_rows: int [N], the places of its instances among its annotations, crowds left out.
+        true_ids: int [N], their classes.
+        found_ids: int [M], the classes of the detections; scores: float [M].
+        ious: float64 [N, M], of the masks.
+        crowd_ids: int [K]; crowd_shares: float64 [K, M], the share of each detection in each crowd.
+    """
+
+    true_rows: np.ndarray
+    true_ids: np.ndarray
+    found_ids: np.ndarray
+    scores: np.ndarray
+    ious: np.ndarray
+    crowd_ids: np.ndarray
+    crowd_shares: np.ndarray
+
+
+class ImageQuality(NamedTuple):
+    """How well one image was understood, by the detections that are sure enough.
+
+    Attributes:
+        image_id: of the truth.
+        quality: the sum of the right ones' IoUs / (right + wrong / 2 + missed / 2), which is the
+            panoptic quality, over all classes at once: 1 is perfect; None where nothing was there
+            and nothing was found.
+        right: detections that match an instance of their class.
+        wrong: the other detections; missed: the other instances.
+        mean_iou: of the right ones; None without any.
+    """
+
+    image_id: int
+    quality: float | None
+    right: int
+    wrong: int
+    missed: int
+    mean_iou: float | None
+
+
+class Matches(NamedTuple):
+    """A data set's detections, all of them judged as COCO does, the sure ones matched besides.
+
+    Attributes:
+        class_ids: int [D]; scores: float64 [D], of all detections.
+        verdicts: int8 [D, len(THRESHOLDS)]: RIGHT, WRONG or IGNORED (in a crowd, or too many).
+        instances: int64 [num_classes], how many there are of each class, crowds left out.
+        confusion: int64 [num_classes, num_classes], see `mrcnn.confusion.confusion_matrix`.
+        ious: float64 [P], IoUs of instances with the sure detection of their class that goes with
+            them, however small; instances that none touches are not among them.
+        images: one each.
+        score, iou: from where on a detection is sure, and matches.
+    """
+
+    class_ids: np.ndarray
+    scores: np.ndarray
+    verdicts: np.ndarray
+    instances: np.ndarray
+    confusion: np.ndarray
+    ious: np.ndarray
+    images: list[ImageQuality]
+    score: float
+    iou: float
+
+
+def match_dataset(
+    truth: Mapping[str, Any],
+    results: Iterable[Row],
+    num_classes: int,
+    score: float = 0.5,
+    iou: float = 0.5,
+) -> Matches:
+    """Judge and match all detections.
+
+    Args:
+        truth: a COCO dictionary with run-length masks, as of `coco_evaluation.ground_truth`.
+        results: rows of a COCO results file with run-length masks; may be empty. Rows of other
+            images than the truth's are passed over.
+        num_classes: background included; category ids are 1 to `num_classes` - 1.
+        score, iou: for the confusion matrix, the IoUs and the images; detections of all scores
+            are judged.
+    """
+    class_ids, scores, verdicts, ious = [], [], [], []
+    instances = np.zeros(num_classes, dtype=np.int64)
+    confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
+    images = []
+    for image_id, true_rows, found_rows in rows_by_image(truth, results):
+        image = overlaps_of(true_rows, found_rows)
+        np.add.at(instances, image.true_ids, 1)
+        class_ids.append(image.found_ids)
+        scores.append(image.scores)
+        verdicts.append(np.stack([judge(image, each) for each in THRESHOLDS], axis=1))
+        pairs, alone = match_sure(image, score, iou)
+        _count(confusion, image, pairs, alone)
+        images.append(_quality(image_id, image, pairs, alone))
+        ious += _touching(image, score)
+    return Matches(
+        np.concatenate([*class_ids, np.zeros(0, dtype=int)]),
+        np.concatenate([*scores, np.zeros(0)]),
+        np.concatenate([*verdicts, np.zeros((0, len(THRESHOLDS)), dtype=np.int8)]),
+        instances,
+        confusion,
+        np.array(ious, dtype=float),
+        images,
+        score,
+        iou,
+    )
+
+
+def rows_by_image(
+    truth: Mapping[str, Any], results: Iterable[Row]
+) -> Iterator[tuple[int, list[Row], list[Row]]]:
+    """Image id, annotations and detections of each image of the truth, by ascending id."""
+    of_truth: dict[int, list[Row]] = {image["id"]: [] for image in truth["images"]}
+    of_found: dict[int, list[Row]] = {image_id: [] for image_id in of_truth}
+    for rows, groups in ((truth["annotations"], of_truth), (results, of_found)):
+        for row in rows:
+            if row["image_id"] in groups:
+                groups[row["image_id"]].append(row)
+    for image_id in sorted(of_truth):
+        yield image_id, of_truth[image_id], of_found[image_id]
+
+
+def overlaps_of(true_rows: Sequence[Row], found_rows: Sequence[Row]) -> Overlaps:
+    """How one image's annotations and detections cover each other; see `Overlaps`."""
+    crowd = np.array([bool(row.get("iscrowd")) for row in true_rows], dtype=bool)
+    ids = np.array([row["category_id"] for row in true_rows], dtype=int)
+    return Overlaps(
+        np.flatnonzero(~crowd),
+        ids[~crowd],
+        np.array([row["category_id"] for row in found_rows], dtype=int),
+        np.array([row["score"] for row in found_rows], dtype=float),
+        _cover(true_rows, found_rows, np.flatnonzero(~crowd), crowds=False),
+        ids[crowd],
+        _cover(true_rows, found_rows, np.flatnonzero(crowd), crowds=True),
+    )
+
+
+def _cover(true_rows, found_rows, chosen: np.ndarray, *, crowds: bool) -> np.ndarray:
+    from pycocotools import mask as coco_mask
+
+    if not len(chosen) or not found_rows:
+        return np.zeros((len(chosen), len(found_rows)))
+    found = [row["segmentation"] for row in found_rows]
+    true = [true_rows[index]["segmentation"] for index in chosen]
+    return np.asarray(coco_mask.iou(found, true, [int(crowds)] * len(true))).T
+
+
+def judge(image: Overlaps, threshold: float) -> np.ndarray:
+    """COCO's verdict on each detection of an image: int8 [M] of RIGHT, WRONG and IGNORED.
+
+    Within a class the most certain comes first and takes the instance that it overlaps with most,
+    if by `threshold` or more.
+    """
+    verdicts = np.full(len(image.found_ids), IGNORED, dtype=np.int8)
+    for class_id in np.unique(image.found_ids):
+        columns = np.flatnonzero(image.found_ids == class_id)
+        order = columns[np.argsort(-image.scores[columns], kind="stable")][:MOST_DETECTIONS]
+        ious = image.ious[image.true_ids == class_id]
+        crowds = image.crowd_shares[image.crowd_ids == class_id]
+        free = np.ones(len(ious), dtype=bool)
+        for column in order:
+            left = np.where(free, ious[:, column], -1.0)
+            if left.max(initial=-1.0) >= threshold:
+                # Of equals pycocotools takes the last.
+                free[len(left) - 1 - left[::-1].argmax()] = False
+                verdicts[column] = RIGHT
+            elif crowds[:, column].max(initial=0.0) < threshold:
+                verdicts[column] = WRONG
+    return verdicts
+
+
+def match_sure(
+    image: Overlaps, score: float, iou: float
+) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """The matches of `mrcnn.confusion.confusion_matrix` in one image.
+
+    Returns:
+        Pairs of places among its instances and its detections, whose classes may differ; and the
+        places of the detections that match nothing and lie in no crowd.
+    """
+    sure = np.flatnonzero(image.scores >= score)
+    pairs = match_instances(image.ious[:, sure], image.true_ids, image.found_ids[sure], iou)
+    pairs = [(row, int(sure[column])) for row, column in pairs]
+    alone = np.setdiff1d(sure, [column for _, column in pairs])
+    in_crowd = image.crowd_shares[:, alone].max(axis=0, initial=0.0)
+    return pairs, alone[(in_crowd < iou) | (in_crowd == 0)]
+
+
+def _count(confusion: np.ndarray, image: Overlaps, pairs, alone: np.ndarray) -> None:
+    for row, column in pairs:
+        confusion[image.true_ids[row], image.found_ids[column]] += 1
+    missed = np.setdiff1d(np.arange(len(image.true_ids)), [row for row, _ in pairs])
+    np.add.at(confusion, (image.true_ids[missed], BACKGROUND), 1)
+    np.add.at(confusion, (BACKGROUND, image.found_ids[alone]), 1)
+
+
+def _quality(image_id: int, image: Overlaps, pairs, alone: np.ndarray) -> ImageQuality:
+    same = [pair for pair in pairs if image.true_ids[pair[0]] == image.found_ids[pair[1]]]
+    right = len(same)
+    wrong = len(pairs) - right + len(alone)
+    missed = len(image.true_ids) - right
+    total = sum(float(image.ious[pair]) for pair in same)
+    weight = right + (wrong + missed) / 2
+    quality = total / weight if weight else None
+    return ImageQuality(image_id, quality, right, wrong, missed, total / right if right else None)
+
+
+def _touching(image: Overlaps, score: float) -> list[float]:
+    """IoUs of the instances and the sure detections of their class, matched by any overlap."""
+    sure = np.flatnonzero(image.scores >= score)
+    ious, found_ids = image.ious[:, sure], image.found_ids[sure]
+    pairs = match_instances(ious, image.true_ids, found_ids, 0.0)
+    return [float(ious[r, c]) for r, c in pairs if image.true_ids[r] == found_ids[c]]
