@@ -2,11 +2,12 @@
 """Make the weights that the demo starts from, fashion/data/demo_start.h5, again.
 
     python3 tools/make_demo_start.py
-    python3 tools/make_demo_start.py --output=DIR --weights=FILE.h5
+    python3 tools/make_demo_start.py --output=DIR --weights=FILE.h5 --start=FORMER.h5
 
-Draws a thousand pictures of another seed than the demo's, trains the preset `demo` on them from
-random weights, measures, and copies the best weights. The same call goes on after an interruption.
-fashion/data/README.md tells what the weights reached, and how long that took.
+Draws three thousand pictures of another seed than the demo's, trains the preset `demo` on them,
+from random weights or from --start, measures, and copies the best weights. The same call goes on
+after an interruption. fashion/data/README.md tells how the weights of the repository were made,
+what they reached, and how long that took.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from mrcnn.files import replacing
 
 # Not the demo's own: its pictures shall be new to these weights.
 TRAIN_SEED, VALIDATION_SEED = 2001, 2002
-SCHEDULE = "all:20:0.001,all:25:0.0002,all:27:0.00004"
+SCHEDULE = "all:44:0.001,all:52:0.0003,all:56:0.00006"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,9 +37,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--output", type=Path, default=REPOSITORY / "outputs" / "demo_start", metavar="DIR")
     add("--weights", type=Path, default=DEMO_START, metavar="FILE.h5", help="(%(default)s)")
-    add("--train-images", type=whole(1), default=1000, metavar="N", help="(%(default)s)")
+    add("--train-images", type=whole(1), default=3000, metavar="N", help="(%(default)s)")
     add("--val-images", type=whole(1), default=80, metavar="N", help="(%(default)s)")
     add("--schedule", default=SCHEDULE, help="as trainModaNet.py takes it (%(default)s)")
+    add("--start", default="none", metavar="FILE.h5", help="weights to begin with (%(default)s)")
+    add("--seed", type=whole(0), default=1, metavar="N", help="of the training (%(default)s)")
     add("--steps", type=whole(1), default=120, metavar="N", help="batches an epoch (%(default)s)")
     return parser.parse_args(arguments)
 
@@ -64,10 +67,12 @@ def steps(options: argparse.Namespace) -> list[Step]:
         for subset, count, seed in sets
     )
     words = (SCRIPTS["train1"], "train", f"--dataset={shown(data)}", f"--logs={shown(logs)}")
-    words += (f"--schedule={options.schedule}", f"--steps={options.steps}", "--seed=1")
-    words += ("--preset=demo", f"--weights-out={shown(best)}", "--overwrite")
+    words += (f"--schedule={options.schedule}", f"--steps={options.steps}")
+    words += (f"--seed={options.seed}", "--preset=demo", f"--weights-out={shown(best)}")
+    words += ("--overwrite",)
+    start = options.start if options.start == "none" else shown(Path(options.start))
     train = Command(
-        (*words, "--model=none"),
+        (*words, f"--model={start}"),
         going_on=(*words, "--model=last"),
         started=lambda: any(logs.glob("modanet*/mask_rcnn_modanet_*.h5")),
     )

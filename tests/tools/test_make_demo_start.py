@@ -23,6 +23,13 @@ def test_the_steps_are_commands_of_the_project(tmp_path):
     assert not train.started()
 
 
+def test_a_training_can_begin_with_former_weights(tmp_path):
+    arguments = [f"--output={tmp_path}", f"--start={tmp_path / 'former.h5'}", "--seed=2"]
+    (train,) = make_demo_start.steps(make_demo_start.parse_arguments(arguments))[1].commands
+    assert f"--model={(tmp_path / 'former.h5').as_posix()}" in train.words
+    assert "--seed=2" in train.words and "--seed=2" in train.going_on
+
+
 def test_copying_is_whole_or_not_at_all(tmp_path):
     source, target = tmp_path / "best.h5", tmp_path / "new" / "start.h5"
     source.write_bytes(b"weights")
