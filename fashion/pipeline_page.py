@@ -340,6 +340,8 @@ def _step_time(step: StepResult, most: float) -> str:
 def _folders(results: RunResults, page: Path) -> str:
     places = (
         ("compared", "both models side by side, a contact sheet"),
+        ("stage1/report/index.html", "model 1: curves, confusion, best and worst pictures"),
+        ("stage2/report/index.html", "model 2: the same, and which season was taken for which"),
         ("stage1/pictures", "what model 1 finds"),
         ("stage2/pictures", "what model 2 finds"),
         ("labels/pictures", "photographs with their automatic labels"),

@@ -1,7 +1,7 @@
 """The command line of the pipeline as a plan: sizes, folders, what the trainings start from."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fashion.pipeline_sources import demo_sources, find_sources
 from fashion.pipeline_steps import DEMO_START, RunPlan, Training, shown
@@ -10,22 +10,19 @@ from fashion.stages import MODANET_STAGE, find_weights
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How much the demo draws, and how long it trains; a rate of None is the preset's."""
+    """How many pictures the demo draws for each stage, and how it trains them."""
 
     train_images: int
     custom_images: int
-    epochs1: int
-    steps1: int
-    rate1: float | None
-    epochs2: int
-    steps2: int
-    rate2: float | None
+    stage1: Training
+    stage2: Training
 
 
-FROM_START = DemoSize(400, 360, 4, 60, 0.0003, 7, 60, 0.0005)
-FROM_SCRATCH = DemoSize(800, 360, 27, 120, None, 10, 60, 0.0005)
-QUICK = DemoSize(40, 40, 1, 4, None, 1, 4, None)
-TAKEN = DemoSize(0, 0, None, None, None, None, None, None)  # --data: nothing is drawn
+SEASONS = Training(7, 60, 0.0007, falling=True)
+FROM_START = DemoSize(400, 360, Training(4, 60, 0.0002, falling=True), SEASONS)
+FROM_SCRATCH = DemoSize(800, 360, Training(27, 120, falling=True), SEASONS)
+QUICK = DemoSize(40, 40, Training(1, 4), Training(1, 4))
+TAKEN = DemoSize(0, 0, Training(), Training())  # --data: nothing is drawn
 DEMO_LABELLING = ("--all-garments",)  # the season of a drawn picture holds for all it shows
 # So that there are labels at all after a training of seconds.
 QUICK_LABELLING = ("--all-garments", "--min-confidence=0.1", "--low-confidence=0.1")
@@ -60,11 +57,15 @@ def make_plan(options: argparse.Namespace) -> RunPlan:
         start=_weights(start),
         train_images=options.train_images or size.train_images,
         custom_images=options.custom_images or size.custom_images,
-        stage1=Training(options.epochs1 or size.epochs1, options.steps1 or size.steps1, size.rate1),
-        stage2=Training(options.epochs2 or size.epochs2, options.steps2 or size.steps2, size.rate2),
+        stage1=_training(options.epochs1, options.steps1, size.stage1),
+        stage2=_training(options.epochs2, options.steps2, size.stage2),
         label_arguments=labelling,
         seed=options.seed,
     )
+
+
+def _training(epochs: int | None, steps: int | None, own: Training) -> Training:
+    return replace(own, epochs=epochs or own.epochs, steps=steps or own.steps)
 
 
 def _demo_start(from_scratch: bool, preset: str) -> str:

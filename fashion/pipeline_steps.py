@@ -31,11 +31,15 @@ SCRIPTS = {
 
 @dataclass(frozen=True)
 class Training:
-    """How long and at which rate a stage trains; None leaves it to the preset."""
+    """How long and at which rate a stage trains; None leaves it to the preset.
+
+    falling: whether the rate falls to nothing along a cosine; it stays the same otherwise.
+    """
 
     epochs: int | None = None
     steps: int | None = None
     learning_rate: float | None = None
+    falling: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,7 @@ def _training(
         "epochs": length.epochs,
         "steps": length.steps,
         "learning-rate": length.learning_rate,
+        "lr-schedule": "cosine" if length.falling else None,
         "seed": plan.seed,
     }
     words = [SCRIPTS[name], "train"]
@@ -234,9 +239,11 @@ def _evaluation(
     figures, found = weights.parent / "evaluation.json", weights.parent / "detections.json"
     words = ("tools/evaluate.py", f"--stage={stage}", f"--dataset={shown(dataset)}")
     words += (f"--subset={subset}", f"--model={shown(weights)}", "--confusion")
+    report = weights.parent / "report"
     words += (f"--detections={shown(found)}", f"--json={shown(figures)}")
+    words += (f"--report={shown(report)}",)
     needs = (*needs, f"train{stage}")
-    return Step(name, title, (Command(words),), needs=needs, outputs=(figures, found))
+    return Step(name, title, (Command(words),), needs=needs, outputs=(figures, found, report))
 
 
 def _label_steps(plan: RunPlan) -> list[Step]:
@@ -335,10 +342,8 @@ def _picture_steps(plan: RunPlan) -> list[Step]:
     needs = ("split2", "train1", "train2")
     title = "draw both models side by side"
     steps = [Step("compare", title, (Command(words),), needs=needs, outputs=(compared,))]
-    if (REPOSITORY / CLOTHING_PARSER).is_file():
-        words = (CLOTHING_PARSER, images, f"--model={shown(plan.weights1)}")
-        words += (f"--output={shown(parsed)}", "--limit=12")
-        title = "parse clothing: masks and superpixels"
-        needs = ("split2", "train1")
-        steps.append(Step("parse", title, (Command(words),), needs=needs, outputs=(parsed,)))
-    return steps
+    words = (CLOTHING_PARSER, shown(plan.season_images), f"--clothing={shown(plan.weights1)}")
+    words += (f"--output={shown(parsed)}", "--limit=12")
+    title = "parse clothing: masks and superpixels"
+    needs = ("split2", "train1")
+    return [*steps, Step("parse", title, (Command(words),), needs=needs, outputs=(parsed,))]
