@@ -26,7 +26,14 @@ setup(
     python_requires=">=3.11",
     install_requires=requirements(),
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.17,<0.18", "pytest-xdist>=3.5"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff>=0.17,<0.18",
+            "pytest-xdist>=3.5",
+            "flask>=3,<4",  # the parsing page is tested as a real server
+        ],
+        "serve": ["flask>=3,<4"],
         "ray": ["ray>=2.9"],
         "export": ["tf2onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0"],
     },

@@ -273,6 +273,20 @@ def test_an_image_of_one_pixel(compiled, size):
     assert_well_formed(result, image)
 
 
+def test_soft_masks_on_request(compiled):
+    image = picture(100, 70)
+    (plain,) = predictor(compiled).detect([image], 1)
+    (soft,) = predictor(compiled).detect([image], 1, soft_masks=True)
+    assert "soft_masks" not in plain
+    for name in plain:
+        np.testing.assert_array_equal(soft[name], plain[name])
+    probabilities = soft["soft_masks"]
+    assert probabilities.dtype == np.float32 and len(probabilities) == len(soft["rois"]) > 0
+    assert 0 <= probabilities.min() <= probabilities.max() <= 1
+    full = inference.paste_all(probabilities, soft["rois"], image.shape)
+    np.testing.assert_array_equal(full, soft["masks"])
+
+
 def test_seven_outputs(compiled):
     config = tiny_config()
     molded, metas, _ = mold_inputs([picture(64, 64)], config)

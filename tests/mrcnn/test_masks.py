@@ -143,6 +143,19 @@ def test_fast_differs_at_most_where_the_probability_meets_the_threshold():
         assert not (fast != exact)[~close].any()
 
 
+def test_probabilities_are_what_the_exact_way_decides_from():
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        mask = rng.random((28, 28)).astype(np.float32)
+        shape = rng.integers(1, 120, 2)
+        found = masks.box_probabilities(mask, shape)
+        assert (found.dtype, found.shape) == (np.float32, tuple(shape))
+        # The exact way clips to the mask's range, where this one fades to 0.
+        np.testing.assert_allclose(
+            np.maximum(found, mask.min()), masks.resize(mask, shape), atol=1e-5
+        )
+
+
 @pytest.mark.parametrize("resample", ["exact", "fast"])
 @pytest.mark.parametrize("value", [0.0, 0.49, 0.5, 1.0])
 def test_constant_mask_fills_its_box_or_not(value, resample):

@@ -1,0 +1,140 @@
+"""The addresses of the parsing page, as a Flask application."""
+
+import html
+import json
+
+import cv2
+from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException
+
+from fashion.parsing_server import (
+    HEADERS,
+    HOST,
+    LARGEST_UPLOAD,
+    LIMITS,
+    PAGES,
+    Workshop,
+    read_values,
+    result_json,
+    result_zip,
+)
+from mrcnn.errors import UserError
+
+
+def make_app(workshop: Workshop, port: int) -> Flask:
+    """The application; port: where it will listen, for requests must name it.
+
+    GET / with /parsing.css and /parsing.js: the page. POST /photographs, the bytes of a picture as
+    the body: detect, gives a token. POST /photographs/TOKEN, JSON settings: parse. GET
+    /photographs/TOKEN/PANEL.png and /photographs/TOKEN/clothing.zip: the results. Errors are JSON
+    with one sentence, `error`.
+    """
+    app = Flask("fashion.parsing_pages", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
+    hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
+    _guard(app, hosts)
+    _add_page(app, workshop)
+    _add_photographs(app, workshop)
+    return app
+
+
+def _guard(app: Flask, hosts: set[str]) -> None:
+    @app.before_request
+    def refuse_strangers():
+        # A name that some site lets point to this machine arrives as Host; a page of another
+        # site that posts here tells its Origin.
+        if request.headers.get("Host", "") not in hosts:
+            abort(421, "This page answers on this machine's own address only.")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in {f"http://{host}" for host in hosts}:
+            abort(403, "This page takes nothing from other pages.")
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def tell(error: HTTPException):
+        text = error.description or error.name
+        if error.code == 413:
+            text = f"The upload is larger than {LARGEST_UPLOAD >> 20} MB: make it smaller."
+        return {"error": text}, error.code or 500
+
+    @app.errorhandler(UserError)
+    def tell_user(error: UserError):
+        return {"error": str(error)}, 400
+
+
+def _add_page(app: Flask, workshop: Workshop) -> None:
+    @app.get("/")
+    def page():
+        about = {
+            "limits": {name: limit._asdict() for name, limit in LIMITS.items()},
+            "start": {
+                "segments": workshop.settings.segments,
+                "compactness": workshop.settings.compactness,
+                "confidence": workshop.settings.minimum_confidence,
+            },
+            "body": workshop.body is not None,
+            "largest": LARGEST_UPLOAD,
+        }
+        text = (PAGES / "parsing.html").read_text(encoding="utf-8")
+        return text.replace("{{about}}", html.escape(json.dumps(about)))
+
+    @app.get("/parsing.css")
+    def style():
+        return _text("parsing.css", "text/css")
+
+    @app.get("/parsing.js")
+    def script():
+        return _text("parsing.js", "text/javascript")
+
+
+def _text(name: str, kind: str) -> Response:
+    return Response((PAGES / name).read_text(encoding="utf-8"), mimetype=kind)
+
+
+def _add_photographs(app: Flask, workshop: Workshop) -> None:
+    def photograph(token: str):
+        try:
+            return workshop.find(token)
+        except KeyError:
+            abort(404, "This photograph is no longer kept: choose it again.")
+
+    def finished(token: str):
+        found = photograph(token)
+        if found.parsed is None:
+            abort(404, "This photograph is not parsed yet.")
+        return found
+
+    @app.post("/photographs")
+    def take_in():
+        token, taken = workshop.take_in(request.get_data(cache=False))
+        height, width = taken.image.shape[:2]
+        return {
+            "token": token,
+            "width": width,
+            "height": height,
+            "shrunk_from": taken.shrunk_from,
+        }, 201
+
+    @app.post("/photographs/<token>")
+    def parse_again(token: str):
+        found, values = photograph(token), read_values(request.get_json())
+        workshop.parse(found, values)
+        return result_json(found, workshop.table)
+
+    @app.get("/photographs/<token>/<panel>.png")
+    def picture(token: str, panel: str):
+        pixels = finished(token).panels.get(panel)
+        if pixels is None:
+            abort(404, "There is no such panel.")
+        _, data = cv2.imencode(".png", pixels[..., ::-1])
+        return Response(data.tobytes(), mimetype="image/png")
+
+    @app.get("/photographs/<token>/clothing.zip")
+    def archive(token: str):
+        response = Response(result_zip(finished(token), workshop.table), mimetype="application/zip")
+        response.headers["Content-Disposition"] = 'attachment; filename="clothing.zip"'
+        return response
