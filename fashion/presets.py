@@ -83,6 +83,7 @@ PRESETS = {
             "MAX_GT_INSTANCES": 30,
             "DETECTION_MAX_INSTANCES": 50,
             "DETECTION_MIN_CONFIDENCE": 0.7,
+            "MASK_RESAMPLE": "aligned",
             "OPTIMIZER": "adam",
             "LEARNING_RATE": 0.001,
             "WARMUP_STEPS": 100,

@@ -184,6 +184,11 @@ class Config:
     # "variable" each variable's gradient by itself (as tf.keras' clipnorm does).
     GRADIENT_CLIP_MODE = "global"
 
+    # How detected masks are enlarged to their boxes: "exact" as Matterport's, to the bit; "fast",
+    # the same within rounding; or "aligned", where RoIAlign took them from: closer to the truth,
+    # since Matterport's come out too small (`mrcnn.masks.aligned_probabilities`).
+    MASK_RESAMPLE = "exact"
+
     # Number format of the network's activations: "float32", "bfloat16" (faster where the
     # processor has it, detections move slightly), or "auto" (bfloat16 where it pays).
     PRECISION = "float32"

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from mrcnn import learning_rate
+from mrcnn.masks import RESAMPLES
 
 
 def _is_number(value) -> bool:
@@ -155,6 +156,7 @@ RULES = (
     ),
     (("WEIGHT_DECAY",), is_not_negative, "a number of at least 0"),
     (("GRADIENT_CLIP_NORM",), _none_or(_is_positive), "a number above 0, or None"),
+    (("MASK_RESAMPLE",), _is_one_of(*RESAMPLES), "one of " + ", ".join(RESAMPLES)),
     (("OPTIMIZER",), _is_one_of("sgd", "adam"), "'sgd' or 'adam'"),
     (("LEARNING_RATE_SCHEDULE",), learning_rate.is_rate_schedule, learning_rate.EXPECTED),
     (

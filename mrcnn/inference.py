@@ -87,6 +87,7 @@ def unmold_detections(
     original_image_shape: Sequence[int],
     image_shape: Sequence[int],
     window: Sequence[int],
+    resample: str = "exact",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Carry one image's detections back to the original.
 
@@ -96,6 +97,7 @@ def unmold_detections(
         original_image_shape: `(height, width, channels)`.
         image_shape: of the molded image.
         window: where the original lies in it, `(y1, x1, y2, x2)` in pixels.
+        resample: how masks are enlarged; see `mrcnn.masks.box_mask`.
 
     Returns:
         `boxes` int32 `[N, 4]` in pixels of the original, `class_ids` int32 `[N]`, `scores`
@@ -104,7 +106,7 @@ def unmold_detections(
     boxes, class_ids, scores, masks = _unmold_boxes(
         detections, mrcnn_mask, original_image_shape, image_shape, window
     )
-    return boxes, class_ids, scores, paste_all(masks, boxes, original_image_shape)
+    return boxes, class_ids, scores, paste_all(masks, boxes, original_image_shape, resample)
 
 
 def _unmold_boxes(detections, mrcnn_mask, original_image_shape, image_shape, window):
@@ -132,13 +134,15 @@ def boxes_in_window(
     return denorm_boxes(boxes, original_image_shape[:2])
 
 
-def paste_all(masks: np.ndarray, boxes: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
+def paste_all(
+    masks: np.ndarray, boxes: np.ndarray, image_shape: Sequence[int], resample: str = "exact"
+) -> np.ndarray:
     """Masks `[N, h, w]` pasted into their boxes: bool `[height, width, N]`."""
     if not len(masks):
         return np.empty((*image_shape[:2], 0))
     full = np.zeros((len(masks), *image_shape[:2]), dtype=bool)
     for mask, box, out in zip(masks, boxes, full, strict=True):
-        paste_mask(mask, box, out)
+        paste_mask(mask, box, out, resample)
     return np.ascontiguousarray(np.moveaxis(full, 0, -1))
 
 
@@ -209,9 +213,12 @@ class Predictor:
                 for i, one in enumerate(batch):
                     yield self.result(one, detections[i], masks[i], soft_masks)
 
-    @staticmethod
     def result(
-        molded: MoldedImage, detections: np.ndarray, masks: np.ndarray, soft_masks: bool = False
+        self,
+        molded: MoldedImage,
+        detections: np.ndarray,
+        masks: np.ndarray,
+        soft_masks: bool = False,
     ) -> dict:
         """One image's detections as `MaskRCNN.detect` gives them.
 
@@ -223,6 +230,6 @@ class Predictor:
         boxes, class_ids, scores, soft = _unmold_boxes(
             detections, masks, molded.original_shape, molded.image.shape, molded.window
         )
-        full = paste_all(soft, boxes, molded.original_shape)
+        full = paste_all(soft, boxes, molded.original_shape, self.config.MASK_RESAMPLE)
         result = {"rois": boxes, "class_ids": class_ids, "scores": scores, "masks": full}
         return result | {"soft_masks": soft} if soft_masks else result

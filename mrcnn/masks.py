@@ -14,6 +14,7 @@ from mrcnn.images import resize
 
 # A predicted pixel belongs to the instance from this probability on.
 MASK_THRESHOLD = 0.5
+RESAMPLES = ("exact", "fast", "aligned")  # how `box_mask` enlarges
 
 
 def resize_mask(
@@ -159,7 +160,8 @@ def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") ->
         shape: (height, width) of the box in pixels, each above 0.
         resample: "exact" equals Matterport's masks to the bit. "fast" computes the same in
             float32, several times faster on large boxes; a pixel may differ where the
-            probability is within 1e-5 of the threshold.
+            probability is within 1e-5 of the threshold. "aligned" puts the mask where RoIAlign
+            took it from, see `aligned_probabilities`: closer to the truth than Matterport's.
 
     Returns:
         bool [height, width].
@@ -169,8 +171,10 @@ def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") ->
     """
     if resample == "exact":
         return resize(mask, shape) >= MASK_THRESHOLD
+    if resample == "aligned":
+        return aligned_probabilities(mask, shape) >= MASK_THRESHOLD
     if resample != "fast":
-        raise ConfigError(f"resample is {resample!r}, but must be 'exact' or 'fast'.")
+        raise ConfigError(f"resample is {resample!r}, but must be one of {', '.join(RESAMPLES)}.")
     if mask.min() >= MASK_THRESHOLD:
         # The exact way clips to the mask's range, which undoes the fading here.
         return np.ones(shape, dtype=bool)
@@ -198,6 +202,37 @@ def box_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     _fade_border(enlarged, mask.shape[0])
     _fade_border(enlarged.T, mask.shape[1])
     return enlarged
+
+
+def aligned_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Enlarge a predicted mask so that its outermost values lie on the box's borders.
+
+    There RoIAlign (`crop_and_resize`) takes its first and last sample, from the features and from
+    the masks to learn. Matterport pastes a mask as if its values stood for the middles of the
+    cells of a grid over the box, and as if all around were 0: each mask comes out too small, by 8 %
+    of its area where this was measured (docs/matterport_users.md).
+
+    Args:
+        mask: float [mask height, mask width], probabilities.
+        shape: (height, width) of the box in pixels, each above 0.
+
+    Returns:
+        float32 [height, width], 0 to 1; bilinear.
+    """
+    rows, columns = (_between_ends(*sizes) for sizes in zip(shape, mask.shape, strict=True))
+    return rows @ mask.astype(np.float32, copy=False) @ columns.T
+
+
+def _between_ends(size, values):
+    """Weights, float32 [size, values], of values at equal distances from end to end."""
+    if values == 1:
+        return np.ones((size, 1), np.float32)
+    position = (np.arange(size) + 0.5) * ((values - 1) / size)
+    left = position.astype(np.intp)
+    weights = np.zeros((size, values), np.float32)
+    weights[np.arange(size), left] = left + 1 - position
+    weights[np.arange(size), left + 1] = position - left
+    return weights
 
 
 def _fade_border(enlarged, size):

@@ -446,7 +446,12 @@ class MaskRCNN:
     def unmold_detections(self, detections, mrcnn_mask, original_image_shape, image_shape, window):
         """Detections on the original image: see `mrcnn.inference.unmold_detections`."""
         return inference.unmold_detections(
-            detections, mrcnn_mask, original_image_shape, image_shape, window
+            detections,
+            mrcnn_mask,
+            original_image_shape,
+            image_shape,
+            window,
+            self.config.MASK_RESAMPLE,
         )
 
     def get_anchors(self, image_shape: Sequence[int]) -> np.ndarray:

@@ -272,7 +272,14 @@ class ScaledDetector:
 
         molded, meta, window = mold_at_scale(image, self.config, scale)
         outputs = self._predictor.run(molded[None], meta[None])
-        found = unmold_detections(outputs[0][0], outputs[3][0], image.shape, molded.shape, window)
+        found = unmold_detections(
+            outputs[0][0],
+            outputs[3][0],
+            image.shape,
+            molded.shape,
+            window,
+            self.config.MASK_RESAMPLE,
+        )
         return dict(zip(("rois", "class_ids", "scores", "masks"), found, strict=True))
 
 

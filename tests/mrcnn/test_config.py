@@ -22,6 +22,7 @@ EXTRAS = {
     "LOADER_QUEUE",
     "LOADER_WORKERS",
     "MASK_HEAD_CHANNELS",
+    "MASK_RESAMPLE",
     "OPTIMIZER",
     "PRECISION",
     "REPEAT_FACTOR_THRESHOLD",
@@ -148,6 +149,10 @@ def test_accepts(attributes):
         ({"LOADER_BACKEND": "ray"}, "LOADER_BACKEND is 'ray'"),
         ({"STATE_SECONDS": 0}, "STATE_SECONDS is 0, but must be a number above 0."),
         ({"SEED": -1}, "SEED is -1"),
+        (
+            {"MASK_RESAMPLE": "best"},
+            "MASK_RESAMPLE is 'best', but must be one of exact, fast, aligned.",
+        ),
         ({"OPTIMIZER": "lamb"}, "OPTIMIZER is 'lamb', but must be 'sgd' or 'adam'."),
         ({"WARMUP_STEPS": -1}, "WARMUP_STEPS is -1"),
         ({"LEARNING_RATE_SCHEDULE": "linear"}, "LEARNING_RATE_SCHEDULE is 'linear', but must be"),

@@ -165,6 +165,31 @@ def test_constant_mask_fills_its_box_or_not(value, resample):
     assert masks.box_mask(mask, (50, 60), resample).any() == (value >= 0.5)
 
 
+def test_aligned_values_lie_from_border_to_border():
+    ramp = np.tile(np.linspace(0, 1, 28, dtype=np.float32), (28, 1))
+    enlarged = masks.aligned_probabilities(ramp, (5, 280))
+    assert enlarged.shape == (5, 280) and enlarged.dtype == np.float32
+    np.testing.assert_allclose(enlarged[2], (np.arange(280) + 0.5) / 280, atol=1e-6)
+
+
+def test_aligned_masks_have_the_size_of_what_roi_align_saw():
+    """A disc sampled as RoIAlign does, from border to border, comes back in its size."""
+    place = np.linspace(-1, 1, 28)
+    distance = np.hypot(place[:, None], place[None, :])
+    mask = np.clip(0.5 + (0.8 - distance) * 8, 0, 1).astype(np.float32)
+    area = np.pi * 0.8**2 / 4 * 100 * 140
+    aligned, exact = (masks.box_mask(mask, (100, 140), way).sum() for way in ("aligned", "exact"))
+    assert abs(aligned / area - 1) < 0.005
+    assert exact / area < 0.95
+
+
+def test_an_aligned_mask_of_one_value_is_whole_or_empty():
+    for value, expected in ((0.51, True), (0.49, False)):
+        for values in (1, 2, 28):
+            mask = np.full((values, values), value, np.float32)
+            assert (masks.box_mask(mask, (3, 40), "aligned") == expected).all()
+
+
 def test_paste_mask_touches_only_the_box():
     out = np.zeros((3, 10, 10), dtype=bool)
     out[1, 0, 0] = True
@@ -175,8 +200,10 @@ def test_paste_mask_touches_only_the_box():
     assert not out[1, 4, 6]
 
 
-def test_one_pixel_box():
-    assert masks.unmold_mask(np.ones((28, 28), np.float32), (4, 4, 5, 5), (9, 9, 3)).sum() == 1
+@pytest.mark.parametrize("resample", masks.RESAMPLES)
+def test_one_pixel_box(resample):
+    mask = np.ones((28, 28), np.float32)
+    assert masks.unmold_mask(mask, (4, 4, 5, 5), (9, 9, 3), resample).sum() == 1
 
 
 def test_unknown_resample_is_refused():
