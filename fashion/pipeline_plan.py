@@ -18,7 +18,8 @@ class DemoSize:
     stage2: Training
 
 
-SEASONS = Training(7, 60, 0.0007, falling=True)
+# A season label is in a ninth of the pictures, a summer one by chance in half of them.
+SEASONS = Training(7, 60, 0.0007, falling=True, repeat_rare=0.4)
 FROM_START = DemoSize(400, 360, Training(2, 60, 0.0002, falling=True), SEASONS)
 FROM_SCRATCH = DemoSize(800, 360, Training(27, 120, falling=True), SEASONS)
 QUICK = DemoSize(40, 40, Training(1, 4), Training(1, 4))

@@ -34,12 +34,14 @@ class Training:
     """How long and at which rate a stage trains; None leaves it to the preset.
 
     falling: whether the rate falls to nothing along a cosine; it stays the same otherwise.
+    repeat_rare: as `--repeat-rare` takes it.
     """
 
     epochs: int | None = None
     steps: int | None = None
     learning_rate: float | None = None
     falling: bool = False
+    repeat_rare: float | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def _training(
         "steps": length.steps,
         "learning-rate": length.learning_rate,
         "lr-schedule": "cosine" if length.falling else None,
+        "repeat-rare": length.repeat_rare,
         "seed": plan.seed,
     }
     words = [SCRIPTS[name], "train"]

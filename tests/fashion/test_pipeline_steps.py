@@ -57,6 +57,8 @@ def test_the_demo(tmp_path, monkeypatch):
     assert "--preset=demo" in words(steps["train1"]) and "--model=none" in words(steps["train1"])
     assert f"--model={work}/stage1/mask_rcnn_Modanet.h5" in words(steps["train2"])
     assert "--epochs=3" in words(steps["train2"])
+    assert "--repeat-rare=" in words(steps["train2"])
+    assert "--repeat-rare" not in words(steps["train1"])
     assert "--all-garments" in words(steps["label"]) and "--all-garments" in words(
         steps["check-labels"]
     )
