@@ -22,6 +22,9 @@ MASK_AUGMENTERS = frozenset(
     }
 )
 
+# Of these, the ones that can do no more than mirror, whatever they are made of.
+MIRRORS = MASK_AUGMENTERS - {"CropAndPad", "Affine", "PiecewiseAffine"}
+
 
 def mask_hook(images, augmenter, parents, default: bool) -> bool:
     """Activator of imgaug's HooksImages: whether an augmenter may change a mask."""
@@ -38,22 +41,56 @@ def augment_image_and_masks(augmenter, image: np.ndarray, mask: np.ndarray):
 
     Returns both, shapes and dtypes as given. Raises DatasetError where a shape has changed.
     """
+    changed, changed_mask = _augment(augmenter, image, mask.astype(np.uint8))
+    if changed.shape != image.shape or changed_mask.shape != mask.shape:
+        raise _size_changed(image.shape, mask.shape, changed.shape, changed_mask.shape)
+    return changed, changed_mask.astype(bool)
+
+
+def _augment(augmenter, image, mask):
     import imgaug
 
     fixed = augmenter.to_deterministic()
     changed = fixed.augment_image(image)
-    if mask.shape[2]:
-        hooks = imgaug.HooksImages(activator=mask_hook)
-        changed_mask = fixed.augment_image(mask.astype(np.uint8), hooks=hooks)
-    else:
-        changed_mask = mask
-    if changed.shape != image.shape or changed_mask.shape != mask.shape:
-        raise DatasetError(
-            f"The augmentation made an image of {image.shape} and masks of {mask.shape} into "
-            f"{changed.shape} and {changed_mask.shape}: augmenters must keep the size "
-            "(keep_size=True, no resizing)."
-        )
-    return changed, changed_mask.astype(bool)
+    if not mask.shape[2]:
+        return changed, mask
+    return changed, fixed.augment_image(mask, hooks=imgaug.HooksImages(activator=mask_hook))
+
+
+def _size_changed(image, masks, changed_image, changed_masks):
+    return DatasetError(
+        f"The augmentation made an image of {image} and masks of {masks} into {changed_image} and "
+        f"{changed_masks}: augmenters must keep the size (keep_size=True, no resizing)."
+    )
+
+
+def only_mirrors(augmenter) -> bool:
+    """Whether all that an imgaug augmenter can do to a mask is mirroring it."""
+    parts = [augmenter, *augmenter.get_all_children(flat=True)]
+    moving = [part for part in parts if type(part).__name__ in MASK_AUGMENTERS]
+    return all(
+        type(part).__name__ in MIRRORS and type(part).__module__.startswith("imgaug.")
+        for part in moving
+    )
+
+
+def augment_image_and_tell_mirroring(augmenter, image: np.ndarray):
+    """Put an image through an augmenter of which `only_mirrors` is true.
+
+    Args:
+        augmenter: an imgaug augmenter.
+        image: [height, width, channels] uint8.
+
+    Returns the image as `augment_image_and_masks` gives it, and whether its masks are to be
+    mirrored (vertically, horizontally). Raises DatasetError where the size has changed.
+    """
+    # A mask of four pixels, all different, goes where any other mask would go.
+    mask = np.array([[0, 1], [2, 3]], np.uint8)[:, :, None]
+    changed, first = _augment(augmenter, image, mask)
+    if changed.shape != image.shape:
+        raise _size_changed(image.shape, mask.shape, changed.shape, mask.shape)
+    vertically, horizontally = divmod(int(first[0, 0, 0]), 2)
+    return changed, (bool(vertically), bool(horizontally))
 
 
 def seeded_augmenter(augmenter, seed: int):

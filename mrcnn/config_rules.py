@@ -154,7 +154,7 @@ RULES = (
         lambda value: _is_fraction(value) and value < 1,
         "a number from 0 to below 1",
     ),
-    (("WEIGHT_DECAY",), is_not_negative, "a number of at least 0"),
+    (("WEIGHT_DECAY", "LOADER_CACHE_MB"), is_not_negative, "a number of at least 0"),
     (("GRADIENT_CLIP_NORM",), _none_or(_is_positive), "a number above 0, or None"),
     (("MASK_RESAMPLE",), _is_one_of(*RESAMPLES), "one of " + ", ".join(RESAMPLES)),
     (("OPTIMIZER",), _is_one_of("sgd", "adam"), "'sgd' or 'adam'"),
@@ -171,6 +171,7 @@ RULES = (
         _is_one_of("float32", "bfloat16", "auto"),
         "'float32', 'bfloat16' or 'auto'",
     ),
+    (("LOADER_RESIZE",), _is_one_of("exact", "fast"), "'exact' or 'fast'"),
     (("LOADER_BACKEND",), _is_one_of("thread", "process"), "'thread' or 'process'"),
     (("TRAIN_BN",), _is_one_of(None, False, True), "None, False or True"),
     (

@@ -137,13 +137,17 @@ def boxes_in_window(
 def paste_all(
     masks: np.ndarray, boxes: np.ndarray, image_shape: Sequence[int], resample: str = "exact"
 ) -> np.ndarray:
-    """Masks `[N, h, w]` pasted into their boxes: bool `[height, width, N]`."""
+    """Masks `[N, h, w]` pasted into their boxes: bool `[height, width, N]`.
+
+    In memory one mask lies behind the other. Side by side, pixel by pixel, reading one of N would
+    mean to read all of them.
+    """
     if not len(masks):
         return np.empty((*image_shape[:2], 0))
     full = np.zeros((len(masks), *image_shape[:2]), dtype=bool)
     for mask, box, out in zip(masks, boxes, full, strict=True):
         paste_mask(mask, box, out, resample)
-    return np.ascontiguousarray(np.moveaxis(full, 0, -1))
+    return np.moveaxis(full, 0, -1)
 
 
 def _compiled(model: keras.Model):

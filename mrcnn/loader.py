@@ -17,6 +17,7 @@ import numpy as np
 from mrcnn.augmentation import seeded_augmenter
 from mrcnn.errors import ConfigError, DatasetError, TrainingError, UserError
 from mrcnn.ground_truth import load_image_gt
+from mrcnn.image_cache import ImageCache
 from mrcnn.loader_pool import start_pool
 from mrcnn.pass_order import SAMPLE_STREAM, PassOrder
 from mrcnn.samples import (
@@ -70,6 +71,7 @@ class SampleSource:
         self.seed = seed
         self.random_rois = random_rois
         self.anchors = AnchorCache(self.config)
+        self.cache = ImageCache(int(getattr(config, "LOADER_CACHE_MB", 0) * 1e6))
         self.order = PassOrder(
             dataset.image_ids, shuffle=shuffle, seed=seed, repeat_factors=repeat_factors
         )
@@ -118,6 +120,7 @@ class SampleSource:
                 random_rois=self.random_rois,
                 random=np.random.default_rng(seeds),
                 window_random=python_random.Random(window_seed),
+                cache=self.cache,
             )
             if sample is None and not np.any(self.dataset.load_mask(image_id)[1] > 0):
                 self._empty.add(image_id)

@@ -37,8 +37,8 @@ def resize_mask(
     Returns:
         [new height, new width, instances] of the mask's dtype.
     """
-    rows, rows_inside = _nearest_indices(mask.shape[0], scale)
-    columns, columns_inside = _nearest_indices(mask.shape[1], scale)
+    rows, rows_inside = nearest_indices(mask.shape[0], scale)
+    columns, columns_inside = nearest_indices(mask.shape[1], scale)
     if crop is not None:
         y, x, height, width = crop
         rows, rows_inside = rows[y : y + height], rows_inside[y : y + height]
@@ -54,8 +54,8 @@ def resize_mask(
     return out
 
 
-def _nearest_indices(size, scale):
-    """Source index of each resized pixel, and whether scipy takes it for inside.
+def nearest_indices(size: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Source index of each resized pixel along one side, and whether scipy takes it for inside.
 
     At some sizes the last position exceeds the last index by one unit of rounding; scipy then
     finds nothing there.
@@ -147,6 +147,40 @@ def paste_mask(
     """
     y1, x1, y2, x2 = bbox
     out[y1:y2, x1:x2] = box_mask(mask, (y2 - y1, x2 - x1), resample)
+
+
+def paste_rle(
+    mask: np.ndarray, bbox: Sequence[int], image_shape: Sequence[int], resample: str = "exact"
+) -> dict:
+    """A predicted mask as COCO run-lengths of the whole image, which is never built.
+
+    Args:
+        mask, bbox, image_shape, resample: as for `unmold_mask`.
+
+    Returns:
+        {"size": [height, width], "counts": str}: what `pycocotools.mask.encode` makes of the mask
+        of `unmold_mask`, its bytes as text.
+    """
+    from pycocotools import mask as coco_mask
+
+    height, width = (int(n) for n in image_shape[:2])
+    y1, x1, y2, x2 = (int(n) for n in bbox)
+    # Run-lengths go down the columns. With a pixel of nothing at both ends of each, every run
+    # begins and ends within its column.
+    columns = np.zeros((x2 - x1, y2 - y1 + 2), dtype=bool)
+    columns[:, 1:-1] = box_mask(mask, (y2 - y1, x2 - x1), resample).T
+    column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])
+    bounds = (x1 + column) * height + (y1 + row)
+    # A run down to the image's last row goes on in the first row of the next column.
+    apart = bounds[2::2] != bounds[1:-1:2]
+    kept = np.ones(len(bounds), dtype=bool)
+    kept[1:-1] = np.repeat(apart, 2)
+    counts = np.diff(bounds[kept], prepend=0, append=height * width)
+    if counts[-1] == 0:
+        counts = counts[:-1]
+    runs = {"size": [height, width], "counts": counts.tolist()}
+    packed = coco_mask.frPyObjects(runs, height, width)
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
 
 
 def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") -> np.ndarray:

@@ -173,7 +173,7 @@ def build_rpn_targets(
     if len(positives):
         deltas = _anchor_deltas(anchors[positives], boxes) / config.RPN_BBOX_STD_DEV
         rpn_bbox[: len(positives)] = deltas
-    return match, rpn_bbox
+    return match.astype(np.int32), rpn_bbox
 
 
 def _are_plain(*box_arrays: np.ndarray) -> bool:
@@ -185,8 +185,8 @@ def _are_plain(*box_arrays: np.ndarray) -> bool:
 
 
 def _match_near(index: AnchorIndex, boxes: np.ndarray, crowd_boxes: np.ndarray) -> np.ndarray:
-    """Labels [A] int32 before subsampling, from the anchors around the boxes."""
-    match = np.full(index.count, -1, np.int32)
+    """Labels [A] int8 before subsampling, from the anchors around the boxes."""
+    match = np.full(index.count, -1, np.int8)
     for box in crowd_boxes:
         for bound, family in zip(*index.by_best_iou(box), strict=True):
             if bound < CROWD_IOU:
@@ -217,7 +217,7 @@ def _match_near(index: AnchorIndex, boxes: np.ndarray, crowd_boxes: np.ndarray) 
 
 
 def _match_all(anchors: np.ndarray, boxes: np.ndarray, crowd_boxes: np.ndarray) -> np.ndarray:
-    """Labels [A] int32 before subsampling, by comparing each box with every anchor."""
+    """Labels [A] int8 before subsampling, by comparing each box with every anchor."""
     anchor_areas = (anchors[:, 2] - anchors[:, 0]) * (anchors[:, 3] - anchors[:, 1])
     best_iou = np.zeros(len(anchors))
     is_best = np.zeros(len(anchors), bool)
@@ -228,7 +228,7 @@ def _match_all(anchors: np.ndarray, boxes: np.ndarray, crowd_boxes: np.ndarray) 
     in_crowd = np.zeros(len(anchors), bool)
     for box in crowd_boxes:
         in_crowd |= compute_iou(box, anchors, _area(box), anchor_areas) >= CROWD_IOU
-    match = np.zeros(len(anchors), np.int32)
+    match = np.zeros(len(anchors), np.int8)
     match[(best_iou < NEGATIVE_IOU) & ~in_crowd] = -1
     match[is_best | (best_iou >= POSITIVE_IOU)] = 1
     return match
@@ -246,7 +246,7 @@ def _neutralise_surplus(match: np.ndarray, label: int, keep: int, random) -> Non
         return
     if isinstance(random, np.random.Generator):
         kept = numbers[random.choice(len(numbers), keep, replace=False, shuffle=False)]
-        match[numbers] = 0
+        match *= match != label
         match[kept] = label
     else:
         match[random.choice(numbers, surplus, replace=False)] = 0

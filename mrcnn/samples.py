@@ -15,6 +15,7 @@ from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
 from mrcnn.errors import DatasetError
 from mrcnn.ground_truth import load_image_gt
+from mrcnn.image_cache import ImageCache
 from mrcnn.images import mold_image
 from mrcnn.rpn_targets import AnchorIndex, build_rpn_targets
 
@@ -76,14 +77,15 @@ def load_sample(
     detection_targets: bool = False,
     random=np.random,
     window_random=python_random,
+    cache: ImageCache | None = None,
 ) -> Sample | None:
     """Load an image and make its targets; None where no instance of a class is left.
 
     `random` (the module `numpy.random`, a RandomState or a Generator) draws, in this order, RPN
     anchors, random regions, their targets, and which instances stay where there are more than
     MAX_GT_INSTANCES. `window_random` (the module `random` or a `random.Random`) draws the window
-    of IMAGE_RESIZE_MODE "crop". `augmentation` is used as it is. The RPN's targets see all
-    instances, also those beyond MAX_GT_INSTANCES.
+    of IMAGE_RESIZE_MODE "crop". `augmentation` is used as it is; `cache` keeps resized images. The
+    RPN's targets see all instances, also those beyond MAX_GT_INSTANCES.
     """
     image, image_meta, class_ids, boxes, masks = load_image_gt(
         dataset,
@@ -93,6 +95,7 @@ def load_sample(
         augmentation=augmentation,
         use_mini_mask=config.USE_MINI_MASK,
         random=window_random,
+        cache=cache,
     )
     if not np.any(class_ids > 0):
         return None
@@ -112,7 +115,7 @@ def load_sample(
         image_id=image_id,
         image=image,
         image_meta=image_meta,
-        rpn_match=rpn_match.astype(np.int8),
+        rpn_match=rpn_match.astype(np.int8, copy=False),
         rpn_bbox=rpn_bbox,
         class_ids=class_ids,
         boxes=boxes,

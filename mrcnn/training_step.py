@@ -7,6 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES
+from mrcnn.folding import fold_inference
+from mrcnn.layer_selection import find_trainable_layer, layers_with_weights
+from mrcnn.layers import BatchNorm
 from mrcnn.losses import weight_decay_loss
 
 SAMPLING_LAYER = "proposal_targets"
@@ -17,6 +20,12 @@ def make_optimizer(name: str, learning_rate: float, momentum: float) -> keras.op
     if name == "adam":
         return keras.optimizers.Adam(learning_rate=learning_rate)
     return keras.optimizers.SGD(learning_rate=learning_rate, momentum=momentum)
+
+
+def has_fixed_statistics(model: keras.Model) -> bool:
+    """Whether no batch norm of the model looks at the batch, not even while it trains."""
+    found = (find_trainable_layer(layer) for layer in layers_with_weights(model))
+    return all(layer.train_bn is False for layer in found if isinstance(layer, BatchNorm))
 
 
 class TrainingStep:
@@ -36,8 +45,12 @@ class TrainingStep:
         seed: of the RoI sampling.
         accumulate_steps: batches whose gradients are averaged for one update of the weights, at
             the last batch of each group, counted from step 0.
+        fold: compute batch norms as part of the convolutions before them, where none of the model
+            looks at the batch: fewer passes over memory. Losses are the same but for rounding,
+            which may change the order of nearly equal proposals, and so which RoIs are drawn.
 
     Attributes:
+        network: what computes the losses: the model, or the folded graph on its weights.
         learning_rate: the rate of each step, or None for the optimizer's own; where it returns
             None, the rate is left as it is.
     """
@@ -53,8 +66,10 @@ class TrainingStep:
         clip_mode: str = "global",
         seed: int = 0,
         accumulate_steps: int = 1,
+        fold: bool = False,
     ):
         self.model = model
+        self.network = fold_inference(model) if fold and has_fixed_statistics(model) else model
         self.optimizer = optimizer
         self.weights = [loss_weights.get(name, 1.0) for name in LOSS_NAMES]
         self.weight_decay = weight_decay
@@ -116,7 +131,7 @@ class TrainingStep:
             self.optimizer.learning_rate.assign(rate)
 
     def _losses(self, inputs, training: bool) -> tf.Tensor:
-        outputs = self.model(inputs, training=training)
+        outputs = self.network(inputs, training=training)
         losses = [w * x for w, x in zip(self.weights, outputs[-5:], strict=True)]
         decay = weight_decay_loss(self.trained, self.weight_decay)
         return tf.stack([tf.add_n([*losses, decay]), *losses])

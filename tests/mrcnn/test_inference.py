@@ -287,6 +287,14 @@ def test_soft_masks_on_request(compiled):
     np.testing.assert_array_equal(full, soft["masks"])
 
 
+def test_each_mask_lies_in_one_piece():
+    """However many there are: else reading one costs as much as reading all."""
+    masks, boxes = np.ones((3, 28, 28), np.float32), np.array([[0, 0, 5, 5]] * 3)
+    full = inference.paste_all(masks, boxes, (20, 30, 3))
+    assert full.shape == (20, 30, 3) and full.dtype == bool
+    assert all(full[..., number].flags.c_contiguous for number in range(3))
+
+
 def test_seven_outputs(compiled):
     config = tiny_config()
     molded, metas, _ = mold_inputs([picture(64, 64)], config)

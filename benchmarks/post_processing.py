@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Time what follows the network, and how it grows with pixels and with instances.
+
+    python3 benchmarks/post_processing.py
+    python3 benchmarks/post_processing.py --instances 1 10 100 --repeat 5 --json post.json
+
+Drawn masks on photographs of 400 x 600 and of 4000 x 6000, 100 times the pixels; each box is some
+150 x 100 pixels of the small photograph, and 1500 x 1000 of the large one. Milliseconds of the
+processor for all instances of an image:
+
+    paste          all masks into a bool array [height, width, N], as MaskRCNN.detect gives them
+    paste boxes    each mask into its box alone
+    paste_rle      each mask as COCO run-lengths, no array of the image's size
+    unstack        one mask after the other out of the array of `paste`, as labelling does
+    polygons       outlines of each of those (mask_to_polygons)
+    draw           masks, outlines, boxes and captions (draw_detections)
+    slic           superpixels (does not look at instances)
+
+`pixels` tells how many times longer the large photograph takes, and `instances` how many times
+longer the most instances take than the fewest on the small one. The exit code is 1 where a way
+grows faster than pixels or instances do. At 4000 x 6000 more than 20 masks are left to paste_rle:
+100 of them as arrays take 2.4 GB.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+# OpenCV and BLAS read these when they are loaded: one thread, whatever the machine has.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import cv2
+import numpy as np
+
+from fashion.parsing_settings import ParsingSettings
+from fashion.polygons import mask_to_polygons
+from fashion.superpixels import segment
+from mrcnn.drawing import draw_detections
+from mrcnn.inference import paste_all
+from mrcnn.masks import box_mask, paste_rle
+
+SIZES = {"400 x 600": 1, "4000 x 6000": 10}  # factor of the small photograph's sides
+WAYS = ("paste", "paste boxes", "paste_rle", "unstack", "polygons", "draw", "slic")
+MOST_FULL_MASKS = 20
+# What lies beyond linear by less than this is the machine's caches and noise.
+TOLERANCE = 1.5
+NAMES = [f"garment {number}" for number in range(14)]
+
+
+def soft_mask(rng) -> np.ndarray:
+    """A wavy disc as the mask head gives it: float32 [28, 28], probabilities."""
+    y, x = (np.mgrid[:28, :28] - 13.5) / 13.5
+    angle, distance = np.arctan2(y, x), np.hypot(y, x)
+    radius = 0.8 + 0.15 * np.sin(angle * rng.integers(2, 6) + rng.uniform(0, 6))
+    return (1 / (1 + np.exp(12 * (distance - radius)))).astype(np.float32)
+
+
+def make_case(factor: int, instances: int) -> dict:
+    """Image, masks as the network gives them, and boxes; the same but for the size."""
+    rng = np.random.default_rng(instances)
+    corners = rng.integers(0, (450, 300), (instances, 2))
+    boxes = np.concatenate([corners, corners + rng.integers((100, 60), (150, 100))], axis=1)
+    coarse = rng.uniform(0, 255, (24, 16, 3)).astype(np.float32)
+    image = cv2.resize(coarse, (400 * factor, 600 * factor)).astype(np.uint8)
+    soft = np.stack([soft_mask(rng) for _ in range(instances)])
+    return {"image": image, "soft": soft, "boxes": boxes * factor, "factor": factor}
+
+
+def make_ways(case: dict) -> dict:
+    """Functions without arguments, by name."""
+    shape, soft, boxes = case["image"].shape, case["soft"], case["boxes"]
+    pairs = list(zip(soft, boxes, strict=True))
+    ways = {
+        "paste boxes": lambda: [box_mask(m, (b[2] - b[0], b[3] - b[1])) for m, b in pairs],
+        "paste_rle": lambda: [paste_rle(m, b, shape) for m, b in pairs],
+        "slic": lambda: segment(case["image"], ParsingSettings()),
+    }
+    if len(soft) <= MOST_FULL_MASKS or case["factor"] == 1:
+        masks = paste_all(soft, boxes, shape)
+        alone = [np.ascontiguousarray(masks[..., i]) for i in range(len(boxes))]
+        result = {"rois": boxes, "masks": masks, "scores": np.ones(len(boxes))}
+        result["class_ids"] = 1 + np.arange(len(boxes)) % 13
+        ways["paste"] = lambda: paste_all(soft, boxes, shape)
+        ways["unstack"] = lambda: [np.array(masks[..., i], order="C") for i in range(len(boxes))]
+        ways["polygons"] = lambda: [mask_to_polygons(mask) for mask in alone]
+        ways["draw"] = lambda: draw_detections(case["image"], result, NAMES)
+    return ways
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """{way: {size: {instances: milliseconds of each round}}}."""
+    figures: dict = {way: {size: {} for size in SIZES} for way in WAYS}
+    for instances in options.instances:
+        for size, factor in SIZES.items():
+            ways = make_ways(make_case(factor, instances))
+            for name, way in ways.items():
+                if factor == 1:
+                    way()  # fonts and tables that are made once
+                times = []
+                for _ in range(options.repeat if factor == 1 else max(1, options.repeat // 3)):
+                    started = time.process_time()
+                    way()
+                    times.append(1000 * (time.process_time() - started))
+                figures[name][size][instances] = times
+    return figures
+
+
+def growth(figures: dict) -> dict:
+    """{way: (times longer for 100 times the pixels, for the most instances)}, None if unknown."""
+    small, large = SIZES
+    grown = {}
+    for name, of_size in figures.items():
+        middle = {
+            size: {count: statistics.median(times) for count, times in of_count.items()}
+            for size, of_count in of_size.items()
+        }
+        both = [count for count in middle[small] if count in middle[large]]
+        pixels = middle[large][both[-1]] / middle[small][both[-1]] if both else None
+        first, last = min(middle[small]), max(middle[small])
+        grown[name] = pixels, middle[small][last] / middle[small][first]
+    return grown
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--instances", type=int, nargs="+", default=[1, 10, 100])
+    add("--repeat", type=int, default=6, help="rounds on the small photograph (%(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write the figures there too")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure and print."""
+    options = parse_arguments()
+    cv2.setNumThreads(1)
+    figures = measure(options)
+    grown = growth(figures)
+    for size, factor in SIZES.items():
+        pixels = factor * factor
+        print(f"{size}: ms (least to most), {pixels} times the pixels")
+        for name in WAYS:
+            cells = [
+                f"N={count}: {statistics.median(times):.1f} ({min(times):.1f} to {max(times):.1f})"
+                for count, times in figures[name][size].items()
+            ]
+            print(f"  {name:12} " + "; ".join(cells))
+    ratio = max(options.instances) / min(options.instances)
+    limits = max(SIZES.values()) ** 2 * TOLERANCE, ratio * TOLERANCE
+    print(f"\n{'':14}{'pixels':>8}{'instances':>11}   (linear: 100, {ratio:g})")
+    worse = False
+    for name, values in grown.items():
+        bad = any(v is not None and v > limit for v, limit in zip(values, limits, strict=True))
+        worse |= bad
+        shown = ["" if value is None else f"{value:.1f}" for value in values]
+        print(f"{name:14}{shown[0]:>8}{shown[1]:>11}{'   worse than linear' if bad else ''}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return int(worse)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Masks within their boxes, from an annotation to the mini masks of training.
+
+A mask that a data set draws into its box need never be as large as the image: `resized_crops` and
+`shrink_masks` do what `mrcnn.masks.resize_mask`, `mrcnn.boxes.extract_bboxes` and
+`mrcnn.masks.minimize_mask` do to full-size masks, bit by bit.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from mrcnn.masks import nearest_indices
+
+
+class MaskCrop(NamedTuple):
+    """A part of a mask outside of which nothing is set: bool [h, w], and the place of its corner.
+
+    `mask` may be of size 0: then the mask is empty. `top` and `left` are in pixels of the image.
+    """
+
+    mask: np.ndarray
+    top: int
+    left: int
+
+
+def resized_crops(
+    crops: Sequence[MaskCrop],
+    image_shape: Sequence[int],
+    scale: float,
+    padding: Sequence[tuple[int, int]],
+    window: Sequence[int] | None = None,
+) -> list[MaskCrop]:
+    """What `mrcnn.masks.resize_mask` makes of the whole masks, cut to their boxes.
+
+    Args:
+        crops: of masks of one image, within it.
+        image_shape: (height, width, ...) of that image in pixels.
+        scale, padding, window: as `mrcnn.images.resize_image` returns them, `window` its crop.
+
+    Returns:
+        One crop for each, tight around what is set, of size 0 where nothing is.
+    """
+    rows = _source_indices(image_shape[0], scale, padding[0], window and window[0::2])
+    columns = _source_indices(image_shape[1], scale, padding[1], window and window[1::2])
+    return [_tight(_resized(crop, *rows, *columns)) for crop in crops]
+
+
+def _source_indices(size, scale, padding, window):
+    """Source index of each resized pixel, ascending, and what to add to its place."""
+    indices, inside = nearest_indices(size, scale)
+    if window is None:
+        return indices[inside], padding[0]
+    start, length = window
+    stop = min(start + length, int(np.count_nonzero(inside)))  # those outside are the last ones
+    return indices[start:stop], 0
+
+
+def _resized(crop: MaskCrop, rows, down, columns, right) -> MaskCrop:
+    height, width = crop.mask.shape
+    top, bottom = rows.searchsorted((crop.top, crop.top + height))
+    left, end = columns.searchsorted((crop.left, crop.left + width))
+    # Rasterised polygons lie in memory column by column: columns are picked in one piece.
+    picked = crop.mask.T.take(columns[left:end] - crop.left, axis=0)
+    picked = picked.take(rows[top:bottom] - crop.top, axis=1)
+    return MaskCrop(picked.T, down + int(top), right + int(left))
+
+
+def _tight(crop: MaskCrop) -> MaskCrop:
+    turned = crop.mask.T
+    # x and y change places with the axes.
+    y, x, height, width = cv2.boundingRect(turned.view(np.uint8)) if turned.size else (0, 0, 0, 0)
+    return MaskCrop(crop.mask[y : y + height, x : x + width], crop.top + y, crop.left + x)
+
+
+def crop_boxes(crops: Sequence[MaskCrop]) -> np.ndarray:
+    """Boxes of tight crops: int32 [N, 4] pixels (y1, x1, y2, x2), zeros for those of size 0."""
+    boxes = [
+        (top, left, top + mask.shape[0], left + mask.shape[1]) if mask.size else (0, 0, 0, 0)
+        for mask, top, left in crops
+    ]
+    return np.array(boxes, np.int32).reshape(-1, 4)
+
+
+def flipped_crops(
+    crops: Sequence[MaskCrop], image_shape: Sequence[int], vertically: bool, horizontally: bool
+) -> list[MaskCrop]:
+    """The crops in the mirrored image of (height, width, ...) pixels."""
+    flipped = []
+    for mask, top, left in crops:
+        if vertically:
+            mask, top = mask[::-1], image_shape[0] - top - mask.shape[0]
+        if horizontally:
+            mask, left = mask[:, ::-1], image_shape[1] - left - mask.shape[1]
+        flipped.append(MaskCrop(mask, top, left))
+    return flipped
+
+
+def shrink_masks(crops: Sequence[np.ndarray], mini_shape: tuple[int, int]) -> np.ndarray:
+    """Each mask (bool [h, w], any sizes above 0), resampled to `mini_shape`: bool [N, *mini_shape].
+
+    Bit by bit what `mrcnn.masks.minimize_mask` makes of masks that fill their boxes: bilinear with
+    half-pixel centres, nothing outside the box, more than half counts as set; a full crop stays
+    full. Only the pixels that count are looked at, so that size does not matter.
+    """
+    if not len(crops):
+        return np.zeros((0, *mini_shape), dtype=bool)
+    # All crops in one line, each with a pixel of nothing around it, column by column.
+    heights, widths = np.array([crop.shape for crop in crops]).T
+    sizes = (heights + 2) * (widths + 2)
+    starts = np.cumsum(sizes) - sizes
+    line = np.zeros(int(sizes.sum()), dtype=np.uint8)
+    for crop, start, size in zip(crops, starts.tolist(), sizes.tolist(), strict=True):
+        columns = line[start : start + size].reshape(crop.shape[1] + 2, crop.shape[0] + 2)
+        columns[1:-1, 1:-1] = crop.T
+    row, above, below = _neighbours(heights, mini_shape[0])
+    column, before, after = _neighbours(widths, mini_shape[1])
+    down = (heights + 2)[:, None]
+    row, column = row[:, :, None], (column * down + starts[:, None])[:, None]
+    above, below, before, after = (
+        above[:, :, None],
+        below[:, :, None],
+        before[:, None],
+        after[:, None],
+    )
+    upper_left = row + column
+    right = down[:, :, None]
+    # Summed in this order, no bit differs from the plain way.
+    total = line.take(upper_left) * (above * before)
+    total += line.take(upper_left + right) * (above * after)
+    upper_left += 1
+    total += line.take(upper_left) * (below * before)
+    total += line.take(upper_left + right) * (below * after)
+    minis = total > 0.5
+    minis[[index for index, crop in enumerate(crops) if crop.all()]] = True
+    return minis
+
+
+def _neighbours(sizes: np.ndarray, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First neighbour of each new pixel in the bordered crops, weights of both: [N, new_size]."""
+    position = (np.arange(new_size) + 0.5) * (sizes / new_size)[:, None] - 0.5
+    first = np.floor(position)
+    weight = 1.0 - (position - first)
+    return first.astype(np.intp) + 1, weight, 1.0 - weight
