@@ -3,7 +3,6 @@
 What is wrong from the start shall not end a run after hours, and no file of others shall be lost.
 """
 
-import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -15,12 +14,12 @@ from fashion.label_journal import LabelJournal
 from fashion.label_report import file_digest, report_path
 from fashion.segments import is_segment
 from mrcnn.errors import UserError
+from mrcnn.files import unfinished
 
 # What an image takes at least on the disk: bytes in journal, annotations and report, and multiples
 # of its own size for cut-outs and previews.
 RECORD_BYTES = 2500
 SEGMENT_SHARE, ALPHA_SHARE, PREVIEW_SHARE = 0.1, 0.3, 2.0
-_UNFINISHED = re.compile(r"\.(.+)\.[^.]+\.part")
 
 
 def require_names(job: LabelJob) -> None:
@@ -106,7 +105,6 @@ def remove_unfinished(job: LabelJob, output: Path) -> None:
         (job.segments, lambda name: is_segment(name, stems)),
         (job.previews, lambda name: name.endswith(".png") and name[:-4] in stems),
     ):
-        for path in folder.glob(".*.part") if folder else ():
-            match = _UNFINISHED.fullmatch(path.name)
-            if match and is_ours(match[1]):
+        for path, name in unfinished(folder) if folder else ():
+            if is_ours(name):
                 path.unlink(missing_ok=True)

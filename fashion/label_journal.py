@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fashion.file_lock import lock
 from mrcnn.errors import UserError
+from mrcnn.file_lock import lock
 
 FORMAT = 1
 SYNC_SECONDS = 1.0

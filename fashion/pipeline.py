@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fashion.file_lock import lock
 from fashion.json_files import read_json, write_json
 from fashion.pipeline_process import Interrupted, run_process
 from mrcnn.errors import UserError
+from mrcnn.file_lock import lock
 
 STATE_FILE = "pipeline.json"
 LOCK_FILE = "pipeline.lock"

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mrcnn.errors import DatasetError
+from mrcnn.files import shortened, sync, sync_folder
 
 MODES = ("copy", "link", "move")
 
@@ -143,7 +144,9 @@ def same_content(first: Path, second: Path) -> bool:
 def copy(source: Path, target: Path) -> None:
     """Copy a file with its times; `target` appears whole or not at all."""
     with _beside(target) as temporary:
-        shutil.copy2(source, temporary)
+        shutil.copyfile(source, temporary)
+        sync(temporary)
+        shutil.copystat(source, temporary)
         temporary.replace(target)
 
 
@@ -169,6 +172,7 @@ def _move(source: Path, target: Path) -> None:
         source.replace(target)
     except OSError:  # another file system
         copy(source, target)
+        sync_folder(target.parent)  # or a power cut could lose both
         source.unlink()
 
 
@@ -177,7 +181,7 @@ def _beside(target: Path) -> Iterator[Path]:
     """A temporary file in the folder of `target`, gone afterwards."""
     temporary = None
     try:
-        prefix = f".{target.name}."
+        prefix = f".{shortened(target.name)}."
         handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=target.parent)
         os.close(handle)
         temporary = Path(name)

@@ -1,7 +1,6 @@
 """The truth of custom photographs as stage 2 sees it: season labels instead of garments."""
 
 import os
-import shutil
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +14,7 @@ from fashion.labels import (
     parse_file_name,
     season_label,
 )
+from fashion.placing import copy
 from fashion.review_page import region_label
 from fashion.via_read import ViaFile, ViaImage, ViaRegion
 from fashion.via_write import ANNOTATION_FILE, write
@@ -99,4 +99,4 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
+        copy(source, target)

@@ -248,7 +248,18 @@ def _weights_to_start_from(options: argparse.Namespace) -> Path | None:
         from mrcnn.downloads import get_imagenet_weights_path
 
         return get_imagenet_weights_path()
+    if start == "last":
+        _set_damaged_aside(options)
     return weights_path(start, options.stage, options.logs)
+
+
+def _set_damaged_aside(options: argparse.Namespace) -> None:
+    """Rename checkpoints that cannot be read: the state beside them then stands for the last."""
+    from mrcnn.checkpoints import find_last_readable, set_aside
+
+    path, damaged = find_last_readable(options.logs, options.stage.name)
+    for left in damaged:
+        print(f"{left} is damaged: it is named {set_aside(left).name} now; {path.name} is whole.")
 
 
 def _parts(options: argparse.Namespace) -> list[Part]:

@@ -3,12 +3,15 @@
 logs/fashion20240102T0304/mask_rcnn_fashion_0007.h5
 """
 
+import contextlib
 import datetime
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrcnn.errors import WeightsNotFoundError
+from mrcnn.errors import WeightsError, WeightsNotFoundError
+from mrcnn.h5_layout import read_layers
 
 STAMP = "%Y%m%dT%H%M"
 CHECKPOINT = re.compile(
@@ -47,19 +50,38 @@ def choose_log_folder(
 
     A path such as `/any/fashion20240102T0304/mask_rcnn_fashion_0007.h5` sets the epoch and the
     time stamp; the folder is looked for under `model_dir` and the present name. Any other path,
-    and None, means epoch 0 and now.
+    and None, means epoch 0 and now; but the minute after the last folder there, where that is not
+    before now: two trainings of one minute do not share a folder, and after the clock went back
+    the last training is still the last by name.
 
     Args:
         model_dir: the folder of all logs.
         name: Config.NAME.
         weights_path: the weights that were loaded.
     """
-    epoch, now = 0, datetime.datetime.now()
+    model_dir, name, epoch = Path(model_dir), name.lower(), 0
     match = CHECKPOINT.fullmatch(str(weights_path)) if weights_path else None
     if match:
         *date, epoch = (int(group) for group in match.groups())
-        now = datetime.datetime(*date)
-    return LogFolder(Path(model_dir) / f"{name.lower()}{now:{STAMP}}", name.lower(), epoch)
+        time = datetime.datetime(*date)
+    else:
+        time = _time_of_new_folder(model_dir, name)
+    return LogFolder(model_dir / f"{name}{time:{STAMP}}", name, epoch)
+
+
+def _time_of_new_folder(model_dir: Path, name: str) -> datetime.datetime:
+    now = datetime.datetime.now().replace(second=0, microsecond=0)
+    return max([now, *_minutes_after(model_dir, name)])
+
+
+def _minutes_after(model_dir: Path, name: str) -> Iterator[datetime.datetime]:
+    """The minute after each log folder of `name`."""
+    for path in model_dir.iterdir() if model_dir.is_dir() else ():
+        # Other names, and the last minute that there is.
+        with contextlib.suppress(ValueError, OverflowError):
+            if path.name.startswith(name):
+                time = datetime.datetime.strptime(path.name.removeprefix(name), STAMP)
+                yield time + datetime.timedelta(minutes=1)
 
 
 def find_last(model_dir: str | Path, name: str) -> Path:
@@ -68,6 +90,60 @@ def find_last(model_dir: str | Path, name: str) -> Path:
     Raises:
         WeightsNotFoundError: (a FileNotFoundError) there is none.
     """
+    return _last_training(model_dir, name)[-1]
+
+
+def find_last_readable(model_dir: str | Path, name: str) -> tuple[Path, list[Path]]:
+    """The last checkpoint of the last training that can be read, and the damaged ones after it.
+
+    Raises:
+        WeightsNotFoundError: (a FileNotFoundError) there is none.
+        WeightsError: none of them can be read.
+    """
+    checkpoints = _last_training(model_dir, name)
+    damaged = []
+    while checkpoints and not is_readable(checkpoints[-1]):
+        damaged.append(checkpoints.pop())
+    if not checkpoints:
+        read_layers(damaged[0])  # raises what is wrong with the last
+    return checkpoints[-1], damaged
+
+
+def readable_before(path: str | Path) -> Path | None:
+    """The last checkpoint before a damaged one; None where `path` is whole or there is none."""
+    path = Path(path)
+    if not path.is_file() or is_readable(path):
+        return None
+    earlier = sorted(p for p in path.parent.glob("mask_rcnn_*.h5") if p.name < path.name)
+    return next((p for p in reversed(earlier) if is_readable(p)), None)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a weight file is whole and lists its layers; its numbers are not looked at."""
+    try:
+        read_layers(path)
+    except WeightsError:
+        return False
+    return True
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged checkpoint so that nobody takes it for one; its new path.
+
+    Raises:
+        WeightsError: its folder cannot be written.
+    """
+    try:
+        return path.replace(path.with_name(f"damaged_{path.name}"))
+    except OSError as error:
+        raise WeightsError(
+            f"{path} is damaged and cannot be renamed ({error.strerror or error}): make its "
+            f"folder writable, or name an earlier checkpoint with --model."
+        ) from error
+
+
+def _last_training(model_dir: str | Path, name: str) -> list[Path]:
+    """The checkpoints of the last training, in the order of their names; at least one."""
     model_dir = Path(model_dir)
     prefix = name.lower()
     folders = [f for f in model_dir.iterdir() if f.is_dir()] if model_dir.is_dir() else []
@@ -84,4 +160,4 @@ def find_last(model_dir: str | Path, name: str) -> Path:
             f"Could not find weight files in {folder}: name another file, or delete that folder "
             f"to go on from the training before it."
         )
-    return folder / files[-1]
+    return [folder / file for file in files]

@@ -1,11 +1,37 @@
-"""Writing files so that they appear whole or not at all."""
+"""Files: written so that they appear whole or not at all, and looked for without surprises."""
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+_UNFINISHED = re.compile(r"\.(.+)\.[^.]+\.part")
+
+# Bytes of a file's name that its temporary name repeats: file systems take 255 in all, and tempfile
+# puts eight characters between.
+_NAME_BYTES = 255 - len("..12345678.part")
+
+
+def is_file(path: str | os.PathLike) -> bool:
+    """Whether there is a regular file; False too for a name that no file can have.
+
+    `Path.is_file` raises where a name is too long, or may not be looked at.
+    """
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: str | os.PathLike) -> bool:
+    """Whether there is a folder; False too for a name that nothing can have."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 @contextlib.contextmanager
@@ -22,7 +48,9 @@ def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
     """
     path = Path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{shortened(path.name)}.", suffix=".part"
+    )
     temporary = Path(name)
     try:
         with os.fdopen(handle, mode, **text) as stream:
@@ -34,7 +62,29 @@ def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Force what a file holds to the disk."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The temporary files that killed processes left in a folder, and the names they were for.
+
+    Names are cut as by `shortened`. The files of a process that is at work are among them: hold a
+    lock before removing any.
+    """
+    for path in folder.glob(".*.part"):
+        if match := _UNFINISHED.fullmatch(path.name):
+            yield path, match[1]
+
+
+def shortened(name: str) -> str:
+    """A file name, or as much of it as leaves room for what makes it a temporary one."""
+    return os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
 
 
 def _ordinary_mode(path: Path) -> int:
@@ -46,8 +96,8 @@ def _ordinary_mode(path: Path) -> int:
     return 0o666 & ~mask
 
 
-def _sync_folder(folder: Path) -> None:
-    """Force the renaming itself to the disk, where the system can do that."""
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, after a renaming; where the system can do that."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

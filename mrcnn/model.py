@@ -35,19 +35,20 @@ from mrcnn.box_graph import (
     trim_zeros_graph,
 )
 from mrcnn.boxes import denorm_boxes, norm_boxes
-from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last
+from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
 from mrcnn.class_balance import class_balance
 from mrcnn.detection import DetectionLayer, refine_detections_graph
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
 from mrcnn.devices import make_training_repeatable, require_devices
 from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
-from mrcnn.errors import ConfigError
+from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.layers import BatchNorm
 from mrcnn.learning_rate import LearningRate
 from mrcnn.loader import BatchLoader, data_generator
+from mrcnn.log_lock import holding
 from mrcnn.losses import (
     mrcnn_bbox_loss_graph,
     mrcnn_class_loss_graph,
@@ -65,7 +66,7 @@ from mrcnn.stream import detect_stream
 from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
 from mrcnn.tensor_graph import ancestor, describe_array
 from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over
-from mrcnn.training_log import read_history
+from mrcnn.training_log import Checkpoints, read_history
 from mrcnn.training_state import (
     Continuation,
     Progress,
@@ -195,13 +196,18 @@ class MaskRCNN:
         Raises:
             WeightsError: the file is absent, damaged, or does not fit.
         """
-        report = weights.load_weights(
-            self.keras_model,
-            filepath,
-            by_name=by_name,
-            exclude=exclude,
-            class_mismatch="skip" if self.mode == "training" else "error",
-        )
+        try:
+            report = weights.load_weights(
+                self.keras_model,
+                filepath,
+                by_name=by_name,
+                exclude=exclude,
+                class_mismatch="skip" if self.mode == "training" else "error",
+            )
+        except WeightsError as error:
+            if (earlier := readable_before(filepath)) is None:
+                raise
+            raise WeightsError(f"{error} The checkpoint before it is whole: {earlier}.") from error
         if report.skipped or report.missing_in_file:
             print(report.summary())
         self._weights_path, self._continuation = Path(filepath), None
@@ -290,7 +296,8 @@ class MaskRCNN:
 
         Raises:
             ConfigError: NUM_CLASSES does not fit the data sets.
-            TrainingError: a loss is no longer finite, or a loader worker died.
+            TrainingError: a loss is no longer finite, a loader worker died, or another training
+                is at work in the log folder.
             DatasetError: an image or its annotation cannot be used.
         """
         if self.mode != "training":
@@ -359,6 +366,8 @@ class MaskRCNN:
         if belongs and restore_weights(folder, self.keras_model):
             restore_optimizer(folder, self._step.optimizer)
             print(f"Going on from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
+            with holding(folder):
+                Checkpoints(self._log, self.weights_attributes).complete(self.keras_model, stored)
             return stored
         seed = self.config.SEED
         return Progress(

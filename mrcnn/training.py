@@ -13,13 +13,17 @@ import numpy as np
 from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
 from mrcnn.epoch_evaluation import MASK_AP, EpochEvaluation
-from mrcnn.errors import TrainingError
+from mrcnn.errors import TrainingError, UserError
 from mrcnn.loader import BatchLoader
+from mrcnn.log_lock import holding
 from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars, write_history
 from mrcnn.training_state import Progress, save_state
 from mrcnn.training_step import TrainingStep
 
 LOG_NAMES = ("loss", *LOSS_NAMES)
+# A loss begins at 5 to 20, whatever the data. Above this, times the greatest of LOSS_WEIGHTS, the
+# weights are beyond help, and NaN is a few steps away.
+EXPLODED = 1e4
 
 
 @dataclass
@@ -81,7 +85,7 @@ class Trainer:
         step: the compiled step.
         loader: training batches; its batch n must be a function of n alone.
         validation_loader: validation batches, or None.
-        log: the log folder, created if absent.
+        log: the log folder, created if absent; no other training can be at work there.
         progress: where to start.
     """
 
@@ -106,12 +110,17 @@ class Trainer:
             One dictionary for each epoch since the training began, as in `history.csv`.
 
         Raises:
-            TrainingError: a loss is no longer finite.
+            TrainingError: a loss is no longer finite, a loader worker died, or another training
+                is at work in the log folder.
             KeyboardInterrupt: after Ctrl-C, once the state is written.
         """
+        with holding(self.log.folder):
+            return self._run(plan)
+
+    def _run(self, plan: TrainingPlan) -> list[dict]:
         self.checkpoints = Checkpoints(self.log, plan.notes)
         self.board = TensorBoardScalars(self.log.folder)
-        self._prepare_folder()
+        self._begin()
         callbacks = keras.callbacks.CallbackList(
             [self.board, *plan.callbacks],
             model=self.model,
@@ -128,14 +137,21 @@ class Trainer:
         callbacks.on_train_end()
         return self.progress.history
 
-    def _prepare_folder(self) -> None:
-        self.log.folder.mkdir(parents=True, exist_ok=True)
+    def _begin(self) -> None:
         # So that a training killed in its first epoch can be found and gone on with.
         if self.progress.epoch == 0 and not self.log.checkpoint(0).exists():
             self._save_state()
             self.checkpoints.save(self.model, 0, is_best=False)
 
     def _save_state(self) -> None:
+        """Write the state; raise TrainingError, and keep the former, where weights are NaN."""
+        bad = [v.path for v in self.model.weights if not np.isfinite(np.asarray(v.value)).all()]
+        if bad:
+            raise TrainingError(
+                f"After step {self.progress.step} of epoch {self.progress.epoch + 1} {len(bad)} "
+                f"weights hold NaN or infinity (the first is {bad[0]}), and are not saved. The "
+                f"last checkpoint is good: go on from it with a lower learning rate."
+            )
         save_state(self.log.folder, self.model, self.step.optimizer, self.progress)
 
     def _epoch(self, batches, plan: TrainingPlan, callbacks, interrupted) -> None:
@@ -149,38 +165,59 @@ class Trainer:
         )
         with contextlib.closing(bar):
             while self.progress.step < plan.steps_per_epoch:
-                self._one_step(next(batches), callbacks)
+                self._one_step(self._next(batches, steps_before), callbacks)
                 bar.update(self._means())
                 if interrupted():
-                    self._stop(epoch)
+                    self._stop()
                 if time.monotonic() - last_saved > plan.state_seconds:
                     self._save_state()
                     last_saved = time.monotonic()
         seconds = time.monotonic() - started
         images = (plan.steps_per_epoch - steps_before) * self.loader.batch_size
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
-        logs |= self._validate(plan, interrupted, epoch)
+        logs |= self._validate(plan, interrupted)
         logs |= self._evaluate(plan, interrupted, epoch)
         logs["learning_rate"] = float(self.step.optimizer.learning_rate)
         callbacks.on_epoch_end(epoch, logs)
         speed = {"seconds": seconds, "images_per_second": images / seconds}
         self._close_epoch(plan, logs | speed)
 
+    def _next(self, batches, steps_before: int):
+        """The next batch; where there is none, the steps since the last state are not lost."""
+        try:
+            return next(batches)
+        except UserError:
+            if self.progress.step > steps_before:
+                self._save_and_tell()
+            raise
+
     def _one_step(self, item, callbacks) -> None:
         number, image_ids, inputs = item
         callbacks.on_train_batch_begin(self.progress.step)
         losses = self.step.train(inputs, number)
-        if not np.all(np.isfinite(losses)):
-            raise TrainingError(_not_finite(losses, number, image_ids))
+        self._require_sane(losses, f"At step {number}", image_ids, self.loader)
         self.progress.totals = np.add(self.progress.totals, losses, dtype=np.float64).tolist()
         self.progress.step += 1
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
         callbacks.on_train_batch_end(self.progress.step - 1, logs)
 
+    def _require_sane(self, losses, when: str, image_ids: Sequence[int], loader) -> None:
+        """Raise TrainingError where a loss is no number, or beyond any that learning comes from."""
+        limit = EXPLODED * max(1.0, *self.step.weights)
+        named = list(zip(LOG_NAMES, map(float, losses), strict=True))
+        wrong = [f"{name} is no longer a number" for name, x in named if not np.isfinite(x)]
+        wrong = wrong or [f"{name} has grown to {x:.3g}" for name, x in named if x > limit]
+        if wrong:
+            raise TrainingError(
+                f"{when} (images {_image_names(loader, image_ids)}) {', '.join(wrong)}. The last "
+                f"checkpoint is good: go on from it with a lower learning rate, and look at these "
+                f"images' annotations."
+            )
+
     def _means(self) -> list[float]:
         return [total / self.progress.step for total in self.progress.totals]
 
-    def _validate(self, plan: TrainingPlan, interrupted, epoch: int) -> dict[str, float]:
+    def _validate(self, plan: TrainingPlan, interrupted) -> dict[str, float]:
         """Mean losses over the same validation batches each time, each image at most once."""
         if self.validation_loader is None or plan.validation_steps < 1:
             return {}
@@ -188,10 +225,14 @@ class Trainer:
         batches = -(-images // self.validation_loader.batch_size)
         count = min(plan.validation_steps, batches)
         rows = []
-        for number, _, inputs in self.validation_loader.stream(0, count):
+        for number, image_ids, inputs in self.validation_loader.stream(0, count):
             rows.append(self.step.validate(inputs, number))
+            if not np.isfinite(rows[-1]).all():
+                self._save_state()  # unless the weights are no numbers: then that is the error
+            when = f"In validation batch {number} after epoch {self.progress.epoch + 1}"
+            self._require_sane(rows[-1], when, image_ids, self.validation_loader)
             if interrupted():
-                self._stop(epoch)
+                self._stop()
         means = np.mean(np.float64(rows), axis=0)
         return {f"val_{name}": float(x) for name, x in zip(LOG_NAMES, means, strict=True)}
 
@@ -199,7 +240,7 @@ class Trainer:
         evaluation = plan.evaluation
         if evaluation is None or not evaluation.is_due(epoch + 1, plan.epochs):
             return {}
-        evaluated = evaluation.run(self.model, lambda: interrupted() and self._stop(epoch))
+        evaluated = evaluation.run(self.model, lambda: interrupted() and self._stop())
         self.board.write_pictures(epoch + 1, evaluated.pictures)
         return evaluated.figures
 
@@ -225,14 +266,17 @@ class Trainer:
                 flush=True,
             )
 
-    def _stop(self, epoch: int) -> None:
+    def _stop(self) -> None:
+        self._save_and_tell()
+        raise KeyboardInterrupt
+
+    def _save_and_tell(self) -> None:
         self._save_state()
         print(
-            f"\nStopped in epoch {epoch + 1} after step {self.progress.step}; the state is saved "
-            f"in {self.log.folder}. Go on with --model=last.",
+            f"\nStopped in epoch {self.progress.epoch + 1} after step {self.progress.step}; the "
+            f"state is saved in {self.log.folder}. Go on with --model=last.",
             flush=True,
         )
-        raise KeyboardInterrupt
 
 
 def deciding_column(evaluated: bool, row: Mapping[str, float]) -> str:
@@ -285,14 +329,10 @@ def why_over(progress: Progress, epochs: int, early_stopping: int) -> str:
     return ""
 
 
-def _not_finite(losses: np.ndarray, number: int, image_ids: Sequence[int]) -> str:
-    named = zip(LOG_NAMES, losses, strict=True)
-    which = ", ".join(name for name, loss in named if not np.isfinite(loss))
-    return (
-        f"At step {number} (images {', '.join(map(str, image_ids))} of the training set) "
-        f"{which} is no longer a number. The last checkpoint is good: go on from it with a lower "
-        f"learning rate, and look at these images' annotations."
-    )
+def _image_names(loader: BatchLoader, image_ids: Sequence[int]) -> str:
+    """The numbers of images in their data set, with what they are called there."""
+    infos = loader.source.dataset.image_info
+    return ", ".join(f"{int(i)}: {infos[int(i)].get('id')}" for i in image_ids)
 
 
 def state_belongs_to(progress: Progress, log: LogFolder, weights_path: Path) -> bool:

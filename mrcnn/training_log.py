@@ -1,10 +1,11 @@
 """What a training tells: a progress bar, a CSV, TensorBoard; and what it keeps: checkpoints."""
 
+import contextlib
 import csv
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -17,6 +18,7 @@ from mrcnn.config import LOSS_NAMES
 from mrcnn.epoch_evaluation import FIGURES
 from mrcnn.errors import TrainingError, WeightsError
 from mrcnn.files import replacing
+from mrcnn.training_state import Progress
 from mrcnn.weights import save_weights
 
 HISTORY_FILE = "history.csv"
@@ -104,7 +106,11 @@ class ProgressBar:
 
 
 class TensorBoardScalars(keras.callbacks.Callback):
-    """Writes each epoch's numbers for TensorBoard into the log folder."""
+    """Writes each epoch's numbers for TensorBoard into the log folder.
+
+    Where that fails it says so once, and the training goes on without: it stops for what it needs
+    to go on from, not for a picture of itself.
+    """
 
     def __init__(self, folder: Path):
         super().__init__()
@@ -113,25 +119,41 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None) -> None:
         """Open the event file."""
-        self.writer = tf.summary.create_file_writer(str(self.folder))
+        with self._giving_up():
+            self.writer = tf.summary.create_file_writer(str(self.folder))
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
         """Write what the epoch came to."""
-        with self.writer.as_default(step=epoch + 1):
-            for name, value in (logs or {}).items():
-                tf.summary.scalar(name, value)
-        self.writer.flush()
+        self._write(epoch + 1, tf.summary.scalar, logs or {})
 
     def write_pictures(self, epoch: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Write pictures by name, uint8 RGB `[height, width, 3]`, after so many epochs."""
-        with self.writer.as_default(step=epoch):
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[np.newaxis])
-        self.writer.flush()
+        stacks = {name: picture[np.newaxis] for name, picture in pictures.items()}
+        self._write(epoch, tf.summary.image, stacks)
 
     def on_train_end(self, logs=None) -> None:
         """Close the event file."""
-        self.writer.close()
+        if self.writer:
+            with self._giving_up():
+                self.writer.close()
+
+    def _write(self, step: int, kind: Callable, values: Mapping) -> None:
+        if self.writer is None:
+            return
+        with self._giving_up():
+            with self.writer.as_default(step=step):
+                for name, value in values.items():
+                    kind(name, value)
+            self.writer.flush()
+
+    @contextlib.contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            self.writer = None
+            reason = str(error.message).split(" [Op:")[0].strip()
+            print(f"TensorBoard's events are not written any more: {reason}", flush=True)
 
 
 class Checkpoints:
@@ -166,15 +188,37 @@ class Checkpoints:
             self._keep(path)
         return path
 
+    def complete(self, model: keras.Model, progress: Progress) -> None:
+        """Write what is missing of the epoch at whose end a state was written.
+
+        The state comes first; a training that was killed right after it has no checkpoint of that
+        epoch yet, and where it was the last one, nothing else would ever write it.
+
+        Raises:
+            WeightsError, TrainingError: it cannot be written.
+        """
+        if progress.step or not progress.epoch:
+            return
+        path = self.folder.checkpoint(progress.epoch)
+        is_best = progress.best_epoch == progress.epoch
+        if not path.exists():
+            self.save(model, progress.epoch, is_best)
+        elif is_best:
+            self._keep(path)
+        write_history(self.folder.folder, progress.history)
+
     def _keep(self, path: Path) -> None:
         temporary = self.best.with_suffix(".part")
         try:
             temporary.unlink(missing_ok=True)
             try:
                 os.link(path, temporary)
+                temporary.replace(self.best)
+                # Links to one file are not renamed over each other: both names would stay.
+                temporary.unlink(missing_ok=True)
             except OSError:  # a file system without hard links
-                shutil.copyfile(path, temporary)
-            temporary.replace(self.best)
+                with replacing(self.best) as copy, path.open("rb") as stream:
+                    shutil.copyfileobj(stream, copy)
         except OSError as error:
             raise WeightsError(
                 f"The best weights {self.best} could not be written "

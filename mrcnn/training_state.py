@@ -6,6 +6,7 @@ written after every epoch and every few minutes within one, whole or not at all.
 
 import json
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,19 @@ from mrcnn.files import replacing
 
 FILE_NAME = "training_state.npz"
 FORMAT = 1
+
+# What reading raises where a file is damaged, or none of ours. NumPy unpacks no pickles untold.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass
@@ -105,13 +119,16 @@ def read_progress(folder: Path) -> Progress | None:
     """The counters of a folder's state, or None where there is no usable state."""
     try:
         with np.load(folder / FILE_NAME) as data:
+            # All of it, by its checksums: weights that are read later must not turn out damaged.
+            if (damaged := data.zip.testzip()) is not None:
+                raise zipfile.BadZipFile(damaged)
             stored = json.loads(str(data["progress"]))
+        return Progress(**stored) if stored.pop("format") == FORMAT else None
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+    except _DAMAGE:
         print(f"{folder / FILE_NAME} is damaged and left aside: going on from the checkpoint.")
         return None
-    return Progress(**stored) if stored.pop("format") == FORMAT else None
 
 
 def restore_weights(folder: Path, model: keras.Model) -> bool:

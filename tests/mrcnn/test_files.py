@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mrcnn.files import replacing
+from mrcnn.files import replacing, unfinished
 from tests.support import REPOSITORY
 
 
@@ -69,6 +69,15 @@ def test_permissions_are_those_of_an_ordinary_file(tmp_path):
         pass
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ordinary", "a.json")}
     assert len(modes) == 1
+
+
+def test_what_a_killed_process_left_is_known_by_its_name(tmp_path):
+    with replacing(tmp_path / "mask.rcnn_1.h5"):
+        (path,) = tmp_path.iterdir()
+        assert list(unfinished(tmp_path)) == [(path, "mask.rcnn_1.h5")]
+    for other in (".part", "a.part", ".a.part", ".b.c"):
+        (tmp_path / other).touch()
+    assert list(unfinished(tmp_path)) == []
 
 
 WRITE_FOREVER = """

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 from mrcnn.errors import ConfigError, TrainingError
+from mrcnn.log_lock import holding
 from mrcnn.losses import class_loss_of_meta
 from mrcnn.model import MaskRCNN
 from mrcnn.training import deciding_column, note_best, stops_early
@@ -78,9 +80,57 @@ def test_a_training_writes_checkpoints_history_and_events(uninterrupted):
     assert not [name for name in names if name.endswith(".part")]
 
 
-def test_two_trainings_with_one_seed_are_equal(uninterrupted, tmp_path):
-    assert run_script(tmp_path, 2, "--workers", 0).returncode == 0
+def require_equal_weights(folder, other):
+    mine, theirs = (arrays(f / "mask_rcnn_shapes_0002.h5") for f in (folder, other))
+    assert mine.keys() == theirs.keys()
+    for key, value in mine.items():
+        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+
+
+@pytest.mark.parametrize(
+    "workers",
+    [
+        {"LOADER_WORKERS": 0},
+        pytest.param({"LOADER_WORKERS": 1}, marks=pytest.mark.slow),
+        pytest.param({"LOADER_WORKERS": 5}, marks=pytest.mark.slow),
+        pytest.param({"LOADER_WORKERS": 3, "LOADER_BACKEND": "process"}, marks=pytest.mark.slow),
+    ],
+    ids=lambda workers: " ".join(map(str, workers.values())),
+)
+def test_two_trainings_with_one_seed_are_equal(uninterrupted, tmp_path, workers):
+    result = run_script(tmp_path, 2, "--config", json.dumps(workers))
+    assert result.returncode == 0, result.stderr
     assert losses(only_folder(tmp_path)) == losses(uninterrupted)
+    require_equal_weights(only_folder(tmp_path), uninterrupted)
+
+
+@pytest.mark.slow
+def test_another_seed_is_another_training(uninterrupted, tmp_path):
+    """Or the test above would compare nothing."""
+    assert run_script(tmp_path, 1, "--config", json.dumps({"SEED": 4})).returncode == 0
+    assert losses(only_folder(tmp_path))[0] != losses(uninterrupted)[0]
+
+
+def test_a_training_whose_loader_died_goes_on_exactly(uninterrupted, tmp_path):
+    processes = ("--config", json.dumps({"LOADER_BACKEND": "process", "LOADER_QUEUE": 1}))
+    signal_at = ("--signal", "SIGKILL", "--at", 0, 2, "--worker")
+    ended = run_script(tmp_path, 2, *processes, *signal_at, "--state-seconds", 600)
+    assert ended.returncode == 2, ended.stderr
+    error = ended.stderr.splitlines()[-1]
+    assert error.startswith("error: ") and "was ended by SIGKILL" in error
+    assert "Traceback" not in ended.stderr
+    # The steps since the last state, of before the first, are not lost.
+    progress = read_progress(only_folder(tmp_path))
+    assert progress.step >= 3
+    assert f"in epoch 1 after step {progress.step}; the state is saved" in ended.stdout
+    assert run_script(tmp_path, 2, "--last").returncode == 0
+    assert losses(only_folder(tmp_path)) == losses(uninterrupted)
+    require_equal_weights(only_folder(tmp_path), uninterrupted)
+
+
+def test_a_log_folder_where_another_training_is_at_work(model):
+    with holding(Path(model.log_dir)), pytest.raises(TrainingError, match="Another training is"):
+        model.train(ShapesDataset(4), None, 0.001, 1, "heads")
 
 
 @pytest.mark.parametrize(
@@ -103,10 +153,7 @@ def test_a_training_that_was_ended_goes_on_exactly(
     assert resumed.returncode == 0, resumed.stderr
     folder = only_folder(tmp_path)
     assert losses(folder) == losses(uninterrupted)
-    mine, theirs = (arrays(f / "mask_rcnn_shapes_0002.h5") for f in (folder, uninterrupted))
-    assert mine.keys() == theirs.keys()
-    for key, value in mine.items():
-        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+    require_equal_weights(folder, uninterrupted)
 
 
 def test_a_training_killed_between_two_states_repeats_the_steps_since(uninterrupted, tmp_path):
@@ -139,9 +186,7 @@ def test_a_training_with_every_help_goes_on_exactly(tmp_path):
     result = run_script(ended, 2, *options, "--last")
     assert result.returncode == 0, result.stderr
     assert losses(only_folder(ended)) == losses(only_folder(whole))
-    mine, theirs = (arrays(only_folder(f) / "mask_rcnn_shapes_0002.h5") for f in (ended, whole))
-    for key, value in mine.items():
-        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+    require_equal_weights(only_folder(ended), only_folder(whole))
     row = read_history(only_folder(whole), 2)[1]
     last = 0.01 * (0.1 + 0.9 * (1 + math.cos(math.pi * 11 / 12)) / 2)
     assert row["learning_rate"] == pytest.approx(last, rel=1e-5)

@@ -23,6 +23,7 @@ from mrcnn.training_log import (
     read_history,
     write_history,
 )
+from mrcnn.training_state import Progress
 
 
 @pytest.fixture
@@ -176,6 +177,16 @@ def test_a_second_training_goes_on_in_a_file_of_its_own(tmp_path):
     assert scalars(tmp_path) == {(1, "loss"): 2.0, (2, "loss"): 1.0}
 
 
+def test_events_that_cannot_be_written_do_not_end_a_training(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    callback = TensorBoardScalars(tmp_path / "file" / "deeper")
+    callback.on_train_begin()
+    callback.on_epoch_end(0, {"loss": 2.5})
+    callback.write_pictures(1, {"a": np.zeros((4, 6, 3), np.uint8)})
+    callback.on_train_end()
+    assert capsys.readouterr().out.count("TensorBoard's events are not written any more") == 1
+
+
 def kernel(path):
     with h5py.File(path) as file:
         return file["conv1/conv1/kernel:0"][()]
@@ -225,6 +236,34 @@ def test_writing_an_epoch_again_leaves_the_best(log, model, links, monkeypatch):
     assert not list(log.folder.glob("*.part"))
 
 
+@pytest.mark.parametrize("written", ["nothing", "the checkpoint", "all"])
+def test_an_epoch_whose_state_alone_was_written_is_completed(log, model, written):
+    progress = Progress(epoch=2, history=[{"epoch": 1}, {"epoch": 2, "loss": 0.5}], best_epoch=2)
+    checkpoints = Checkpoints(log)
+    if written != "nothing":
+        checkpoints.save(model, 2, is_best=written == "all")
+    checkpoints.complete(model, progress)
+    assert np.array_equal(kernel(log.checkpoint(2)), model.get_weights()[0])
+    assert log.checkpoint(2).read_bytes() == checkpoints.best.read_bytes()
+    assert read_history(log.folder, 9)[1] == {"epoch": 2, "loss": 0.5}
+    assert not list(log.folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("progress", [Progress(), Progress(epoch=2, step=3, best_epoch=2)])
+def test_there_is_nothing_to_complete_within_an_epoch(log, model, progress):
+    Checkpoints(log).complete(model, progress)
+    assert not any(log.folder.iterdir())
+
+
+def test_completing_an_epoch_leaves_an_earlier_best(log, model):
+    checkpoints = Checkpoints(log)
+    best = kernel(checkpoints.save(model, 1, is_best=True))
+    model.set_weights([w + 1 for w in model.get_weights()])
+    checkpoints.complete(model, Progress(epoch=2, best_epoch=1))
+    assert np.array_equal(kernel(checkpoints.best), best)
+    assert log.checkpoint(2).exists()
+
+
 def test_a_checkpoint_that_cannot_be_written(tmp_path, model):
     log = LogFolder(tmp_path / "nowhere", "modanet", 0)
     with pytest.raises(WeightsError, match="could not be written"):
@@ -236,7 +275,7 @@ def test_the_best_that_cannot_be_written(log, model, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(training_log.shutil, "copyfile", full)
+    monkeypatch.setattr(training_log.shutil, "copyfileobj", full)
     with pytest.raises(WeightsError, match=r"No space left on device\): make room .*--model=last"):
         Checkpoints(log).save(model, 1, is_best=True)
     assert log.checkpoint(1).is_file()

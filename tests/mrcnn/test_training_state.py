@@ -151,6 +151,16 @@ def test_a_file_cut_short_is_left_aside(trained, tmp_path, share, capsys):
     assert "going on from the checkpoint" in capsys.readouterr().out
 
 
+def test_a_byte_that_has_changed_is_noticed(trained, tmp_path, capsys):
+    """Before any weight of it is taken: the counters come last in the file, and are whole."""
+    content = bytearray((tmp_path / FILE_NAME).read_bytes())
+    place = content.index(np.float32([1, 2, 3, 4]).tobytes())  # the moving mean
+    content[place] ^= 1
+    (tmp_path / FILE_NAME).write_bytes(content)
+    assert read_progress(tmp_path) is None
+    assert "damaged" in capsys.readouterr().out
+
+
 def test_no_file_is_no_state(tmp_path, capsys):
     assert read_progress(tmp_path) is None
     assert capsys.readouterr().out == ""

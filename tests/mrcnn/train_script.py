@@ -1,10 +1,11 @@
 """Train the tiny network in a process of its own, which may end itself at a given step.
 
-python -m tests.mrcnn.train_script LOGS EPOCHS [--last] [--signal NAME --at EPOCH STEP]
+python -m tests.mrcnn.train_script LOGS EPOCHS [--last] [--signal NAME --at EPOCH STEP [--worker]]
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -17,18 +18,19 @@ from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 
 class EndAt(keras.callbacks.Callback):
-    """Sends a signal to this very process after a step."""
+    """Sends a signal to this very process after a step, or to one of its loader's workers."""
 
-    def __init__(self, name, epoch, step):
+    def __init__(self, name, epoch, step, worker):
         super().__init__()
-        self.name, self.at, self.epoch = name, (epoch, step), 0
+        self.name, self.at, self.worker, self.epoch = name, (epoch, step), worker, 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         if self.name and (self.epoch, batch) == self.at:
-            os.kill(os.getpid(), getattr(signal, self.name))
+            victim = multiprocessing.active_children()[0].pid if self.worker else os.getpid()
+            os.kill(victim, getattr(signal, self.name))
 
 
 def main():
@@ -38,6 +40,7 @@ def main():
     parser.add_argument("--last", action="store_true")
     parser.add_argument("--signal")
     parser.add_argument("--at", type=int, nargs=2, default=(0, 0))
+    parser.add_argument("--worker", action="store_true")
     parser.add_argument("--state-seconds", type=float, default=1e-9)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--config", type=json.loads, default={})
@@ -63,7 +66,7 @@ def main():
         learning_rate=config.LEARNING_RATE,
         epochs=options.epochs,
         layers="all",
-        custom_callbacks=[EndAt(options.signal, *options.at)],
+        custom_callbacks=[EndAt(options.signal, *options.at, options.worker)],
     )
 
 

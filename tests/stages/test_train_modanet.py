@@ -80,6 +80,7 @@ def test_a_training_writes_what_the_readme_lists(project, first):
         "best_mask_rcnn_modanet.h5",
         "training_state.npz",
         "history.csv",
+        ".training.lock",
     }
     (row,) = history(log)
     assert row["epoch"] == "1"
