@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fashion.dataset import find_annotations, read_annotations
+from fashion.links import check_links
 from fashion.splitting import SUBSETS
 from fashion.via_read import ViaFile
 from mrcnn.errors import DatasetError
@@ -21,8 +22,17 @@ def annotation_parts(path: Path, images: Path | None = None) -> list[AnnotationP
     """The annotations that `path` means, VIA or COCO.
 
     A folder with annotations in train/, val/ or test/ gives a part each, any other folder one; a
-    file gives one, whose images are in `images`, else beside it. Raises `DatasetError`.
+    file gives one, whose images are in `images`, else beside it. Raises `DatasetError`, also where
+    images are links that lead out of their folder.
     """
+    parts = _parts(path, images)
+    for part in parts:
+        if part.folder is not None:
+            check_links((image.filename for image in part.annotations), part.folder)
+    return parts
+
+
+def _parts(path: Path, images: Path | None) -> list[AnnotationPart]:
     if path.is_file():
         return [AnnotationPart("", read_annotations(path), images or path.absolute().parent)]
     if not path.is_dir():

@@ -63,7 +63,8 @@ def remembered_table(options: argparse.Namespace, stage: Stage) -> ClassTable | 
         names = read_note(weights_path(wanted, stage, options.logs)).get("classes")
     except WeightsNotFoundError:
         return None  # who needs the weights says so
-    return table_of_labels(names) if names else None
+    told = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    return table_of_labels(names) if told else None
 
 
 def table_of_labels(names: list[str]) -> ClassTable:

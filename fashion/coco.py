@@ -93,12 +93,13 @@ def check(data: Any, source: str = "the COCO data") -> None:
                 value = entry.get(key) if isinstance(entry, dict) else None
                 if value is None or isinstance(value, list | dict):
                     raise DatasetError(f'{source}: an entry of "{part}" has no "{key}": {entry}.')
-                if value in seen[key]:
+                # 1 and "1" would get one key in a VIA file.
+                if value in seen[key] or str(value) in seen[key]:
                     raise DatasetError(
                         f'{source}: two entries of "{part}" have the {key} {value!r}; '
                         "make it unique."
                     )
-                seen[key].add(value)
+                seen[key] |= {value, str(value)}
 
 
 def to_via(
@@ -309,7 +310,7 @@ def _run_length_mask(segmentation: Mapping[str, Any], image: Mapping[str, Any]) 
         raise ValueError(f"its run-length mask has the size {size}, its image {wanted}")
     try:
         return rle_to_mask(segmentation)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"its run-length segmentation cannot be read ({error})") from None
 
 

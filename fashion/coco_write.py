@@ -104,7 +104,8 @@ class _Builder:
         for name, value in (("width", image.width), ("height", image.height)):
             if value is not None:
                 entry[name] = value
-        entry |= {key: value for key, value in extra.items() if key != "id"}
+        told = ("id", "file_name", "width", "height")
+        entry |= {key: value for key, value in extra.items() if key not in told}
         own = {
             key: value
             for key, value in image.attributes.items()
@@ -184,7 +185,7 @@ class _Ids:
         self._next = 1
 
     def take(self, wanted: Any) -> Any:
-        if wanted is None or wanted in self._taken:
+        if wanted is None or isinstance(wanted, list | dict) or wanted in self._taken:
             while self._next in self._taken:
                 self._next += 1
             wanted = self._next

@@ -1,23 +1,29 @@
 """What all command-line scripts share: how errors end them."""
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable
 
 from fashion.native_notes import native_notes_left_out
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, printable
 
 
 def run(main: Callable[[], int | None]) -> int:
     """Call `main` and give the exit code of the process.
 
     The exit code is what `main` returns (None counts as 0); 2 after a `UserError`, whose one
-    sentence goes to stderr; 130 after Ctrl-C. Anything else is a defect and keeps its traceback.
-    Use: `if __name__ == "__main__": sys.exit(run(main))`.
+    sentence goes to stderr, or a name too long for any file; 130 after Ctrl-C. Anything else is a
+    defect and keeps its traceback. Use: `if __name__ == "__main__": sys.exit(run(main))`.
     """
     # TensorFlow tells of CUDA libraries that it misses, and how it was compiled, on every start.
     # Its own errors arrive as exceptions all the same. It reads this when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name may hold what the terminal's encoding cannot say.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with native_notes_left_out():
             return main() or 0
@@ -31,3 +37,8 @@ def run(main: Callable[[], int | None]) -> int:
         # The reader of a pipe (head, less) has seen enough; nothing more can be written.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"error: {printable(error.filename)}: the name is too long.", file=sys.stderr)
+        return 2

@@ -10,16 +10,20 @@ from fashion import coco, via_read
 from fashion.instances import Instance, image_instances
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
-from fashion.mini_masks import shrink_masks
+from fashion.links import check_links
 from fashion.polygons import polygons_to_box_mask, polygons_to_crop
 from fashion.via_read import Problem, ViaFile, ViaImage, problem_text
 from fashion.via_shapes import ShapeError, check_inside
 from mrcnn.dataset import Dataset
 from mrcnn.errors import DatasetError
+from mrcnn.files import is_file
+from mrcnn.image_files import opened, orientation
+from mrcnn.mini_masks import MaskCrop, shrink_masks
 
 ANNOTATION_FILE = "via_region_data.json"
 SOURCE = "fashion"
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
+MOST_MASK_BYTES = 8 << 30  # of one image: a byte a pixel and instance
 SHOWN = 5  # so many names stand in a message; the rest is counted
 
 
@@ -126,15 +130,32 @@ class FashionDataset(Dataset):
         """Masks, bool [height, width, N], and class ids, int32 [N], of an image at its own size.
 
         One mask an instance: its parts united, its holes cut out, what leaves the image cut off.
-        A crowd has a negative class id. N may be 0.
+        A crowd has a negative class id. N may be 0. Raises `DatasetError` where the masks would
+        take more than `MOST_MASK_BYTES`.
         """
         info = self.image_info[image_id]
         instances = info["instances"]
+        if len(instances) * info["height"] * info["width"] > MOST_MASK_BYTES:
+            raise DatasetError(
+                f"{info['path']} has {len(instances)} instances on {info['width']} x "
+                f"{info['height']} pixels, whose masks would take more than "
+                f"{MOST_MASK_BYTES >> 30} GB: make the image smaller, or cut it into several."
+            )
         masks = np.zeros((len(instances), info["height"], info["width"]), dtype=bool)
         for mask, instance in zip(masks, instances, strict=True):
             crop, (top, left) = _crop(instance, info)
             mask[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
         return np.moveaxis(masks, 0, -1), self._class_ids(instances)
+
+    def load_mask_crops(self, image_id: int) -> tuple[list[MaskCrop], np.ndarray]:
+        """The masks of `load_mask`, each within its polygons' extent, and the class ids, int32 [N].
+
+        The loader takes these where it needs no full-size masks.
+        """
+        info = self.image_info[image_id]
+        instances = info["instances"]
+        found = (_crop(instance, info) for instance in instances)
+        return [MaskCrop(mask, *corner) for mask, corner in found], self._class_ids(instances)
 
     def load_mini_masks(
         self, image_id: int, mini_shape: tuple[int, int] = (56, 56)
@@ -217,8 +238,12 @@ def read_annotations(path: Path, *, strict: bool = False) -> ViaFile:
 
 
 def check_present(via: ViaFile, folder: Path, path: Path) -> None:
-    """Raise `DatasetError` that lists the images `via` names but `folder` does not hold."""
-    missing = [image.filename for image in via if not (folder / image.filename).is_file()]
+    """Raise `DatasetError` that lists the images `via` names but `folder` does not hold.
+
+    And for links that lead out of the folder, see `fashion.links`.
+    """
+    check_links((image.filename for image in via), folder)
+    missing = [image.filename for image in via if not is_file(folder / image.filename)]
     if missing:
         raise DatasetError(
             f"{path} names {len(missing)} of {len(via)} images that are not in {folder}: "
@@ -229,18 +254,13 @@ def check_present(via: ViaFile, folder: Path, path: Path) -> None:
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Width and height of an image file as it is shown (EXIF orientation taken in).
 
-    Only the head of the file is read. Raises `DatasetError` when it is no readable image.
+    Only the head of the file is read. Raises `DatasetError` when it is no readable image, or one
+    of more than `mrcnn.image_files.MAX_PIXELS`.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
-    except FileNotFoundError:
-        raise DatasetError(f"{path} does not exist: check the image folder.") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DatasetError(f"{path} is no readable image ({error}): replace it.") from None
+    with opened(path) as image:
+        width, height = image.size
+        # Orientations 5 to 8 lie on their side; of a TIFF Pillow gives the upright size itself.
+        turned = orientation(image) >= 5 and image.format != "TIFF"
     return (height, width) if turned else (width, height)
 
 

@@ -17,6 +17,8 @@ from fashion.json_files import read_json, write_json
 from mrcnn.errors import DatasetError
 from mrcnn.palette import Colour, class_colour
 
+MOST_CLASSES = 10_000  # the heads of a network grow with them: some 40 MB for 10,000
+
 
 @dataclass(frozen=True, slots=True)
 class GarmentClass:
@@ -141,6 +143,11 @@ class ClassTable:
             raise DatasetError(
                 f'{path} is no class table: expected a list of class names, or {{"classes": [..]}}.'
             )
+        if len(data) > MOST_CLASSES:
+            raise DatasetError(
+                f"{path} has {len(data):,} classes, more than the {MOST_CLASSES:,} that are "
+                "accepted: is it a class table?"
+            )
         rows = [_row_from_json(entry, index, path) for index, entry in enumerate(data, 1)]
         try:
             return cls(rows, name=name)
@@ -199,7 +206,7 @@ def _colour_from_json(value: Any, index: int, where: str) -> Colour:
     if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         value = [int(value[i : i + 2], 16) for i in (1, 3, 5)]
     if isinstance(value, list) and len(value) == 3 and all(v in range(256) for v in value):
-        return tuple(value)
+        return tuple(int(v) for v in value)
     raise DatasetError(f'{where}: colour {json.dumps(value)} is neither "#rrggbb" nor [r, g, b].')
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fashion.dataset import IMAGE_SUFFIXES
+from fashion.links import VARIABLE, leads_out
 from fashion.stages import (
     Stage,
     add_model_arguments,
@@ -16,7 +17,7 @@ from fashion.stages import (
     whole,
     writable_folder,
 )
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, printable
 
 
 def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
@@ -45,6 +46,8 @@ def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None
 def list_images(folder: Path, limit: int | None = None) -> list[Path]:
     """The pictures of a folder in the order of their names; or the one picture.
 
+    Links that lead out of the folder are left out, which is said on stderr.
+
     Raises:
         DatasetError: there is no such folder, or no picture in it.
     """
@@ -56,6 +59,14 @@ def list_images(folder: Path, limit: int | None = None) -> list[Path]:
             f"name another with --images."
         )
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    leaving = [path for path in found if leads_out(folder, path.name)]
+    if leaving:
+        print(
+            f"left out: {len(leaving)} links that lead out of {folder} (the first is "
+            f"{printable(leaving[0].name)}); {VARIABLE}=1 in the environment takes them",
+            file=sys.stderr,
+        )
+        found = [path for path in found if path not in set(leaving)]
     if not found:
         raise DatasetError(
             f"There is no picture in {folder}: put {', '.join(sorted(IMAGE_SUFFIXES))} files "

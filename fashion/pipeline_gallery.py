@@ -18,7 +18,7 @@ WIDE, NARROW = 900, 460  # pixels of a thumbnail's longer side, for pairs and fo
 
 def picture(path: Path, page: Path, size: int, alt: str) -> str:
     """A thumbnail that is a link to the whole picture; a sentence where it cannot be read."""
-    name = html.escape(path.name)
+    name = _text(path.name)
     try:
         pixels = read_image(path)
     except DatasetError:
@@ -33,7 +33,7 @@ def picture(path: Path, page: Path, size: int, alt: str) -> str:
     return (
         f'<a class="picture" href="{link(path, page)}">'
         f'<img src="{address}" width="{pixels.shape[1]}" height="{pixels.shape[0]}" '
-        f'alt="{html.escape(alt, quote=True)}"></a>'
+        f'alt="{_text(alt)}"></a>'
     )
 
 
@@ -46,7 +46,7 @@ def gallery(paths: Sequence[Path], page: Path, kind: str, about: str, count: int
     size = WIDE if kind == "pairs" else NARROW
     figures = "".join(
         f"<figure>{picture(path, page, size, f'{about}: {path.stem}')}"
-        f"<figcaption>{html.escape(path.stem)}</figcaption></figure>"
+        f"<figcaption>{_text(path.stem)}</figcaption></figure>"
         for path in paths[:count]
     )
     more = ""
@@ -62,4 +62,9 @@ def link(path: Path, page: Path) -> str:
         relative = os.path.relpath(path, page.parent)
     except ValueError:  # another drive
         return html.escape(path.absolute().as_uri(), quote=True)
-    return html.escape(quote(Path(relative).as_posix()), quote=True)
+    return html.escape(quote(os.fsencode(Path(relative).as_posix())), quote=True)
+
+
+def _text(text: str) -> str:
+    """Text for a page, which is UTF-8; the names of files are not always."""
+    return html.escape(text.encode("utf-8", "backslashreplace").decode(), quote=True)

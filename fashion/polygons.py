@@ -15,7 +15,10 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from fashion.run_lengths import decode_counts, fills, plain_runs
 from fashion.tracing import PolygonPart, mask_to_polygons
+from mrcnn.errors import DatasetError
+from mrcnn.images import MAX_PIXELS
 
 __all__ = [
     "PolygonPart",
@@ -28,6 +31,7 @@ __all__ = [
 ]
 
 FAR = 4096  # pixels; outlines that reach farther out of the image are cut before they are filled
+LIMIT = 1e9  # pixels; farther out every coordinate counts as this one, so that no sum overflows
 
 
 def polygons_to_mask(
@@ -49,7 +53,8 @@ def polygons_to_crop(
     """The part of `polygons_to_mask` that can hold something: bool [h, w], and its top and left.
 
     The crop is the extent of the polygons within the image, at most a pixel wider than the mask's
-    own box; h or w is 0 when nothing lies in the image. Full-size masks are never built.
+    own box; h or w is 0 when nothing lies in the image. Full-size masks are never built. Raises
+    `DatasetError` for a crop of more than `MAX_PIXELS`, which is in no image that is read.
     """
     nothing = np.zeros((0, 0), dtype=bool), (0, 0)
     outlines = _with_area(polygons)
@@ -62,6 +67,11 @@ def polygons_to_crop(
     right, bottom = min(width, math.ceil(x2)), min(height, math.ceil(y2))
     if right <= left or bottom <= top:
         return nothing
+    if (right - left) * (bottom - top) > MAX_PIXELS:
+        raise DatasetError(
+            f"An outline covers {right - left} x {bottom - top} pixels, more than any image that "
+            "is read: correct the annotation, or give the image's size."
+        )
     mask = _fill(outlines, left, top, bottom - top, right - left)
     if len(holes):
         cut = _with_area(holes)
@@ -122,6 +132,7 @@ def _cut_to_frame(outlines: list[np.ndarray], height: int, width: int) -> list[n
     """The outlines, cut to a frame one pixel outside the image."""
     cut = []
     for points in outlines:
+        points = np.clip(points, -LIMIT, LIMIT)
         for axis, limit in ((0, width), (1, height)):
             points = _cut(points, axis, -1.0, 1.0)
             points = _cut(points, axis, limit + 1.0, -1.0)
@@ -155,15 +166,16 @@ def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:
 def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:
     """The bool mask [h, w] of a COCO run-length segmentation, compressed or not.
 
-    Raises `ValueError` when the runs do not fill the size.
+    Raises `ValueError` when the runs do not fill the size, or that is more than `MAX_PIXELS`.
     """
     height, width = (int(n) for n in rle["size"])
+    if min(height, width) < 0 or height * width > MAX_PIXELS:
+        raise ValueError(f"it is of {height} x {width} pixels, as no image that is read")
     counts = rle["counts"]
-    if isinstance(counts, str | bytes):
-        packed = {"size": [height, width], "counts": counts}
-        return coco_mask.decode(packed).view(bool)
-    runs = np.asarray(counts, dtype=np.int64)
-    if (runs < 0).any() or runs.sum() != height * width:
+    counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
+    # pycocotools itself would read and write beyond its memory where the runs are wrong.
+    runs = decode_counts(counts) if isinstance(counts, str) else plain_runs(counts)
+    if not fills(runs, height * width):
         raise ValueError(f"its runs do not add up to {height} x {width} pixels")
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return values.reshape((width, height)).T

@@ -8,6 +8,7 @@ import base64
 import html
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _link(path: Path, page: Path) -> str:
         relative = os.path.relpath(path, page.parent)
     except ValueError:  # another drive
         return path.absolute().as_uri()
-    return quote(Path(relative).as_posix())
+    return quote(os.fsencode(Path(relative).as_posix()))
 
 
 def write_page(
@@ -124,7 +125,7 @@ def write_page(
     annotation file, by which a decision list is known to belong to it. labels: all that occur.
     Raises `UserError` when it cannot be written.
     """
-    head, tail = _template(annotations, digest, _colours(labels, table)).split("/*IMAGES*/")
+    head, tail = _template(annotations, digest, _colours(labels, table))
     count = 0
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -144,14 +145,23 @@ def write_page(
     return count
 
 
-def _template(annotations: str, digest: str, colours: dict[str, str]) -> str:
+def _template(annotations: str, digest: str, colours: dict[str, str]) -> tuple[str, str]:
+    """What stands in the page before and after the images."""
     text, style, script = (
         (PAGES / f"review.{ending}").read_text(encoding="utf-8") for ending in ("html", "css", "js")
     )
     about = {"annotations": annotations, "sha256": digest, "colours": colours}
-    text = text.replace("/*STYLE*/", f"\n{style}").replace("/*SCRIPT*/", f"\n{script}")
-    text = text.replace("{{title}}", html.escape(annotations))
-    return text.replace("/*ABOUT*/", _script_json(about))
+    parts = {
+        "/*STYLE*/": f"\n{style}",
+        "/*SCRIPT*/": f"\n{script}",
+        "/*ABOUT*/": _script_json(about),
+        "{{title}}": html.escape(annotations),
+    }
+    # In one pass: what stands in a part is not looked through for the marks of others.
+    halves = text.split("/*IMAGES*/")
+    mark = re.compile("|".join(map(re.escape, parts)))
+    head, tail = (mark.sub(lambda found: parts[found[0]], half) for half in halves)
+    return head, tail
 
 
 def _script_json(value: Any) -> str:

@@ -42,8 +42,8 @@ def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]
         )
     counts = segmentation["counts"]
     is_text = isinstance(counts, str)
-    runs = decode_counts(counts) if is_text else _plain_runs(counts)
-    if (runs < 0).any() or runs.sum() != height * width:
+    runs = decode_counts(counts) if is_text else plain_runs(counts)
+    if not fills(runs, height * width):
         raise RunLengthError(
             f"has malformed run-lengths: they do not add up to its image's {height} x {width} "
             "pixels"
@@ -80,13 +80,20 @@ def decode_counts(counts: str) -> np.ndarray:
     return values
 
 
-def _plain_runs(counts: Any) -> np.ndarray:
+def plain_runs(counts: Any) -> np.ndarray:
+    """The runs, int64 [n], of a list of whole numbers. Raises `RunLengthError` for another."""
     whole = isinstance(counts, list) and all(type(count) is int for count in counts)
     if not whole or any(abs(count) > 2**40 for count in counts):
         raise RunLengthError(
             "has malformed run-lengths: expected counts as text or whole numbers of pixels"
         )
     return np.array(counts, dtype=np.int64)
+
+
+def fills(runs: np.ndarray, pixels: int) -> bool:
+    """Whether runs, int64 [n], cover so many pixels, each once."""
+    # Each run is looked at for itself first: enough large ones have any sum at all, modulo 2**64.
+    return bool(((runs >= 0) & (runs <= pixels)).all()) and int(runs.sum()) == pixels
 
 
 def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, Any]:
@@ -96,7 +103,7 @@ def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, 
     for flat in polygons:
         try:
             points = np.array(flat, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             points = np.zeros(0)
         if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
             raise RunLengthError(

@@ -5,6 +5,8 @@ changes nothing, and one with others leaves nothing of the first.
 """
 
 import hashlib
+import mimetypes
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from fashion.dataset import IMAGE_SUFFIXES
+from fashion.dataset import ANNOTATION_FILE, IMAGE_SUFFIXES
 from fashion.json_files import read_json, write_json, write_text
+from fashion.links import check_links
 from fashion.near_duplicates import near_duplicate_groups, read_fingerprints
 from fashion.placing import Placer, is_there, same_content
-from fashion.split_annotations import AnnotationSource, json_text
+from fashion.split_annotations import COCO_FILE, AnnotationSource, json_text
 from fashion.splitting import DEFAULT_RATIOS, SUBSETS, match_lists, share_deviations, stratify
 from mrcnn.errors import DatasetError
 
 RECORD = "split.json"
+ANNOTATIONS = tuple(f"{s}/{name}" for s in SUBSETS for name in (ANNOTATION_FILE, COCO_FILE))
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,36 @@ class SplitFolder:
         if not isinstance(record, dict) or not isinstance(record.get("files", {}), dict):
             raise DatasetError(f"{self.out / RECORD} is no record of a split: move it away.")
         self.exists = bool(record)
-        self.files = self._paths(record.get("files", {}))
-        self.copies = self._paths(record.get("copies", {}))
-        self.annotations: dict[str, str] = dict(record.get("annotations", {}))
+        try:
+            self.files = self._paths(record.get("files", {}))
+            self.copies = self._paths(record.get("copies", {}))
+            self.annotations: dict[str, str] = dict(record.get("annotations", {}))
+            self._check_record()
+        except (TypeError, ValueError, AttributeError):
+            raise DatasetError(
+                f"{self.out / RECORD} is damaged, or was not written by a split: move it away."
+            ) from None
+
+    def _check_record(self) -> None:
+        """Raise `ValueError` unless all is where a split puts it: what is recorded may be removed.
+
+        A file lies in a subset under the end of its source's path; a copy is a picture that has the
+        name of one in test.
+        """
+        files = ((target.relative_to(self.out).parts, s) for target, s in self.files.items())
+        good = all(
+            subset in SUBSETS and name and source.parts[-len(name) :] == tuple(name)
+            for (subset, *name), source in files
+        )
+        good &= all(
+            source.relative_to(self.out / "test").as_posix().replace("/", "_") == target.name
+            and _is_picture(target)
+            for target, source in self.copies.items()
+        )
+        named = [*self.files, *self.copies, *self.files.values(), *self.copies.values()]
+        good &= all(".." not in path.parts for path in named)
+        if not good or not self.annotations.keys() <= set(ANNOTATIONS):
+            raise ValueError
 
     def _paths(self, entries: dict[str, str]) -> dict[Path, Path]:
         return {self.out / target: self.out / source for target, source in entries.items()}
@@ -143,6 +174,12 @@ class SplitFolder:
             )
 
 
+def _is_picture(path: Path) -> bool:
+    """Whether a name is that of a picture, by its ending."""
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return path.suffix.lower() in IMAGE_SUFFIXES or kind.startswith("image/")
+
+
 def checksum_of(path: Path) -> str:
     """The SHA-256 of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -162,6 +199,7 @@ def plan_split(
     """
     split = Split(orphans=list(source.orphans))
     images = images.absolute()
+    check_links(source.names, images)
     placer = Placer(folder.files, {}, settings.mode)
     places = {name: placer.bytes_of(images / name) for name in source.names}
     split.missing = [name for name, path in places.items() if path is None]
@@ -219,7 +257,8 @@ def _without_entry(images: Path, named: set[str], folder: SplitFolder) -> list[s
             name = path.relative_to(images).as_posix()
             ours = path in folder.files or path in folder.copies
             if name not in named and not ours and not path.is_relative_to(folder.out):
-                found.append(name)
+                # The record is UTF-8, which not every name on a disk is.
+                found.append(os.fsencode(name).decode("utf-8", "backslashreplace"))
     return found
 
 

@@ -184,11 +184,22 @@ def _text_lists(folder: Path) -> dict[str, list[str]]:
     for subset in SUBSETS:
         file = folder / f"{subset}.txt"
         if file.is_file():
-            lines = (line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines())
+            lines = (line.strip() for line in _list_text(file).splitlines())
             lists[subset] = [line for line in lines if line and not line.startswith("#")]
     if not lists:
         raise DatasetError(f"{folder} has none of train.txt, val.txt and test.txt.")
     return lists
+
+
+def _list_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"{file} is not a UTF-8 text file (byte {error.start}): expected an image name a line."
+        ) from None
 
 
 def _json_lists(data: Any, path: Path) -> dict[str, list[str]]:

@@ -93,4 +93,8 @@ def _source_name(options: argparse.Namespace) -> str:
     """The source's name without its ending; of an address without its query."""
     if options.video:
         return options.video.stem
-    return Path(urllib.parse.urlsplit(options.image).path).stem or "image"
+    try:
+        path = urllib.parse.urlsplit(options.image).path
+    except ValueError:  # no address; who fetches it says so
+        path = ""
+    return Path(path).stem or "image"

@@ -136,14 +136,20 @@ def find_weights(text: str | os.PathLike[str], stage: Stage) -> Path:
 def weights_path(text: str | os.PathLike[str], stage: Stage, logs: Path | None = None) -> Path:
     """The file a user means: `last` is the last training's last checkpoint, see `find_weights`.
 
+    A checkpoint that is damaged is left out, and said so.
+
     Raises:
         WeightsNotFoundError: there is no such file, or no training yet.
+        WeightsError: all checkpoints of the last training are damaged.
     """
     if text != "last":
         return find_weights(text, stage)
-    from mrcnn.checkpoints import find_last
+    from mrcnn.checkpoints import find_last_readable
 
-    return find_last(logs or stage.logs, stage.name)
+    path, damaged = find_last_readable(logs or stage.logs, stage.name)
+    for left in damaged:
+        print(f"{left} is damaged: taking {path.name}, the one before.")
+    return path
 
 
 def writable_folder(folder: Path, option: str) -> Path:
@@ -176,9 +182,10 @@ def read_note(path: Path) -> dict:
     """The note in a weight file; empty for files of others."""
     from mrcnn.h5_layout import read_attributes
 
+    text = read_attributes(path).get(NOTE, "{}")
     try:
-        note = json.loads(read_attributes(path).get(NOTE, "{}"))
-    except json.JSONDecodeError:
+        note = json.loads(text)
+    except (ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
 

@@ -5,6 +5,7 @@ the VGG Image Annotator (`via_region_data.json`, "Save project", "Export annotat
 """
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ import numpy as np
 
 from fashion.json_files import read_json
 from fashion.via_shapes import ShapeError, check_inside, outline
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, printable
+from mrcnn.images import MAX_PIXELS
+
+LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes of a name, characters of a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.region is None else f"{self.file}, region {self.region}"
-        return f"{where}: {self.reason}"
+        return printable(f"{where}: {self.reason}")
 
 
 @dataclass(slots=True)
@@ -76,13 +80,16 @@ class ViaImage:
 
     @property
     def width(self) -> int | None:
-        """Width in pixels by `file_attributes` (also spelt `widht`); None when not told."""
-        return _pixels(self.attributes, "width", "widht")
+        """Width in pixels by `file_attributes` (also spelt `widht`); None when not told.
+
+        And None where width and height are those of no image that is read (`MAX_PIXELS`).
+        """
+        return _size(self.attributes)[0]
 
     @property
     def height(self) -> int | None:
-        """Height in pixels by `file_attributes`; None when not told."""
-        return _pixels(self.attributes, "height", "heigth")
+        """Height in pixels by `file_attributes`; None when not told, as `width`."""
+        return _size(self.attributes)[1]
 
 
 @dataclass(slots=True)
@@ -223,14 +230,31 @@ def _image(key: str, entry: Any, source: str) -> ViaImage:
     check_filename(filename, source)
     attributes = entry.get("file_attributes")
     attributes = dict(attributes) if isinstance(attributes, Mapping) else {}
-    size = entry.get("size", -1)
-    if not isinstance(size, int):
-        size = int(size) if str(size).lstrip("-").isdigit() else -1
-    return ViaImage(filename, [], attributes, size, str(key))
+    return ViaImage(filename, [], attributes, _bytes(entry.get("size", -1)), str(key))
+
+
+def _bytes(size: Any) -> int:
+    try:
+        return size if isinstance(size, int) else int(str(size))
+    except ValueError:
+        return -1
 
 
 def check_filename(filename: str, source: str) -> None:
-    """Raise `DatasetError` unless `filename` is a relative path that stays within its folder."""
+    """Raise `DatasetError` unless `filename` is a relative path that stays within its folder.
+
+    And one that a file can have: no control characters, no part of more than 255 bytes.
+    """
+    if len(filename) > LONGEST_PATH or max(map(_name_bytes, filename.split("/"))) > LONGEST_NAME:
+        raise DatasetError(
+            f'{source} names a file "{filename[:40]}..", whose name is longer than any file\'s: '
+            "correct it."
+        )
+    if any(map(_is_control, filename)):
+        raise DatasetError(
+            f"{source} names the file {filename!a}, which has control characters in its name: "
+            "rename the file and correct the annotations."
+        )
     posix, windows = PurePosixPath(filename), PureWindowsPath(filename)
     leaves = posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts
     if leaves or "://" in filename or "\0" in filename or not posix.name:
@@ -238,6 +262,15 @@ def check_filename(filename: str, source: str) -> None:
             f'{source} names the file "{filename}", which is not in the folder of its images: '
             "file names must be relative to that folder and must not leave it."
         )
+
+
+def _is_control(character: str) -> bool:
+    """Whether a character steers a terminal or is none; \\0 is refused as no part of any name."""
+    return character != "\0" and unicodedata.category(character) in ("Cc", "Cs")
+
+
+def _name_bytes(name: str) -> int:
+    return len(name.encode("utf-8", "surrogatepass"))
 
 
 def _region_list(entry: Mapping[str, Any], filename: str, source: str) -> list[Any]:
@@ -262,11 +295,18 @@ def _region(entry: Any, image: ViaImage, number: int) -> ViaRegion:
     return ViaRegion(dict(shape), attributes, number, points)
 
 
+def _size(attributes: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Width and height; the image file will tell where nobody could have an image of this size."""
+    width = _pixels(attributes, "width", "widht")
+    height = _pixels(attributes, "height", "heigth")
+    return (None, None) if (width or 1) * (height or 1) > MAX_PIXELS else (width, height)
+
+
 def _pixels(attributes: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         try:
             value = float(attributes.get(name))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
         if value >= 1 and value.is_integer():
             return int(value)

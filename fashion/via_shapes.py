@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 SHAPES = ("polygon", "polyline", "rect", "circle", "ellipse")
+FARTHEST = 1e9  # pixels from the corner; farther out floats no longer tell one pixel from another
 CURVE_ERROR = 0.1  # pixels by which the outline of a circle or an ellipse may leave the curve
 
 
@@ -114,8 +115,10 @@ def _ellipse(shape: Mapping[str, Any]) -> np.ndarray:
     radius = max(radius_x, radius_y)
     if not (math.isfinite(radius) and math.isfinite(theta) and min(radius_x, radius_y) > 0):
         raise ShapeError("its radius is not above 0")
+    if radius > FARTHEST:
+        raise ShapeError(f"its radius is greater than {FARTHEST:,.0f} pixels")
     half_angle = math.acos(max(0.0, 1.0 - CURVE_ERROR / radius))
-    count = min(max(math.ceil(math.pi / half_angle), 12), 720)
+    count = 720 if half_angle < math.pi / 720 else max(math.ceil(math.pi / half_angle), 12)
     # Stretched so that the polygon has the curve's area instead of lying wholly inside it.
     stretch = math.sqrt(2 * math.pi / (count * math.sin(2 * math.pi / count)))
     angle = np.arange(count) * (2 * math.pi / count)
@@ -129,5 +132,7 @@ def _check_area(points: np.ndarray) -> None:
     (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     if not all(map(math.isfinite, (x1, y1, x2, y2))):
         raise ShapeError("a coordinate is not a finite number")
+    if max(-x1, -y1, x2, y2) > FARTHEST:
+        raise ShapeError(f"a coordinate is more than {FARTHEST:,.0f} pixels away")
     if x1 == x2 or y1 == y2:
         raise ShapeError("all its points lie on one line, so it has no area")

@@ -7,7 +7,10 @@ dictionary whose "masks" is bool [H, W, N], as one entry of `MaskRCNN.detect` do
 import contextlib
 import math
 import os
+import queue
+import re
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -32,6 +35,12 @@ _LUMA = np.array([[0.2125, 0.7154, 0.0721]], np.float32)
 _CODECS = (("mp4v", ".mp4"), ("MJPG", ".avi"))
 _DEFAULT_FRAME_RATE = 25.0
 _CHUNK = 1 << 16
+# FFmpeg takes a text for a playlist, whatever its name, and plays the files and addresses in it.
+_FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,mjpeg,asf,flv,"
+    "ogg,ivf,mxf,nut,gif"
+)
 _MEGABYTE = 1 << 20
 
 
@@ -57,7 +66,7 @@ def splash_image(detect: Detect, source: str | os.PathLike, output: str | os.Pat
     source: a file, or an http(s) address. Raises `DatasetError` for a picture that cannot be read,
     `DownloadError` for one that cannot be fetched, `UserError` where `output` cannot be written.
     """
-    remote = urllib.parse.urlsplit(str(source)).scheme in ("http", "https")
+    remote = re.match(r"https?:", str(source), re.IGNORECASE)
     image = fetch_image(str(source)) if remote else read_image(source)
     return save_png(output, colour_splash(image, detect(image)["masks"]))
 
@@ -94,12 +103,13 @@ def splash_video(
 def fetch_image(url: str, max_bytes: int = 32 * _MEGABYTE, seconds: float = 30.0) -> np.ndarray:
     """Fetch a picture from an http or https address: uint8 RGB [H, W, 3].
 
-    At most `max_bytes` are read and about `seconds` waited in all. Redirects to addresses of any
-    other kind are refused. Raises `DownloadError` with the reason, also where what came is no
+    At most `max_bytes` are read and `seconds` waited in all, for the name, the connection, the
+    headers and the picture. Redirects to addresses of any other kind, and from https to http, are
+    refused. Raises `DownloadError` with the reason, also where what came is no
     picture.
     """
     _require_http(url)
-    data = _fetch(url, max_bytes, seconds)
+    data = _within(seconds, url, lambda: _fetch(url, max_bytes, seconds))
     # mkstemp's name is closed before it is read, as Windows wants it.
     handle, name = tempfile.mkstemp(suffix=".image")
     temporary = Path(name)
@@ -119,6 +129,8 @@ def fetch_image(url: str, max_bytes: int = 32 * _MEGABYTE, seconds: float = 30.0
 class _HttpRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         _require_http(newurl)
+        if req.type == "https" and not newurl.lower().startswith("https:"):
+            raise DownloadError(f"{req.full_url} redirects to {newurl}, which is not https.")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -145,6 +157,32 @@ def _opener():
     ):
         opener.add_handler(handler)
     return opener
+
+
+def _within(seconds, url, work):
+    """The result of `work`, or its error; a DownloadError where it takes longer than that.
+
+    Timeouts of a socket begin anew with every byte, and looking up a name has none at all.
+    """
+    results = queue.SimpleQueue()
+
+    def run():
+        try:
+            results.put((work(), None))
+        except Exception as error:
+            results.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = results.get(timeout=seconds)
+    except queue.Empty:
+        raise DownloadError(
+            f"{url} could not be fetched (it timed out after {seconds:g} seconds): try again, or "
+            f"fetch it by hand and name the file."
+        ) from None
+    if error:
+        raise error
+    return result
 
 
 def _fetch(url, max_bytes, seconds):
@@ -183,7 +221,8 @@ def _fetch(url, max_bytes, seconds):
 def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
     if not source.is_file():
         raise UserError(f"{source}: there is no such video file.")
-    capture = cv2.VideoCapture(str(source))
+    with _containers_only():
+        capture = cv2.VideoCapture(str(source))
     try:
         if not capture.isOpened():
             raise UserError(
@@ -193,6 +232,19 @@ def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
         yield capture
     finally:
         capture.release()
+
+
+@contextlib.contextmanager
+def _containers_only() -> Iterator[None]:
+    """Let FFmpeg open files that hold their frames themselves, unless the user sets its options."""
+    if _FFMPEG_OPTIONS in os.environ:
+        yield
+        return
+    os.environ[_FFMPEG_OPTIONS] = f"format_whitelist;{_CONTAINERS}"
+    try:
+        yield
+    finally:
+        del os.environ[_FFMPEG_OPTIONS]
 
 
 def _frame_rate(capture):

@@ -5,8 +5,25 @@ exception is a defect of this project and keeps its traceback.
 """
 
 
+def printable(text: object) -> str:
+    """Text for a terminal: what would steer it (in a file's name, say) is shown as its code.
+
+    The result is one line, whatever stands in it.
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class UserError(ValueError):
-    """Input that the user can put right: the message says which, what was expected, what to do."""
+    """Input that the user can put right: the message says which, what was expected, what to do.
+
+    As text it is one printable line, although parts of it may come from files of others.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(UserError):
@@ -25,7 +42,7 @@ class WeightsNotFoundError(WeightsError, FileNotFoundError):
     """No weight file where one was looked for."""
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+        return printable(self.args[0]) if self.args else ""
 
 
 class DownloadError(UserError):

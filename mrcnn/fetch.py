@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,6 +28,7 @@ except ImportError:  # Windows, which forbids renaming a file that another proce
     fcntl = None
 
 CHUNK = 1 << 18
+SLOWEST = 256
 MAX_BYTES = 2 << 30
 
 
@@ -57,7 +59,8 @@ def download(
         progress: a bar on stderr.
         attempts: tries in all; again only after a cut connection, an overloaded server (HTTP 5xx)
             or wrong content.
-        timeout: seconds without a byte before the connection counts as cut.
+        timeout: seconds without a byte, or on average under `SLOWEST` bytes a second, before the
+            connection counts as cut.
 
     Raises:
         DownloadError: says what could not be fetched, why, and what to do instead.
@@ -143,7 +146,10 @@ def _is_loopback(host):
 
 
 def _check_url(url):
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise _Failure(f"{url} is not an address ({error})") from error
     if parts.scheme == "https" and parts.hostname:
         return
     if parts.scheme == "http" and _is_loopback(parts.hostname):
@@ -225,6 +231,8 @@ def _open(job, have):
             raise _Failure(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _Failure(f"no connection ({_reason(error.reason)})") from error
+    except ValueError as error:  # characters that no address has
+        raise _Failure(f"{job.url} is not an address ({_reason(error)})") from error
     except (OSError, http.client.HTTPException) as error:
         raise _Again(f"the server did not answer ({_reason(error)})") from error
     with response as opened:
@@ -286,7 +294,9 @@ def _copy(job, response, file, have, total):
         file=sys.stderr,
         disable=not job.progress,
     ) as bar:
+        pace = _Pace(job.timeout)
         while chunk := _read(response, have):
+            pace.check(len(chunk), have)
             if have + len(chunk) > job.limit:
                 file.truncate(0)
                 raise _Failure(f"the server sends more than {job.limit:,} bytes")
@@ -296,6 +306,22 @@ def _copy(job, response, file, have, total):
     file.flush()
     if total is not None and have < total:
         raise _Again(f"the connection was cut after {have:,} of {total:,} bytes")
+
+
+class _Pace:
+    """Ends a transfer that never pauses for long, and would never end either."""
+
+    def __init__(self, window):
+        self.window = max(window, 1.0)
+        self.since, self.came = time.monotonic(), 0
+
+    def check(self, count, have):
+        self.came += count
+        seconds = time.monotonic() - self.since
+        if seconds > self.window:
+            if self.came < SLOWEST * seconds:
+                raise _Again(f"the server sends under {SLOWEST} bytes a second, after {have:,}")
+            self.since, self.came = time.monotonic(), 0
 
 
 def _read(response, have):

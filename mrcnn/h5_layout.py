@@ -9,12 +9,16 @@ Matterport's `.h5` files, the ImageNet files and everything this project writes 
 
 An attribute above 64 kB is cut into `layer_names0`, `layer_names1`, ... (HDF5's limit of an object
 header). Only arrays and string attributes are read: no model is deserialised, and links or storage
-that lead out of the file are refused. This module knows neither Keras nor any layer's meaning.
+that lead out of the file are refused, as are compressed arrays (Keras writes none, and a small one
+can unpack to any size) and more numbers than `MOST_NUMBERS`. This module knows neither Keras nor
+any layer's meaning.
 """
 
 import contextlib
 import dataclasses
 import io
+import math
+import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,14 +28,20 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
-from mrcnn.files import replacing
+from mrcnn.files import is_file, is_folder, replacing
 
 # Readers convert only what version 1 wrote; any 2.x means "as it stands". This one is the version
 # whose files the layout was measured on.
 KERAS_VERSION = "2.13.1"
 BACKEND = "tensorflow"
 ATTRIBUTE_LIMIT = 64512
+# Four times as many as the largest ResNet Mask R-CNN has; 1 GB as float32.
+MOST_NUMBERS = 1 << 28
+MOST_NAMES = 10_000
+MOST_TEXT = 1 << 30  # bytes of names and notes, at worst
 
+# A collection of texts of variable length: signature, version 1, three bytes of 0, its size.
+_HEAP = b"GCOL\x01\x00\x00\x00"
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What users really hand over in place of a weight file, by its first bytes.
 _OTHER_KINDS = (
@@ -74,13 +84,14 @@ def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeig
                 f"{path} was written by Keras on Theano, whose kernels are mirrored; "
                 "convert it to the TensorFlow backend first."
             )
-        layers = {}
-        for name in names:
-            group = _member(root, name, path)
-            layers[name] = [
-                (weight, _stored_weight(group, weight, path))
-                for weight in _names(group, "weight_names") or []
-            ]
+        groups = {name: _member(root, name, path) for name in names}
+        listed = {name: _names(groups[name], "weight_names") or [] for name in groups}
+        _require_bounded(path, "arrays", sum(map(len, listed.values())), MOST_NAMES)
+        layers, numbers = {}, 0
+        for name, weights in listed.items():
+            layers[name] = [(w, _stored_weight(groups[name], w, path)) for w in weights]
+            numbers += sum(math.prod(stored.shape) for _, stored in layers[name])
+            _require_bounded(path, "numbers", numbers, MOST_NUMBERS)
     return layers
 
 
@@ -96,7 +107,7 @@ def read_arrays(weights: Iterable[StoredWeight]) -> Iterator[np.ndarray]:
     with _opened(path) as file:
         for weight in weights:
             dataset = _dataset(file, weight.dataset, path)
-            if dataset.shape != weight.shape:
+            if dataset.shape != weight.shape or dataset.size > MOST_NUMBERS:
                 raise WeightsError(f"{path} changed while it was being read; load it again.")
             yield np.asarray(dataset[()], dtype=np.float32)
 
@@ -109,9 +120,14 @@ def read_attributes(path: str | os.PathLike) -> dict[str, str]:
     path = Path(path)
     texts = {}
     with _opened(path) as file:
-        for name, value in file.attrs.items():
-            with contextlib.suppress(TypeError):
-                texts[name] = _text(value)
+        # A name that is no text (bytes here) is none that anybody asks for.
+        names = [name for name in file.attrs if isinstance(name, str)]
+        names = [name for name in names if file.attrs.get_id(name).shape == ()]
+        _require_little_text(file, [file.attrs.get_id(name) for name in names])
+        for name in names:
+            if file.attrs.get_id(name).dtype.kind in "SO":
+                with contextlib.suppress(TypeError):
+                    texts[name] = _text(file.attrs[name])
     return texts
 
 
@@ -235,10 +251,10 @@ def _write_names(group, attribute, names):
 @contextlib.contextmanager
 def _opened(path):
     """The open HDF5 file; whatever the library says about damage becomes one WeightsError."""
-    if not path.exists():
+    if not is_file(path):
+        if is_folder(path):
+            raise WeightsError(f"{path} is a folder; name the .h5 weight file itself.")
         raise WeightsNotFoundError(f"There is no weight file {path}; check the name and folder.")
-    if path.is_dir():
-        raise WeightsError(f"{path} is a folder; name the .h5 weight file itself.")
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
@@ -267,12 +283,12 @@ def _root(file, path):
     names = _names(file, "layer_names")
     if names is not None:
         return file, names
-    if "model_weights" in file:
+    if _lists(file, "model_weights"):
         group = _member(file, "model_weights", path)
         names = _names(group, "layer_names")
         if names is not None:
             return group, names
-    if "layers" in file or "_layer_checkpoint_dependencies" in file:
+    if _lists(file, "layers") or _lists(file, "_layer_checkpoint_dependencies"):
         raise WeightsError(
             f"{path} has the layout of Keras 3's own .weights.h5, which names no layers; "
             "save it again in Keras 2's layout (mrcnn.weights.save_weights)."
@@ -283,17 +299,58 @@ def _root(file, path):
     )
 
 
+def _require_bounded(path, what, count, most):
+    if count > most:
+        raise WeightsError(
+            f"{path} declares more than {most:,} {what}, as no weight file of such a network does; "
+            "do not use it."
+        )
+
+
+def _lists(group, name):
+    """Whether a group has a link of this name, which is not followed: it may lead anywhere."""
+    return group.id.links.exists(name.encode())
+
+
 def _names(group, attribute):
     """A list-of-strings attribute, joined from its pieces; None where there is none."""
     if attribute in group.attrs:
-        parts = [group.attrs[attribute]]
+        pieces = [attribute]
     else:
-        parts = []
-        while f"{attribute}{len(parts)}" in group.attrs:
-            parts.append(group.attrs[f"{attribute}{len(parts)}"])
-        if not parts:
+        pieces = []
+        while f"{attribute}{len(pieces)}" in group.attrs:
+            pieces.append(f"{attribute}{len(pieces)}")
+        if not pieces:
             return None
+    _require_little_text(group.file, [group.attrs.get_id(piece) for piece in pieces])
+    parts = [group.attrs[piece] for piece in pieces]
     return [_text(name) for part in parts for name in np.atleast_1d(part)]
+
+
+def _require_little_text(file, attributes):
+    """Raises ValueError where text attributes would be many, or much when they are read.
+
+    A text of variable length stands in a heap, and any number of names may refer to one place.
+    """
+    counts = [math.prod(attribute.shape or ()) for attribute in attributes]
+    count = sum(counts)
+    fixed = sum(n * a.dtype.itemsize for n, a in zip(counts, attributes, strict=True))
+    variable = any(attribute.dtype.kind == "O" for attribute in attributes)
+    largest = _largest_heap(Path(file.filename)) if variable else 0
+    if count > MOST_NAMES or max(fixed, count * largest) > MOST_TEXT:
+        raise ValueError(f"{count:,} texts are listed in an attribute")
+
+
+def _largest_heap(path):
+    """The greatest number of bytes that one text of variable length can have in a file."""
+    largest = 0
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        place = data.find(_HEAP)
+        while place >= 0:
+            start = place + len(_HEAP)
+            largest = max(largest, int.from_bytes(data[start : start + 8], "little"))
+            place = data.find(_HEAP, start)
+    return min(largest, path.stat().st_size)
 
 
 def _text(value):
@@ -328,6 +385,12 @@ def _dataset(group, name, path):
         raise WeightsError(
             f"{path} is not a usable weight file: {name} is not an array of floating-point "
             "numbers; copy or download it again."
+        )
+    plan = dataset.id.get_create_plist()
+    if plan.get_nfilters():
+        raise WeightsError(
+            f"{path} holds a compressed or filtered array ({name}), as no Keras writes; unpack it "
+            "first (h5repack -f NONE in.h5 out.h5)."
         )
     if dataset.is_virtual or dataset.external:
         raise WeightsError(

@@ -7,21 +7,12 @@ lies outside the picture counts as 0, so enlarged pictures darken towards their 
 
 import os
 import random as python_random
-import struct
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from mrcnn.errors import ConfigError, DatasetError
-
-# Pillow warns of larger images as possible decompression bombs: 268 MB as RGB.
-MAX_PIXELS = 89_478_485
-
-# What Pillow's decoders raise at damaged files.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError)
-
-_EXIF_ORIENTATION = 0x0112
+from mrcnn.image_files import MAX_PIXELS, opened, orientation
 
 # Output rows computed at once: keeps the float64 temporaries within the cache.
 _VALUES_AT_ONCE = 1 << 15
@@ -34,9 +25,9 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
     converted, 16 bits a channel become 8. Of an animation the first frame is taken.
 
     Args:
-        path: a file in any format Pillow reads.
-        max_pixels: greatest height * width that is decoded. From `MAX_PIXELS` on Pillow warns
-            (DecompressionBombWarning), above twice as many it refuses by itself.
+        path: a file in one of the formats of `mrcnn.image_files.FORMATS`, whatever its ending.
+        max_pixels: greatest height * width that is decoded. Above twice `MAX_PIXELS` Pillow
+            refuses by itself.
 
     Returns:
         uint8 [height, width, 3].
@@ -44,42 +35,21 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
     Raises:
         DatasetError: no such file, not a picture, damaged, or too large.
     """
-    from PIL import Image
-
-    path = Path(path)
-    if not path.is_file():
-        raise DatasetError(
-            f"{path}: there is no such image file; check its name and the image folder."
-        )
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height <= max_pixels:
-                return _to_rgb(image)
-    except Image.DecompressionBombError as error:
-        raise DatasetError(f"{path}: {error} Make the image smaller.") from error
-    except _DECODER_ERRORS as error:
-        raise DatasetError(
-            f"{path}: not a readable image ({str(error).rstrip('.')}); "
-            f"replace the file or take it out of the data set."
-        ) from error
-    raise DatasetError(
-        f"{path}: the image has {width} x {height} pixels, more than the {max_pixels} that are "
-        f"accepted; make it smaller."
-    )
+    with opened(path, max_pixels) as image:
+        return _to_rgb(image)
 
 
 def _to_rgb(image):
     from PIL import ImageOps
 
-    if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+    if orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         grey = np.asarray(image)
         if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
             raise ValueError("its grey values are not whole numbers of 8 or 16 bits")
         # 65535 = 255 * 257: the nearest of the 256 grey levels.
-        return np.repeat(((grey.astype(np.int64) + 128) // 257).astype(np.uint8)[..., None], 3, 2)
+        return np.repeat(((grey.astype(np.int32) + 128) // 257).astype(np.uint8)[..., None], 3, 2)
     if image.mode in ("P", "PA"):
         # By way of RGBA, as Pillow advises for palettes with transparent entries.
         image = image.convert("RGBA")
@@ -138,50 +108,103 @@ def resize(
     )
 
 
-def _resize_bilinear(image, height, width):
-    # One row and column of zeros on each side stand for everything outside.
-    bordered = np.pad(image, [(1, 1), (1, 1)] + [(0, 0)] * (image.ndim - 2))
-    top, above, below = _sample_points(image.shape[0], height, (-1,) + (1,) * (image.ndim - 1))
-    left, before, after = _sample_points(image.shape[1], width, (1, -1) + (1,) * (image.ndim - 2))
-    top, left = top.ravel(), left.ravel()
-    out = np.empty((height, width, *image.shape[2:]), _float_type(image))
-    step = max(1, _VALUES_AT_ONCE // max(1, out[:1].size))
-    for start in range(0, height, step):
-        part = slice(start, start + step)
-        out[part] = _blend_rows(bordered, top[part], above[part], below[part], left, before, after)
-    return np.clip(out, image.min(), image.max(), out=out)
+def _resize_bilinear(image, height, width, dtype=None):
+    """As `resize` by default; with an integer `dtype` the clipped values are truncated to it."""
+    pixels = image if image.ndim == 3 else image[..., None]
+    out = np.empty((width, height, pixels.shape[2]), dtype or _float_type(image))
+    if out.size:
+        _fill_columns(out, pixels)
+    out = _swapped(out)
+    return out if image.ndim == 3 else out[..., 0]
 
 
-def _blend_rows(bordered, top, above, below, left, before, after):
-    upper, lower = bordered[top], bordered[top + 1]
-    # Weighting rows before picking columns saves work unless columns are left out. The order of
-    # the products and sums is scipy.ndimage's in both cases: another one rounds differently.
-    if len(left) > bordered.shape[1]:
-        upper, lower = upper * above, lower * below
-        above = below = None
-    total = _columns(upper, left, above) * before
-    total += _columns(upper, left + 1, above) * after
-    total += _columns(lower, left, below) * before
-    total += _columns(lower, left + 1, below) * after
-    return total
+def _fill_columns(out, pixels):
+    """Resample `pixels` [rows, columns, channels] into `out` [new columns, new rows, channels].
+
+    Columns lead, so that picking the neighbours of a new column copies what lies in one piece. The
+    order of products and sums is scipy.ndimage's: another one rounds differently.
+    """
+    new_columns, new_rows, channels = out.shape
+    rows, top, above, below = _sample_points(pixels.shape[0], new_rows)
+    columns, left, before, after = _sample_points(pixels.shape[1], new_columns)
+    picked = _swapped(_picked(_picked(pixels, rows, 0), columns, 1))
+    flat = len(columns), new_rows * channels
+    upper = picked.take(top, axis=1).reshape(flat) * np.repeat(above, channels)
+    lower = picked.take(top + 1, axis=1).reshape(flat) * np.repeat(below, channels)
+    before, after = before[:, None], after[:, None]
+    least, most = pixels.min(), pixels.max()
+    flat_out = out.reshape(new_columns, -1)
+    step = max(1, _VALUES_AT_ONCE // flat[1])
+    buffers = np.empty((2, min(step, new_columns), flat[1]))
+    for start in range(0, new_columns, step):
+        part = slice(start, min(start + step, new_columns))
+        total, product = buffers[:, : part.stop - start]
+        _times(upper, left[part], before[part], total)
+        for rows, first, weights in (
+            (upper, left[part] + 1, after[part]),
+            (lower, left[part], before[part]),
+            (lower, left[part] + 1, after[part]),
+        ):
+            total += _times(rows, first, weights, product)
+        if out.dtype.kind == "f":
+            flat_out[part] = total
+            np.clip(flat_out[part], least, most, out=flat_out[part])
+        else:
+            flat_out[part] = np.clip(total, least, most, out=total)
 
 
-def _columns(rows, indices, weights):
-    picked = rows.take(indices, axis=1)
-    return picked if weights is None else picked * weights
+def _times(rows, indices, weights, out):
+    np.take(rows, indices, axis=0, out=out, mode="clip")  # without "clip" it would copy twice
+    return np.multiply(out, weights, out=out)
 
 
 def _float_type(image):
     return image.dtype if image.dtype.kind == "f" else np.dtype(np.float64)
 
 
-def _sample_points(size, new_size, shape):
-    """Index of the first neighbour (in the bordered image), weights of the first and second."""
+def _sample_points(size, new_size):
+    """Which source pixels matter (-1 and `size` lie outside), where the first neighbour of each new
+    pixel is among them, and the weights of that and of the next one."""
     position = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
     first = np.floor(position)
     weight_first = 1.0 - (position - first)
-    weights = weight_first.reshape(shape), (1.0 - weight_first).reshape(shape)
-    return first.astype(np.intp) + 1, *weights
+    first = first.astype(np.intp)
+    if new_size >= size:
+        sources = np.arange(first[0], first[-1] + 2)
+        places = first - first[0]
+    else:
+        sources = np.unique(np.concatenate([first, first + 1]))
+        places = np.searchsorted(sources, first)
+    return sources, places, weight_first, 1.0 - weight_first
+
+
+def _picked(pixels, sources, axis):
+    """The rows (axis 0) or columns (1) of a picture, ascending, zeros for those outside."""
+    picked = pixels.take(sources, axis=axis, mode="clip")
+    lines = picked.swapaxes(0, axis)
+    if sources[0] < 0:
+        lines[0] = 0
+    if sources[-1] >= pixels.shape[axis]:
+        lines[-1] = 0
+    return picked
+
+
+def _swapped(pixels):
+    """[a, b, channels] as [b, a, channels], contiguous."""
+    if pixels.size and pixels.shape[2] <= 4 and pixels.dtype.char in "Bfd":
+        import cv2
+
+        return cv2.transpose(pixels).reshape(pixels.shape[1], pixels.shape[0], -1)
+    return np.ascontiguousarray(pixels.transpose(1, 0, 2))
+
+
+def _resize_quickly(image, height, width):
+    """Bilinear like `resize`, but what lies outside repeats the border; rounded, not truncated."""
+    import cv2
+
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).reshape(
+        height, width, image.shape[2]
+    )
 
 
 def resize_image(
@@ -192,6 +215,7 @@ def resize_image(
     mode: str = "square",
     *,
     random=python_random,
+    resample: str = "exact",
 ) -> tuple[np.ndarray, tuple, float, list, tuple | None]:
     """Bring an image to the network's input size, keeping its proportions.
 
@@ -204,6 +228,8 @@ def resize_image(
         mode: "none", "square", "pad64" or "crop", see `Config.IMAGE_RESIZE_MODE`. "crop" draws
             its window from `random`.
         random: a `random.Random`; Python's own module by default.
+        resample: "exact" equals Matterport to the bit. "fast" takes OpenCV for uint8 images of up
+            to 4 channels: grey levels differ by 1, and the picture's border does not darken.
 
     Returns:
         image: of the input's dtype (integers are truncated); [height, width, channels].
@@ -214,17 +240,18 @@ def resize_image(
 
     Raises:
         DatasetError: the image has no pixel.
-        ConfigError: unknown mode, or a mode without the size that it needs.
+        ConfigError: unknown mode or `resample`, or a mode without the size that it needs.
     """
-    _check_resize_arguments(image, min_dim, max_dim, mode)
+    _check_resize_arguments(image, min_dim, max_dim, mode, resample)
     height, width = image.shape[:2]
     no_padding = [(0, 0), (0, 0), (0, 0)]
     if mode == "none":
         return image, (0, 0, height, width), 1, no_padding, None
     scale = _scale_factor(height, width, min_dim, max_dim if mode == "square" else None, min_scale)
     if scale != 1:
-        shape = (round(height * scale), round(width * scale))
-        image = resize(image, shape, preserve_range=True).astype(image.dtype)
+        # A side of less than half a pixel would leave nothing of an extremely long image.
+        shape = (max(1, round(height * scale)), max(1, round(width * scale)))
+        image = _resampled(image, shape, resample)
         height, width = shape
     if mode == "crop":
         y = random.randint(0, height - min_dim)
@@ -240,7 +267,17 @@ def resize_image(
     return image, (top, left, top + height, left + width), scale, padding, None
 
 
-def _check_resize_arguments(image, min_dim, max_dim, mode):
+def _resampled(image, shape, resample):
+    is_colour = image.dtype == np.uint8 and image.ndim == 3
+    if resample == "fast" and is_colour and image.shape[2] <= 4:
+        return _resize_quickly(image, *shape)
+    if is_colour:
+        # Truncated piece by piece: all of it in float64 would be eight times the picture.
+        return _resize_bilinear(image, *shape, image.dtype)
+    return resize(image, shape, preserve_range=True).astype(image.dtype)
+
+
+def _check_resize_arguments(image, min_dim, max_dim, mode, resample):
     if image.shape[0] == 0 or image.shape[1] == 0:
         raise DatasetError(
             f"An image of {image.shape[0]} x {image.shape[1]} pixels cannot be resized; "
@@ -250,6 +287,8 @@ def _check_resize_arguments(image, min_dim, max_dim, mode):
         raise ConfigError(
             f"The resize mode is {mode!r}, but must be one of 'none', 'square', 'pad64', 'crop'."
         )
+    if resample not in ("exact", "fast"):
+        raise ConfigError(f"resample is {resample!r}, but must be 'exact' or 'fast'.")
     if mode == "square" and not max_dim:
         raise ConfigError("The resize mode 'square' needs max_dim, the side of the result.")
     if mode == "crop" and not min_dim:

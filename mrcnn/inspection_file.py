@@ -209,7 +209,7 @@ def _backbone(layers: list[StoredLayer]) -> str | None:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mrcnn.errors import UserError
 from mrcnn.files import replacing
@@ -92,7 +93,7 @@ def _section(section: Section) -> str:
     parts += [f"<pre>{_text(text)}</pre>" for text in section.texts]
     for file, caption in section.pictures:
         parts.append(
-            f'<figure><a href="{_text(file)}"><img src="{_text(file)}" alt="{_text(caption)}" '
+            f'<figure><a href="{_link(file)}"><img src="{_link(file)}" alt="{_text(caption)}" '
             f'loading="lazy"></a><figcaption>{_text(caption)}</figcaption></figure>'
         )
     parts += [_table(caption, rows) for caption, rows in section.tables]
@@ -109,6 +110,11 @@ def _table(caption: str, rows: list[list[str]]) -> str:
         f"<details{' open' * (len(rows) < 40)}><summary>{_text(caption)}</summary>"
         f'<div class="scroll"><table>{"".join(lines)}</table></div></details>'
     )
+
+
+def _link(file: str) -> str:
+    """The address of a file beside the page."""
+    return _text(quote(file))
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,9 @@ import pytest
 from fashion.dataset import FashionDataset, find_annotations, image_size
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from mrcnn.boxes import extract_bboxes
+from mrcnn.config import Config
 from mrcnn.errors import DatasetError
+from mrcnn.ground_truth import load_image_gt
 from mrcnn.masks import minimize_mask
 from tests.fashion.factories import (
     SQUARE,
@@ -87,6 +89,33 @@ def test_mini_masks_are_those_of_the_full_masks(folder):
             assert (found[1] == minimize_mask(boxes, masks, mini_shape)).all()
             assert (found[2] == class_ids).all()
             assert [array.dtype for array in found] == [np.int32, bool, np.int32]
+
+
+def test_mask_crops_are_the_full_masks_within_their_extent(folder):
+    dataset = load(folder)
+    for image_id in dataset.image_ids:
+        masks, class_ids = dataset.load_mask(image_id)
+        crops, found_ids = dataset.load_mask_crops(image_id)
+        assert (found_ids == class_ids).all()
+        for number, (crop, top, left) in enumerate(crops):
+            pasted = np.zeros(masks.shape[:2], bool)
+            pasted[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
+            assert (pasted == masks[:, :, number]).all()
+            assert crop.size < pasted.size
+
+
+@pytest.mark.parametrize("sides", [(64, 128), (20, 64)])  # enlarged and shrunk
+def test_training_sees_the_same_without_full_size_masks(folder, monkeypatch, sides):
+    config = Config()
+    config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM = sides
+    dataset = load(folder)
+    truths = [load_image_gt(dataset, config, i, use_mini_mask=True) for i in dataset.image_ids]
+    monkeypatch.delattr(FashionDataset, "load_mask_crops")
+    for image_id, truth in zip(dataset.image_ids, truths, strict=True):
+        expected = load_image_gt(dataset, config, image_id, use_mini_mask=True)
+        for found, wanted in zip(truth, expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+            assert found.dtype == wanted.dtype
 
 
 def test_an_instance_without_a_pixel_has_an_empty_mask_and_no_mini_mask(tmp_path):
@@ -200,9 +229,9 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path):
         tmp_path / "train" / "via_region_data.json", {"x": entry(size=None, regions=[region()])}
     )
     (tmp_path / "train" / "a.jpg").write_bytes(b"no image")
-    with pytest.raises(DatasetError, match=r"a\.jpg is no readable image"):
+    with pytest.raises(DatasetError, match=r"a\.jpg: not a readable image"):
         load(tmp_path)
-    with pytest.raises(DatasetError, match="does not exist"):
+    with pytest.raises(DatasetError, match="there is no such image file"):
         image_size(tmp_path / "no.jpg")
 
 

@@ -302,3 +302,41 @@ def test_read_image_refuses_a_decompression_bomb(tmp_path):
     Image.new("1", (20_000, 9_000)).save(path)
     with pytest.raises(DatasetError, match=r"bomb\.png: Image size \(180000000 pixels\)"):
         images.read_image(path, max_pixels=10**9)
+
+
+# Training may resize faster
+
+
+def smooth_image(height, width):
+    rows, columns = np.mgrid[:height, :width]
+    layers = [rows * 200 / height, columns * 200 / width, (rows + columns) % 40 * 3]
+    return np.stack(layers, axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(60, 40), (100, 250), (300, 31), (5, 3), (1, 1)])
+def test_fast_resizing_differs_by_a_grey_level_within_the_border(shape):
+    image = smooth_image(*shape)
+    exact = images.resize_image(image, 64, 128)
+    fast = images.resize_image(image, 64, 128, resample="fast")
+    assert fast[1:] == exact[1:]
+    assert fast[0].dtype == np.uint8 and fast[0].shape == exact[0].shape
+    y1, x1, y2, x2 = exact[1]
+    border = int(np.ceil(exact[2]))
+    inner = np.s_[y1 + border : y2 - border, x1 + border : x2 - border]
+    difference = fast[0][inner].astype(int) - exact[0][inner]
+    assert np.abs(difference).max(initial=0) <= 1
+    # Outside counts as 0 exactly, and as more of the same quickly.
+    assert fast[0][y1, x1].sum() >= exact[0][y1, x1].sum()
+
+
+def test_fast_resizing_of_one_channel_and_of_floats():
+    grey = smooth_image(30, 20)[..., :1]
+    assert images.resize_image(grey, 64, 64, resample="fast")[0].shape == (64, 64, 1)
+    floats = smooth_image(30, 20) / 7
+    exact, fast = (images.resize_image(floats, 64, 64, resample=r)[0] for r in ("exact", "fast"))
+    np.testing.assert_array_equal(fast, exact)
+
+
+def test_another_way_to_resize_is_refused():
+    with pytest.raises(ConfigError, match="resample is 'quick'"):
+        images.resize_image(smooth_image(4, 4), 64, 64, resample="quick")

@@ -98,7 +98,7 @@ def broken_head(here):
         (broken_json, r"via_region_data\.json is not valid JSON: .* line 1, column \d+.*Export"),
         (image_not_there, r"names 1 of 2 images that are not in .*: train1\.jpg\. Put them there"),
         (unknown_classes, r"1 regions, but none can be used: .*kaftan.*The classes are bag, belt"),
-        (broken_head, r"train0\.jpg is no readable image"),
+        (broken_head, r"train0\.jpg: not a readable image"),
     ],
 )
 def test_a_data_set_that_cannot_be_used(here, spoil, sentence):
