@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from fashion.autolabel import file_stamp
 from fashion.parsing import ParsingSettings, parse
@@ -18,6 +17,7 @@ from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
 from fashion.picture_stage import output_names
 from mrcnn.errors import DatasetError
+from mrcnn.image_files import opened
 from mrcnn.images import read_image
 from mrcnn.read_ahead import read_ahead
 
@@ -146,6 +146,6 @@ def _label_maps(folder: Path) -> LabelMapFiles | None:
         path = folder / f"{name}.png"
         if not path.is_file():
             return None
-        with Image.open(path) as image:
+        with opened(path) as image:
             maps.append(np.array(image))
     return LabelMapFiles(*maps)

@@ -101,11 +101,11 @@ def test_missing_weights_name_all_folders_that_were_looked_in(stage_1, tmp_path)
 
 def test_last_is_the_last_checkpoint(stage_1, tmp_path):
     touch(tmp_path / "model1" / "logs" / "modanet20240101T0000" / "mask_rcnn_modanet_0009.h5")
-    last = touch(
-        tmp_path / "model1" / "logs" / "modanet20240102T0000" / "mask_rcnn_modanet_0001.h5"
-    )
+    last = tmp_path / "model1" / "logs" / "modanet20240102T0000" / "mask_rcnn_modanet_0001.h5"
+    head_weights(last)
     assert weights_path("last", stage_1) == last
-    elsewhere = touch(tmp_path / "logs" / "modanet20230101T0000" / "mask_rcnn_modanet_0002.h5")
+    elsewhere = tmp_path / "logs" / "modanet20230101T0000" / "mask_rcnn_modanet_0002.h5"
+    head_weights(elsewhere)
     assert weights_path("last", stage_1, tmp_path / "logs") == elsewhere
     with pytest.raises(WeightsNotFoundError, match="Could not find model directory"):
         weights_path("last", stages.SEASON_STAGE)
