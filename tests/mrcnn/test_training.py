@@ -137,7 +137,9 @@ def test_a_log_folder_where_another_training_is_at_work(model):
     ("name", "epoch", "step", "code"),
     [
         ("SIGKILL", 1, 3, -signal.SIGKILL),  # in the middle of the second epoch
-        ("SIGKILL", 0, 2, -signal.SIGKILL),  # before the first epoch's checkpoint
+        pytest.param(  # before the first epoch's checkpoint
+            "SIGKILL", 0, 2, -signal.SIGKILL, marks=pytest.mark.slow
+        ),
         ("SIGINT", 1, 3, 130),  # Ctrl-C
     ],
 )
@@ -177,6 +179,7 @@ HELPS = {
 }
 
 
+@pytest.mark.slow
 def test_a_training_with_every_help_goes_on_exactly(tmp_path):
     options = ("--config", json.dumps(HELPS))
     whole, ended = tmp_path / "whole", tmp_path / "ended"
