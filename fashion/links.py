@@ -14,6 +14,11 @@ VARIABLE = "FASHION_MRCNN_FOLLOW_LINKS"
 SHOWN = 3
 
 
+def links_are_followed() -> bool:
+    """Whether the user allows links out of a folder."""
+    return os.environ.get(VARIABLE) == "1"
+
+
 def leads_out(folder: Path, name: str) -> bool:
     """Whether `folder / name` is, or lies behind, a link to a place outside of `folder`.
 
@@ -23,7 +28,7 @@ def leads_out(folder: Path, name: str) -> bool:
     for part in Path(name).parts:
         place = place / part
         is_link = is_link or place.is_symlink()
-    if not is_link or os.environ.get(VARIABLE) == "1":
+    if not is_link or links_are_followed():
         return False
     root, target = os.path.realpath(folder), os.path.realpath(place)
     return not Path(target).is_relative_to(root)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from fashion.links import links_are_followed
 from mrcnn.errors import DatasetError
 from mrcnn.files import shortened, sync, sync_folder
 
@@ -28,7 +29,7 @@ Plan = Mapping[Path, Path]
 class Placer:
     """Turns the state `before` (the record of earlier runs) into the state `wanted`.
 
-    `mode` is copy, link (hard, or symbolic across file systems) or move. `now` tells where the
+    `mode` is copy, link (hard; see `link` for other file systems) or move. `now` tells where the
     bytes of a source are before the run, where that is not the source itself. Raises
     `DatasetError`, before any change, when a file is at neither place, or one that is in the way
     is not the record's.
@@ -125,8 +126,14 @@ class Placer:
             return False
         linked = target.is_symlink() or target.samefile(source)
         if self.mode == "link":
-            return target.samefile(source)
+            same = target.samefile(source)
+            return same or (not links_are_followed() and _is_copy_from_afar(target, source))
         return self.mode == "copy" and not linked and _looks_same(target, source)
+
+
+def _is_copy_from_afar(target: Path, source: Path) -> bool:
+    apart = target.stat().st_dev != source.stat().st_dev
+    return apart and _looks_same(target, source)
 
 
 def _looks_same(target: Path, source: Path) -> bool:
@@ -151,20 +158,24 @@ def copy(source: Path, target: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Link a file, hard where both are on one file system, else symbolic."""
+    """Link a file, hard where both are on one file system.
+
+    Elsewhere it is copied, since symbolic links out of a folder are not followed; where they are
+    (`fashion.links`), a symbolic link is made.
+    """
     with _beside(target) as temporary:
         temporary.unlink()
         try:
             os.link(source, temporary)
+            temporary.replace(target)
+            return
         except OSError:
-            try:
-                temporary.symlink_to(source.resolve())
-            except OSError as error:
-                raise DatasetError(
-                    f"{source} cannot be linked into {target.parent} "
-                    f"({error.strerror or error}): copy instead."
-                ) from None
-        temporary.replace(target)
+            if links_are_followed():
+                with contextlib.suppress(OSError):
+                    temporary.symlink_to(source.resolve())
+                    temporary.replace(target)
+                    return
+    copy(source, target)
 
 
 def _move(source: Path, target: Path) -> None:

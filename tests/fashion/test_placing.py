@@ -63,6 +63,7 @@ def test_where_hard_links_cannot_be_made(world, monkeypatch):
         raise OSError("not on this file system")
 
     monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setenv("FASHION_MRCNN_FOLLOW_LINKS", "1")
     wanted = plan(world, a="train")
     Placer({}, wanted, "link").run()
     assert (world / "out/train/a").is_symlink()
@@ -71,6 +72,18 @@ def test_where_hard_links_cannot_be_made(world, monkeypatch):
     assert Placer(wanted, wanted, "move").run() == {"kept": 1}
     assert not (world / "out/train/a").is_symlink()
     assert files(world) == ["in/b", "out/train/a"]
+
+
+def test_where_links_would_not_be_followed_the_file_is_copied(world, monkeypatch):
+    def refuse(*_):
+        raise OSError("not on this file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.delenv("FASHION_MRCNN_FOLLOW_LINKS", raising=False)
+    Placer({}, plan(world, a="train"), "link").run()
+    assert not (world / "out/train/a").is_symlink()
+    assert not (world / "out/train/a").samefile(world / "in/a")
+    assert contents_are_right(world)
 
 
 def test_across_file_systems(world, monkeypatch):
