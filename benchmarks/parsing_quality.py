@@ -12,7 +12,7 @@ choosing settings (--choose N of them of each set: one setting after another, ea
 garments' IoU and boundary F over all cases; then the classes that stay at pixel level); what is
 printed was measured on the others, which had no say. Without --choose the defaults are measured.
 --kept keeps detections in a folder, so that a network runs once. 48 pictures of 400 x 600 of each
-of two sets take two minutes on a quiet core, with `--choose 12` ten more.
+of two sets take minutes; `--choose` measures each setting once more.
 """
 
 import argparse

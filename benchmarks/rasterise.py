@@ -24,10 +24,10 @@ import numpy as np
 import skimage.draw
 import skimage.measure
 
-from fashion.mini_masks import shrink_masks
 from fashion.polygons import mask_to_polygons, polygons_to_box_mask, polygons_to_mask
 from mrcnn.boxes import extract_bboxes
 from mrcnn.masks import minimize_mask
+from mrcnn.mini_masks import shrink_masks
 
 HEIGHT, WIDTH, INSTANCES, MINI_SHAPE = 600, 400, 5, (56, 56)
 

@@ -23,10 +23,9 @@ from fashion.label_journal import LabelJournal
 from fashion.label_policy import Choice, LabelPolicy, Subject, choose, subject_of
 from fashion.label_regions import LEAST_AREA, instance_regions, regions_mask, via_entry
 from fashion.labels import class_colour
-from fashion.picture_stage import output_names
+from fashion.picture_stage import output_names, read_or_reason
 from fashion.segments import remove_files, write_segments
 from fashion.write_behind import WriteBehind
-from mrcnn.errors import DatasetError
 from mrcnn.read_ahead import read_ahead
 
 Detector = Callable[[list[np.ndarray]], Sequence[dict[str, Any]]]
@@ -175,14 +174,10 @@ def _read_batches(
 
 
 def _read(item: tuple[Picture, bool]) -> np.ndarray | str:
-    from mrcnn.images import read_image
-
     path = item[0].path
-    try:
-        return read_image(path)
-    except DatasetError as error:
-        # The report must not depend on where the folder is.
-        return str(error).replace(str(path), path.name)
+    image = read_or_reason(path)
+    # The report must not depend on where the folder is.
+    return image.replace(str(path), path.name) if isinstance(image, str) else image
 
 
 class _Writer:

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from fashion.labels import ClassTable
-from fashion.picture_stage import output_names
+from fashion.picture_stage import output_names, read_or_reason
 from fashion.report import contact_sheet, save_png, side_by_side
 from mrcnn.drawing import draw_detections
-from mrcnn.errors import DatasetError
-from mrcnn.images import read_image
 from mrcnn.read_ahead import read_ahead
 
 SHEET = "contact_sheet.png"
@@ -73,7 +71,7 @@ def compare_pictures(
     """
     done = ComparisonPictures(found=[Counter() for _ in models])
     names, tiles, titles = output_names(list(images)), [], []
-    for path, image in read_ahead(_read, images, workers=2, ahead=4):
+    for path, image in read_ahead(read_or_reason, images, workers=2, ahead=4):
         progress()
         if isinstance(image, str):
             done.unreadable.append(image)
@@ -88,13 +86,6 @@ def compare_pictures(
     if tiles:
         done.written.append(save_png(folder / SHEET, contact_sheet(tiles, titles, tile=TILE)))
     return done
-
-
-def _read(path: Path) -> np.ndarray | str:
-    try:
-        return read_image(path)
-    except DatasetError as error:
-        return str(error)
 
 
 def _small(picture: np.ndarray) -> np.ndarray:

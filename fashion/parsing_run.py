@@ -15,10 +15,9 @@ from fashion.autolabel import file_stamp
 from fashion.parsing import ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
-from fashion.picture_stage import output_names
+from fashion.picture_stage import output_names, read_or_reason
 from mrcnn.errors import DatasetError
 from mrcnn.image_files import opened
-from mrcnn.images import read_image
 from mrcnn.read_ahead import read_ahead
 
 
@@ -81,7 +80,7 @@ class ParsingRun:
         names = {p: Path(name).stem for p, name in output_names(list(self.images)).items()}
         done = self._finished(names)
         todo = [path for path in self.images if path not in done]
-        fresh = read_ahead(_read, todo, workers=2, ahead=4)
+        fresh = read_ahead(read_or_reason, todo, workers=2, ahead=4)
         detectors = self.load() if todo else (None, None)
         for path in self.images:
             if path in done:
@@ -130,13 +129,6 @@ class ParsingRun:
         summary.nobody += body is not None and not len(parsed.persons)
         summary.garments.update(o.name for o in parsed.objects if o.kind == "garment")
         return parsed
-
-
-def _read(path: Path) -> np.ndarray | str:
-    try:
-        return read_image(path)
-    except DatasetError as error:
-        return str(error)
 
 
 def _label_maps(folder: Path) -> LabelMapFiles | None:

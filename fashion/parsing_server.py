@@ -8,6 +8,7 @@ no text of the browser becomes part of a path.
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import secrets
 import socket
@@ -262,13 +263,11 @@ def serve(options: argparse.Namespace) -> int:
 
 def require_flask() -> None:
     """Raise `UserError` that says how to install flask when it is not there."""
-    try:
-        import flask  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("flask") is None:
         raise UserError(
             'The page needs flask, which is not installed: pip install "flask>=3", or install '
             "this project with its extra [serve]."
-        ) from None
+        )
 
 
 def listen(port: int) -> socket.socket:

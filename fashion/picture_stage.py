@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from fashion.dataset import IMAGE_SUFFIXES
@@ -41,6 +42,16 @@ def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None
     )
     parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="for last")
     parser.add_argument("--limit", type=whole(1), metavar="N", help="at most this many pictures")
+
+
+def read_or_reason(path: Path) -> np.ndarray | str:
+    """A picture, uint8 RGB [height, width, 3], or the sentence that says why it cannot be read."""
+    from mrcnn.images import read_image
+
+    try:
+        return read_image(path)
+    except DatasetError as error:
+        return str(error)
 
 
 def list_images(folder: Path, limit: int | None = None) -> list[Path]:

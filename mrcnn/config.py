@@ -184,9 +184,8 @@ class Config:
     # "variable" each variable's gradient by itself (as tf.keras' clipnorm does).
     GRADIENT_CLIP_MODE = "global"
 
-    # How detected masks are enlarged to their boxes: "exact" as Matterport's, to the bit; "fast",
-    # the same within rounding; or "aligned", where RoIAlign took them from: closer to the truth,
-    # since Matterport's come out too small (`mrcnn.masks.aligned_probabilities`).
+    # How detected masks are enlarged: "exact" as Matterport's; "fast", the same within rounding;
+    # "aligned", where RoIAlign took them from, since Matterport's come out too small.
     MASK_RESAMPLE = "exact"
 
     # Number format of the network's activations: "float32", "bfloat16" (faster where the
@@ -203,7 +202,6 @@ class Config:
 
     # Steps over which the learning rate of a new training rises evenly from 0 to its value.
     WARMUP_STEPS = 0
-
     # How the learning rate moves within one call of `train`: "constant", "cosine" (to 0 at the
     # call's end) or "cosine:0.01" (to that share), "step:60,80" (a tenth after 60 and after 80
     # epochs of the training) or "step:60,80:0.5" (times that).

@@ -18,7 +18,6 @@ import contextlib
 import dataclasses
 import io
 import math
-import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,19 +28,13 @@ import numpy as np
 
 from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
 from mrcnn.files import is_file, is_folder, replacing
+from mrcnn.h5_bounds import MOST_NAMES, MOST_NUMBERS, require_bounded, require_little_text
 
 # Readers convert only what version 1 wrote; any 2.x means "as it stands". This one is the version
 # whose files the layout was measured on.
 KERAS_VERSION = "2.13.1"
 BACKEND = "tensorflow"
 ATTRIBUTE_LIMIT = 64512
-# Four times as many as the largest ResNet Mask R-CNN has; 1 GB as float32.
-MOST_NUMBERS = 1 << 28
-MOST_NAMES = 10_000
-MOST_TEXT = 1 << 30  # bytes of names and notes, at worst
-
-# A collection of texts of variable length: signature, version 1, three bytes of 0, its size.
-_HEAP = b"GCOL\x01\x00\x00\x00"
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What users really hand over in place of a weight file, by its first bytes.
 _OTHER_KINDS = (
@@ -86,12 +79,12 @@ def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeig
             )
         groups = {name: _member(root, name, path) for name in names}
         listed = {name: _names(groups[name], "weight_names") or [] for name in groups}
-        _require_bounded(path, "arrays", sum(map(len, listed.values())), MOST_NAMES)
+        require_bounded(path, "arrays", sum(map(len, listed.values())), MOST_NAMES)
         layers, numbers = {}, 0
         for name, weights in listed.items():
             layers[name] = [(w, _stored_weight(groups[name], w, path)) for w in weights]
             numbers += sum(math.prod(stored.shape) for _, stored in layers[name])
-            _require_bounded(path, "numbers", numbers, MOST_NUMBERS)
+            require_bounded(path, "numbers", numbers, MOST_NUMBERS)
     return layers
 
 
@@ -123,7 +116,7 @@ def read_attributes(path: str | os.PathLike) -> dict[str, str]:
         # A name that is no text (bytes here) is none that anybody asks for.
         names = [name for name in file.attrs if isinstance(name, str)]
         names = [name for name in names if file.attrs.get_id(name).shape == ()]
-        _require_little_text(file, [file.attrs.get_id(name) for name in names])
+        require_little_text(file, [file.attrs.get_id(name) for name in names])
         for name in names:
             if file.attrs.get_id(name).dtype.kind in "SO":
                 with contextlib.suppress(TypeError):
@@ -299,14 +292,6 @@ def _root(file, path):
     )
 
 
-def _require_bounded(path, what, count, most):
-    if count > most:
-        raise WeightsError(
-            f"{path} declares more than {most:,} {what}, as no weight file of such a network does; "
-            "do not use it."
-        )
-
-
 def _lists(group, name):
     """Whether a group has a link of this name, which is not followed: it may lead anywhere."""
     return group.id.links.exists(name.encode())
@@ -322,35 +307,9 @@ def _names(group, attribute):
             pieces.append(f"{attribute}{len(pieces)}")
         if not pieces:
             return None
-    _require_little_text(group.file, [group.attrs.get_id(piece) for piece in pieces])
+    require_little_text(group.file, [group.attrs.get_id(piece) for piece in pieces])
     parts = [group.attrs[piece] for piece in pieces]
     return [_text(name) for part in parts for name in np.atleast_1d(part)]
-
-
-def _require_little_text(file, attributes):
-    """Raises ValueError where text attributes would be many, or much when they are read.
-
-    A text of variable length stands in a heap, and any number of names may refer to one place.
-    """
-    counts = [math.prod(attribute.shape or ()) for attribute in attributes]
-    count = sum(counts)
-    fixed = sum(n * a.dtype.itemsize for n, a in zip(counts, attributes, strict=True))
-    variable = any(attribute.dtype.kind == "O" for attribute in attributes)
-    largest = _largest_heap(Path(file.filename)) if variable else 0
-    if count > MOST_NAMES or max(fixed, count * largest) > MOST_TEXT:
-        raise ValueError(f"{count:,} texts are listed in an attribute")
-
-
-def _largest_heap(path):
-    """The greatest number of bytes that one text of variable length can have in a file."""
-    largest = 0
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        place = data.find(_HEAP)
-        while place >= 0:
-            start = place + len(_HEAP)
-            largest = max(largest, int.from_bytes(data[start : start + 8], "little"))
-            place = data.find(_HEAP, start)
-    return min(largest, path.stat().st_size)
 
 
 def _text(value):

@@ -268,19 +268,12 @@ class ScaledDetector:
         return lambda image: self._detect(image, scale)
 
     def _detect(self, image: np.ndarray, scale: float) -> dict[str, np.ndarray]:
-        from mrcnn.inference import unmold_detections
+        from mrcnn.inference import MoldedImage
 
         molded, meta, window = mold_at_scale(image, self.config, scale)
-        outputs = self._predictor.run(molded[None], meta[None])
-        found = unmold_detections(
-            outputs[0][0],
-            outputs[3][0],
-            image.shape,
-            molded.shape,
-            window,
-            self.config.MASK_RESAMPLE,
-        )
-        return dict(zip(("rois", "class_ids", "scores", "masks"), found, strict=True))
+        detections, masks = self._predictor.run_detection(molded[None], meta[None])
+        one = MoldedImage(molded, meta, window, image.shape)
+        return self._predictor.result(one, detections[0], masks[0])
 
 
 def mold_at_scale(

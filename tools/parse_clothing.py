@@ -11,8 +11,8 @@ For each picture one sheet (OUTPUT/<name>.png: original, body, clothing, superpi
 pixels alone and of pixels and superpixels together) and a folder OUTPUT/<name>/ with the panels in
 full size, label maps as indexed PNGs, cut-outs with transparency, and parsing.json. Finished
 pictures are not done again; the same command goes on where it was stopped. ResNet-101 takes some
-ten seconds a picture and model on two cores, the `demo` preset a third of one; superpixels and
-completion take .3 s of a picture of 400 x 600. docs/parsing.md tells all.
+five seconds a picture and model on two cores; the `demo` preset took 1.6 of a picture of 400 x 600,
+with all that is written. docs/parsing.md tells all.
 """
 
 import argparse

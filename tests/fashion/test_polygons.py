@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
-from fashion.mini_masks import shrink_masks
 from fashion.polygons import (
     mask_to_polygons,
     mask_to_rle,
@@ -18,6 +17,7 @@ from fashion.polygons import (
 )
 from mrcnn.boxes import extract_bboxes
 from mrcnn.masks import minimize_mask
+from mrcnn.mini_masks import shrink_masks
 from tests.support import shared
 
 # pycocotools 2.0.10 and NumPy 2 do not agree on a keyword yet; nothing depends on it.
