@@ -25,7 +25,7 @@ from mrcnn.losses import (
 )
 from mrcnn.precision import building_in
 from mrcnn.rpn import ProposalLayer, apply_rpn, build_rpn_model
-from mrcnn.targets import DetectionTargetLayer
+from mrcnn.targets import DetectionTargetLayer, PositiveRows
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -202,8 +202,13 @@ def _training_model(config) -> keras.Model:
     logits, mrcnn_class, mrcnn_bbox = _class_head(sampled, features, meta, config)
     # The mask loss sees positive RoIs only, and they come first. Where batch norm takes the
     # statistics of the batch, the other RoIs must pass through as well.
-    masked = targets.most_positives if config.TRAIN_BN is False else targets.count
-    mrcnn_mask = _mask_head(sampled[:, :masked], features, meta, config)
+    masked = [class_ids, sampled, mask_target]
+    if config.TRAIN_BN is False:
+        masked = [x[:, : targets.most_positives] for x in masked]
+        if targets.most_positives:
+            masked = PositiveRows(name="positive_rows", dtype="float32")(masked)
+    mask_class_ids, mask_rois, mask_target = masked
+    mrcnn_mask = _mask_head(mask_rois, features, meta, config)
     losses = [
         LossLayer(rpn_class_loss_graph, name="rpn_class_loss")([rpn_match, rpn_logits]),
         LossLayer(rpn_bbox_loss_of_batch, name="rpn_bbox_loss")(
@@ -214,7 +219,7 @@ def _training_model(config) -> keras.Model:
             [bbox_target, class_ids, mrcnn_bbox]
         ),
         LossLayer(mrcnn_mask_loss_graph, name="mrcnn_mask_loss")(
-            [mask_target[:, :masked], class_ids[:, :masked], mrcnn_mask]
+            [mask_target, mask_class_ids, mrcnn_mask]
         ),
     ]
     output_rois = layers.Identity(name="output_rois", dtype="float32")(sampled)

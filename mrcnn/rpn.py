@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from mrcnn.box_graph import apply_box_deltas_graph, clip_boxes_graph
+from mrcnn.sparse_gradient import SparseGradientConv2D
 
 
 def rpn_graph(
@@ -31,20 +32,20 @@ def rpn_graph(
         `rpn_class_logits` and `rpn_class` `[batch, anchors, (background, foreground)]`, before
         and after the softmax, and `rpn_bbox` `[batch, anchors, (dy, dx, log(dh), log(dw))]`.
     """
-    shared = layers.Conv2D(
-        channels,
-        3,
-        padding="same",
-        activation="relu",
-        strides=anchor_stride,
-        name="rpn_conv_shared",
-    )(feature_map)
+    shared = _shared_convolution(channels, anchor_stride)(feature_map)
     x = layers.Conv2D(2 * anchors_per_location, 1, name="rpn_class_raw")(shared)
     logits = layers.Reshape((-1, 2), dtype="float32")(x)
     probabilities = layers.Activation("softmax", name="rpn_class_xxx", dtype="float32")(logits)
     x = layers.Conv2D(4 * anchors_per_location, 1, name="rpn_bbox_pred")(shared)
     deltas = layers.Reshape((-1, 4), dtype="float32")(x)
     return [logits, probabilities, deltas]
+
+
+def _shared_convolution(channels: int, strides: int) -> layers.Conv2D:
+    if strides == 1:
+        return SparseGradientConv2D(channels, name="rpn_conv_shared")
+    options = {"padding": "same", "activation": "relu", "strides": strides}
+    return layers.Conv2D(channels, 3, name="rpn_conv_shared", **options)
 
 
 def build_rpn_model(

@@ -225,6 +225,27 @@ class DetectionTargetLayer(layers.Layer):
         return [keras.KerasTensor((batch, self.count, *rest), dtype) for rest, dtype in shapes]
 
 
+@keras.saving.register_keras_serializable("mrcnn")
+class PositiveRows(layers.Layer):
+    """The first RoIs of each image, as many as the image with the most positives has.
+
+    Their number is rounded up to a multiple of `STEP`, since a convolution prepares itself anew for
+    each size of a batch; at least one step is taken, and never more RoIs than there are.
+    """
+
+    STEP = 4
+
+    def call(self, inputs):
+        """Cut `[class_ids int32 [batch, rois], *others [batch, rois, ...]]`, positives first."""
+        positives = tf.maximum(tf.reduce_max(_count(inputs[0] > 0)), 1)
+        rows = tf.minimum(-(-positives // self.STEP) * self.STEP, tf.shape(inputs[0])[1])
+        return [x[:, :rows] for x in inputs]
+
+    def compute_output_spec(self, inputs):
+        """Rows are known at run time only."""
+        return [keras.KerasTensor((x.shape[0], None, *x.shape[2:]), x.dtype) for x in inputs]
+
+
 def detection_targets_graph(
     proposals: tf.Tensor,
     gt_class_ids: tf.Tensor,

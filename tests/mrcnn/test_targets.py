@@ -7,6 +7,7 @@ import tensorflow as tf
 from mrcnn.config import Config
 from mrcnn.targets import (
     DetectionTargetLayer,
+    PositiveRows,
     detection_targets_graph,
     mask_targets,
     sample_rois,
@@ -265,3 +266,17 @@ def test_an_instance_of_one_pixel_on_its_own_proposal():
     assert class_ids[0] == 1
     assert not deltas.any()
     assert masks[0].tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    "positives, rows",
+    [([0, 0], 4), ([1, 0], 4), ([2, 4], 4), ([5, 1], 8), ([9, 10], 10)],
+    ids=["none", "one", "a step", "beyond a step", "all"],
+)
+def test_as_many_rows_as_the_image_with_the_most_positives(positives, rows):
+    """In steps of four, at least one step, at most the ten there are."""
+    class_ids = np.array([[3] * n + [0] * (10 - n) for n in positives], np.int32)
+    values = np.arange(40, dtype=np.float32).reshape(2, 10, 2)
+    kept_ids, kept = PositiveRows()([tf.constant(class_ids), tf.constant(values)])
+    np.testing.assert_array_equal(kept_ids, class_ids[:, :rows])
+    np.testing.assert_array_equal(kept, values[:, :rows])
