@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ class Conversion:
 
     data: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    images: int = 0
     regions: int = 0
     instances: int = 0
     run_lengths: int = 0
@@ -45,7 +46,7 @@ class Conversion:
 
     def summary(self, limit: int = 5) -> str:
         """What was made of what, in a few lines."""
-        parts = [f"{len(self.data)} images, {self.instances} instances, {self.regions} regions"]
+        parts = [f"{self.images} images, {self.instances} instances, {self.regions} regions"]
         for count, text in (
             (self.empty_images, "images without annotation"),
             (self.run_lengths, "run-length masks turned into polygons"),
@@ -84,22 +85,37 @@ def check(data: Any, source: str = "the COCO data") -> None:
             '"categories".'
         )
     for annotation in data["annotations"]:
-        if not isinstance(annotation, dict):
-            raise DatasetError(f'{source}: an entry of "annotations" is no object: {annotation}.')
+        check_annotation(annotation, source)
     for part, keys in (("images", ("id", "file_name")), ("categories", ("id", "name"))):
         seen: dict[str, set[Any]] = {key: set() for key in keys}
         for entry in data[part]:
             for key in keys:
-                value = entry.get(key) if isinstance(entry, dict) else None
-                if value is None or isinstance(value, list | dict):
-                    raise DatasetError(f'{source}: an entry of "{part}" has no "{key}": {entry}.')
+                value = own_value(entry, key, part, source)
                 # 1 and "1" would get one key in a VIA file.
                 if value in seen[key] or str(value) in seen[key]:
-                    raise DatasetError(
-                        f'{source}: two entries of "{part}" have the {key} {value!r}; '
-                        "make it unique."
-                    )
+                    raise not_unique(value, key, part, source)
                 seen[key] |= {value, str(value)}
+
+
+def check_annotation(annotation: Any, source: str) -> None:
+    """Raise `DatasetError` unless an entry of `annotations` is an object."""
+    if not isinstance(annotation, dict):
+        raise DatasetError(f'{source}: an entry of "annotations" is no object: {annotation}.')
+
+
+def own_value(entry: Any, key: str, part: str, source: str) -> Any:
+    """The value that tells an entry of the list `part` from the others, or `DatasetError`."""
+    value = entry.get(key) if isinstance(entry, dict) else None
+    if value is None or isinstance(value, list | dict):
+        raise DatasetError(f'{source}: an entry of "{part}" has no "{key}": {entry}.')
+    return value
+
+
+def not_unique(value: Any, key: str, part: str, source: str) -> DatasetError:
+    """The error that two entries of the list `part` have the same value."""
+    return DatasetError(
+        f'{source}: two entries of "{part}" have the {key} {value!r}; make it unique.'
+    )
 
 
 def to_via(
@@ -126,33 +142,54 @@ def to_via(
     result = Conversion()
     by_image = _by_image(coco, categories, result)
     for image in coco["images"]:
-        check_filename(str(image["file_name"]), source)
         annotations = by_image.get(image["id"], [])
-        result.empty_images += not annotations
-        if first_polygon and not annotations:
-            continue
-        regions: list[dict[str, Any]] = []
-        for annotation in annotations:
-            name = categories[annotation["category_id"]]
-            try:
-                made = _regions(annotation, str(name), image, result)
-            except ValueError as error:
-                result.problems.append(_problem(str(image["file_name"]), annotation, str(error)))
-                continue
-            if first_polygon:
-                made = [{**made[0], "region_attributes": {"fashion": _code(name, annotation)}}]
-            result.instances += 1
-            regions += made
-        result.regions += len(regions)
-        result.data[str(image["id"])] = {
-            "filename": str(image["file_name"]),
-            "size": -1,
-            "regions": regions,
-            "file_attributes": _file_attributes(image, plain=first_polygon),
-        }
+        entry = via_entry(image, annotations, categories, result, source, plain=first_polygon)
+        if entry is not None:
+            result.data[str(image["id"])] = entry
     if strict and result.problems:
         raise DatasetError(f"{source}: {result.problems[0]}.")
     return result
+
+
+def via_entry(
+    image: Mapping[str, Any],
+    annotations: Sequence[Mapping[str, Any]],
+    categories: Mapping[Any, str],
+    result: Conversion,
+    source: str,
+    *,
+    plain: bool = False,
+) -> dict[str, Any] | None:
+    """The VIA entry of one COCO image with its annotations, whose categories are known.
+
+    `categories` are names by id. What was met is counted in `result`. With `plain` it is the entry
+    that `first_polygon` of `to_via` wants, None for an image without annotations. Raises
+    `DatasetError` for a file name that leaves the folder.
+    """
+    check_filename(str(image["file_name"]), source)
+    result.empty_images += not annotations
+    if plain and not annotations:
+        return None
+    regions: list[dict[str, Any]] = []
+    for annotation in annotations:
+        name = categories[annotation["category_id"]]
+        try:
+            made = _regions(annotation, str(name), image, result)
+        except ValueError as error:
+            result.problems.append(problem(str(image["file_name"]), annotation, str(error)))
+            continue
+        if plain:
+            made = [{**made[0], "region_attributes": {"fashion": _code(name, annotation)}}]
+        result.instances += 1
+        regions += made
+    result.images += 1
+    result.regions += len(regions)
+    return {
+        "filename": str(image["file_name"]),
+        "size": -1,
+        "regions": regions,
+        "file_attributes": _file_attributes(image, plain=plain),
+    }
 
 
 def outline_checksum(outlines: Iterable[np.ndarray]) -> int:
@@ -175,17 +212,28 @@ def _by_image(
     for annotation in coco["annotations"]:
         image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
         if isinstance(image_id, list | dict) or image_id not in names:
-            reason = f"its image_id {image_id!r} is not among the images"
-            result.problems.append(_problem("no image", annotation, reason))
+            result.problems.append(unknown_image(annotation))
         elif isinstance(category_id, list | dict) or category_id not in categories:
-            reason = f"its category_id {category_id!r} is not among the categories"
-            result.problems.append(_problem(names[image_id], annotation, reason))
+            result.problems.append(unknown_category(names[image_id], annotation))
         else:
             by_image[image_id].append(annotation)
     return by_image
 
 
-def _problem(file: str, annotation: Mapping[str, Any], reason: str) -> Problem:
+def unknown_image(annotation: Mapping[str, Any]) -> Problem:
+    """That an annotation's image is not in the file."""
+    reason = f"its image_id {annotation.get('image_id')!r} is not among the images"
+    return problem("no image", annotation, reason)
+
+
+def unknown_category(file: str, annotation: Mapping[str, Any]) -> Problem:
+    """That an annotation's category is not in the file."""
+    reason = f"its category_id {annotation.get('category_id')!r} is not among the categories"
+    return problem(file, annotation, reason)
+
+
+def problem(file: str, annotation: Mapping[str, Any], reason: str) -> Problem:
+    """A problem of one annotation of the image `file`."""
     return Problem(file, None, f"annotation {annotation.get('id')}: {reason}")
 
 
@@ -290,7 +338,7 @@ def _polygons(
             shapes.append(_polygon(flat))
         except ValueError as error:
             reason = f"its polygon {number}: {error}"
-            result.problems.append(_problem(str(image["file_name"]), annotation, reason))
+            result.problems.append(problem(str(image["file_name"]), annotation, reason))
     if not shapes:
         raise ValueError("it has no polygon that can be used")
     return shapes
@@ -327,3 +375,15 @@ def _file_attributes(image: Mapping[str, Any], *, plain: bool) -> dict[str, Any]
 
 def _text(extra: Mapping[str, Any]) -> str:
     return json.dumps(extra, ensure_ascii=False)
+
+
+def extra_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields in the attribute `coco`; none where it is absent or somebody has spoilt it."""
+    text = attributes.get(EXTRA)
+    if not isinstance(text, str):
+        return {}
+    try:
+        extra = json.loads(text)
+    except json.JSONDecodeError:
+        return {}
+    return extra if isinstance(extra, dict) else {}

@@ -1,6 +1,5 @@
 """From VIA files to COCO files; the way there, and what travels along, is in `fashion.coco`."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from fashion.coco import EXTRA, outline_checksum
+from fashion.coco import EXTRA, extra_fields, outline_checksum
 from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.json_files import write_json
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.label_survey import LabelSurvey, category_ids, table_of
+from fashion.labels import ClassTable
 from fashion.polygons import mask_to_rle, polygons_to_crop, polygons_to_mask
-from fashion.via_read import Problem, ViaFile, ViaImage, attribute_text, problem_text
+from fashion.unique_ids import UniqueIds
+from fashion.via_read import Problem, ViaFile, ViaImage, problem_text
 from mrcnn.errors import DatasetError
 
 _CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area"}
@@ -25,13 +26,14 @@ class CocoConversion:
 
     data: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    images: int = 0
+    annotations: int = 0
     run_lengths: int = 0
     redrawn: int = 0
 
     def summary(self, limit: int = 5) -> str:
         """What was made of what, in a few lines."""
-        images, annotations = self.data["images"], self.data["annotations"]
-        text = f"{len(images)} images, {len(annotations)} annotations"
+        text = f"{self.images} images, {self.annotations} annotations"
         if self.run_lengths:
             text += f", {self.run_lengths} with holes written as run-length masks"
         if self.redrawn:
@@ -59,20 +61,29 @@ def from_via(
 
     Raises `DatasetError`.
     """
-    table = table or _table_of(via, like, source)
+    labels = LabelSurvey.of(via)
+    table = table or table_of(labels, like, source)
     result = CocoConversion(problems=list(via.problems))
-    builder = _Builder(table, _category_ids(via, table, like), result)
+    builder = CocoBuilder(table, category_ids(labels, table, like), result)
+    images, annotations = [], []
     for image in via:
-        builder.add(image)
+        entry, made = builder.add(image)
+        images.append(entry)
+        annotations += made
         if strict and result.problems:
             raise DatasetError(f"{source}: {result.problems[0]}. Correct it in VIA.")
     result.data = {
-        **({key: like[key] for key in like if key not in _LISTS} if like else {}),
-        "images": builder.images,
-        "annotations": builder.annotations,
-        "categories": list(like["categories"]) if like else builder.categories(),
+        **head_of(like),
+        "images": images,
+        "annotations": annotations,
+        "categories": builder.categories(like),
     }
     return result
+
+
+def head_of(like: Mapping[str, Any] | None) -> dict[str, Any]:
+    """All that a COCO object says beside its three lists."""
+    return {key: like[key] for key in like if key not in _LISTS} if like else {}
 
 
 _LISTS = ("images", "annotations", "categories")
@@ -83,8 +94,11 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     write_json(path, data)
 
 
-class _Builder:
-    """Collects images and annotations, and hands out ids that no other entry has."""
+class CocoBuilder:
+    """Turns images with their regions into COCO entries, with ids that no other entry has.
+
+    `category_ids` are COCO category ids by class name. What was met is counted in `result`.
+    """
 
     def __init__(
         self, table: ClassTable, category_ids: dict[str, Any], result: CocoConversion
@@ -92,14 +106,27 @@ class _Builder:
         self.table = table
         self.category_ids = category_ids
         self.result = result
-        self.images: list[dict[str, Any]] = []
-        self.annotations: list[dict[str, Any]] = []
-        self._image_ids = _Ids()
-        self._annotation_ids = _Ids()
+        self._image_ids = UniqueIds()
+        self._annotation_ids = UniqueIds()
 
-    def add(self, image: ViaImage) -> None:
-        """Take over one image with its instances."""
-        extra = _extra(image.attributes)
+    def add(self, image: ViaImage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The COCO entries of one image, and of its instances."""
+        entry = self._image(image)
+        instances, problems = image_instances(image, self.table)
+        self.result.problems += problems
+        annotations = []
+        for instance in instances:
+            try:
+                annotations.append(self._annotation(instance, image, entry))
+            except ValueError as error:
+                number = instance.numbers[0]
+                self.result.problems.append(Problem(image.filename, number, str(error)))
+        self.result.images += 1
+        self.result.annotations += len(annotations)
+        return entry, annotations
+
+    def _image(self, image: ViaImage) -> dict[str, Any]:
+        extra = extra_fields(image.attributes)
         entry = {"id": None, "file_name": image.filename}
         for name, value in (("width", image.width), ("height", image.height)):
             if value is not None:
@@ -114,24 +141,17 @@ class _Builder:
         if own:
             entry["attributes"] = own
         entry["id"] = self._image_ids.take(extra.get("id"))
-        self.images.append(entry)
-        instances, problems = image_instances(image, self.table)
-        self.result.problems += problems
-        for instance in instances:
-            try:
-                self.annotations.append(self._annotation(instance, image, entry))
-            except ValueError as error:
-                number = instance.numbers[0]
-                self.result.problems.append(Problem(image.filename, number, str(error)))
+        return entry
 
     def _annotation(
         self, instance: Instance, image: ViaImage, entry: Mapping[str, Any]
     ) -> dict[str, Any]:
         attributes = [r.attributes for r in image.regions if r.number in instance.numbers]
-        extra = next((e for e in map(_extra, attributes) if e), {})
+        extra = next((e for e in map(extra_fields, attributes) if e), {})
         outlines = [*instance.parts, *instance.holes]
-        unchanged = extra.get("outlines") == outline_checksum(outlines)
-        self.result.redrawn += "outlines" in extra and not unchanged
+        told = "outlines" in extra
+        unchanged = told and extra["outlines"] == outline_checksum(outlines)
+        self.result.redrawn += told and not unchanged
         geometry = {key: extra[key] for key in ("segmentation", "bbox", "area") if key in extra}
         if not unchanged:
             geometry = {}
@@ -168,41 +188,15 @@ class _Builder:
         mask = polygons_to_mask(instance.parts, instance.holes, entry["height"], entry["width"])
         return mask_to_rle(mask)
 
-    def categories(self) -> list[dict[str, Any]]:
-        """The COCO categories of the class table, in the order of their ids."""
+    def categories(self, like: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The COCO categories: `like`'s, else the class table's in the order of their ids."""
+        if like:
+            return list(like["categories"])
         rows = [
             {"supercategory": "fashion", "id": self.category_ids[row.name], "name": row.name}
             for row in self.table
         ]
         return sorted(rows, key=lambda row: (str(type(row["id"])), row["id"]))
-
-
-class _Ids:
-    """Ids, each given once: the wanted one where it is free, else the next free number."""
-
-    def __init__(self) -> None:
-        self._taken: set[Any] = set()
-        self._next = 1
-
-    def take(self, wanted: Any) -> Any:
-        if wanted is None or isinstance(wanted, list | dict) or wanted in self._taken:
-            while self._next in self._taken:
-                self._next += 1
-            wanted = self._next
-        self._taken.add(wanted)
-        return wanted
-
-
-def _extra(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields in the attribute `coco`; none where it is absent or somebody has spoilt it."""
-    text = attributes.get(EXTRA)
-    if not isinstance(text, str):
-        return {}
-    try:
-        extra = json.loads(text)
-    except json.JSONDecodeError:
-        return {}
-    return extra if isinstance(extra, dict) else {}
 
 
 def _own_attributes(attributes: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
@@ -232,63 +226,3 @@ def _area(instance: Instance, entry: Mapping[str, Any]) -> int:
 
 def _number(value: float) -> int | float:
     return int(value) if float(value).is_integer() else float(value)
-
-
-def _table_of(via: ViaFile, like: Mapping[str, Any] | None, source: str) -> ClassTable:
-    """The classes of a VIA file that nobody has named."""
-    if like:
-        return ClassTable([str(entry["name"]) for entry in like["categories"]], name="like")
-    names = dict.fromkeys(
-        attribute_text(region.attributes.get("label")) for image in via for region in image.regions
-    )
-    names.pop("", None)
-    if not names and any(image.regions for image in via):
-        raise DatasetError(
-            f"{source} carries codes but no label: say which classes they mean "
-            "(modanet, season, or a class table file)."
-        )
-    for table in (MODANET_TABLE, SEASON_TABLE):
-        if all(table.find(name) for name in names):
-            return table
-    return ClassTable(names, name=source)
-
-
-def _category_ids(
-    via: ViaFile, table: ClassTable, like: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """COCO category id of each class name, all different.
-
-    It is `like`'s; else the one that came along from COCO; else, where the classes are no known
-    table, the `fashion` code if that is a number; else the class table's.
-    """
-    if like:
-        by_name = {table.find(entry["name"]): entry["id"] for entry in like["categories"]}
-        return {row.name: by_name.get(row, row.id) for row in table}
-    carried: dict[str, Any] = {}
-    codes: dict[str, int] = {}
-    for image in via:
-        for region in image.regions:
-            _note_category(region.attributes, table, carried, codes)
-    if table in (MODANET_TABLE, SEASON_TABLE):
-        codes = {}
-    ids = _Ids()
-    result = {name: ids.take(identity) for name, identity in carried.items()}
-    for row in table:
-        if row.name not in result:
-            result[row.name] = ids.take(codes.get(row.name, row.id))
-    return result
-
-
-def _note_category(
-    attributes: Mapping[str, Any],
-    table: ClassTable,
-    carried: dict[str, Any],
-    codes: dict[str, int],
-) -> None:
-    category = _extra(attributes).get("category")
-    row = table.find(category[1]) if isinstance(category, list) and len(category) == 2 else None
-    if row is not None:
-        carried.setdefault(row.name, category[0])
-    row, code = table.find(attributes.get("label")), attribute_text(attributes.get("fashion"))
-    if row is not None and code.isdecimal():
-        codes.setdefault(row.name, int(code))

@@ -1,7 +1,9 @@
 """JSON files: read with an error that names the place, written whole or not at all."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,19 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     for text that is none: half of a surrogate pair, which no file name or page can hold.
     """
     path = Path(path)
-    try:
-        data = json.loads(_text(path))
-        _check_text(data)
+    with reading(path):
+        text = _text(path)
+        data = json.loads(text)
+        if may_hold_no_text(text):
+            check_text(data)
         return data
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make errors that reading JSON of `path` raises `DatasetError`s that name the file."""
+    try:
+        yield
     except FileNotFoundError:
         raise DatasetError(f"{path} does not exist: check the path.") from None
     except json.JSONDecodeError as error:
@@ -43,21 +54,32 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise DatasetError(
             f"{path} holds text that is none (half of a surrogate pair): export it again."
         ) from None
+    except DatasetError:
+        raise
     except ValueError as error:  # a number of thousands of digits
         raise DatasetError(f"{path} cannot be read: {error}.") from None
 
 
 def _text(path: Path) -> str:
-    # A pipe or a device would be read for ever.
-    if path.exists() and not path.is_file():
-        raise OSError("it is no file")
+    check_regular(path)
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise OSError(f"it has {size:,} bytes, more than the {MAX_BYTES:,} that are accepted")
     return path.read_text(encoding="utf-8-sig")
 
 
-def _check_text(data: Any) -> None:
+def check_regular(path: Path) -> None:
+    """Raise `OSError` for a pipe or a device, which would be read for ever, and for a folder."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no file")
+
+
+def may_hold_no_text(text: str, start: int = 0, end: int | None = None) -> bool:
+    """Whether JSON text may hold half a surrogate pair: UTF-8 cannot, but an escape can say it."""
+    return text.find("\\ud", start, end) >= 0 or text.find("\\uD", start, end) >= 0
+
+
+def check_text(data: Any) -> None:
     """Raise `UnicodeEncodeError` where a text of `data` cannot be written as UTF-8."""
     waiting = [data]
     while waiting:
@@ -79,20 +101,31 @@ def write_json(path: str | os.PathLike[str], data: Any, *, indent: int | None = 
     place of `path` in one step. Folders above `path` are made. Raises `DatasetError` when the
     folder cannot be written, or a number is one that JSON does not know (NaN, infinity).
     """
+    write_text(path, json_text(data, path, indent=indent) + "\n")
+
+
+def json_text(data: Any, path: str | os.PathLike[str], *, indent: int | None = None) -> str:
+    """`data` as JSON text for `path`; `DatasetError` for a number that JSON does not know."""
     try:
-        text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+        return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise DatasetError(f"{path} cannot be written as JSON: {error}.") from None
-    write_text(path, text + "\n")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 `text` to `path`, whole or not at all; see `write_json`."""
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, "w") as stream:
             stream.write(text)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make errors that writing JSON text to `path` raises `DatasetError`s that name the file."""
+    try:
+        yield
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
     except UnicodeEncodeError as error:

@@ -6,7 +6,6 @@ the VGG Image Annotator (`via_region_data.json`, "Save project", "Export annotat
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
@@ -70,6 +69,7 @@ class ViaImage:
     """One image: its file name relative to the annotation file's folder, its bytes, its regions.
 
     `key` is the file's own name for the entry and means nothing; `size` is -1 when unknown.
+    `region_count` counts the bad regions that were left out, too.
     """
 
     filename: str
@@ -77,6 +77,7 @@ class ViaImage:
     attributes: dict[str, Any] = field(default_factory=dict)
     size: int = -1
     key: str = ""
+    region_count: int = field(default=0, repr=False, compare=False)
 
     @property
     def width(self) -> int | None:
@@ -149,32 +150,42 @@ def read(path: str | os.PathLike[str], *, strict: bool = False) -> ViaFile:
 
 def from_json(data: Any, source: str = "the VIA data", *, strict: bool = False) -> ViaFile:
     """Like `read`, from parsed JSON; `source` names it in messages."""
-    entries, result = _entries(data, source)
+    entries, result = via_entries(data, source)
     by_name: dict[str, ViaImage] = {}
-    counts: Counter[str] = Counter()
     for key, entry in entries.items():
-        image = _image(key, entry, source)
-        filename = image.filename
-        if filename in by_name:
-            reason = "is named twice; the regions of all its entries are taken together"
-            result.problems.append(Problem(filename, None, reason))
-        target = by_name.setdefault(filename, image)
-        for region_entry in _region_list(entry, filename, source):
-            counts[filename] += 1
-            try:
-                region = _region(region_entry, target, counts[filename])
-            except ShapeError as error:
-                result.problems.append(Problem(filename, counts[filename], str(error)))
-                continue
-            if target is not image and region.instance:
-                # Another annotator's numbering: the same number is not the same instance.
-                region.attributes["instance"] = f"{region.instance} of {key}"
-            target.regions.append(region)
+        image = image_of_entry(key, entry, source)
+        target = by_name.setdefault(image.filename, image)
+        add_regions(target, image, entry, source, result)
         if strict and result.problems:
             raise DatasetError(f"{source}: {result.problems[0]}. Correct it in VIA.")
     result.images = list(by_name.values())
-    result.region_count = counts.total()
     return result
+
+
+def add_regions(
+    target: ViaImage, image: ViaImage, entry: Mapping[str, Any], source: str, result: ViaFile
+) -> None:
+    """Add the regions of `entry` to `target`: to `image`, or to the first entry of that file name.
+
+    What is wrong is added to the problems of `result`, and all regions to its count; so a target's
+    regions must come one entry after the other. Raises `DatasetError`.
+    """
+    filename = image.filename
+    if target is not image:
+        reason = "is named twice; the regions of all its entries are taken together"
+        result.problems.append(Problem(filename, None, reason))
+    for region_entry in _region_list(entry, filename, source):
+        target.region_count += 1
+        result.region_count += 1
+        try:
+            region = _region(region_entry, target, target.region_count)
+        except ShapeError as error:
+            result.problems.append(Problem(filename, target.region_count, str(error)))
+            continue
+        if target is not image and region.instance:
+            # Another annotator's numbering: the same number is not the same instance.
+            region.attributes["instance"] = f"{region.instance} of {image.key}"
+        target.regions.append(region)
 
 
 def is_true(value: Any) -> bool:
@@ -195,8 +206,11 @@ def attribute_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _entries(data: Any, source: str) -> tuple[dict[str, Any], ViaFile]:
-    """The image entries by key, and an empty result that knows version and settings."""
+def via_entries(data: Any, source: str) -> tuple[dict[str, Any], ViaFile]:
+    """The image entries by key, and an empty result that knows version and settings.
+
+    Raises `DatasetError` for what is no VIA file.
+    """
     if not isinstance(data, dict):
         raise DatasetError(f"{source} is no VIA file: expected a JSON object of images.")
     if "_via_img_metadata" in data:
@@ -220,7 +234,8 @@ def _entries(data: Any, source: str) -> tuple[dict[str, Any], ViaFile]:
     return data, ViaFile(version="1" if old else "2")
 
 
-def _image(key: str, entry: Any, source: str) -> ViaImage:
+def image_of_entry(key: str, entry: Any, source: str) -> ViaImage:
+    """The image of an entry of a VIA file, without its regions. Raises `DatasetError`."""
     if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
         raise DatasetError(
             f'{source}, entry "{key}": expected an object with "filename" and "regions". '

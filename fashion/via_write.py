@@ -24,11 +24,12 @@ def to_json(via: ViaFile) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for image in via.images:
         key = image.key if image.key and image.key not in data else native_key(image)
-        data[key] = _entry(image)
+        data[key] = entry_of(image)
     return data
 
 
-def _entry(image: ViaImage) -> dict[str, Any]:
+def entry_of(image: ViaImage) -> dict[str, Any]:
+    """The VIA 2 entry of an image."""
     return {
         "filename": image.filename,
         "size": image.size,
@@ -69,9 +70,14 @@ def use_files(via: ViaFile, folder: str | os.PathLike[str]) -> None:
     there keep the size -1.
     """
     for image in via.images:
-        path = Path(folder) / image.filename
-        image.size = path.stat().st_size if path.is_file() else -1
-        image.key = native_key(image)
+        use_file(image, folder)
+
+
+def use_file(image: ViaImage, folder: str | os.PathLike[str]) -> None:
+    """Do what `use_files` does for one image."""
+    path = Path(folder) / image.filename
+    image.size = path.stat().st_size if path.is_file() else -1
+    image.key = native_key(image)
 
 
 def write_project(
@@ -94,7 +100,7 @@ def write_project(
     images = {native_key(image): image for image in via.images}
     data = {
         "_via_settings": _settings(Path(path).stem, image_folder) | via.settings,
-        "_via_img_metadata": {key: _entry(image) for key, image in images.items()},
+        "_via_img_metadata": {key: entry_of(image) for key, image in images.items()},
         "_via_attributes": _definitions(via, table),
         "_via_data_format_version": FORMAT_VERSION,
         "_via_image_id_list": list(images),

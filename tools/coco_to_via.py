@@ -7,7 +7,9 @@
 OUT is a file, or a folder that gets `via_region_data.json`. Every polygon becomes a region; the
 parts of one instance share its `instance` value. Run-length masks become polygons; the rest comes
 back unchanged through tools/via_to_coco.py. A thousand images of ModaNet take a second or two,
-52,000 (130 MB) one to two minutes and 2 GB of memory.
+52,000 (130 MB) one to two minutes and 2 GB of memory. Larger files, and with --stream or
+--shard-size any, are read and written image by image, with the same result in little memory; ANN
+may then also be the shards of a file: their folder, "ann-*.json", or the name without the numbers.
 """
 
 import argparse
@@ -24,7 +26,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("annotations", type=Path, metavar="ANN.json", help="a COCO file")
+    parser.add_argument("annotations", type=Path, metavar="ANN.json", help="a COCO file, or shards")
     parser.add_argument("out", type=Path, metavar="OUT", help="VIA file, or folder for it")
     parser.add_argument(
         "--first-polygon",
@@ -47,12 +49,57 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first annotation that cannot be used"
     )
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="read and write image by image (of itself from 256 MB on, and for shards)",
+    )
+    parser.add_argument(
+        "--shard-size",
+        type=int,
+        metavar="N",
+        help="write files of N images, OUT-00000-of-00012.json and so on",
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Convert one file and say what was written."""
     options = parse_arguments(arguments)
+    from fashion import stream_conversion, via
+
+    out = via.output_path(options.out, via.PROJECT_FILE if options.project else None)
+    sharded = options.shard_size is not None
+    if options.stream or sharded or stream_conversion.is_large(options.annotations):
+        conversion, written = _stream(options, out)
+    else:
+        conversion, written = _whole(options, out), [out]
+    names = out if written == [out] else f"{out.parent}: {len(written)} files {written[0].name} .."
+    print(f"{names}: {conversion.summary()}")
+    return 0 if conversion.instances else 1
+
+
+def _stream(options: argparse.Namespace, out: Path) -> tuple:
+    from fashion import stream_conversion
+    from mrcnn.errors import DatasetError
+
+    if options.project:
+        raise DatasetError(
+            "A project is opened in a browser, which cannot hold so many images: convert without "
+            "--project, --stream and --shard-size, or divide the file."
+        )
+    return stream_conversion.coco_to_via(
+        options.annotations,
+        out,
+        first_polygon=options.first_polygon,
+        images=options.images,
+        shard_size=options.shard_size,
+        strict=options.strict,
+    )
+
+
+def _whole(options: argparse.Namespace, out: Path):
+    """Convert with the whole file in memory."""
     from fashion import coco, via
 
     conversion = coco.to_via(
@@ -61,7 +108,6 @@ def main(arguments: list[str] | None = None) -> int:
         first_polygon=options.first_polygon,
         strict=options.strict,
     )
-    out = via.output_path(options.out, via.PROJECT_FILE if options.project else None)
     data = via.from_json(conversion.data, str(options.annotations), strict=options.strict)
     conversion.problems += data.problems
     if options.images:
@@ -70,8 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         via.write_project(out, data, image_folder=options.images)
     else:
         via.write(out, data)
-    print(f"{out}: {conversion.summary()}")
-    return 0 if conversion.instances else 1
+    return conversion
 
 
 if __name__ == "__main__":

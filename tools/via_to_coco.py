@@ -8,6 +8,9 @@
 The regions of one instance become one annotation. What tools/coco_to_via.py made comes back as it
 was: every polygon, class, id, bbox, area and image entry, except where somebody has corrected the
 outline in VIA since. Regions with holes become run-length masks. A thousand images take seconds.
+Files of more than 256 MB, and with --stream or --shard-size any, are read and written image by
+image, with the same result in little memory; VIA.json may then also be the shards of a file: their
+folder, "via-*.json", or the name without the numbers.
 """
 
 import argparse
@@ -40,25 +43,51 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first region that cannot be used"
     )
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="read and write image by image (of itself from 256 MB on, and for shards)",
+    )
+    parser.add_argument(
+        "--shard-size",
+        type=int,
+        metavar="N",
+        help="write files of N images, OUT-00000-of-00012.json and so on",
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Convert one file and say what was written."""
     options = parse_arguments(arguments)
-    from fashion import coco, coco_write, labels, via
+    from fashion import coco_stream, coco_write, labels, stream_conversion, via
 
-    conversion = coco_write.from_via(
-        via.read(options.annotations, strict=options.strict),
-        str(options.annotations),
-        table=labels.named_table(options.classes) if options.classes else None,
-        like=coco.read(options.like) if options.like else None,
-        strict=options.strict,
-    )
     out = via.output_path(options.out, "instances.json")
-    coco_write.write(out, conversion.data)
-    print(f"{out}: {conversion.summary()}")
-    return 0 if conversion.data["annotations"] else 1
+    table = labels.named_table(options.classes) if options.classes else None
+    like = coco_stream.read_head(options.like) if options.like else None
+    sharded = options.shard_size is not None
+    if options.stream or sharded or stream_conversion.is_large(options.annotations):
+        conversion, written = stream_conversion.via_to_coco(
+            options.annotations,
+            out,
+            table=table,
+            like=like,
+            shard_size=options.shard_size,
+            strict=options.strict,
+        )
+    else:
+        conversion = coco_write.from_via(
+            via.read(options.annotations, strict=options.strict),
+            str(options.annotations),
+            table=table,
+            like=like,
+            strict=options.strict,
+        )
+        coco_write.write(out, conversion.data)
+        written = [out]
+    names = out if written == [out] else f"{out.parent}: {len(written)} files {written[0].name} .."
+    print(f"{names}: {conversion.summary()}")
+    return 0 if conversion.annotations else 1
 
 
 if __name__ == "__main__":

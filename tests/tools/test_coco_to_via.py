@@ -95,6 +95,18 @@ def test_nothing_converted_is_a_failure(tmp_path):
     assert run(tmp_path, "ann.json", "x.json").returncode == 1
 
 
+def test_by_streams_and_in_shards(tmp_path, annotations):
+    assert run(tmp_path, "ann.json", "whole.json").returncode == 0
+    done = run(tmp_path, "ann.json", "stream.json", "--stream")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "stream.json: 1 images, 2 instances, 3 regions" in done.stdout
+    assert (tmp_path / "stream.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    done = run(tmp_path, "ann.json", "shards/via.json", "--shard-size", "10")
+    assert "shards: 1 files via-00000-of-00001.json" in done.stdout
+    done = run(tmp_path, "ann.json", "p.json", "--stream", "--project")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 def test_help_tells_the_command():
     done = run(REPOSITORY, "--help")
     assert done.returncode == 0

@@ -62,3 +62,16 @@ def test_bad_input_is_one_sentence(tmp_path):
 def test_nothing_converted_is_a_failure(tmp_path):
     write_json(tmp_path / "via.json", {"x": entry()})
     assert run(tmp_path, "via_to_coco", "via.json", "out.json").returncode == 1
+
+
+def test_by_streams_and_in_shards(tmp_path):
+    data = {str(n): entry(f"{n}.jpg", [region()]) for n in range(3)}
+    write_json(tmp_path / "via.json", data)
+    assert run(tmp_path, "via_to_coco", "via.json", "whole.json").returncode == 0
+    done = run(tmp_path, "via_to_coco", "via.json", "shards/c.json", "--shard-size", "2")
+    assert "shards: 2 files c-00000-of-00002.json" in done.stdout
+    done = run(tmp_path, "coco_to_via", "shards/c-*.json", "back.json")
+    assert "3 images, 3 instances" in done.stdout
+    done = run(tmp_path, "via_to_coco", "back.json", "again.json", "--stream")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "whole.json").read_bytes()

@@ -1,0 +1,314 @@
+"""Where every entry of annotation files lies, gathered in one pass, and kept on the disk.
+
+The two formats cannot be read image by image as they stand: a COCO file has its annotations apart
+from its images, in any order, and its categories perhaps at the end; a VIA file may name an image
+twice, and only its last member says that it was one. So a first pass notes the place of each entry
+(file, first byte, bytes) with the values it is found by in a temporary SQLite database, which
+sorts and joins with the memory of its cache and the disk for the rest; a second pass then reads
+each entry from its place. Nothing of the database is left when the process ends, however it ends:
+it has no name. SQLite puts it where `SQLITE_TMPDIR` or `TMPDIR` say, some 100 bytes an entry.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+from fashion import coco
+from fashion.json_files import reading
+from fashion.json_stream import JsonStream
+from fashion.via_read import image_of_entry, via_entries
+from mrcnn.errors import DatasetError
+
+CACHE_KILOBYTES = 64 << 10
+OPEN_FILES = 32
+MOST_OTHERS = 1000  # members of a file that are no entry: settings, licences
+_MOST_INTEGER = 1 << 63
+
+_TABLES = """
+CREATE TABLE entries (place INTEGER PRIMARY KEY, key TEXT, name TEXT, file, start, length);
+CREATE TABLE images (place INTEGER PRIMARY KEY, id, name TEXT, file, start, length);
+CREATE TABLE annotations (place INTEGER PRIMARY KEY, image, category, file, start, length);
+CREATE TABLE categories (id);
+"""
+
+
+class Place(NamedTuple):
+    """Where an entry lies: the number of its file, its first byte, its number of bytes."""
+
+    file: int
+    start: int
+    length: int
+
+
+class AnnotationIndex:
+    """The entries of one annotation file, or of the shards of one; VIA or COCO, told by itself.
+
+    Attributes:
+        is_coco: which of the two it is.
+        version: of VIA, "1", "2" or "2 project".
+        head: of COCO, all but the three lists, from the first file.
+        categories: of COCO, as they stand in the file.
+
+    `wanted`, "via" or "coco", refuses the other.
+
+    Raises:
+        DatasetError: as `fashion.json_files.read_json`, `fashion.via_read.read` and
+            `fashion.coco.check`; shards of different formats or categories; no room for the index.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], source: str, wanted: Literal["via", "coco"] | None = None
+    ) -> None:
+        self.files = list(files)
+        self.source = source
+        self._wanted = wanted
+        self.is_coco = False
+        self.version = "2"
+        self.head: dict[str, Any] = {}
+        self.categories: list[dict[str, Any]] = []
+        self._readers: dict[int, IO[bytes]] = {}
+        with self.on_disk():
+            self._database = sqlite3.connect("", isolation_level=None)
+            for setting in (
+                f"cache_size = -{CACHE_KILOBYTES}",
+                "temp_store = FILE",
+                "journal_mode = OFF",
+                "synchronous = OFF",
+            ):
+                self._database.execute(f"PRAGMA {setting}")
+            self._database.executescript(_TABLES)
+        try:
+            for number in range(len(self.files)):
+                self._scan(number)
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "AnnotationIndex":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the database and the files back."""
+        self._database.close()
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+
+    @contextlib.contextmanager
+    def on_disk(self) -> Iterator[None]:
+        """Make errors of the database sentences."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise DatasetError(
+                f"The index of {self.source} cannot be kept on the disk ({error}): make room in "
+                "the folder for temporary files, or set TMPDIR to another."
+            ) from None
+
+    def rows(self, query: str, *values: Any) -> Iterator[tuple]:
+        """The rows of a query, read as they are used."""
+        with self.on_disk():
+            # Not "yield from": that would close the cursor with the generator, which may be after
+            # the database.
+            for row in self._database.execute(query, values):  # noqa: UP028
+                yield row
+
+    def read(self, place: Place) -> Any:
+        """The entry at a place."""
+        path = self.files[place.file]
+        with reading(path):
+            reader = self._readers.get(place.file)
+            if reader is None:
+                if len(self._readers) >= OPEN_FILES:
+                    self._readers.pop(next(iter(self._readers))).close()
+                # Unbuffered: the images and the annotations of a COCO file are read in turn, and
+                # each change between them would throw a buffer away.
+                reader = self._readers[place.file] = path.open("rb", buffering=0)
+            reader.seek(place.start)
+            data = reader.read(place.length)
+        try:
+            return json.loads(data.decode("utf-8"))
+        except ValueError:
+            raise DatasetError(f"{path} was changed while it was read: start again.") from None
+
+    # --- the first pass -----------------------------------------------------------------------
+
+    def _scan(self, number: int) -> None:
+        """Note the entries of one file."""
+        with JsonStream(self.files[number]) as stream:
+            if stream.next_character() != "{":
+                check = coco.check if self._wanted == "coco" else via_entries
+                check(stream.value(), str(stream.path))
+            scan = _Scan(number, str(stream.path))
+            with self.on_disk():
+                self._database.execute("BEGIN")
+                self._members(stream, scan)
+                stream.finish()
+                self._database.execute("COMMIT")
+        self._conclude(scan, first=number == 0)
+
+    def _members(self, stream: JsonStream, scan: "_Scan") -> None:
+        for name in stream.members():
+            character = stream.next_character()
+            if name == "_via_img_metadata" and character == "{":
+                scan.project = True
+                self._database.execute("DELETE FROM entries WHERE file = ?", (scan.number,))
+                for key in stream.members():
+                    self._add_entry(key, stream.value(), stream, scan)
+            elif name in _LISTS and character == "[":
+                scan.lists.add(name)
+                add = self._add_image if name == "images" else self._add_annotation
+                for _ in stream.elements():
+                    add(stream, scan)
+            else:
+                value = stream.value()
+                if isinstance(value, dict) and "filename" in value and not scan.project:
+                    self._add_entry(name, value, stream, scan)
+                else:
+                    scan.note_other(name, value)
+
+    def _add_entry(self, key: str, entry: Any, stream: JsonStream, scan: "_Scan") -> None:
+        """Note an entry of a VIA file, which `stream` gave last."""
+        image = image_of_entry(key, entry, scan.source)
+        scan.old = scan.old or isinstance(entry.get("regions"), dict)
+        row = (str(key), image.filename, scan.number, *stream.span)
+        self._database.execute("INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?)", row)
+
+    def _add_image(self, stream: JsonStream, scan: "_Scan") -> None:
+        image = stream.value()
+        identity, name = (coco.own_value(image, k, "images", scan.source) for k in _IMAGE_KEYS)
+        row = (_stored(identity), str(name), scan.number, *stream.span)
+        self._database.execute("INSERT INTO images VALUES (NULL, ?, ?, ?, ?, ?)", row)
+
+    def _add_annotation(self, stream: JsonStream, scan: "_Scan") -> None:
+        annotation = stream.value()
+        coco.check_annotation(annotation, scan.source)
+        ids = (_stored(annotation.get(key)) for key in ("image_id", "category_id"))
+        row = (*ids, scan.number, *stream.span)
+        self._database.execute("INSERT INTO annotations VALUES (NULL, ?, ?, ?, ?, ?)", row)
+
+    def _conclude(self, scan: "_Scan", *, first: bool) -> None:
+        """Tell the format of a file, and check it against that of the files before."""
+        is_coco = not scan.project and scan.lists == set(_LISTS)
+        if self._wanted == "coco" and not is_coco:
+            coco.check({}, scan.source)
+        if self._wanted == "via" and is_coco:
+            via_entries({name: [] for name in _LISTS}, scan.source)
+        if not first and is_coco != self.is_coco:
+            raise DatasetError(
+                f"{self.source}: {self.files[0]} and {scan.source} are of two formats; shards "
+                "must be of one."
+            )
+        self.is_coco = is_coco
+        if is_coco:
+            self._take_head(scan, first=first)
+        elif scan.project:
+            self.version = "2 project"
+        else:
+            # What is wrong with the members that are no entries: the one who reads whole files
+            # says it.
+            data, _ = via_entries({**scan.others, **dict.fromkeys(scan.lists)}, scan.source)
+            for key, entry in data.items():
+                image_of_entry(key, entry, scan.source)
+            if scan.old:
+                self.version = "1"
+
+    def _take_head(self, scan: "_Scan", *, first: bool) -> None:
+        categories = scan.others.get("categories")
+        lists = {"images": [], "annotations": [], "categories": categories}
+        coco.check(lists, scan.source)
+        if first:
+            self.categories = categories
+            self.head = {k: v for k, v in scan.others.items() if k != "categories"}
+            rows = ((_stored(category["id"]),) for category in categories)
+            with self.on_disk():
+                self._database.executemany("INSERT INTO categories VALUES (?)", rows)
+        elif categories != self.categories:
+            raise DatasetError(
+                f"{self.source}: {self.files[0]} and {scan.source} have different categories; "
+                "shards must have the same."
+            )
+
+    # --- between the passes -------------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Sort out entries of one key, and refuse images of one id or name."""
+        with self.on_disk():
+            if self.is_coco:
+                self._database.execute("CREATE INDEX image_id ON images (id)")
+                for key, column in (
+                    ("id", "id"),
+                    ("id", "CAST(id AS TEXT)"),
+                    ("file_name", "name"),
+                ):
+                    self._check_unique(key, column)
+            else:
+                self._keep_last_of_each_key()
+
+    def _check_unique(self, key: str, column: str) -> None:
+        query = f"SELECT MAX(place) FROM images GROUP BY {column} HAVING COUNT(*) > 1 LIMIT 1"
+        for (place,) in self.rows(query):
+            query = "SELECT file, start, length FROM images WHERE place = ?"
+            image = self.read(Place(*next(self.rows(query, place))))
+            raise coco.not_unique(image[key], key, "images", self.source)
+
+    def _keep_last_of_each_key(self) -> None:
+        """Let the last of several members of one name count, at the place of the first.
+
+        So Python's `json` reads them. In different files the same key is no other entry.
+        """
+        doubled = """SELECT file, key, MIN(place), MAX(place) FROM entries
+            GROUP BY file, key HAVING COUNT(*) > 1"""
+        found = list(self.rows(doubled))
+        if found:
+            self._database.execute("CREATE INDEX entry_key ON entries (file, key)")
+        for file, key, first, last in found:
+            self._database.execute(
+                """UPDATE entries SET (name, start, length) =
+                (SELECT name, start, length FROM entries WHERE place = ?) WHERE place = ?""",
+                (last, first),
+            )
+            self._database.execute(
+                "DELETE FROM entries WHERE file = ? AND key = ? AND place > ?", (file, key, first)
+            )
+
+
+_LISTS = ("images", "annotations")
+_IMAGE_KEYS = ("id", "file_name")
+
+
+class _Scan:
+    """What is known of a file while it is gone through."""
+
+    def __init__(self, number: int, source: str) -> None:
+        self.number = number
+        self.source = source
+        self.lists: set[str] = set()
+        self.project = False
+        self.old = False
+        self.others: dict[str, Any] = {}
+
+    def note_other(self, key: str, value: Any) -> None:
+        """Keep a member that is no entry of a VIA file; too many of them are none of COCO."""
+        if len(self.others) >= MOST_OTHERS:
+            for other, entry in self.others.items():
+                image_of_entry(other, entry, self.source)
+        self.others[key] = value
+
+
+def _stored(identity: Any) -> Any:
+    """An id as SQLite can hold and compare it: as Python does, 1 is 1.0 and is not "1"."""
+    if identity is None or isinstance(identity, list | dict):
+        return None
+    if isinstance(identity, int) and not -_MOST_INTEGER <= identity < _MOST_INTEGER:
+        return f"\0{identity}"
+    if isinstance(identity, float) and identity != identity:
+        return "\0nan"
+    return identity

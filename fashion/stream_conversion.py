@@ -1,0 +1,104 @@
+"""COCO to VIA and back, image by image, for files larger than memory.
+
+What is written is what `fashion.coco` and `fashion.coco_write` make of whole files, byte by byte;
+only problems may be listed in another order.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fashion.annotation_stream import ImageStream, via_entries_of_coco
+from fashion.coco import Conversion
+from fashion.coco_stream import CocoStreamWriter
+from fashion.coco_write import CocoBuilder, CocoConversion, head_of
+from fashion.label_survey import LabelSurvey, category_ids, table_of
+from fashion.labels import ClassTable
+from fashion.problem_log import ProblemLog
+from fashion.shards import annotation_files
+from fashion.via_read import ViaFile, add_regions, image_of_entry
+from fashion.via_stream import ViaStreamWriter
+from fashion.via_write import entry_of, native_key, use_file
+from mrcnn.errors import DatasetError
+
+LARGE = 256 << 20  # bytes; from here on reading whole files takes gigabytes
+
+
+def is_large(path: str | os.PathLike[str], *, limit: int = LARGE) -> bool:
+    """Whether annotations are to be read image by image: several files, or more than `limit` bytes.
+
+    Raises `DatasetError` where there is nothing.
+    """
+    files = annotation_files(path)
+    return files != [Path(path)] or files[0].stat().st_size > limit
+
+
+def coco_to_via(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    first_polygon: bool = False,
+    images: str | os.PathLike[str] | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
+) -> tuple[Conversion, list[Path]]:
+    """Turn the COCO file `path` (or shards) into the VIA file `out`; what was met, and the files.
+
+    `first_polygon`: as `fashion.coco.to_via`. `images`: the folder of the images, for keys and
+    sizes as `fashion.via_write.use_files` gives them. Raises `DatasetError`, with `strict` at the
+    first problem; then nothing is written.
+    """
+    conversion = Conversion(problems=ProblemLog())
+    regions = ViaFile(problems=ProblemLog())
+    with (
+        ImageStream(path, wanted="coco") as stream,
+        ViaStreamWriter(out, shard_size=shard_size) as writer,
+    ):
+        for key, entry in via_entries_of_coco(stream.index, conversion, plain=first_polygon):
+            image = image_of_entry(key, entry, stream.source)
+            add_regions(image, image, entry, stream.source, regions)
+            _stop_at_problem(strict, conversion.problems, stream.source)
+            _stop_at_problem(strict, regions.problems, stream.source)
+            if images is not None:
+                use_file(image, images)
+            writer.add(image.key or native_key(image), entry_of(image))
+        # Of annotations without an image, which no entry has shown.
+        _stop_at_problem(strict, conversion.problems, stream.source)
+    conversion.problems += regions.problems
+    return conversion, writer.paths
+
+
+def via_to_coco(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    table: ClassTable | None = None,
+    like: Mapping[str, Any] | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
+) -> tuple[CocoConversion, list[Path]]:
+    """Turn the VIA file `path` (or shards) into the COCO file `out`; what was met, and the files.
+
+    `table` and `like`: as `fashion.coco_write.from_via`. The labels are gathered in a round of
+    their own. Raises `DatasetError`, with `strict` at the first problem; then nothing is written.
+    """
+    with ImageStream(path, wanted="via", strict=strict) as stream:
+        labels = LabelSurvey.of(stream)
+        table = table or table_of(labels, like, stream.source)
+        result = CocoConversion(problems=ProblemLog())
+        builder = CocoBuilder(table, category_ids(labels, table, like), result)
+        categories = builder.categories(like)
+        with CocoStreamWriter(out, head_of(like), categories, shard_size=shard_size) as writer:
+            for image in stream:
+                writer.add(*builder.add(image))
+                _stop_at_problem(strict, result.problems, stream.source, " Correct it in VIA.")
+        problems = stream.problems
+        problems += result.problems
+        result.problems = problems
+    return result, writer.paths
+
+
+def _stop_at_problem(strict: bool, problems: ProblemLog, source: str, advice: str = "") -> None:
+    if strict and problems:
+        raise DatasetError(f"{source}: {problems[0]}.{advice}")
