@@ -1,0 +1,271 @@
+"""The export of annotations to the formats of other tools, from files to files, image by image."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fashion.annotation_stream import ImageStream, open_annotations
+from fashion.coco_stream import CocoStreamWriter
+from fashion.coco_write import CocoBuilder, CocoConversion
+from fashion.export_cvat import CvatExporter
+from fashion.export_files import OutputFolder, Pictures
+from fashion.export_items import ExportImage, ExportReport, objects_of
+from fashion.export_label_studio import LOCAL_FILES, LabelStudioExporter, interface
+from fashion.export_labelme import LabelMeExporter
+from fashion.export_voc import VocExporter
+from fashion.export_yolo import YoloExporter
+from fashion.instances import OTHER_ATTRIBUTES
+from fashion.json_files import write_text
+from fashion.label_survey import LabelSurvey, category_ids, table_of
+from fashion.labels import ClassTable
+from fashion.problem_log import ProblemLog
+from fashion.shards import PendingFiles
+from fashion.splitting import SUBSETS
+from fashion.via_read import Problem, ViaImage
+from fashion.via_shapes import ShapeError, check_inside
+from fashion.via_write import output_path
+from mrcnn.errors import DatasetError
+
+FORMATS = ("coco", "yolo-seg", "labelme", "voc", "cvat", "label-studio")
+FOLDER_FORMATS = ("yolo-seg", "labelme", "voc")
+FILE_NAMES = {"coco": "instances.json", "cvat": "annotations.xml", "label-studio": "tasks.json"}
+MOST_ATTRIBUTES = 50  # names of attributes that the labels of a CVAT file declare
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """How to export.
+
+    Attributes:
+        form: one of `FORMATS`.
+        table: the classes; None tells them by the labels met.
+        images: the folder of the images; None: that of the annotations.
+        place: "copy", "link" or None, to leave the images where they are.
+        parts: of YOLO, "join" or "split".
+        prefix: of Label Studio, what stands before the names in addresses.
+        shard_size: of COCO, images a file.
+        strict: stop at the first region that cannot be used.
+    """
+
+    form: str
+    table: ClassTable | None = None
+    images: Path | None = None
+    place: str | None = None
+    parts: str = "join"
+    prefix: str = LOCAL_FILES
+    shard_size: int | None = None
+    strict: bool = False
+
+
+@dataclass
+class _Source:
+    """One subset: its annotations, which can be gone through again, and its images."""
+
+    subset: str
+    stream: ImageStream
+    pictures: Pictures
+
+
+@dataclass
+class _Survey:
+    labels: LabelSurvey = field(default_factory=LabelSurvey)
+    attributes: dict[str, None] = field(default_factory=dict)
+
+    def add(self, image: ViaImage) -> None:
+        self.labels.add(image)
+        for region in image.regions:
+            for name in region.attributes:
+                if len(self.attributes) < MOST_ATTRIBUTES:
+                    self.attributes.setdefault(str(name))
+
+
+def export(path: Path, out: Path, settings: ExportSettings) -> tuple[ExportReport, list[Path]]:
+    """Export the annotations `path` to `out`; what was written and what could not be said.
+
+    `path` is a VIA or COCO file, shards, or a folder: with annotations in train/, val/ or test/
+    each of these is a subset. `out` is a folder for the folder formats, else a file, or a folder
+    for it. Raises `DatasetError`; then nothing has appeared, or the pictures alone.
+    """
+    with contextlib.ExitStack() as stack:
+        sources = _sources(path, settings, stack)
+        survey = _Survey()
+        for source in sources:
+            for image in source.stream:
+                survey.add(image)
+        like = _categories(sources) if settings.table is None else None
+        table = settings.table or table_of(survey.labels, like, str(path))
+        report = ExportReport(problems=ProblemLog())
+        if settings.form == "coco":
+            written = _export_coco(out, sources, survey.labels, table, like, settings, report)
+        elif settings.form in FOLDER_FORMATS:
+            written = _export_folder(out, sources, table, settings, report)
+        else:
+            written = _export_file(out, sources, table, survey, settings, report)
+        for source in sources:
+            report.problems += source.stream.problems
+    return report, written
+
+
+def _sources(path: Path, settings: ExportSettings, stack: contextlib.ExitStack) -> list[_Source]:
+    subsets = [name for name in SUBSETS if path.is_dir() and any((path / name).glob("*.json"))]
+    found = []
+    for subset in subsets or [""]:
+        place = path / subset if subset else path
+        stream = stack.enter_context(open_annotations(place, strict=settings.strict))
+        folder = stream.index.files[0].absolute().parent
+        if settings.images is not None:
+            within = settings.images / subset
+            folder = within if within.is_dir() else settings.images
+        found.append(_Source(subset, stream, Pictures(folder, settings.place)))
+    return found
+
+
+def _categories(sources: list[_Source]) -> dict[str, Any] | None:
+    """The categories of COCO files, if all sources are COCO and have the same ones."""
+    lists = [source.stream.index.categories for source in sources if source.stream.is_coco]
+    same = len(lists) == len(sources) and all(one == lists[0] for one in lists)
+    return {"categories": lists[0]} if same and lists[0] else None
+
+
+def _images(
+    sources: list[_Source], table: ClassTable, settings: ExportSettings, report: ExportReport
+) -> Iterator[tuple[ExportImage, Pictures]]:
+    """The images of all subsets, of known size, and where their files are."""
+    number = 0
+    for source in sources:
+        for image in source.stream:
+            width, height = _complete(image, source.pictures, report)
+            objects = objects_of(image, table, report.problems)
+            if settings.strict and report.problems:
+                raise DatasetError(f"{source.stream.source}: {report.problems[0]}.")
+            report.images += 1
+            report.objects += len(objects)
+            yield (
+                ExportImage(number, image.filename, width, height, source.subset, objects),
+                source.pictures,
+            )
+            number += 1
+
+
+def _complete(image: ViaImage, pictures: Pictures, report: ExportReport) -> tuple[int, int]:
+    """The size of an image, by its file where the annotations do not tell it.
+
+    Then regions outside of it are left out, as where they do.
+    """
+    if image.width is not None and image.height is not None:
+        return image.width, image.height
+    width, height = pictures.size(image.filename, image.width, image.height)
+    image.attributes |= {"width": width, "height": height}
+    for region in list(image.regions):
+        try:
+            check_inside(region.points, width, height)
+        except ShapeError as error:
+            report.problems.append(Problem(image.filename, region.number, str(error)))
+            image.regions.remove(region)
+    return width, height
+
+
+def _export_folder(
+    out: Path,
+    sources: list[_Source],
+    table: ClassTable,
+    settings: ExportSettings,
+    report: ExportReport,
+) -> list[Path]:
+    with OutputFolder(out) as folder:
+        if settings.form == "yolo-seg":
+            exporter = YoloExporter(folder, table, report, parts=settings.parts)
+        elif settings.form == "voc":
+            exporter = VocExporter(folder, table, report)
+        else:
+            exporter = LabelMeExporter(folder, sources[0].pictures, report)
+        for image, pictures in _images(sources, table, settings, report):
+            if isinstance(exporter, LabelMeExporter):
+                exporter.pictures = pictures
+            exporter.add(image)
+            if settings.place:
+                pictures.put(image.filename, folder.place(exporter.image_path(image)))
+        exporter.finish()
+    return [out]
+
+
+def _export_file(
+    out: Path,
+    sources: list[_Source],
+    table: ClassTable,
+    survey: _Survey,
+    settings: ExportSettings,
+    report: ExportReport,
+) -> list[Path]:
+    out = output_path(out, FILE_NAMES[settings.form])
+    files = PendingFiles(out)
+    try:
+        files.open()
+        if settings.form == "cvat":
+            own = [n for n in survey.attributes if n not in (*OTHER_ATTRIBUTES, "label", "fashion")]
+            subsets = [source.subset for source in sources if source.subset]
+            exporter = CvatExporter(files, table, own, subsets, report)
+        else:
+            exporter = LabelStudioExporter(files, report, prefix=settings.prefix)
+        for image, pictures in _images(sources, table, settings, report):
+            exporter.add(image)
+            if settings.place:
+                _put_beside(out, image.subset, image.filename, pictures)
+        exporter.finish()
+        if settings.form == "cvat":
+            beside = out.with_name(f"{out.stem}.labels.json")
+            exporter.write_labels(beside)
+        else:
+            beside = out.with_name(f"{out.stem}.interface.xml")
+            write_text(beside, interface(table))
+        return [*files.commit(), beside]
+    finally:
+        files.discard()
+
+
+def _put_beside(out: Path, subset: str, filename: str, pictures: Pictures) -> None:
+    """Copy or link an image into `images` beside the file `out`; one that is there stays."""
+    target = out.parent / "images" / subset / filename
+    if target.exists():
+        if not target.samefile(pictures.source(filename)):
+            raise DatasetError(f"{target} is there already: move it away, or name another folder.")
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pictures.put(filename, target)
+
+
+def _export_coco(
+    out: Path,
+    sources: list[_Source],
+    labels: LabelSurvey,
+    table: ClassTable,
+    like: dict[str, Any] | None,
+    settings: ExportSettings,
+    report: ExportReport,
+) -> list[Path]:
+    whole = output_path(out, FILE_NAMES["coco"])
+    # A folder with subsets is laid out as COCO's own: annotations/ and images/ side by side.
+    layout = out / "annotations" / whole.name if whole != out else whole
+    written = []
+    ids = category_ids(labels, table, like)
+    for source in sources:
+        name = f"{whole.stem}_{source.subset}{whole.suffix}"
+        path = layout.with_name(name) if source.subset else whole
+        result = CocoConversion(problems=report.problems)
+        builder = CocoBuilder(table, ids, result)
+        head, categories = dict(source.stream.index.head), builder.categories(like)
+        with CocoStreamWriter(path, head, categories, shard_size=settings.shard_size) as writer:
+            for image in source.stream:
+                _complete(image, source.pictures, report)
+                writer.add(*builder.add(image))
+                if settings.strict and report.problems:
+                    raise DatasetError(f"{source.stream.source}: {report.problems[0]}.")
+                if settings.place:
+                    _put_beside(whole, source.subset, image.filename, source.pictures)
+        report.images += result.images
+        report.objects += result.annotations
+        report.notes["instances with holes written as run-lengths"] += result.run_lengths
+        written += writer.paths
+    return written

@@ -1,0 +1,56 @@
+"""Label Studio's brush masks: a picture of red, green, blue, alpha in run-lengths of bits.
+
+The bits, from the highest of each byte on: 32 for the number of values, 5 for the bits of a value
+less 1, four times 4 for the bits of a length less 1. Then blocks: a bit that says "one value again
+and again", 2 that choose among the four lengths, the length less 1, and one value or so many.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mrcnn.images import MAX_PIXELS
+
+_HEAD = 32 + 5 + 4 * 4
+_CHANNELS, _ALPHA = 4, 3
+
+
+def brush_mask(runs: Any, height: int, width: int) -> np.ndarray:
+    """The bool mask [height, width] of the bytes `runs`. Raises `ValueError`."""
+    if not isinstance(runs, list) or not all(type(b) is int and 0 <= b < 256 for b in runs):
+        raise ValueError("a brush is a list of bytes")
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise ValueError(f"a picture of {width} x {height} pixels")
+    bits = np.unpackbits(np.array(runs, dtype=np.uint8))
+    values = _values(bits, height * width * _CHANNELS)
+    return values.reshape(height, width, _CHANNELS)[..., _ALPHA] > 0
+
+
+def _values(bits: np.ndarray, wanted: int) -> np.ndarray:
+    if len(bits) < _HEAD:
+        raise ValueError("a brush that is cut off")
+    count, word = _whole(bits, 0, 32), _whole(bits, 32, 5) + 1
+    sizes = [_whole(bits, 37 + 4 * n, 4) + 1 for n in range(4)]
+    if count != wanted:
+        raise ValueError(f"a brush of {count} values instead of {wanted}")
+    values = np.zeros(count, dtype=np.int64)
+    weights = 1 << np.arange(word - 1, -1, -1, dtype=np.int64)
+    at, done = _HEAD, 0
+    while done < count:
+        again, size = _whole(bits, at, 1), sizes[_whole(bits, at + 1, 2)]
+        end = done + 1 + _whole(bits, at + 3, size)
+        at += 3 + size
+        written = 1 if again else end - done
+        block = bits[at : at + written * word]
+        if end > count or len(block) < written * word:
+            raise ValueError("a brush that is cut off")
+        values[done:end] = block.reshape(written, word) @ weights
+        at, done = at + written * word, end
+    return values
+
+
+def _whole(bits: np.ndarray, start: int, count: int) -> int:
+    part = bits[start : start + count]
+    if len(part) < count:
+        raise ValueError("a brush that is cut off")
+    return int(part.astype(np.int64) @ (1 << np.arange(count - 1, -1, -1, dtype=np.int64)))

@@ -1,0 +1,190 @@
+"""CVAT's "CVAT for images 1.1" files as VIA entries, read image by image.
+
+Polygons, boxes, ellipses and masks become regions; a mask's outlines follow its pixels. Shapes of
+one `group_id` and label are one instance, unless an attribute `instance` says which they are of.
+Attributes are taken over; `crowd` becomes `iscrowd`.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+import numpy as np
+
+from fashion.import_shapes import ImportReport, ellipse, mask_regions, rectangle, region
+from fashion.json_files import check_regular, reading
+from fashion.via_read import is_true
+from mrcnn.errors import DatasetError
+from mrcnn.images import MAX_PIXELS
+
+CHUNK = 1 << 20
+SHAPES = ("polygon", "box", "ellipse", "mask")
+OTHERS = ("polyline", "points", "cuboid", "skeleton", "tag")
+
+
+def cvat_entries(
+    path: str | os.PathLike[str], report: ImportReport, *, subset: str | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key and VIA entry of each image of a CVAT file; `subset` keeps the images of one.
+
+    What VIA has no region for is counted in `report`, what cannot be used is listed in its
+    problems. Raises `DatasetError`: no such file, no XML, no CVAT file, a document type.
+    """
+    path = Path(path)
+    reader = _Reader(str(path), report, subset)
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    # Entities of a document type could grow to any size, or name files of this machine.
+    parser.StartDoctypeDeclHandler = reader.refuse
+    with reading(path):
+        check_regular(path)
+        stream = path.open("rb")
+    with stream:
+        while True:
+            with reading(path):
+                data = stream.read(CHUNK)
+            try:
+                parser.Parse(data, not data)
+            except expat.ExpatError as error:
+                raise DatasetError(f"{path} is not valid XML: {error}. Export it again.") from None
+            yield from reader.take()
+            if not data:
+                break
+    if not reader.is_cvat:
+        raise DatasetError(f"{path} is no CVAT file: expected XML of <annotations> with images.")
+
+
+class _Reader:
+    """Collects the entries of the images that have been read to their end."""
+
+    def __init__(self, source: str, report: ImportReport, subset: str | None) -> None:
+        self.is_cvat = False
+        self._source, self._report, self._subset = source, report, subset
+        self._ready: list[tuple[str, dict[str, Any]]] = []
+        self._depth = 0
+        self._image: dict[str, str] | None = None
+        self._shape: tuple[str, dict[str, str]] | None = None
+        self._attributes: dict[str, str] = {}
+        self._attribute: str | None = None
+        self._text: list[str] = []
+        self._regions: list[dict[str, Any]] = []
+        self._shapes = 0
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
+        ready, self._ready = self._ready, []
+        return ready
+
+    def refuse(self, *_: object) -> None:
+        raise DatasetError(f"{self._source} has a document type, which no CVAT file has.")
+
+    def start(self, name: str, values: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            if name != "annotations":
+                raise DatasetError(
+                    f"{self._source} is no CVAT file: its XML begins with <{name}>, expected "
+                    "<annotations>."
+                )
+            self.is_cvat = True
+        elif self._depth == 2 and name == "track":
+            raise DatasetError(
+                f'{self._source} is a file of tracks in a video: export as "CVAT for images 1.1".'
+            )
+        elif self._depth == 2 and name == "image":
+            self._image, self._regions, self._shapes = values, [], 0
+        elif self._depth == 3 and self._image is not None:
+            self._shape, self._attributes = (name, values), {}
+        elif self._depth == 4 and self._shape is not None and name == "attribute":
+            self._attribute, self._text = values.get("name", ""), []
+
+    def text(self, text: str) -> None:
+        if self._attribute is not None:
+            self._text.append(text)
+
+    def end(self, name: str) -> None:
+        if self._depth == 4 and self._attribute is not None:
+            self._attributes[self._attribute] = "".join(self._text).strip()
+            self._attribute = None
+        elif self._depth == 3 and self._shape is not None:
+            self._add_shape(*self._shape)
+            self._shape = None
+        elif self._depth == 2 and self._image is not None:
+            self._end_image(self._image)
+            self._image = None
+        self._depth -= 1
+
+    def _end_image(self, image: dict[str, str]) -> None:
+        if self._subset is not None and image.get("subset", "") != self._subset:
+            return
+        entry = {
+            "filename": image.get("name"),
+            "size": -1,
+            "regions": self._regions,
+            "file_attributes": {
+                key: int(image[key]) for key in ("width", "height") if image.get(key, "").isdigit()
+            },
+        }
+        self._report.images += 1
+        self._ready.append((f"{image.get('name')}-1", entry))
+
+    def _add_shape(self, kind: str, values: dict[str, str]) -> None:
+        self._shapes += 1
+        if kind not in SHAPES:
+            self._report.skipped[kind if kind in OTHERS else "shapes of other kinds"] += 1
+            return
+        attributes: dict[str, Any] = {"label": values.get("label", "")}
+        attributes |= {k: v for k, v in self._attributes.items() if v and k != "crowd"}
+        if is_true(self._attributes.get("crowd")):
+            attributes["iscrowd"] = "1"
+        group = values.get("group_id", "0")
+        if "instance" not in attributes and group not in ("", "0"):
+            attributes["instance"] = f"group {group} {attributes['label']}"
+        try:
+            self._regions += _regions(kind, values, attributes, f"mask {self._shapes}")
+        except (KeyError, ValueError, OverflowError) as error:
+            reason = f"its {kind} {self._shapes} cannot be read ({error})"
+            self._report.problem(str((self._image or {}).get("name")), reason)
+
+
+def _regions(
+    kind: str, values: dict[str, str], attributes: dict[str, Any], name: str
+) -> list[dict[str, Any]]:
+    if kind == "mask":
+        box = [int(float(values[key])) for key in ("left", "top", "width", "height")]
+        mask = _mask(values["rle"], box[2], box[3])
+        instance = str(attributes.get("instance") or name)
+        return mask_regions(mask, box[0], box[1], attributes, instance)
+    turned = float(values.get("rotation", 0))
+    if kind == "box":
+        x1, y1, x2, y2 = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+        shape = rectangle(x1, y1, x2 - x1, y2 - y1, turned, about_centre=True)
+    elif kind == "ellipse":
+        shape = ellipse(*(float(values[key]) for key in ("cx", "cy", "rx", "ry")), turned)
+    else:
+        pairs = [pair.split(",") for pair in values["points"].split(";") if pair.strip()]
+        shape = {
+            "name": "polygon",
+            "all_points_x": [_number(x) for x, _ in pairs],
+            "all_points_y": [_number(y) for _, y in pairs],
+        }
+    return [region(shape, attributes)]
+
+
+def _number(text: str) -> int | float:
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def _mask(text: str, width: int, height: int) -> np.ndarray:
+    """The bool mask [height, width] of CVAT's run-lengths."""
+    if min(width, height) < 1 or width * height > MAX_PIXELS:
+        raise ValueError(f"it has {width} x {height} pixels")
+    runs = np.array([int(run) for run in text.split(",")], dtype=np.int64)
+    if (runs < 0).any() or (runs > width * height).any() or runs.sum() != width * height:
+        raise ValueError(f"its runs do not add up to {width} x {height} pixels")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)

@@ -1,0 +1,46 @@
+"""The import of other tools' annotations, from file to file, image by image."""
+
+import os
+from pathlib import Path
+
+from fashion.import_cvat import cvat_entries
+from fashion.import_label_studio import label_studio_entries
+from fashion.import_shapes import ImportReport
+from fashion.via_read import ViaFile, add_regions, image_of_entry
+from fashion.via_stream import ViaStreamWriter
+from fashion.via_write import entry_of, native_key
+from mrcnn.errors import DatasetError
+
+
+def import_annotations(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    form: str,
+    *,
+    prefix: str = "",
+    subset: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
+) -> tuple[ImportReport, list[Path]]:
+    """Turn the CVAT or Label Studio file `path` into the VIA file `out`; what was met, the files.
+
+    `form` is "cvat" or "label-studio". Regions are checked as `fashion.via_read` does: bad ones
+    are left out and listed, and two images of one name are refused. Raises `DatasetError`, with
+    `strict` at the first problem; then nothing is written.
+    """
+    report = ImportReport()
+    entries = (
+        cvat_entries(path, report, subset=subset)
+        if form == "cvat"
+        else label_studio_entries(path, report, prefix=prefix)
+    )
+    checked = ViaFile(problems=report.problems)
+    with ViaStreamWriter(out, shard_size=shard_size) as writer:
+        for key, entry in entries:
+            image = image_of_entry(key, entry, str(path))
+            add_regions(image, image, entry, str(path), checked)
+            if strict and report.problems:
+                raise DatasetError(f"{path}: {report.problems[0]}.")
+            report.regions += len(image.regions)
+            writer.add(native_key(image), entry_of(image))
+    return report, writer.paths

@@ -1,0 +1,82 @@
+"""What the importers from other tools share: shapes as VIA regions, and what they count."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fashion.polygons import mask_to_polygons
+from fashion.problem_log import ProblemLog
+from fashion.via_read import Problem, problem_text
+from fashion.via_shapes import polygon_shape
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import met; `skipped` counts by kind what VIA regions cannot say."""
+
+    images: int = 0
+    regions: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    problems: ProblemLog = field(default_factory=ProblemLog)
+
+    def problem(self, file: str, reason: str) -> None:
+        """Note a shape of an image that cannot be used."""
+        self.problems.append(Problem(file, None, reason))
+
+    def summary(self, limit: int = 5) -> str:
+        """A line of totals, and the first problems."""
+        text = f"{self.images} images, {self.regions} regions"
+        told = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items() if count)
+        text += f"\nleft out: {told}" if told else ""
+        return text + problem_text(self.problems, limit)
+
+
+def region(shape: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """A VIA region."""
+    return {"shape_attributes": dict(shape), "region_attributes": dict(attributes)}
+
+
+def mask_regions(
+    mask: np.ndarray, left: int, top: int, attributes: Mapping[str, Any], instance: str
+) -> list[dict[str, Any]]:
+    """The VIA regions of a mask, bool [h, w], whose corner is at left, top: exact, with holes.
+
+    All get the `instance` value where there is more than one.
+    """
+    parts = mask_to_polygons(mask, 0, minimum_area=0)
+    offset = np.array((left, top), dtype=np.float64)
+    several = len(parts) + sum(len(part.holes) for part in parts) > 1
+    own = {**attributes, "instance": instance} if several else dict(attributes)
+    made = [region(polygon_shape(part.outline + offset), own) for part in parts]
+    for part in parts:
+        made += [region(polygon_shape(hole + offset), {**own, "hole": "1"}) for hole in part.holes]
+    return made
+
+
+def rectangle(
+    x: float, y: float, width: float, height: float, degrees: float, *, about_centre: bool
+) -> dict[str, Any]:
+    """VIA shape of a rectangle turned clockwise, about its centre or its top left corner."""
+    if not degrees:
+        return {"name": "rect", "x": x, "y": y, "width": width, "height": height}
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
+    pivot = np.array((width, height)) / 2 if about_centre else np.zeros(2)
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    turned = (corners - pivot) @ np.array([[cosine, sine], [-sine, cosine]])
+    return polygon_shape(turned + pivot + (x, y))
+
+
+def ellipse(cx: float, cy: float, rx: float, ry: float, degrees: float) -> dict[str, Any]:
+    """VIA shape of an ellipse turned clockwise."""
+    return {
+        "name": "ellipse",
+        "cx": cx,
+        "cy": cy,
+        "rx": rx,
+        "ry": ry,
+        "theta": math.radians(degrees),
+    }
