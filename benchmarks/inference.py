@@ -9,6 +9,7 @@ timed in turn, in one run, so that ratios hold on a machine that does other thin
 
     whole     the seven outputs, 100 mask rows, batch norms by themselves; masks pasted
     detect    MaskRCNN.detect: batch norms within convolutions, mask rows as detected; masks pasted
+    fit64     the same with IMAGE_RESIZE_MODE = "fit64": no padding to a square
     stream    MaskRCNN.detect_stream: the same, with reading and pasting in other threads
 """
 
@@ -24,11 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.inference import Predictor, mold_inputs, unmold_detections
-from mrcnn.network import build_model
-from mrcnn.stream import detect_stream
 
-WAYS = ("whole", "detect", "stream")
+WAYS = ("whole", "detect", "fit64", "stream")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -47,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_config(options: argparse.Namespace) -> Config:
+def make_config(options: argparse.Namespace, **others) -> Config:
     """One image at a time, fourteen classes."""
     values = {
         "NAME": "benchmark",
@@ -58,6 +56,7 @@ def make_config(options: argparse.Namespace) -> Config:
         "IMAGE_MAX_DIM": options.size,
         "DETECTION_MIN_CONFIDENCE": 0,
         "PRECISION": options.precision,
+        **others,
     }
     return type("BenchmarkConfig", (Config,), values)()
 
@@ -73,6 +72,8 @@ def photographs(options: argparse.Namespace, count: int) -> list[np.ndarray]:
 
 def keep_detections(model, config: Config, image: np.ndarray, count: int) -> None:
     """Set the least confidence so that about `count` detections of the image are left."""
+    from mrcnn.inference import Predictor, mold_inputs
+
     inputs = mold_inputs([image], config)[:2]
     scores = Predictor(model, config).run_detection(*inputs)[0][0, :, 5]
     found = np.sort(scores[scores > 0])[::-1]
@@ -81,6 +82,10 @@ def keep_detections(model, config: Config, image: np.ndarray, count: int) -> Non
 
 def measure(options: argparse.Namespace) -> dict:
     """Seconds an image of each way, a list of `--repeat` values."""
+    from mrcnn.inference import Predictor, mold_inputs, unmold_detections
+    from mrcnn.network import build_model
+    from mrcnn.stream import detect_stream
+
     config = make_config(options)
     images = photographs(options, options.repeat)
     started = time.perf_counter()
@@ -98,10 +103,16 @@ def measure(options: argparse.Namespace) -> dict:
     def detect(image):
         return next(predictor.detect([image], 1))["class_ids"]
 
-    found = [len(way(images[0])) for way in (whole, detect)]  # compiled now
+    fitting = Predictor(model, make_config(options, IMAGE_RESIZE_MODE="fit64"))
+
+    def fit64(image):
+        return next(fitting.detect([image], 1))["class_ids"]
+
+    ways = {"whole": whole, "detect": detect, "fit64": fit64}
+    found = [len(way(images[0])) for way in ways.values()]  # compiled now
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     for image in images:
-        for name, way in (("whole", whole), ("detect", detect)):
+        for name, way in ways.items():
             started = time.perf_counter()
             way(image)
             seconds[name].append(time.perf_counter() - started)

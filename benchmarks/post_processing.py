@@ -42,7 +42,6 @@ from fashion.parsing_settings import ParsingSettings
 from fashion.polygons import mask_to_polygons
 from fashion.superpixels import segment
 from mrcnn.drawing import draw_detections
-from mrcnn.inference import paste_all
 from mrcnn.masks import box_mask, paste_rle
 
 SIZES = {"400 x 600": 1, "4000 x 6000": 10}  # factor of the small photograph's sides
@@ -50,6 +49,7 @@ WAYS = ("paste", "paste boxes", "paste_rle", "unstack", "polygons", "draw", "sli
 MOST_FULL_MASKS = 20
 # What lies beyond linear by less than this is the machine's caches and noise.
 TOLERANCE = 1.5
+SHORTEST = 1.0  # milliseconds: what takes less happens within the caches, and tells no growth
 NAMES = [f"garment {number}" for number in range(14)]
 
 
@@ -74,6 +74,8 @@ def make_case(factor: int, instances: int) -> dict:
 
 def make_ways(case: dict) -> dict:
     """Functions without arguments, by name."""
+    from mrcnn.inference import paste_all
+
     shape, soft, boxes = case["image"].shape, case["soft"], case["boxes"]
     pairs = list(zip(soft, boxes, strict=True))
     ways = {
@@ -112,7 +114,11 @@ def measure(options: argparse.Namespace) -> dict:
 
 
 def growth(figures: dict) -> dict:
-    """{way: (times longer for 100 times the pixels, for the most instances)}, None if unknown."""
+    """{way: (times longer for 100 times the pixels, for the most instances)}, None if unknown.
+
+    Compared are sizes and numbers of instances from `SHORTEST` on; of instances, the growth is
+    scaled to that from the fewest to the most.
+    """
     small, large = SIZES
     grown = {}
     for name, of_size in figures.items():
@@ -120,10 +126,15 @@ def growth(figures: dict) -> dict:
             size: {count: statistics.median(times) for count, times in of_count.items()}
             for size, of_count in of_size.items()
         }
-        both = [count for count in middle[small] if count in middle[large]]
-        pixels = middle[large][both[-1]] / middle[small][both[-1]] if both else None
-        first, last = min(middle[small]), max(middle[small])
-        grown[name] = pixels, middle[small][last] / middle[small][first]
+        long = {count: t for count, t in middle[small].items() if t >= SHORTEST}
+        both = [count for count in long if count in middle[large]]
+        pixels = middle[large][both[-1]] / long[both[-1]] if both else None
+        instances = None
+        if len(long) > 1:
+            first, last = min(long), max(long)
+            whole = max(middle[small]) / min(middle[small])
+            instances = long[last] / long[first] * whole / (last / first)
+        grown[name] = pixels, instances
     return grown
 
 
