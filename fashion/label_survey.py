@@ -1,0 +1,109 @@
+"""Which classes a VIA file is about, and which COCO categories they are, where nobody says so."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fashion.coco import extra_fields
+from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.unique_ids import UniqueIds
+from fashion.via_read import ViaImage, attribute_text
+from mrcnn.errors import DatasetError
+
+
+@dataclass(slots=True)
+class LabelSurvey:
+    """What the regions of a file say of their classes, gathered in one pass.
+
+    Attributes:
+        names: the labels met, in the order of the file.
+        regions: the number of regions.
+    """
+
+    names: dict[str, None] = field(default_factory=dict)
+    regions: int = 0
+    # The first category [id, name] that came along from COCO, by name; the first code, by label.
+    _categories: dict[str, list[Any]] = field(default_factory=dict)
+    _codes: dict[Any, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, images: Iterable[ViaImage]) -> "LabelSurvey":
+        """The survey of all `images`."""
+        survey = cls()
+        for image in images:
+            survey.add(image)
+        return survey
+
+    def add(self, image: ViaImage) -> None:
+        """Take in one image."""
+        for region in image.regions:
+            self.regions += 1
+            self._note(region.attributes)
+
+    def _note(self, attributes: Mapping[str, Any]) -> None:
+        label = attribute_text(attributes.get("label"))
+        if label:
+            self.names.setdefault(label)
+            code = attribute_text(attributes.get("fashion"))
+            if code.isdecimal():
+                self._codes.setdefault(label, int(code))
+        category = extra_fields(attributes).get("category")
+        if isinstance(category, list) and len(category) == 2:
+            self._categories.setdefault(str(category[1]), category)
+
+    def categories(self, table: ClassTable) -> dict[str, Any]:
+        """Class name -> id of the category that came along from COCO."""
+        found: dict[str, Any] = {}
+        for identity, name in self._categories.values():
+            row = table.find(name)
+            if row is not None:
+                found.setdefault(row.name, identity)
+        return found
+
+    def codes(self, table: ClassTable) -> dict[str, int]:
+        """Class name -> `fashion` code, where that is a number."""
+        found: dict[str, int] = {}
+        for label, code in self._codes.items():
+            row = table.find(label)
+            if row is not None:
+                found.setdefault(row.name, code)
+        return found
+
+
+def table_of(survey: LabelSurvey, like: Mapping[str, Any] | None, source: str) -> ClassTable:
+    """The classes of a VIA file that nobody has named.
+
+    They are those of the COCO object `like`; else ModaNet's or the nine season labels when they
+    hold all labels met; else the labels met. Raises `DatasetError` where there are only codes.
+    """
+    if like:
+        return ClassTable([str(entry["name"]) for entry in like["categories"]], name="like")
+    if not survey.names and survey.regions:
+        raise DatasetError(
+            f"{source} carries codes but no label: say which classes they mean "
+            "(modanet, season, or a class table file)."
+        )
+    for table in (MODANET_TABLE, SEASON_TABLE):
+        if all(table.find(name) for name in survey.names):
+            return table
+    return ClassTable(survey.names, name=source)
+
+
+def category_ids(
+    survey: LabelSurvey, table: ClassTable, like: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """COCO category id of each class name, all different.
+
+    It is `like`'s; else the one that came along from COCO; else, where the classes are no known
+    table, the `fashion` code if that is a number; else the class table's.
+    """
+    if like:
+        by_name = {table.find(entry["name"]): entry["id"] for entry in like["categories"]}
+        return {row.name: by_name.get(row, row.id) for row in table}
+    codes = {} if table in (MODANET_TABLE, SEASON_TABLE) else survey.codes(table)
+    ids = UniqueIds()
+    result = {name: ids.take(identity) for name, identity in survey.categories(table).items()}
+    for row in table:
+        if row.name not in result:
+            result[row.name] = ids.take(codes.get(row.name, row.id))
+    return result
