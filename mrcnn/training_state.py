@@ -5,6 +5,7 @@ written after every epoch and every few minutes within one, whole or not at all.
 """
 
 import json
+import math
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -15,11 +16,12 @@ import numpy as np
 
 from mrcnn.errors import WeightsError
 from mrcnn.files import replacing
+from mrcnn.npz_bounds import opened_arrays
 
 FILE_NAME = "training_state.npz"
 FORMAT = 1
 
-# What reading raises where a file is damaged, or none of ours. NumPy unpacks no pickles untold.
+# What reading raises where a file is damaged, or none of ours.
 _DAMAGE = (
     OSError,
     EOFError,
@@ -27,7 +29,7 @@ _DAMAGE = (
     KeyError,
     TypeError,
     AttributeError,
-    RecursionError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -87,7 +89,8 @@ class Continuation:
 
     def restore_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Give a new optimizer the memory of weights that were trained before."""
-        _assign_slots(optimizer, self._slots)
+        shapes = {name: slot.shape for name, slot in self._slots.items()}
+        _assign_slots(optimizer, self._slots, shapes)
 
 
 def save_state(
@@ -118,12 +121,12 @@ def save_state(
 def read_progress(folder: Path) -> Progress | None:
     """The counters of a folder's state, or None where there is no usable state."""
     try:
-        with np.load(folder / FILE_NAME) as data:
+        with opened_arrays(folder / FILE_NAME) as (data, _):
             # All of it, by its checksums: weights that are read later must not turn out damaged.
             if (damaged := data.zip.testzip()) is not None:
                 raise zipfile.BadZipFile(damaged)
             stored = json.loads(str(data["progress"]))
-        return Progress(**stored) if stored.pop("format") == FORMAT else None
+        return _checked(Progress(**stored)) if stored.pop("format") == FORMAT else None
     except FileNotFoundError:
         return None
     except _DAMAGE:
@@ -133,11 +136,8 @@ def read_progress(folder: Path) -> Progress | None:
 
 def restore_weights(folder: Path, model: keras.Model) -> bool:
     """Put the state's weights into the model; False where they are not all those of the model."""
-    with np.load(folder / FILE_NAME) as data:
-        shapes_agree = all(
-            "weight:" + v.path in data.files and data["weight:" + v.path].shape == tuple(v.shape)
-            for v in model.weights
-        )
+    with opened_arrays(folder / FILE_NAME) as (data, shapes):
+        shapes_agree = all(shapes.get("weight:" + v.path) == tuple(v.shape) for v in model.weights)
         if shapes_agree:
             for variable in model.weights:
                 variable.assign(data["weight:" + variable.path])
@@ -150,14 +150,30 @@ def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> No
     The learning rate is left as the caller set it. A weight that was not trained before (another
     choice of layers) starts without memory, as it would in a training that never stopped.
     """
-    with np.load(folder / FILE_NAME) as data:
-        _assign_slots(optimizer, data, prefix="optimizer:")
+    with opened_arrays(folder / FILE_NAME) as (data, shapes):
+        _assign_slots(optimizer, data, shapes, prefix="optimizer:")
 
 
-def _assign_slots(optimizer, arrays, prefix=""):
+def _checked(progress: Progress) -> Progress:
+    """The same; raises ValueError where it holds what no training counts."""
+    counters = (progress.epoch, progress.step, progress.seed, progress.best_epoch)
+    counters += (progress.call_begin, progress.call_end, *progress.stopped)
+    numbers = [*progress.totals, 0.0 if progress.best is None else progress.best]
+    rows = [value for row in progress.history for value in row.values()]
+    if (
+        not all(type(n) is int and 0 <= n < 1 << 62 for n in counters)
+        or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
+        or not all(type(value) in (int, float) for value in rows)
+        or not isinstance(progress.best_of, str)
+    ):
+        raise ValueError("the counters are none")
+    return progress
+
+
+def _assign_slots(optimizer, arrays, shapes, prefix=""):
     for name, variable in _slots(optimizer):
         key = prefix + name
-        if key in arrays and arrays[key].shape == tuple(variable.shape):
+        if shapes.get(key) == tuple(variable.shape):
             variable.assign(arrays[key])
 
 
