@@ -33,7 +33,8 @@ class BatchNorm(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def _fits_one_operation(self, inputs, mask) -> bool:
-        plain = self.scale and self.center and not self.renorm and not self.synchronized
+        renorm = getattr(self, "renorm", False)  # younger than the lowest Keras that we take
+        plain = self.scale and self.center and not renorm and not self.synchronized
         is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)
         return plain and is_map and mask is None and inputs.dtype == "float32"
 
