@@ -77,7 +77,7 @@ def read_record(job: OutputJob, name: str) -> dict[str, Any] | None:
         data = read_json(job.folder / name / job.record_name)
         whole = all((job.folder / file).is_file() for file in data["files"])
         return data["made_with"] if whole else None
-    except (DatasetError, KeyError, TypeError):
+    except (DatasetError, KeyError, TypeError, ValueError, OSError):
         return None
 
 

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from fashion.parsing_server import (
     HEADERS,
     HOST,
+    LARGEST_SETTINGS,
     LARGEST_UPLOAD,
     LIMITS,
     PAGES,
@@ -108,8 +109,19 @@ def _add_photographs(app: Flask, workshop: Workshop) -> None:
             abort(404, "This photograph is not parsed yet.")
         return found
 
+    def settings():
+        # A body of no told length counts as too long.
+        if not 0 <= (request.content_length or LARGEST_UPLOAD) <= LARGEST_SETTINGS:
+            abort(400, f"Settings are up to {LARGEST_SETTINGS:,} bytes.")
+        try:
+            return request.get_json()
+        except RecursionError:
+            abort(400, "The settings are nested too deeply.")
+
     @app.post("/photographs")
     def take_in():
+        if request.content_length is None:  # then the limit would cut it off in silence
+            abort(411, "The upload must tell its length.")
         token, taken = workshop.take_in(request.get_data(cache=False))
         height, width = taken.image.shape[:2]
         return {
@@ -121,7 +133,7 @@ def _add_photographs(app: Flask, workshop: Workshop) -> None:
 
     @app.post("/photographs/<token>")
     def parse_again(token: str):
-        found, values = photograph(token), read_values(request.get_json())
+        found, values = photograph(token), read_values(settings())
         workshop.parse(found, values)
         return result_json(found, workshop.table)
 

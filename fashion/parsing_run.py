@@ -3,8 +3,9 @@
 photograph -> detectors -> parse -> files -> record
 """
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +16,16 @@ from fashion.autolabel import file_stamp
 from fashion.parsing import ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
-from fashion.picture_stage import output_names, read_or_reason
-from mrcnn.errors import DatasetError
+from fashion.picture_stage import read_or_reason
+from mrcnn.errors import DatasetError, printable
 from mrcnn.image_files import opened
 from mrcnn.read_ahead import read_ahead
+
+# Parsing takes some 100 bytes a pixel, and one more for each garment.
+MOST_PIXELS = 60_000_000
+# Of a name: what is left of the 255 that file systems take, for an ending.
+_NAME_BYTES = 240
+_TAKEN = "measures.png"
 
 
 @dataclass
@@ -77,12 +84,12 @@ class ParsingRun:
         Pictures that cannot be read are left out and listed. Raises `UserError` where finished
         pictures were made with other settings, before anything is done.
         """
-        names = {p: Path(name).stem for p, name in output_names(list(self.images)).items()}
+        names = folder_names(self._named_in_text())
         done = self._finished(names)
-        todo = [path for path in self.images if path not in done]
-        fresh = read_ahead(read_or_reason, todo, workers=2, ahead=4)
+        todo = [path for path in names if path not in done]
+        fresh = read_ahead(_read_or_reason, todo, workers=2, ahead=4)
         detectors = self.load() if todo else (None, None)
-        for path in self.images:
+        for path in names:
             if path in done:
                 self.summary.kept += 1
                 yield path, _label_maps(self.job.folder / names[path])
@@ -93,6 +100,19 @@ class ParsingRun:
                 else:
                     yield path, self._parse(path, names[path], image, detectors)
             self.progress()
+
+    def _named_in_text(self) -> list[Path]:
+        """The pictures whose names are text; others cannot stand in a record."""
+        named = []
+        for path in self.images:
+            try:
+                path.name.encode()
+                named.append(path)
+            except UnicodeEncodeError:
+                sentence = f"{printable(path)}: its name is no text in UTF-8; rename the file."
+                self.summary.unreadable.append(sentence)
+                self.progress()
+        return named
 
     def _finished(self, names: dict[Path, str]) -> set[Path]:
         """The pictures whose record says that nothing would come out differently."""
@@ -131,6 +151,46 @@ class ParsingRun:
         return parsed
 
 
+def folder_names(images: Iterable[Path]) -> dict[Path, str]:
+    """What the sheet (NAME.png) and the folder (NAME) of each picture are called.
+
+    That is the picture's name without its ending where this is a name, and no other picture's. No
+    two are, or stand in, one place; none leads out of the output folder, as `..` of `...jpg` would.
+    """
+    images = list(images)
+    # Folded, because some file systems take a.png and A.png for one.
+    count = Counter(image.stem.casefold() for image in images)
+    taken, names = {_TAKEN}, {}
+    for image in images:
+        is_name = image.stem.strip(". ") and count[image.stem.casefold()] == 1
+        name = _shortened(image.stem if is_name else image.name)
+        name = name if name.strip(". ") else f"_{name}"
+        while not _places(name).isdisjoint(taken):
+            name += "_"
+        taken |= _places(name)
+        names[image] = name
+    return names
+
+
+def _places(name: str) -> set[str]:
+    return {name.casefold(), f"{name}.png".casefold()}
+
+
+def _shortened(name: str) -> str:
+    return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
+
+
+def _read_or_reason(path: Path) -> np.ndarray | str:
+    """A picture, uint8 RGB [height, width, 3], or the sentence that says why it is left out."""
+    image = read_or_reason(path)
+    if isinstance(image, str) or image.shape[0] * image.shape[1] <= MOST_PIXELS:
+        return image
+    return (
+        f"{printable(path)}: the image has {image.shape[1]} x {image.shape[0]} pixels, more than "
+        f"the {MOST_PIXELS} that can be parsed; make it smaller."
+    )
+
+
 def _label_maps(folder: Path) -> LabelMapFiles | None:
     """None where the stage of that run wrote none."""
     maps = []
@@ -139,5 +199,7 @@ def _label_maps(folder: Path) -> LabelMapFiles | None:
         if not path.is_file():
             return None
         with opened(path) as image:
+            if image.mode != "P":
+                raise DatasetError(f"{path} is no label map: give --overwrite to make it anew.")
             maps.append(np.array(image))
     return LabelMapFiles(*maps)

@@ -35,6 +35,7 @@ HOST, PORT = "127.0.0.1", 8765
 PAGES = Path(__file__).with_name("pages")
 KEPT = 4  # photographs in memory
 LARGEST_UPLOAD = 30 * 2**20  # bytes
+LARGEST_SETTINGS = 2**14
 MOST_PIXELS = 60_000_000
 LONGEST_SIDE = 1600  # pixels; larger photographs are made so large before anything else
 LEAST_CONFIDENCE = 0.3  # of detections; the page's slider begins here
@@ -106,8 +107,8 @@ class Workshop:
 
         Raises `DatasetError` when it is no picture that can be read.
         """
-        image, shrunk_from = _decode(data)
-        with self._lock:
+        with self._lock:  # around the decoding too: an image may take a gigabyte meanwhile
+            image, shrunk_from = _decode(data)
             persons = self.body(image) if self.body else None
             photograph = Photograph(image, self.clothing(image), persons, shrunk_from)
             token = secrets.token_urlsafe(16)
@@ -130,23 +131,29 @@ class Workshop:
             compactness=float(values.get("compactness", self.settings.compactness)),
         )
         with self._lock:
-            photograph.parsed = parse(
+            parsed = parse(
                 photograph.image, photograph.garments, photograph.persons, settings, self.table
             )
+            photograph.panels = _panels(parsed, self.table)
             photograph.settings = settings
-            photograph.panels = _panels(photograph.parsed, self.table)
-        return photograph.parsed
+            photograph.parsed = parsed  # last: it tells that the others are there
+        return parsed
 
 
 def _decode(data: bytes) -> tuple[np.ndarray, tuple[int, int] | None]:
     """An uploaded file as uint8 RGB [H, W, 3], and its width and height if it was made smaller."""
-    with tempfile.TemporaryDirectory(prefix="parsing_") as folder:
-        path = Path(folder, "upload")
-        path.write_bytes(data)
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="parsing_") as folder:
+            path = Path(folder, "upload")
+            path.write_bytes(data)
             image = read_image(path, MOST_PIXELS)
-        except DatasetError as error:
-            raise DatasetError(str(error).replace(str(path), "The upload")) from None
+    except DatasetError as error:
+        raise DatasetError(str(error).replace(str(path), "The upload")) from None
+    except OSError as error:
+        raise UserError(
+            f"The upload cannot be put aside ({error.strerror or error}): make room in "
+            f"{tempfile.gettempdir()}."
+        ) from None
     height, width = image.shape[:2]
     factor = LONGEST_SIDE / max(height, width)
     if factor >= 1:
@@ -291,14 +298,12 @@ def run_server(workshop: Workshop, listener: socket.socket) -> int:
     """Serve the page on a socket of `listen` until Ctrl-C; 0."""
     import logging
 
-    from werkzeug.serving import make_server
-
+    from fashion.parsing_connections import make_page_server
     from fashion.parsing_pages import make_app
 
     port = listener.getsockname()[1]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = make_app(workshop, port)
-    server = make_server(HOST, port, app, threaded=True, fd=listener.fileno())
+    server = make_page_server(make_app(workshop, port), listener)
     # Ctrl-C ends serve_forever without an exception; here it may come a moment before.
     with contextlib.suppress(KeyboardInterrupt):
         print(f"Open http://{HOST}:{port}/ in a browser; Ctrl-C ends it.", flush=True)

@@ -1,6 +1,7 @@
 """What decides how clothing is parsed: one frozen object, checked when it is made."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from mrcnn.errors import ConfigError
 VOTES = ("area", "centroid")
 PERSONS = ("largest", "each")
 SKIN_RULES = ("range", "face", "off")
+WIDEST_BLUR = 100
 # Y, Cr, Cb of skin in 8-bit YCrCb, both ends included.
 SKIN_RANGE = ((0, 235), (133, 173), (77, 127))
 
@@ -84,11 +86,15 @@ class ParsingSettings:
         for name in ("segments", "iterations", "superpixel_side"):
             if int(getattr(self, name)) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be at least 1.")
-        if not self.compactness > 0:
-            raise ConfigError(f"compactness is {self.compactness}, but must be above 0.")
+        if not 0 < self.compactness < math.inf:
+            raise ConfigError(f"compactness is {self.compactness}, but must be a number above 0.")
         for name in ("sigma", "pixel_area", "completion_distance", "gap"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must not be below 0.")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}, but must be a number from 0 on."
+                )
+        if self.sigma > WIDEST_BLUR:
+            raise ConfigError(f"sigma is {self.sigma}, but must be at most {WIDEST_BLUR} pixels.")
         for name in ("agreement", "removal"):
             if not 0.5 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be between .5 and 1.")

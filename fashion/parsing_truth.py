@@ -101,6 +101,14 @@ class Truth:
         """Counts, and what was left out, for a terminal."""
         return f"Truth: {self.path}, {self.dataset.summary()}"
 
+    def size(self, image: Path) -> tuple[int, int] | None:
+        """Height and width that the annotations give a picture; None where it has no truth."""
+        number = self._ids.get(Path(image).name)
+        if number is None:
+            return None
+        info = self.dataset.image_info[number]
+        return info["height"], info["width"]
+
     def labels(self, image: Path) -> np.ndarray | None:
         """The label map of a picture, uint8 [height, width]; None where it has no truth."""
         number = self._ids.get(Path(image).name)
@@ -121,7 +129,10 @@ def _dataset(path: Path, images: dict[str, Path], table: ClassTable) -> FashionD
             continue
         width, height = entry.width, entry.height
         if width is None or height is None:
-            width, height = image_size(images[name])
+            try:
+                width, height = image_size(images[name])
+            except DatasetError:  # the run itself tells of it, and goes on
+                continue
         instances, problems = image_instances(entry, table)
         dataset.problems += problems
         dataset.add_image(
@@ -148,11 +159,13 @@ def measure(
     levels = {level: ParsingMeasures(names, tolerance) for level in (PIXEL, JOINT)}
     without = []
     for image, maps in parsed:
-        labels = truth.labels(image)
-        if labels is None:
+        size = truth.size(image)
+        if size is None:
             without.append(Path(image).name)
             continue
-        _check_size(truth, image, labels, maps.pixel_labels)
+        # Before masks of that size are made, which may be any.
+        _check_size(truth, image, size, maps.pixel_labels.shape)
+        labels = truth.labels(image)
         levels[PIXEL].add(labels, maps.pixel_labels)
         levels[JOINT].add(labels, maps.joint_labels)
     if not levels[PIXEL].images:
@@ -160,11 +173,11 @@ def measure(
     return Measured(levels, without)
 
 
-def _check_size(truth: Truth, image: Path, labels: np.ndarray, found: np.ndarray) -> None:
-    if labels.shape != found.shape:
+def _check_size(truth: Truth, image: Path, told: tuple[int, int], found: tuple[int, ...]) -> None:
+    if tuple(told) != tuple(found):
         raise DatasetError(
-            f"{image} is {found.shape[1]} x {found.shape[0]} pixels, but {truth.path} says "
-            f"{labels.shape[1]} x {labels.shape[0]}: use the pictures that were annotated."
+            f"{image} is {found[1]} x {found[0]} pixels, but {truth.path} says "
+            f"{told[1]} x {told[0]}: use the pictures that were annotated."
         )
 
 
