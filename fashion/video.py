@@ -25,6 +25,7 @@ import numpy as np
 from fashion.report import save_png
 from mrcnn.drawing import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
+from mrcnn.image_files import MAX_PIXELS
 from mrcnn.images import read_image
 
 Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -229,9 +230,22 @@ def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
                 f"{source} cannot be opened as a video: it is damaged, or in a format that OpenCV "
                 f"does not read here; convert it to MPEG-4 or Motion JPEG."
             )
+        _require_bounded(capture, source)
         yield capture
     finally:
         capture.release()
+
+
+def _require_bounded(capture, source):
+    """A file of a kilobyte may announce frames of a gigabyte: refused before one is decoded."""
+    width, height = (
+        capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    )
+    if width * height > MAX_PIXELS:
+        raise UserError(
+            f"{source}: its frames have {width:.0f} x {height:.0f} pixels, more than the "
+            f"{MAX_PIXELS} that are accepted; make it smaller."
+        )
 
 
 @contextlib.contextmanager

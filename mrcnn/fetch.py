@@ -10,9 +10,11 @@ import hashlib
 import http.client
 import ipaddress
 import os
+import queue
 import re
 import shutil
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -60,7 +62,7 @@ def download(
         attempts: tries in all; again only after a cut connection, an overloaded server (HTTP 5xx)
             or wrong content.
         timeout: seconds without a byte, or on average under `SLOWEST` bytes a second, before the
-            connection counts as cut.
+            connection counts as cut; twice as many until the headers are there.
 
     Raises:
         DownloadError: says what could not be fetched, why, and what to do instead.
@@ -218,9 +220,8 @@ def _open(job, have):
         if job.validator:
             headers["If-Range"] = job.validator
     try:
-        response = _opener(job.url).open(
-            urllib.request.Request(job.url, headers=headers), timeout=job.timeout
-        )
+        opener, request = _opener(job.url), urllib.request.Request(job.url, headers=headers)
+        response = _within(2 * job.timeout, lambda: opener.open(request, timeout=job.timeout))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and have:
@@ -237,6 +238,30 @@ def _open(job, have):
         raise _Again(f"the server did not answer ({_reason(error)})") from error
     with response as opened:
         yield opened
+
+
+def _within(seconds, work):
+    """The result of `work`, or its error; a TimeoutError where it takes longer than that.
+
+    The timeout of a socket begins anew with every byte of the headers, and looking up a name has
+    none at all.
+    """
+    results = queue.SimpleQueue()
+
+    def run():
+        try:
+            results.put((work(), None))
+        except Exception as error:
+            results.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = results.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no headers after {seconds:g} seconds") from None
+    if error:
+        raise error
+    return result
 
 
 def _opener(url):

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fashion import video
 from fashion.stage_command import _source_name
 from fashion.video import _HttpRedirects, fetch_image, splash_image, splash_video
 from mrcnn.errors import DownloadError, UserError
@@ -53,10 +54,18 @@ def test_a_picture_that_drips_ends_at_the_limit(head):
         fetch_image(f"http://127.0.0.1:{port}/a.jpg", seconds=1)
 
 
-def test_a_weight_file_that_drips_counts_as_cut(tmp_path):
-    with dripping_server(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 500) as port:
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 500, "sends under 256 bytes a second"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 500, "no headers after 2 seconds"),
+    ],
+    ids=["body", "headers"],
+)
+def test_a_weight_file_that_drips_counts_as_cut(tmp_path, sent, reason):
+    with dripping_server(sent) as port:
         url = f"http://127.0.0.1:{port}/a.h5"
-        with pytest.raises(DownloadError, match="sends under 256 bytes a second"):
+        with pytest.raises(DownloadError, match=reason):
             download(url, tmp_path / "a.h5", timeout=1.0, attempts=1, progress=False)
     assert not (tmp_path / "a.h5").exists()
 
@@ -119,6 +128,17 @@ def test_no_redirect_from_https_to_http():
     with pytest.raises(DownloadError, match="which is not https"):
         handler.redirect_request(request, None, 302, "", {}, "http://127.0.0.1/a.png")
     assert handler.redirect_request(request, None, 302, "", {}, "https://127.0.0.1/b.png")
+
+
+def test_frames_of_any_size_are_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "MAX_PIXELS", 64 * 48 - 1)
+    source, decoded = tmp_path / "a.avi", []
+    writer = cv2.VideoWriter(str(source), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    writer.write(np.full((48, 64, 3), 90, np.uint8))
+    writer.release()
+    with pytest.raises(UserError, match=r"a\.avi: its frames have 64 x 48 pixels, more than"):
+        splash_video(decoded.append, source, tmp_path / "out.mp4", progress=False)
+    assert not decoded and not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.parametrize(

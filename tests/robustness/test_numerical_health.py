@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mrcnn.coco_evaluation import average_precision, detect_all, ground_truth
-from mrcnn.errors import TrainingError
+from mrcnn.epoch_evaluation import FIGURES
+from mrcnn.errors import DatasetError, TrainingError
 from mrcnn.model import MaskRCNN
 from mrcnn.training import EXPLODED, Trainer, TrainingPlan
 from mrcnn.training_log import read_history
@@ -53,6 +54,7 @@ class OddDataset(ShapesDataset):
 class OddConfig(TinyConfig):
     NUM_CLASSES = 1 + 3
     IMAGES_PER_GPU = 1
+    MAX_GT_INSTANCES = 130
     STEPS_PER_EPOCH = 9
     VALIDATION_STEPS = 7
     LOADER_WORKERS = 0
@@ -120,6 +122,38 @@ def test_a_loss_that_explodes_is_told_before_it_is_no_number(trained):
     with pytest.raises(TrainingError, match=r"loss has grown to 3e\+04, mrcnn_bbox_loss has"):
         trainer._require_sane(losses, "At step 5", [0], trainer.loader)
     trainer._require_sane(losses / 10, "At step 5", [0], trainer.loader)
+
+
+@pytest.mark.slow
+def test_extreme_images_train_with_whole_masks_and_are_evaluated(tmp_path):
+    """With the evaluation of a real training, whose network detects on each of them."""
+    config = type("Whole", (OddConfig,), {"EVALUATE_EVERY": 1, "USE_MINI_MASK": False})()
+    model = MaskRCNN("training", config, tmp_path)
+    for kind in ("nothing", "all_crowd"):
+        alone = OddDataset([kind])
+        # Nothing to learn from is told before the first step.
+        with pytest.raises(DatasetError, match="None of the 1 images"):
+            model.train(alone, alone, 0.001, 1, "all")
+    (row,) = model.train(OddDataset(), OddDataset(), 0.001, 1, "all")
+    assert {"val_loss", *FIGURES} <= row.keys()
+    assert all(np.isfinite(value) for value in row.values()), row
+    for variable in model.keras_model.weights:
+        assert np.isfinite(np.asarray(variable.value)).all(), variable.path
+
+
+@pytest.mark.slow
+def test_a_training_that_explodes_by_itself_stops_and_says_what_to_try(tmp_path):
+    """Nothing is put into the network: the learning rate alone is a million times too high."""
+    config = type("Wild", (TinyConfig,), {"LOADER_WORKERS": 0, "STEPS_PER_EPOCH": 40})()
+    model = MaskRCNN("training", config, tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        model.train(ShapesDataset(6), None, 1e4, 1, "all")
+    text = str(caught.value)
+    assert re.match(r"At step \d+ \(images \d: \d, \d: \d\) .*(no longer a number|grown to)", text)
+    assert "lower learning rate" in text
+    (state,) = tmp_path.glob("*/training_state.npz")
+    with np.load(state) as data:
+        assert all(np.isfinite(data[n]).all() for n in data.files if n.startswith("weight:"))
 
 
 def trainer_of(model):
