@@ -7,10 +7,8 @@ dictionary whose "masks" is bool [H, W, N], as one entry of `MaskRCNN.detect` do
 import contextlib
 import math
 import os
-import queue
 import re
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -23,6 +21,7 @@ import cv2
 import numpy as np
 
 from fashion.report import save_png
+from mrcnn.deadline import within
 from mrcnn.drawing import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from mrcnn.image_files import MAX_PIXELS
@@ -110,7 +109,13 @@ def fetch_image(url: str, max_bytes: int = 32 * _MEGABYTE, seconds: float = 30.0
     picture.
     """
     _require_http(url)
-    data = _within(seconds, url, lambda: _fetch(url, max_bytes, seconds))
+    try:
+        data = within(seconds, lambda: _fetch(url, max_bytes, seconds))
+    except TimeoutError as error:
+        raise DownloadError(
+            f"{url} could not be fetched (it timed out after {seconds:g} seconds): try again, or "
+            f"fetch it by hand and name the file."
+        ) from error
     # mkstemp's name is closed before it is read, as Windows wants it.
     handle, name = tempfile.mkstemp(suffix=".image")
     temporary = Path(name)
@@ -158,32 +163,6 @@ def _opener():
     ):
         opener.add_handler(handler)
     return opener
-
-
-def _within(seconds, url, work):
-    """The result of `work`, or its error; a DownloadError where it takes longer than that.
-
-    Timeouts of a socket begin anew with every byte, and looking up a name has none at all.
-    """
-    results = queue.SimpleQueue()
-
-    def run():
-        try:
-            results.put((work(), None))
-        except Exception as error:
-            results.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = results.get(timeout=seconds)
-    except queue.Empty:
-        raise DownloadError(
-            f"{url} could not be fetched (it timed out after {seconds:g} seconds): try again, or "
-            f"fetch it by hand and name the file."
-        ) from None
-    if error:
-        raise error
-    return result
 
 
 def _fetch(url, max_bytes, seconds):

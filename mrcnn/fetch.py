@@ -10,11 +10,9 @@ import hashlib
 import http.client
 import ipaddress
 import os
-import queue
 import re
 import shutil
 import sys
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -22,6 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
+from mrcnn.deadline import within
 from mrcnn.errors import DownloadError
 
 try:
@@ -221,7 +220,7 @@ def _open(job, have):
             headers["If-Range"] = job.validator
     try:
         opener, request = _opener(job.url), urllib.request.Request(job.url, headers=headers)
-        response = _within(2 * job.timeout, lambda: opener.open(request, timeout=job.timeout))
+        response = within(2 * job.timeout, lambda: opener.open(request, timeout=job.timeout))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and have:
@@ -238,30 +237,6 @@ def _open(job, have):
         raise _Again(f"the server did not answer ({_reason(error)})") from error
     with response as opened:
         yield opened
-
-
-def _within(seconds, work):
-    """The result of `work`, or its error; a TimeoutError where it takes longer than that.
-
-    The timeout of a socket begins anew with every byte of the headers, and looking up a name has
-    none at all.
-    """
-    results = queue.SimpleQueue()
-
-    def run():
-        try:
-            results.put((work(), None))
-        except Exception as error:
-            results.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = results.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no headers after {seconds:g} seconds") from None
-    if error:
-        raise error
-    return result
 
 
 def _opener(url):

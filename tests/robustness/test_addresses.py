@@ -58,7 +58,7 @@ def test_a_picture_that_drips_ends_at_the_limit(head):
     ("sent", "reason"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 500, "sends under 256 bytes a second"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 500, "no headers after 2 seconds"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 500, "no answer after 2 seconds"),
     ],
     ids=["body", "headers"],
 )
