@@ -92,6 +92,7 @@ def test_no_folder(tmp_path):
         # Some file systems do not tell capitals from small letters.
         (["a.jpg", "A.png"], ["a.jpg.png", "A.png.png"]),
         (["a.b.jpg"], ["a.b.png"]),
+        (["a.jpg", "a.png", "a.jpg.gif"], ["a.jpg.png", "a.png.png", "a.jpg.gif.png"]),
     ],
 )
 def test_names(images, names):
