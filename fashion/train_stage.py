@@ -25,6 +25,7 @@ from fashion.stages import (
 from mrcnn.augmentation import PRESETS as AUGMENTATIONS
 from mrcnn.augmentation import augmentation_preset
 from mrcnn.config import Config
+from mrcnn.distribution import is_chief
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.files import replacing
 from mrcnn.learning_rate import parse_rate_schedule
@@ -81,7 +82,15 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         "step:60,80 (a tenth after 60 and 80 epochs) or step:60,80:0.5; it takes the place of a "
         "preset's parts, and acts within each part of --schedule",
     )
-    parser.add_argument("--batch", type=whole(1), metavar="N", help="images a step")
+    parser.add_argument(
+        "--batch", type=whole(1), metavar="N", help="images a step, for each device"
+    )
+    parser.add_argument(
+        "--gpus",
+        type=whole(1),
+        metavar="N",
+        help="devices of this machine to train on, see docs/distributed_training.md",
+    )
     parser.add_argument("--workers", type=whole(0), metavar="N", help="image loaders")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="for a repeatable training")
     parser.add_argument(
@@ -99,6 +108,12 @@ def _add_helps(parser: argparse.ArgumentParser) -> None:
     helps.add_argument("--optimizer", choices=["sgd", "adam"], help="sgd unless the preset says")
     helps.add_argument(
         "--warmup", type=whole(0), metavar="N", help="steps over which the learning rate rises"
+    )
+    helps.add_argument(
+        "--scale-learning-rate",
+        action="store_true",
+        default=None,
+        help="multiply the learning rate by the number of devices, with a warm-up",
     )
     helps.add_argument(
         "--accumulate", type=whole(1), metavar="N", help="batches for one update of the weights"
@@ -183,7 +198,8 @@ def train(options: argparse.Namespace) -> int:
         check_weights(weights, options.preset)
     options.preset = preset_of(weights, options.preset)
     parts = _parts(options)
-    _require_outputs(options)
+    if is_chief():
+        _require_outputs(options)
     config = _config(options, stage)
     note_classes(train_set)
     from keras.utils import set_random_seed
@@ -208,6 +224,8 @@ def train(options: argparse.Namespace) -> int:
                 layers=part.layers,
                 augmentation=augmentation_preset(options.augmentation),
             )
+    if not is_chief():
+        return 0
     return _finish(Path(model.log_dir), options.weights_out, options.overwrite)
 
 
@@ -248,7 +266,7 @@ def _weights_to_start_from(options: argparse.Namespace) -> Path | None:
         from mrcnn.downloads import get_imagenet_weights_path
 
         return get_imagenet_weights_path()
-    if start == "last":
+    if start == "last" and is_chief():
         _set_damaged_aside(options)
     return weights_path(start, options.stage, options.logs)
 
@@ -279,14 +297,17 @@ def _config(options: argparse.Namespace, stage: Stage):
         stage.name,
         1 + len(stage.table),
         IMAGES_PER_GPU=options.batch,
+        GPU_COUNT=options.gpus,
         STEPS_PER_EPOCH=options.steps,
         LOADER_WORKERS=options.workers,
         PRECISION=options.precision,
         SEED=options.seed,
         DETECTION_MIN_CONFIDENCE=options.min_confidence,
+        IMAGE_RESIZE_MODE=options.resize_mode,
         OPTIMIZER=options.optimizer,
         LEARNING_RATE_SCHEDULE=options.lr_schedule,
         WARMUP_STEPS=options.warmup,
+        SCALE_LEARNING_RATE=options.scale_learning_rate,
         ACCUMULATE_STEPS=options.accumulate,
         EVALUATE_EVERY=options.evaluate_every,
         EVALUATE_IMAGES=options.evaluate_images,

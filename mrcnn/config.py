@@ -43,8 +43,9 @@ class Config:
     # Name of the experiment: part of the log folder and of the checkpoints' names.
     NAME = None
 
-    # Devices to train on, and images each of them takes at once.
-    # BATCH_SIZE = GPU_COUNT * IMAGES_PER_GPU. A CPU counts as one device.
+    # Devices of a machine to train on, and images each of them takes at once.
+    # BATCH_SIZE = GPU_COUNT * IMAGES_PER_GPU. A CPU counts as one device. With TF_CONFIG set, a
+    # step takes BATCH_SIZE images of each worker.
     GPU_COUNT = 1
     IMAGES_PER_GPU = 2
 
@@ -206,6 +207,10 @@ class Config:
     # call's end) or "cosine:0.01" (to that share), "step:60,80" (a tenth after 60 and after 80
     # epochs of the training) or "step:60,80:0.5" (times that).
     LEARNING_RATE_SCHEDULE = "constant"
+
+    # True multiplies the learning rate that `train` is given by the number of devices it runs on,
+    # with WARMUP_STEPS, or 500 steps where that is 0, to get there (Goyal et al., 2017).
+    SCALE_LEARNING_RATE = False
 
     # Batches whose gradients are averaged for one update of the weights. Steps are batches still.
     ACCUMULATE_STEPS = 1

@@ -175,7 +175,7 @@ RULES = (
     (("LOADER_BACKEND",), _is_one_of("thread", "process"), "'thread' or 'process'"),
     (("TRAIN_BN",), _is_one_of(None, False, True), "None, False or True"),
     (
-        ("STOP_TARGET_GRADIENTS", "ADD_GT_TO_PROPOSALS"),
+        ("STOP_TARGET_GRADIENTS", "ADD_GT_TO_PROPOSALS", "SCALE_LEARNING_RATE"),
         _is_one_of(False, True),
         "False or True",
     ),

@@ -1,28 +1,6 @@
-"""Which devices a machine offers."""
+"""What a training asks of the devices of this machine."""
 
 import tensorflow as tf
-
-from mrcnn.errors import ConfigError
-
-
-def require_devices(gpu_count: int) -> None:
-    """Refuse a GPU_COUNT that this machine or this version cannot serve.
-
-    Raises:
-        ConfigError: more than one GPU is asked for.
-    """
-    if gpu_count <= 1:
-        return
-    found = len(tf.config.list_physical_devices("GPU"))
-    if found < gpu_count:
-        raise ConfigError(
-            f"GPU_COUNT is {gpu_count}, but TensorFlow finds {found} GPUs on this machine: set "
-            f"GPU_COUNT = 1 (without a GPU the processor is used) and choose IMAGES_PER_GPU."
-        )
-    raise ConfigError(
-        f"GPU_COUNT is {gpu_count}, but training on several GPUs is not supported yet: set "
-        f"GPU_COUNT = 1 and raise IMAGES_PER_GPU."
-    )
 
 
 def make_training_repeatable(seed: int) -> None:

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from mrcnn.errors import ConfigError
 
+# A large batch's rate is too much for the weights of the first steps. Goyal et al. take five epochs
+# of ImageNet; detectors are usually given 500 to 1,000 steps.
+SCALED_WARMUP_STEPS = 500
+
 EXPECTED = (
     "'constant', 'cosine', 'cosine:FINAL' with the share of the rate that is left at the end, or "
     "'step:EPOCH,EPOCH,...' or 'step:EPOCH,...:FACTOR' with rising whole epochs, such as "
@@ -67,6 +71,17 @@ def is_rate_schedule(text) -> bool:
     return True
 
 
+def scaled_rate(config, rate: float, replicas: int) -> float:
+    """The rate of a training on so many devices: proportional to them with SCALE_LEARNING_RATE."""
+    return rate * replicas if config.SCALE_LEARNING_RATE else rate
+
+
+def warmup_steps(config, replicas: int = 1) -> int:
+    """WARMUP_STEPS, and where it is 0 and the rate is scaled up, `SCALED_WARMUP_STEPS`."""
+    is_scaled = config.SCALE_LEARNING_RATE and replicas > 1
+    return config.WARMUP_STEPS or (SCALED_WARMUP_STEPS if is_scaled else 0)
+
+
 @dataclass(frozen=True)
 class LearningRate:
     """The rate of each step of one call of `train`; a step is a batch.
@@ -89,12 +104,17 @@ class LearningRate:
     last_epoch: int
 
     @classmethod
-    def of_config(cls, config, rate: float, first_epoch: int, last_epoch: int) -> "LearningRate":
-        """The rate of one call of `train` with this configuration."""
+    def of_config(
+        cls, config, rate: float, first_epoch: int, last_epoch: int, replicas: int = 1
+    ) -> "LearningRate":
+        """The rate of one call of `train` with this configuration, on so many devices.
+
+        `rate` is what `scaled_rate` gave.
+        """
         return cls(
             rate,
             parse_rate_schedule(config.LEARNING_RATE_SCHEDULE),
-            warmup_steps=config.WARMUP_STEPS,
+            warmup_steps=warmup_steps(config, replicas),
             steps_per_epoch=config.STEPS_PER_EPOCH,
             first_epoch=first_epoch,
             last_epoch=last_epoch,

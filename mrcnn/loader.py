@@ -159,6 +159,8 @@ class BatchLoader:
         config: Matterport's attributes; read once, here.
         batch_size: images a batch.
         shuffle: a new random order for each pass over the images, else the data set's order.
+        share: `(i, n)`: load the i-th of n equal slices of each batch only, for the i-th of n
+            processes that train on it together.
         augmentation: an imgaug augmenter, or None; each image gets a copy with its own seed.
         no_augmentation_sources: images of these sources are not augmented.
         seed: a whole number of at least 0; None draws one.
@@ -190,6 +192,7 @@ class BatchLoader:
         queue: int | None = None,
         random_rois: int = 0,
         repeat_factors: np.ndarray | None = None,
+        share: tuple[int, int] = (0, 1),
     ):
         if workers is None:
             workers = getattr(config, "LOADER_WORKERS", None)
@@ -207,7 +210,10 @@ class BatchLoader:
         ):
             if value < least:
                 raise ConfigError(f"{name} is {value}, but must be at least {least}.")
+        if batch_size % share[1]:
+            raise ConfigError(f"A batch of {batch_size} images cannot be divided by {share[1]}.")
         self.batch_size = batch_size
+        self.share = share
         self.workers = workers
         self.backend = backend or getattr(config, "LOADER_BACKEND", "thread")
         self.queue = queue
@@ -262,7 +268,10 @@ class BatchLoader:
         self.close()
 
     def _positions(self, step: int) -> range:
-        return range(step * self.batch_size, (step + 1) * self.batch_size)
+        index, count = self.share
+        size = self.batch_size // count
+        first = step * self.batch_size + index * size
+        return range(first, first + size)
 
     def _collate(self, samples: list[Sample]) -> list[np.ndarray]:
         return collate(samples, self.source.config)

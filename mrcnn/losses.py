@@ -1,5 +1,9 @@
 """The five losses. Each is one scalar over the whole batch, and 0 where nothing matches.
 
+Each is a mean: a sum over what counts, divided by how much that is. Where a batch is spread over
+several devices the mean of their means is not the mean of the batch, so that each loss can be had
+as these two numbers as well, its `parts`.
+
 He et al., "Mask R-CNN" (2017), section 3; Ren et al., "Faster R-CNN" (2015), section 3.1.2.
 """
 
@@ -21,10 +25,34 @@ def smooth_l1_loss(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     return tf.where(difference < 1.0, 0.5 * tf.square(difference), difference - 0.5)
 
 
-def _mean_or_zero(values: tf.Tensor) -> tf.Tensor:
-    return tf.math.divide_no_nan(tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32))
+def _sum_and_size(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32)
 
 
+def mean_of(parts: Callable, divide: Callable = tf.math.divide_no_nan) -> Callable:
+    """Decorate a loss with what it divides: `loss.parts`, and `loss.divide` for how.
+
+    Args:
+        parts: takes what the loss takes; float32 scalars `(sum, count)`.
+        divide: takes both, and says what the loss is where nothing counts.
+    """
+
+    def decorate(loss: Callable) -> Callable:
+        loss.parts, loss.divide = parts, divide
+        return loss
+
+    return decorate
+
+
+def _rpn_class_parts(rpn_match, rpn_class_logits):
+    match = rpn_match[..., 0]
+    chosen = tf.where(match != 0)
+    labels = tf.cast(tf.equal(tf.gather_nd(match, chosen), 1), tf.int32)
+    logits = tf.gather_nd(rpn_class_logits, chosen)
+    return _sum_and_size(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+
+@mean_of(_rpn_class_parts)
 def rpn_class_loss_graph(rpn_match: tf.Tensor, rpn_class_logits: tf.Tensor) -> tf.Tensor:
     """Softmax cross-entropy of anchors, mean over all that are not neutral.
 
@@ -32,11 +60,16 @@ def rpn_class_loss_graph(rpn_match: tf.Tensor, rpn_class_logits: tf.Tensor) -> t
         rpn_match: int `[batch, anchors, 1]`: 1 positive, -1 negative, 0 neutral.
         rpn_class_logits: `[batch, anchors, (background, foreground)]`.
     """
-    match = rpn_match[..., 0]
-    chosen = tf.where(match != 0)
-    labels = tf.cast(tf.equal(tf.gather_nd(match, chosen), 1), tf.int32)
-    logits = tf.gather_nd(rpn_class_logits, chosen)
-    return _mean_or_zero(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    return tf.math.divide_no_nan(*_rpn_class_parts(rpn_match, rpn_class_logits))
+
+
+def _rpn_bbox_parts(target_bbox, rpn_match, rpn_bbox):
+    positive = tf.equal(rpn_match[..., 0], 1)
+    chosen = tf.where(positive)
+    rank = tf.cumsum(tf.cast(positive, tf.int64), axis=1) - 1
+    rows = tf.stack([chosen[:, 0], tf.gather_nd(rank, chosen)], axis=1)
+    target = tf.cast(tf.gather_nd(target_bbox, rows), tf.float32)
+    return _sum_and_size(smooth_l1_loss(target, tf.gather_nd(rpn_bbox, chosen)))
 
 
 def rpn_bbox_loss_graph(
@@ -50,12 +83,15 @@ def rpn_bbox_loss_graph(
         rpn_match: int `[batch, anchors, 1]`: 1 positive, -1 negative, 0 neutral.
         rpn_bbox: `[batch, anchors, 4]`.
     """
-    positive = tf.equal(rpn_match[..., 0], 1)
-    chosen = tf.where(positive)
-    rank = tf.cumsum(tf.cast(positive, tf.int64), axis=1) - 1
-    rows = tf.stack([chosen[:, 0], tf.gather_nd(rank, chosen)], axis=1)
-    target = tf.cast(tf.gather_nd(target_bbox, rows), tf.float32)
-    return _mean_or_zero(smooth_l1_loss(target, tf.gather_nd(rpn_bbox, chosen)))
+    return tf.math.divide_no_nan(*_rpn_bbox_parts(target_bbox, rpn_match, rpn_bbox))
+
+
+def _class_parts(target_class_ids, pred_class_logits, active_class_ids):
+    labels = tf.cast(target_class_ids, tf.int32)
+    active = tf.gather(active_class_ids[0], tf.argmax(pred_class_logits, axis=2))
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
+    active = tf.cast(active, tf.float32)
+    return tf.reduce_sum(loss * active), tf.reduce_sum(active)
 
 
 def mrcnn_class_loss_graph(
@@ -72,11 +108,15 @@ def mrcnn_class_loss_graph(
         pred_class_logits: `[batch, rois, classes]`.
         active_class_ids: 1 or 0, `[batch, classes]`.
     """
+    return tf.divide(*_class_parts(target_class_ids, pred_class_logits, active_class_ids))
+
+
+def _weighted_class_parts(target_class_ids, pred_class_logits, active_class_ids, class_weights):
     labels = tf.cast(target_class_ids, tf.int32)
     active = tf.gather(active_class_ids[0], tf.argmax(pred_class_logits, axis=2))
+    weights = tf.cast(active, tf.float32) * tf.gather(class_weights, labels)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
-    active = tf.cast(active, tf.float32)
-    return tf.reduce_sum(loss * active) / tf.reduce_sum(active)
+    return tf.reduce_sum(loss * weights), tf.reduce_sum(weights)
 
 
 def weighted_class_loss_graph(
@@ -93,13 +133,19 @@ def weighted_class_loss_graph(
         active_class_ids: 1 or 0, `[batch, classes]`.
         class_weights: float32 `[classes]`, background first; a common factor makes no difference.
     """
-    labels = tf.cast(target_class_ids, tf.int32)
-    active = tf.gather(active_class_ids[0], tf.argmax(pred_class_logits, axis=2))
-    weights = tf.cast(active, tf.float32) * tf.gather(class_weights, labels)
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
-    return tf.math.divide_no_nan(tf.reduce_sum(loss * weights), tf.reduce_sum(weights))
+    return tf.math.divide_no_nan(
+        *_weighted_class_parts(target_class_ids, pred_class_logits, active_class_ids, class_weights)
+    )
 
 
+def _bbox_parts(target_bbox, target_class_ids, pred_bbox):
+    chosen = tf.where(target_class_ids > 0)
+    class_ids = tf.cast(tf.gather_nd(target_class_ids, chosen), tf.int64)
+    predicted = tf.gather_nd(pred_bbox, tf.concat([chosen, class_ids[:, None]], axis=1))
+    return _sum_and_size(smooth_l1_loss(tf.gather_nd(target_bbox, chosen), predicted))
+
+
+@mean_of(_bbox_parts)
 def mrcnn_bbox_loss_graph(
     target_bbox: tf.Tensor, target_class_ids: tf.Tensor, pred_bbox: tf.Tensor
 ) -> tf.Tensor:
@@ -110,12 +156,18 @@ def mrcnn_bbox_loss_graph(
         target_class_ids: int `[batch, rois]`.
         pred_bbox: `[batch, rois, classes, 4]`.
     """
+    return tf.math.divide_no_nan(*_bbox_parts(target_bbox, target_class_ids, pred_bbox))
+
+
+def _mask_parts(target_masks, target_class_ids, pred_masks):
     chosen = tf.where(target_class_ids > 0)
-    class_ids = tf.cast(tf.gather_nd(target_class_ids, chosen), tf.int64)
-    predicted = tf.gather_nd(pred_bbox, tf.concat([chosen, class_ids[:, None]], axis=1))
-    return _mean_or_zero(smooth_l1_loss(tf.gather_nd(target_bbox, chosen), predicted))
+    class_ids = tf.gather_nd(target_class_ids, chosen)
+    target = tf.cast(tf.gather_nd(target_masks, chosen), tf.float32)
+    predicted = tf.gather(tf.gather_nd(pred_masks, chosen), class_ids, axis=3, batch_dims=1)
+    return _sum_and_size(binary_crossentropy(target, predicted))
 
 
+@mean_of(_mask_parts)
 def mrcnn_mask_loss_graph(
     target_masks: tf.Tensor, target_class_ids: tf.Tensor, pred_masks: tf.Tensor
 ) -> tf.Tensor:
@@ -126,11 +178,7 @@ def mrcnn_mask_loss_graph(
         target_class_ids: int `[batch, rois]`.
         pred_masks: probabilities, `[batch, rois, h, w, classes]`.
     """
-    chosen = tf.where(target_class_ids > 0)
-    class_ids = tf.gather_nd(target_class_ids, chosen)
-    target = tf.cast(tf.gather_nd(target_masks, chosen), tf.float32)
-    predicted = tf.gather(tf.gather_nd(pred_masks, chosen), class_ids, axis=3, batch_dims=1)
-    return _mean_or_zero(binary_crossentropy(target, predicted))
+    return tf.math.divide_no_nan(*_mask_parts(target_masks, target_class_ids, pred_masks))
 
 
 def binary_crossentropy(target: tf.Tensor, probability: tf.Tensor) -> tf.Tensor:
@@ -183,6 +231,12 @@ class LossLayer(layers.Layer):
         return keras.KerasTensor((), "float32")
 
 
+def _class_parts_of_meta(target_class_ids, pred_class_logits, image_meta):
+    active = parse_image_meta_graph(image_meta)["active_class_ids"]
+    return _class_parts(target_class_ids, pred_class_logits, active)
+
+
+@mean_of(_class_parts_of_meta, tf.divide)
 def class_loss_of_meta(
     target_class_ids: tf.Tensor, pred_class_logits: tf.Tensor, image_meta: tf.Tensor
 ) -> tf.Tensor:
@@ -201,15 +255,20 @@ def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> N
         class_weights: float32 `[classes]`, background first.
     """
 
-    def weighted(target_class_ids, pred_class_logits, image_meta):
+    def parts(target_class_ids, pred_class_logits, image_meta):
         active = parse_image_meta_graph(image_meta)["active_class_ids"]
         weights = tf.constant(class_weights, tf.float32)
-        return weighted_class_loss_graph(target_class_ids, pred_class_logits, active, weights)
+        return _weighted_class_parts(target_class_ids, pred_class_logits, active, weights)
+
+    @mean_of(parts)
+    def weighted(*inputs):
+        return tf.math.divide_no_nan(*parts(*inputs))
 
     layer = model.get_layer("mrcnn_class_loss")
     layer.function = class_loss_of_meta if class_weights is None else weighted
 
 
+@mean_of(_rpn_bbox_parts)
 def rpn_bbox_loss_of_batch(
     target_bbox: tf.Tensor, rpn_match: tf.Tensor, rpn_bbox: tf.Tensor
 ) -> tf.Tensor:

@@ -39,14 +39,16 @@ from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_
 from mrcnn.class_balance import class_balance
 from mrcnn.detection import DetectionLayer, refine_detections_graph
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
-from mrcnn.devices import make_training_repeatable, require_devices
+from mrcnn.devices import make_training_repeatable
+from mrcnn.distribution import SingleDevice, distribution_for
+from mrcnn.distribution_start import begin_together
 from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.layers import BatchNorm
-from mrcnn.learning_rate import LearningRate
+from mrcnn.learning_rate import LearningRate, scaled_rate
 from mrcnn.loader import BatchLoader, data_generator
 from mrcnn.log_lock import holding
 from mrcnn.losses import (
@@ -145,6 +147,7 @@ class MaskRCNN:
         log_dir: folder of this training.
         checkpoint_path: path of its checkpoints, with `{epoch:04d}`.
         weights_attributes: texts stored in every weight file that is written.
+        distribution: the devices and processes that a training runs on.
 
     Raises:
         ConfigError: an attribute of the config cannot work, or the machine lacks the devices.
@@ -154,11 +157,13 @@ class MaskRCNN:
         if mode not in ("training", "inference"):
             raise ConfigError(f"mode is {mode!r}, but must be 'training' or 'inference'.")
         config.validate()
-        require_devices(config.GPU_COUNT)
         self.mode = mode
         self.config = config
         self.model_dir = str(model_dir)
-        self.keras_model = self.build(mode=mode, config=config)
+        # Detecting takes one device, whatever GPU_COUNT says; BATCH_SIZE images go through it.
+        self.distribution = distribution_for(config) if mode == "training" else SingleDevice()
+        with self.distribution.scope():
+            self.keras_model = self.build(mode=mode, config=config)
         self._predictor = inference.Predictor(self.keras_model, config)
         self._step: TrainingStep | None = None
         self._weights_path: Path | None = None
@@ -253,9 +258,10 @@ class MaskRCNN:
     def compile(self, learning_rate: float, momentum: float) -> None:
         """Make the optimizer and the training step for the layers that are selected now."""
         config = self.config
-        optimizer = make_optimizer(config.OPTIMIZER, learning_rate, momentum)
+        with self.distribution.scope():
+            optimizer = make_optimizer(config.OPTIMIZER, learning_rate, momentum)
         self.keras_model.optimizer = optimizer
-        self._step = TrainingStep(
+        self._step = self.distribution.training_step(
             self.keras_model,
             optimizer,
             loss_weights=config.LOSS_WEIGHTS,
@@ -284,7 +290,8 @@ class MaskRCNN:
         Args:
             train_dataset: a prepared Dataset.
             val_dataset: a prepared Dataset, or None.
-            learning_rate: moves within this call as LEARNING_RATE_SCHEDULE and WARMUP_STEPS say.
+            learning_rate: moves within this call as LEARNING_RATE_SCHEDULE and WARMUP_STEPS say;
+                SCALE_LEARNING_RATE multiplies it by the number of devices.
             epochs: the total.
             layers: 'heads', '5+', '4+', '3+', 'all', or a regular expression of layer names.
             augmentation: an imgaug augmenter for the training images.
@@ -296,17 +303,22 @@ class MaskRCNN:
 
         Raises:
             ConfigError: NUM_CLASSES does not fit the data sets.
-            TrainingError: a loss is no longer finite, a loader worker died, or another training
-                is at work in the log folder.
+            TrainingError: a loss is no longer finite, a loader worker died, another process of
+                the training has gone, or another training is at work in the log folder.
             DatasetError: an image or its annotation cannot be used.
         """
         if self.mode != "training":
             raise ConfigError("This model was made with mode='inference': it cannot be trained.")
         for dataset in (train_dataset, val_dataset):
             self._require_fitting_classes(dataset)
+        distribution = self.distribution
+        learning_rate = scaled_rate(self.config, learning_rate, distribution.replicas)
         self.set_trainable(layer_selection.layer_regex(layers), verbose=0)
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
-        progress = self._progress()
+        progress, self._log = begin_together(
+            distribution, self.config, train_dataset, self._progress(), self._log, self._step
+        )
+        self.log_dir, self.checkpoint_path = str(self._log.folder), self._log.pattern
         make_training_repeatable(progress.seed)
         self._step.seed = progress.seed & 0x7FFFFFFF
         self.epoch = progress.epoch
@@ -316,7 +328,7 @@ class MaskRCNN:
         self._evaluation = evaluation_for(val_dataset, self.config, self._evaluation)
         progress.begin_call(epochs)
         self._step.learning_rate = LearningRate.of_config(
-            self.config, learning_rate, progress.call_begin, epochs
+            self.config, learning_rate, progress.call_begin, epochs, distribution.replicas
         )
         balance = class_balance(train_dataset, self.config)
         use_class_weights(self.keras_model, balance.weights)
@@ -337,7 +349,7 @@ class MaskRCNN:
         )
         validation = val_dataset and self._loader(val_dataset, progress.seed + 1)
         try:
-            trainer = Trainer(self._step, loader, validation, self._log, progress)
+            trainer = Trainer(self._step, loader, validation, self._log, progress, distribution)
             return trainer.run(plan)
         finally:
             loader.close()
@@ -366,8 +378,10 @@ class MaskRCNN:
         if belongs and restore_weights(folder, self.keras_model):
             restore_optimizer(folder, self._step.optimizer)
             print(f"Going on from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
-            with holding(folder):
-                Checkpoints(self._log, self.weights_attributes).complete(self.keras_model, stored)
+            if self.distribution.is_chief:
+                with holding(folder):
+                    written = Checkpoints(self._log, self.weights_attributes)
+                    written.complete(self.keras_model, stored)
             return stored
         seed = self.config.SEED
         return Progress(
@@ -389,7 +403,8 @@ class MaskRCNN:
         return BatchLoader(
             dataset,
             config,
-            batch_size=config.BATCH_SIZE,
+            batch_size=config.BATCH_SIZE * self.distribution.workers,
+            share=(self.distribution.worker, self.distribution.workers),
             augmentation=augmentation,
             no_augmentation_sources=unaugmented or (),
             seed=seed,

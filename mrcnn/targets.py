@@ -148,6 +148,10 @@ class DetectionTargetLayer(layers.Layer):
         config: a Config; used are TRAIN_ROIS_PER_IMAGE, ROI_POSITIVE_RATIO, BBOX_STD_DEV,
             MASK_SHAPE, USE_MINI_MASK and STOP_TARGET_GRADIENTS.
         seed: start of the random choice; the training loop sets it anew for every step.
+
+    Attributes:
+        random_keys: draws uniform numbers, of a shape and a seed generator; several devices put
+            another there.
     """
 
     def __init__(self, config, seed: int = 0, **kwargs):
@@ -160,6 +164,7 @@ class DetectionTargetLayer(layers.Layer):
         self.use_mini_mask = bool(config.USE_MINI_MASK)
         self.stop_gradients = bool(getattr(config, "STOP_TARGET_GRADIENTS", False))
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.random_keys = keras.random.uniform
 
     @property
     def most_positives(self) -> int:
@@ -179,7 +184,7 @@ class DetectionTargetLayer(layers.Layer):
             tf.reduce_max(overlaps_objects, axis=2),
             tf.reduce_sum(tf.abs(proposals), axis=-1) > 0,
             tf.reduce_max(overlaps_crowds, axis=2),
-            keras.random.uniform(tf.shape(proposals)[:2], seed=self.seed_generator),
+            self.random_keys(tf.shape(proposals)[:2], seed=self.seed_generator),
             self.count,
             self.positive_ratio,
         )

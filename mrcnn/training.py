@@ -12,6 +12,7 @@ import numpy as np
 
 from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
+from mrcnn.distribution import SingleDevice
 from mrcnn.epoch_evaluation import MASK_AP, EpochEvaluation
 from mrcnn.errors import TrainingError, UserError
 from mrcnn.loader import BatchLoader
@@ -87,6 +88,8 @@ class Trainer:
         validation_loader: validation batches, or None.
         log: the log folder, created if absent; no other training can be at work there.
         progress: where to start.
+        distribution: the processes of the training. All of them run the same plan and come to the
+            same numbers; the chief alone writes.
     """
 
     def __init__(
@@ -96,7 +99,9 @@ class Trainer:
         validation_loader: BatchLoader | None,
         log: LogFolder,
         progress: Progress,
+        distribution: SingleDevice | None = None,
     ):
+        self.distribution = distribution or SingleDevice()
         self.step = step
         self.model = step.model
         self.loader, self.validation_loader = loader, validation_loader
@@ -110,10 +115,12 @@ class Trainer:
             One dictionary for each epoch since the training began, as in `history.csv`.
 
         Raises:
-            TrainingError: a loss is no longer finite, a loader worker died, or another training
-                is at work in the log folder.
+            TrainingError: a loss is no longer finite, a loader worker died, another process of
+                the training has gone, or another training is at work in the log folder.
             KeyboardInterrupt: after Ctrl-C, once the state is written.
         """
+        if not self.distribution.is_chief:
+            return self._run(plan)
         with holding(self.log.folder):
             return self._run(plan)
 
@@ -121,8 +128,9 @@ class Trainer:
         self.checkpoints = Checkpoints(self.log, plan.notes)
         self.board = TensorBoardScalars(self.log.folder)
         self._begin()
+        writers = [self.board] if self.distribution.is_chief else []
         callbacks = keras.callbacks.CallbackList(
-            [self.board, *plan.callbacks],
+            [*writers, *plan.callbacks],
             model=self.model,
             epochs=plan.epochs,
             steps=plan.steps_per_epoch,
@@ -131,15 +139,21 @@ class Trainer:
         callbacks.on_train_begin()
         first = self.progress.epoch * plan.steps_per_epoch + self.progress.step
         batches = self.loader.stream(first, plan.epochs * plan.steps_per_epoch)
-        with finishing_the_step() as interrupted, contextlib.closing(batches):
+        with finishing_the_step() as pressed, contextlib.closing(batches):
+
+            def interrupted() -> bool:
+                return self.distribution.agree(pressed())
+
             while self.progress.epoch < plan.epochs and not self.model.stop_training:
                 self._epoch(batches, plan, callbacks, interrupted)
         callbacks.on_train_end()
+        self.distribution.wait_for_all()
         return self.progress.history
 
     def _begin(self) -> None:
         # So that a training killed in its first epoch can be found and gone on with.
-        if self.progress.epoch == 0 and not self.log.checkpoint(0).exists():
+        is_new = self.progress.epoch == 0 and not self.log.checkpoint(0).exists()
+        if is_new and self.distribution.is_chief:
             self._save_state()
             self.checkpoints.save(self.model, 0, is_best=False)
 
@@ -152,7 +166,8 @@ class Trainer:
                 f"weights hold NaN or infinity (the first is {bad[0]}), and are not saved. The "
                 f"last checkpoint is good: go on from it with a lower learning rate."
             )
-        save_state(self.log.folder, self.model, self.step.optimizer, self.progress)
+        if self.distribution.is_chief:
+            save_state(self.log.folder, self.model, self.step.optimizer, self.progress)
 
     def _epoch(self, batches, plan: TrainingPlan, callbacks, interrupted) -> None:
         epoch = self.progress.epoch
@@ -177,10 +192,12 @@ class Trainer:
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
         logs |= self._validate(plan, interrupted)
         logs |= self._evaluate(plan, interrupted, epoch)
-        logs["learning_rate"] = float(self.step.optimizer.learning_rate)
+        logs["learning_rate"] = float(np.asarray(self.step.optimizer.learning_rate.value))
         callbacks.on_epoch_end(epoch, logs)
         speed = {"seconds": seconds, "images_per_second": images / seconds}
-        self._close_epoch(plan, logs | speed)
+        # What a callback wishes on one process, and what the chief alone has measured.
+        self.model.stop_training = self.distribution.agree(self.model.stop_training)
+        self._close_epoch(plan, self.distribution.share(logs | speed))
 
     def _next(self, batches, steps_before: int):
         """The next batch; where there is none, the steps since the last state are not lost."""
@@ -208,10 +225,12 @@ class Trainer:
         wrong = [f"{name} is no longer a number" for name, x in named if not np.isfinite(x)]
         wrong = wrong or [f"{name} has grown to {x:.3g}" for name, x in named if x > limit]
         if wrong:
+            self.distribution.wait_for_all()
+            whose = f"worker {self.distribution.worker}'s " * (self.distribution.workers > 1)
             raise TrainingError(
-                f"{when} (images {_image_names(loader, image_ids)}) {', '.join(wrong)}. The last "
-                f"checkpoint is good: go on from it with a lower learning rate, and look at these "
-                f"images' annotations."
+                f"{when} ({whose}images {_image_names(loader, image_ids)}) {', '.join(wrong)}. "
+                f"The last checkpoint is good: go on from it with a lower learning rate, and look "
+                f"at these images' annotations."
             )
 
     def _means(self) -> list[float]:
@@ -240,7 +259,12 @@ class Trainer:
         evaluation = plan.evaluation
         if evaluation is None or not evaluation.is_due(epoch + 1, plan.epochs):
             return {}
-        evaluated = evaluation.run(self.model, lambda: interrupted() and self._stop())
+        if not self.distribution.is_chief:
+            return {}
+        # The other processes wait meanwhile, and cannot be asked.
+        alone = self.distribution.workers == 1
+        between = (lambda: interrupted() and self._stop()) if alone else (lambda: None)
+        evaluated = evaluation.run(self.model, between)
         self.board.write_pictures(epoch + 1, evaluated.pictures)
         return evaluated.figures
 
@@ -256,8 +280,9 @@ class Trainer:
             self.model.stop_training = True
         # The state comes first: it is then never older than the last checkpoint beside it.
         self._save_state()
-        self.checkpoints.save(self.model, progress.epoch, is_best)
-        write_history(self.log.folder, progress.history)
+        if self.distribution.is_chief:
+            self.checkpoints.save(self.model, progress.epoch, is_best)
+            write_history(self.log.folder, progress.history)
         print(_epoch_line(progress.history[-1], decisive if is_best else None), flush=True)
         if stops:
             print(
@@ -268,6 +293,7 @@ class Trainer:
 
     def _stop(self) -> None:
         self._save_and_tell()
+        self.distribution.wait_for_all()
         raise KeyboardInterrupt
 
     def _save_and_tell(self) -> None:

@@ -7,9 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES
-from mrcnn.folding import fold_inference
-from mrcnn.layer_selection import find_trainable_layer, layers_with_weights
-from mrcnn.layers import BatchNorm
 from mrcnn.losses import weight_decay_loss
 
 SAMPLING_LAYER = "proposal_targets"
@@ -20,12 +17,6 @@ def make_optimizer(name: str, learning_rate: float, momentum: float) -> keras.op
     if name == "adam":
         return keras.optimizers.Adam(learning_rate=learning_rate)
     return keras.optimizers.SGD(learning_rate=learning_rate, momentum=momentum)
-
-
-def has_fixed_statistics(model: keras.Model) -> bool:
-    """Whether no batch norm of the model looks at the batch, not even while it trains."""
-    found = (find_trainable_layer(layer) for layer in layers_with_weights(model))
-    return all(layer.train_bn is False for layer in found if isinstance(layer, BatchNorm))
 
 
 class TrainingStep:
@@ -45,12 +36,8 @@ class TrainingStep:
         seed: of the RoI sampling.
         accumulate_steps: batches whose gradients are averaged for one update of the weights, at
             the last batch of each group, counted from step 0.
-        fold: compute batch norms as part of the convolutions before them, where none of the model
-            looks at the batch: fewer passes over memory. Losses are the same but for rounding,
-            which may change the order of nearly equal proposals, and so which RoIs are drawn.
 
     Attributes:
-        network: what computes the losses: the model, or the folded graph on its weights.
         learning_rate: the rate of each step, or None for the optimizer's own; where it returns
             None, the rate is left as it is.
     """
@@ -66,10 +53,8 @@ class TrainingStep:
         clip_mode: str = "global",
         seed: int = 0,
         accumulate_steps: int = 1,
-        fold: bool = False,
     ):
         self.model = model
-        self.network = fold_inference(model) if fold and has_fixed_statistics(model) else model
         self.optimizer = optimizer
         self.weights = [loss_weights.get(name, 1.0) for name in LOSS_NAMES]
         self.weight_decay = weight_decay
@@ -79,16 +64,18 @@ class TrainingStep:
         self.accumulate_steps = accumulate_steps
         self.trained = model.trainable_variables
         optimizer.build(self.trained)
-        self._train = tf.function(self._train_graph, reduce_retracing=True)
+        self._train = tf.function(self._train_graph, reduce_retracing=True, autograph=False)
         if accumulate_steps > 1:
             # They belong to what the optimizer remembers, and so to the state that is saved.
             self._sums = [
                 optimizer.add_variable_from_reference(v, name="gradient_sum") for v in self.trained
             ]
-            self._accumulate = tf.function(self._accumulate_graph, reduce_retracing=True)
-            self._update = tf.function(self._update_graph)
-            self._clear = tf.function(self._clear_graph)
-        self._validate = tf.function(self._losses, reduce_retracing=True)
+            self._accumulate = tf.function(
+                self._accumulate_graph, reduce_retracing=True, autograph=False
+            )
+            self._update = tf.function(self._update_graph, autograph=False)
+            self._clear = tf.function(self._clear_graph, autograph=False)
+        self._validate = tf.function(self._losses, reduce_retracing=True, autograph=False)
 
     def train(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
         """Learn from one batch.
@@ -103,7 +90,7 @@ class TrainingStep:
         """
         self._seed_sampling(step)
         self._set_rate(step)
-        tensors = [tf.convert_to_tensor(x) for x in inputs]
+        tensors = self._tensors(inputs)
         if self.accumulate_steps == 1:
             return self._train(tensors).numpy()
         # A function of the step alone: whatever was summed for another group is thrown away.
@@ -118,8 +105,10 @@ class TrainingStep:
     def validate(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
         """The losses of one batch as `train` returns them, without learning from it."""
         self._seed_sampling(-1 - step)
-        tensors = [tf.convert_to_tensor(x) for x in inputs]
-        return self._validate(tensors, training=False).numpy()
+        return self._validate(self._tensors(inputs), training=False).numpy()
+
+    def _tensors(self, inputs: Sequence[np.ndarray]) -> list:
+        return [tf.convert_to_tensor(x) for x in inputs]
 
     def _seed_sampling(self, step: int) -> None:
         state = self.model.get_layer(SAMPLING_LAYER).seed_generator.state
@@ -131,7 +120,7 @@ class TrainingStep:
             self.optimizer.learning_rate.assign(rate)
 
     def _losses(self, inputs, training: bool) -> tf.Tensor:
-        outputs = self.network(inputs, training=training)
+        outputs = self.model(inputs, training=training)
         losses = [w * x for w, x in zip(self.weights, outputs[-5:], strict=True)]
         decay = weight_decay_loss(self.trained, self.weight_decay)
         return tf.stack([tf.add_n([*losses, decay]), *losses])

@@ -1,0 +1,165 @@
+"""The training step on several devices: the losses and the update of one device with their batch.
+
+Each device has a slice of the batch. Sums and counts of the losses are added up over the devices
+before they are divided, gradients before their norm is limited; the update is then the same
+everywhere, so that the copies of the weights stay equal.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.config import LOSS_NAMES, META_SIZE_WITHOUT_CLASSES
+from mrcnn.distribution_network import network_of_a_replica
+from mrcnn.losses import weight_decay_loss
+from mrcnn.training_step import TrainingStep
+
+SUM = tf.distribute.ReduceOp.SUM
+
+
+class DistributedStep(TrainingStep):
+    """`TrainingStep` for a model made within a strategy's scope.
+
+    Args:
+        model: of `mrcnn.network.build_model("training", ...)`.
+        optimizer: made within the same scope.
+        distribution: a `distribution_strategy.SeveralDevices`.
+        options: those of `TrainingStep`.
+    """
+
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, distribution, **options
+    ):
+        self.distribution = distribution
+        self.strategy = distribution.strategy
+        with self.strategy.scope():
+            super().__init__(model, optimizer, **options)
+            self.network = network_of_a_replica(model)
+        self._losses_of_network = [model.get_layer(name) for name in LOSS_NAMES]
+        self._validate = tf.function(self._validate_graph, reduce_retracing=True, autograph=False)
+
+    def train(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
+        """Learn from one batch.
+
+        Args:
+            inputs: the model's inputs; with several processes this one's slice of the batch.
+            step: number of the step since the training began.
+
+        Returns:
+            float32 `[6]`, of the whole batch, as `TrainingStep.train` returns them.
+
+        Raises:
+            TrainingError: another process has gone.
+        """
+        with self.distribution.guarded():
+            return super().train(inputs, step)
+
+    def validate(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
+        """The losses of the whole batch, without learning from it; see `train`."""
+        with self.distribution.guarded():
+            return super().validate(inputs, step)
+
+    def _tensors(self, inputs: Sequence[np.ndarray]) -> list:
+        return [self._slices(x) for x in inputs]
+
+    def _slices(self, array: np.ndarray):
+        count = self.distribution.local_replicas
+        size = len(array) // count
+
+        def of_replica(context):
+            first = context.replica_id_in_sync_group % count * size
+            with tf.device("CPU:0"):
+                return tf.convert_to_tensor(array[first : first + size])
+
+        return self.strategy.experimental_distribute_values_from_function(of_replica)
+
+    # ---- what each device computes ----
+
+    def _losses(self, inputs, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """`TrainingStep._losses` of the whole batch, and this device's share of the total.
+
+        The shares of all devices add up to the total, and their gradients to its gradient.
+        """
+        context = tf.distribute.get_replica_context()
+        outputs = self.network(_with_classes_of_first_image(inputs, context), training=training)
+        slices = tf.stack(outputs[-5:])
+        whole = context.all_reduce(SUM, tf.stop_gradient(slices))
+        losses = self._means(whole[:, 0], whole[:, 1])
+        shares = self._means(slices[:, 0], whole[:, 1])
+        decay = weight_decay_loss(self.trained, self.weight_decay)
+        share = tf.add_n([*shares, decay / context.num_replicas_in_sync])
+        return tf.stack([tf.add_n([*losses, decay]), *losses]), share
+
+    def _means(self, sums: tf.Tensor, counts: tf.Tensor) -> list[tf.Tensor]:
+        rows = zip(self.weights, self._losses_of_network, range(5), strict=True)
+        return [w * layer.function.divide(sums[i], counts[i]) for w, layer, i in rows]
+
+    def _gradients(self, inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        variables = [v.value for v in self.trained]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            losses, share = self._losses(inputs, training=True)
+        gradients = tape.gradient(share, variables, unconnected_gradients="zero")
+        return losses, tf.distribute.get_replica_context().all_reduce(SUM, gradients)
+
+    def _clipped_gradients(self, inputs):
+        losses, gradients = self._gradients(inputs)
+        return losses, self.clip(gradients)
+
+    def _clipped_means(self):
+        return self.clip([total.value / self.accumulate_steps for total in self._sums])
+
+    # ---- what is done with it on all devices ----
+
+    def _train_graph(self, inputs):
+        losses, gradients = self.strategy.run(self._clipped_gradients, args=(inputs,))
+        self._apply(gradients)
+        return self._first(losses)
+
+    def _validate_graph(self, inputs, training: bool):
+        losses, _ = self.strategy.run(self._losses, args=(inputs, training))
+        return self._first(losses)
+
+    def _accumulate_graph(self, inputs):
+        losses, gradients = self.strategy.run(self._gradients, args=(inputs,))
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            self._update_copies(total, lambda copy, g: copy.assign_add(g), gradient)
+        return self._first(losses)
+
+    def _update_graph(self):
+        self._apply(self.strategy.run(self._clipped_means))
+        self._clear_graph()
+
+    def _apply(self, gradients) -> None:
+        """What `optimizer.apply` does, which would add the gradients up over the devices again."""
+        optimizer = self.optimizer
+        rate = tf.convert_to_tensor(optimizer.learning_rate)
+
+        def update(variable, gradient):
+            optimizer.update_step(gradient, variable, rate)
+
+        for variable, gradient in zip(self.trained, gradients, strict=True):
+            self._update_copies(variable, update, gradient)
+        optimizer.iterations.assign_add(1)
+
+    def _update_copies(self, variable: keras.Variable, function, value) -> None:
+        self.strategy.extended.update(variable.value, function, args=(value,), group=False)
+
+    def _first(self, values) -> tf.Tensor:
+        return self.strategy.experimental_local_results(values)[0]
+
+
+def _with_classes_of_first_image(inputs, context) -> list[tf.Tensor]:
+    """The inputs, each image with the active classes of the first image of the whole batch.
+
+    The class loss goes by those of a batch's first image, as in the original; nothing else looks
+    at them.
+    """
+    image, meta, *others = inputs
+    meta = tf.cast(meta, tf.float32)
+    is_first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.float32)
+    active = context.all_reduce(SUM, is_first * meta[0, META_SIZE_WITHOUT_CLASSES:])
+    active = tf.repeat(active[None], tf.shape(meta)[0], axis=0)
+    return [image, tf.concat([meta[:, :META_SIZE_WITHOUT_CLASSES], active], axis=1), *others]
