@@ -51,8 +51,9 @@ def detected_rows(
 def _detected_with(options: argparse.Namespace, weights: Path) -> dict[str, Any]:
     of = {"weights": file_digest(weights), "preset": stages.preset_of(weights, options.preset)}
     of |= {"precision": options.precision, "min_confidence": options.min_confidence}
-    # Only where there is one, so that files written without it stay what they are.
-    return of | ({"tta": str(options.tta)} if options.tta else {})
+    # Only where there are any, so that files written without them stay what they are.
+    others = {"tta": options.tta and str(options.tta), "resize_mode": options.resize_mode}
+    return of | {name: value for name, value in others.items() if value}
 
 
 def _detect(options: argparse.Namespace, dataset, image_ids: Sequence[int]) -> list[dict]:

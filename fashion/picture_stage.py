@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from fashion.dataset import IMAGE_SUFFIXES
 from fashion.links import VARIABLE, leads_out
+from fashion.remote_files import RemoteFolder, RemotePicture, list_remote, read_remote
 from fashion.stages import (
     Stage,
     add_model_arguments,
@@ -44,8 +45,10 @@ def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None
     parser.add_argument("--limit", type=whole(1), metavar="N", help="at most this many pictures")
 
 
-def read_or_reason(path: Path) -> np.ndarray | str:
+def read_or_reason(path: Path | RemotePicture) -> np.ndarray | str:
     """A picture, uint8 RGB [height, width, 3], or the sentence that says why it cannot be read."""
+    if isinstance(path, RemotePicture):
+        return read_remote(path)
     from mrcnn.images import read_image
 
     try:
@@ -54,7 +57,9 @@ def read_or_reason(path: Path) -> np.ndarray | str:
         return str(error)
 
 
-def list_images(folder: Path, limit: int | None = None) -> list[Path]:
+def list_images(
+    folder: Path | RemoteFolder, limit: int | None = None
+) -> list[Path] | list[RemotePicture]:
     """The pictures of a folder in the order of their names; or the one picture.
 
     Links that lead out of the folder are left out, which is said on stderr.
@@ -62,6 +67,8 @@ def list_images(folder: Path, limit: int | None = None) -> list[Path]:
     Raises:
         DatasetError: there is no such folder, or no picture in it.
     """
+    if isinstance(folder, RemoteFolder):
+        return list_remote(folder, IMAGE_SUFFIXES, limit)
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
@@ -90,6 +97,8 @@ def output_names(images: list[Path]) -> dict[Path, str]:
     """A PNG name for each picture; the ending stays where two would get the same name."""
     # Folded, because some file systems take a.png and A.png for one.
     count = Counter(image.stem.casefold() for image in images)
+    # "a.jpg.gif" without its ending is the whole name of another picture.
+    count.update(image.name.casefold() for image in images)
     return {p: f"{p.stem if count[p.stem.casefold()] == 1 else p.name}.png" for p in images}
 
 

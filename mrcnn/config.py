@@ -107,11 +107,13 @@ class Config:
     # How an image gets its input size:
     #   none    stays as it is; height and width must be multiples of 64
     #   square  scaled and zero-padded to [IMAGE_MAX_DIM, IMAGE_MAX_DIM]
+    #   fit64   scaled as in square, but padded to multiples of 64 only: detection takes a third
+    #           less time for pictures of 2:3, and differs a little; not for training
     #   pad64   scaled by IMAGE_MIN_DIM and IMAGE_MIN_SCALE, padded to multiples of 64
     #   crop    scaled likewise, then a random square of IMAGE_MIN_DIM; for training only
     IMAGE_RESIZE_MODE = "square"
-    # Pixels. The shorter side is scaled up to IMAGE_MIN_DIM (never down to it); in square mode
-    # the longer side is then limited to IMAGE_MAX_DIM.
+    # Pixels. The shorter side is scaled up to IMAGE_MIN_DIM (never down to it); in square and
+    # fit64 mode the longer side is then limited to IMAGE_MAX_DIM.
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024
     # Least factor an image is enlarged by (2 doubles it even if IMAGE_MIN_DIM asks for less);

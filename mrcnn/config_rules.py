@@ -119,8 +119,8 @@ RULES = (
     ),
     (
         ("IMAGE_RESIZE_MODE",),
-        _is_one_of("none", "square", "pad64", "crop"),
-        "one of 'none', 'square', 'pad64', 'crop'",
+        _is_one_of("none", "square", "fit64", "pad64", "crop"),
+        "one of 'none', 'square', 'fit64', 'pad64', 'crop'",
     ),
     (
         ("IMAGE_MIN_DIM", "IMAGE_MIN_SCALE"),

@@ -17,6 +17,9 @@ from mrcnn.image_files import MAX_PIXELS, opened, orientation
 # Output rows computed at once: keeps the float64 temporaries within the cache.
 _VALUES_AT_ONCE = 1 << 15
 
+# Of Config.IMAGE_RESIZE_MODE, where they are explained.
+RESIZE_MODES = ("none", "square", "fit64", "pad64", "crop")
+
 
 def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read a picture file as RGB, upright.
@@ -223,10 +226,10 @@ def resize_image(
         image: [height, width, channels].
         min_dim: enlarge so that the shorter side has at least this many pixels. In crop mode the
             side of the result; in pad64 mode needed, a multiple of 64.
-        max_dim: in square mode the side of the result; limits the longer side.
+        max_dim: in square and fit64 mode limits the longer side; the side of a square result.
         min_scale: least factor of enlargement, whatever `min_dim` asks for.
-        mode: "none", "square", "pad64" or "crop", see `Config.IMAGE_RESIZE_MODE`. "crop" draws
-            its window from `random`.
+        mode: "none", "square", "fit64", "pad64" or "crop", see `Config.IMAGE_RESIZE_MODE`. "crop"
+            draws its window from `random`.
         random: a `random.Random`; Python's own module by default.
         resample: "exact" equals Matterport to the bit. "fast" takes OpenCV for uint8 images of up
             to 4 channels: grey levels differ by 1, and the picture's border does not darken.
@@ -247,7 +250,8 @@ def resize_image(
     no_padding = [(0, 0), (0, 0), (0, 0)]
     if mode == "none":
         return image, (0, 0, height, width), 1, no_padding, None
-    scale = _scale_factor(height, width, min_dim, max_dim if mode == "square" else None, min_scale)
+    most = max_dim if mode in ("square", "fit64") else None
+    scale = _scale_factor(height, width, min_dim, most, min_scale)
     if scale != 1:
         # A side of less than half a pixel would leave nothing of an extremely long image.
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -283,14 +287,13 @@ def _check_resize_arguments(image, min_dim, max_dim, mode, resample):
             f"An image of {image.shape[0]} x {image.shape[1]} pixels cannot be resized; "
             f"take it out of the data set."
         )
-    if mode not in ("none", "square", "pad64", "crop"):
-        raise ConfigError(
-            f"The resize mode is {mode!r}, but must be one of 'none', 'square', 'pad64', 'crop'."
-        )
+    if mode not in RESIZE_MODES:
+        known = ", ".join(map(repr, RESIZE_MODES))
+        raise ConfigError(f"The resize mode is {mode!r}, but must be one of {known}.")
     if resample not in ("exact", "fast"):
         raise ConfigError(f"resample is {resample!r}, but must be 'exact' or 'fast'.")
-    if mode == "square" and not max_dim:
-        raise ConfigError("The resize mode 'square' needs max_dim, the side of the result.")
+    if mode in ("square", "fit64") and not max_dim:
+        raise ConfigError(f"The resize mode {mode!r} needs max_dim, the most pixels of a side.")
     if mode == "crop" and not min_dim:
         raise ConfigError("The resize mode 'crop' needs min_dim, the side of the result.")
     if mode == "pad64" and (not min_dim or min_dim % 64):

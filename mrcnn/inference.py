@@ -151,7 +151,10 @@ def paste_all(
 
 
 def _compiled(model: keras.Model):
-    return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    # The graph has no Python of tensors' values, and looking for it takes a fifth of the tracing.
+    return tf.function(
+        lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False
+    )
 
 
 class Predictor:

@@ -13,6 +13,7 @@ from mrcnn.backbone import build_backbone
 from mrcnn.box_graph import norm_boxes_graph
 from mrcnn.boxes import norm_boxes
 from mrcnn.detection import DetectionLayer
+from mrcnn.errors import ConfigError
 from mrcnn.fpn import build_fpn
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.losses import (
@@ -86,7 +87,15 @@ def pyramid_anchors(config, image_shape) -> np.ndarray:
 
 
 def build_model(mode: str, config) -> keras.Model:
-    """The Keras model for `mode`, 'training' or 'inference', in the precision of the config."""
+    """The Keras model for `mode`, 'training' or 'inference', in the precision of the config.
+
+    Raises ConfigError: training with a resize mode that gives pictures different sizes.
+    """
+    if mode == "training" and config.IMAGE_RESIZE_MODE == "fit64":
+        raise ConfigError(
+            "IMAGE_RESIZE_MODE is 'fit64', which is for detection: pictures of a training must all "
+            "get one size. Train with 'square'; the weights serve both."
+        )
     build = {"training": _training_model, "inference": _inference_model}[mode]
     with building_in(config.PRECISION):
         return build(config)

@@ -92,6 +92,27 @@ def test_resize_image_keeps_grey_pictures_grey():
     assert window == (27, 22, 37, 42)
 
 
+@pytest.mark.parametrize(
+    ("size", "square", "fitted"),
+    [
+        ((600, 400), (0, 42, 256, 213), (0, 10, 256, 181)),  # in 256 x 192
+        ((200, 256), (28, 0, 228, 256), (28, 0, 228, 256)),  # in 256 x 256 both
+        ((60, 250), (98, 3, 158, 253), (2, 3, 62, 253)),  # in 64 x 256
+    ],
+)
+def test_fit64_scales_as_square_and_pads_less(size, square, fitted):
+    picture = np.full((*size, 3), 200, np.uint8)
+    in_square, square_window, scale, *_ = images.resize_image(picture, max_dim=256)
+    image, window, fitted_scale, padding, _ = images.resize_image(
+        picture, max_dim=256, mode="fit64"
+    )
+    assert (square_window, window, fitted_scale) == (square, fitted, scale)
+    assert all(side % 64 == 0 for side in image.shape[:2])
+    assert all(before - after in (0, -1) for before, after in padding)
+    (y1, x1, y2, x2), (top, left, bottom, right) = square, fitted
+    np.testing.assert_array_equal(image[top:bottom, left:right], in_square[y1:y2, x1:x2])
+
+
 def test_resize_image_of_one_pixel():
     image, window, scale, _, _ = images.resize_image(
         np.full((1, 1, 3), 200, np.uint8), min_dim=64, max_dim=64
@@ -105,6 +126,7 @@ def test_resize_image_of_one_pixel():
     [
         ({"mode": "stretch", "max_dim": 64}, "The resize mode is 'stretch'"),
         ({"mode": "square"}, "needs max_dim"),
+        ({"mode": "fit64"}, "needs max_dim"),
         ({"mode": "crop", "max_dim": 64}, "needs min_dim"),
         ({"mode": "pad64", "min_dim": 100}, "min_dim is 100"),
         ({"mode": "pad64"}, "min_dim is None"),

@@ -199,6 +199,7 @@ def assert_equal(first, second):
     [
         ("square", (100, 60)),
         ("square", (400, 300)),  # shrunk
+        ("fit64", (100, 60)),  # to 128 x 128 or less
         ("none", (64, 192)),
         ("none", (128, 64)),
         ("pad64", (100, 150)),  # to 128 x 192
