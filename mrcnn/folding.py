@@ -97,7 +97,10 @@ class FoldedConv2D(layers.Layer):
     """
 
     def __init__(self, convolution: layers.Conv2D, norm: BatchNorm, **kwargs):
-        super().__init__(dtype=convolution.dtype_policy, **kwargs)
+        # With a policy of mixed precision Keras would hand out the kernel in bfloat16, and the
+        # product would be rounded once more.
+        super().__init__(dtype="float32", autocast=False, **kwargs)
+        self.output_dtype = convolution.compute_dtype
         # Behind a function Keras does not take the two for layers, and weights, of this one.
         self._parts = lambda: (convolution, norm)
         self.built = True
@@ -105,12 +108,13 @@ class FoldedConv2D(layers.Layer):
     def call(self, inputs):
         """float `[..., height, width, channels]` -> `[..., height, width, filters]`."""
         convolution, norm = self._parts()
+        inputs = ops.cast(inputs, self.output_dtype)
         scale = norm.gamma * ops.rsqrt(norm.moving_variance + norm.epsilon)
         bias = (
             -norm.moving_mean if convolution.bias is None else convolution.bias - norm.moving_mean
         )
-        bias = ops.cast(bias * scale + norm.beta, self.compute_dtype)
-        kernel = ops.cast(convolution.kernel * scale, self.compute_dtype)
+        bias = ops.cast(bias * scale + norm.beta, self.output_dtype)
+        kernel = ops.cast(convolution.kernel * scale, self.output_dtype)
         if len(inputs.shape) == 4:
             return self._convolve(inputs, kernel, bias)
         outputs = self._convolve(ops.reshape(inputs, (-1, *inputs.shape[-3:])), kernel, bias)
@@ -137,7 +141,7 @@ class FoldedConv2D(layers.Layer):
         convolution = self._parts()[0]
         leading, cells = inputs.shape[:-3], inputs.shape[-3:]
         shape = convolution.compute_output_shape((None, *cells))
-        return keras.KerasTensor((*leading, *shape[1:]), self.compute_dtype)
+        return keras.KerasTensor((*leading, *shape[1:]), self.output_dtype)
 
 
 class DetectedRows(layers.Layer):
