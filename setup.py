@@ -34,8 +34,10 @@ setup(
             "flask>=3,<4",  # the parsing page is tested as a real server
         ],
         "serve": ["flask>=3,<4"],
-        "ray": ["ray>=2.9"],
-        "export": ["tf2onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0"],
+        "ray": ["ray>=2.60,<3"],
+        "remote": ["fsspec>=2026.9", "s3fs>=2026.9", "gcsfs>=2026.9"],
+        # Measured with TensorFlow 2.21 and NumPy 2.2; an older tf2onnx asks for protobuf 3.
+        "export": ["tf2onnx>=1.17,<2", "onnx>=1.23,<2", "onnxruntime>=1.32,<2", "openvino>=2026.4"],
     },
     classifiers=[
         "Programming Language :: Python :: 3",

@@ -65,7 +65,7 @@ def commands(options: argparse.Namespace) -> dict[str, list[str]]:
             "training": ["training_step.py", *sizes, *precision],
             "loader": ["loader.py", "--samples", "3"],
             "post-processing": ["post_processing.py", "--instances", "1", "10", "--repeat", "3"],
-            "labelling": ["labelling.py", "--counts", "1", "10"],
+            "labelling": ["labelling.py", "--counts", "1,10"],
             "torchvision": ["torchvision_times.py", "--size", "256", "--train-size", "256"],
         }
     else:
@@ -74,7 +74,7 @@ def commands(options: argparse.Namespace) -> dict[str, list[str]]:
             "training": ["training_step.py", *precision],
             "loader": ["loader.py"],
             "post-processing": ["post_processing.py"],
-            "labelling": ["labelling.py", "--counts", "1", "10", "100"],
+            "labelling": ["labelling.py", "--counts", "1,10,100"],
             "torchvision": ["torchvision_times.py"],
         }
     if importlib.util.find_spec("torchvision") is None:
@@ -134,10 +134,12 @@ def post_processing_rows(figures: dict) -> list[Row]:
 
 def labelling_rows(figures: dict) -> list[Row]:
     """Seconds an image of runs of different lengths."""
-    return [
-        Row("labelling", f"{run['images']} images", "s/image", [run["seconds"] / run["images"]], [])
-        for run in figures["runs"]
-    ]
+    rows = []
+    for run in figures["runs"]:
+        workers = f", {run['workers']} workers" if run["workers"] > 1 else ""
+        each = run["seconds"] / run["images"]
+        rows.append(Row("labelling", f"{run['images']} images{workers}", "s/image", [each], []))
+    return rows
 
 
 def torchvision_rows(figures: dict) -> list[Row]:

@@ -6,24 +6,25 @@ Pictures are read ahead and results written behind the detector, so that memory 
 their number. Each finished image is a line of the journal; the final files are made of it when the
 last image is done. Batches are cut at fixed places of the list of images, whatever is done already:
 a detector's last digits may depend on what else is in a batch, and so a run that was interrupted
-gives the same bytes as one that was not.
+gives the same bytes as one that was not, as does one that many processes work at (`label_crew`).
 """
 
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fashion.label_journal import LabelJournal
-from fashion.label_policy import Choice, LabelPolicy, Subject, choose, subject_of
+from fashion.label_pictures import Picture, PictureList, file_stamp, stem_finder
+from fashion.label_policy import Choice, LabelPolicy, Subject, choose
 from fashion.label_regions import LEAST_AREA, instance_regions, regions_mask, via_entry
 from fashion.labels import class_colour
-from fashion.picture_stage import output_names, read_or_reason
+from fashion.picture_stage import read_or_reason
 from fashion.segments import remove_files, write_segments
 from fashion.write_behind import WriteBehind
 from mrcnn.read_ahead import read_ahead
@@ -45,7 +46,7 @@ class LabelJob:
         segments_alpha: cut-outs as PNG with transparency too.
         previews: folder for pictures with the labels drawn on them; None makes none.
         model: whatever tells the detector from others, as JSON values.
-        workers: threads that read pictures.
+        readers: threads that read pictures, of each process that has a model.
     """
 
     images: Sequence[Path]
@@ -58,7 +59,7 @@ class LabelJob:
     segments_alpha: bool = False
     previews: Path | None = None
     model: dict[str, Any] = field(default_factory=dict)
-    workers: int = 2
+    readers: int = 2
 
     def settings(self, base: Path) -> dict[str, Any]:
         """All that decides what is written, as JSON values; folders as seen from `base`."""
@@ -82,36 +83,12 @@ def _seen_from(base: Path, folder: Path) -> str:
         return folder.absolute().as_posix()
 
 
-class Picture(NamedTuple):
-    """A picture to label: what its name says, what its file says (`stamp`), whether it is done."""
-
-    path: Path
-    subject: Subject | tuple[str, str]
-    stamp: list[int]
-    done: bool
-
-
-def file_stamp(path: Path) -> list[int]:
-    """Size in bytes and time of the last change: another file has another. Empty if not there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
-
-
-def output_stems(job: LabelJob) -> dict[Path, str]:
-    """What the files with cut-outs and preview of each picture begin with."""
-    return {path: Path(name).stem for path, name in output_names(list(job.images)).items()}
-
-
-def survey(job: LabelJob, journal: LabelJournal) -> list[Picture]:
+def survey(job: LabelJob, journal: LabelJournal) -> PictureList:
     """All pictures of a job, in order, and which of them the journal holds already."""
-    pictures = []
+    pictures = PictureList(job.images, job.policy)
     for path in job.images:
         stamp = file_stamp(path)
-        done = journal.holds(path.name, stamp)
-        pictures.append(Picture(path, subject_of(path.name, job.policy), stamp, done))
+        pictures.add(stamp, journal.holds(path.name, stamp))
     return pictures
 
 
@@ -131,7 +108,13 @@ def label_pictures(
     `detect` raises is passed on; what was finished stays in the journal.
     """
     stop = stop or threading.Event()
-    write = _Writer(job, journal, progress)
+    recorder, stem_of = Recorder(job), drawn_stems(job)
+
+    def write(item: tuple[Picture, np.ndarray | str | None, dict | None]) -> None:
+        picture, image, result = item
+        journal.append(recorder.record(picture, stem_of(picture.path), image, result))
+        progress()
+
     with WriteBehind(write, room=job.batch) as writer:
         for picture in pictures:
             if not picture.done and not isinstance(picture.subject, Subject):
@@ -139,13 +122,34 @@ def label_pictures(
         for batch in _read_batches(job, pictures):
             if stop.is_set():
                 return False
-            readable = [image for _, image in batch if isinstance(image, np.ndarray)]
-            results = iter(detect(readable) if readable else ())
-            for picture, image in batch:
-                result = next(results) if isinstance(image, np.ndarray) else None
-                if not picture.done:
-                    writer.put((picture, image, result))
+            for item in detected(detect, batch):
+                if not item[0].done:
+                    writer.put(item)
     return True
+
+
+def drawn_stems(job: LabelJob) -> Callable[[Path], str]:
+    """What the files with cut-outs and preview of a picture begin with, if there are to be any."""
+    if not (job.segments or job.previews):
+        return lambda path: ""
+    return stem_finder(job.images)
+
+
+def unfinished_batches(job: LabelJob, pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
+    """The batches that hold something to do, whole: what is done in them is detected again."""
+    wanted = (picture for picture in pictures if isinstance(picture.subject, Subject))
+    batches = iter(lambda: list(itertools.islice(wanted, job.batch)), [])
+    return (batch for batch in batches if not all(picture.done for picture in batch))
+
+
+def detected(
+    detect: Detector, batch: Sequence[tuple[Picture, np.ndarray | str]]
+) -> Iterator[tuple[Picture, np.ndarray | str, dict | None]]:
+    """A batch that was read, and the detections of those that are images."""
+    readable = [image for _, image in batch if isinstance(image, np.ndarray)]
+    results = iter(detect(readable) if readable else ())
+    for picture, image in batch:
+        yield picture, image, next(results) if isinstance(image, np.ndarray) else None
 
 
 def _read_batches(
@@ -155,18 +159,15 @@ def _read_batches(
 
     Where a picture cannot be read, the sentence about it stands for the image.
     """
-    wanted = (picture for picture in pictures if isinstance(picture.subject, Subject))
-    batches = iter(lambda: list(itertools.islice(wanted, job.batch)), [])
-    unfinished = (batch for batch in batches if not all(picture.done for picture in batch))
     in_batches = (
         (picture, index == len(batch) - 1)
-        for batch in unfinished
+        for batch in unfinished_batches(job, pictures)
         for index, picture in enumerate(batch)
     )
     collected = []
     # While the detector has a batch, the next one is read.
-    ahead = job.batch + job.workers
-    for (picture, last), image in read_ahead(_read, in_batches, job.workers, ahead):
+    ahead = job.batch + job.readers
+    for (picture, last), image in read_ahead(_read, in_batches, job.readers, ahead):
         collected.append((picture, image))
         if last:
             yield collected
@@ -174,33 +175,42 @@ def _read_batches(
 
 
 def _read(item: tuple[Picture, bool]) -> np.ndarray | str:
-    path = item[0].path
+    return read_picture(item[0])
+
+
+def read_picture(picture: Picture) -> np.ndarray | str:
+    """A picture, uint8 RGB [height, width, 3], or the sentence that says why it cannot be read."""
+    path = picture.path
     image = read_or_reason(path)
     # The report must not depend on where the folder is.
     return image.replace(str(path), path.name) if isinstance(image, str) else image
 
 
-class _Writer:
+class Recorder:
     """Makes the journal's record of an image of its detections, and the pictures asked for."""
 
-    def __init__(self, job: LabelJob, journal: LabelJournal, progress: Callable[[], object]):
+    def __init__(self, job: LabelJob):
         self.job = job
-        self.journal = journal
-        self.progress = progress
-        self.stems = output_stems(job)
 
-    def __call__(self, item: tuple[Picture, np.ndarray | str | None, dict | None]) -> None:
-        picture, image, result = item
+    def record(
+        self, picture: Picture, stem: str, image: np.ndarray | str | None, result: dict | None
+    ) -> dict[str, Any]:
+        """The line of the journal for one picture.
+
+        stem: see `drawn_stems`. image: None where the name tells too little, a sentence where the
+        file cannot be read. result: its detections.
+        """
         if isinstance(image, np.ndarray):
-            record = self._labelled(picture, image, result)
+            record = self._labelled(picture, stem, image, result)
         else:
             why, text = ("unreadable", image) if image else picture.subject
             record = {"entry": None, "report": {"status": "left out", "why": why, "detail": text}}
-            self._draw(picture, None, [], [])
-        self.journal.append({"file": picture.path.name, "stamp": picture.stamp, **record})
-        self.progress()
+            self._draw(stem, None, [], [])
+        return {"file": picture.path.name, "stamp": picture.stamp, **record}
 
-    def _labelled(self, picture: Picture, image: np.ndarray, result: dict) -> dict[str, Any]:
+    def _labelled(
+        self, picture: Picture, stem: str, image: np.ndarray, result: dict
+    ) -> dict[str, Any]:
         job = self.job
         choice = choose(result, job.class_names, picture.subject, job.policy)
         garments: list[list[dict[str, Any]]] = []
@@ -214,8 +224,9 @@ class _Writer:
                 minimum_area=job.minimum_area,
             )
             garments += [regions] if regions else []
-        masks = [regions_mask(regions, *image.shape[:2]) for regions in garments]
-        self._draw(picture, image, garments, masks)
+        if job.segments or job.previews:
+            masks = [regions_mask(regions, *image.shape[:2]) for regions in garments]
+            self._draw(stem, image, garments, masks)
         flat = [region for regions in garments for region in regions]
         size = picture.stamp[0] if picture.stamp else -1
         return {
@@ -223,15 +234,15 @@ class _Writer:
             "report": _report(picture.subject, choice, garments, result, job),
         }
 
-    def _draw(self, picture: Picture, image, garments, masks) -> None:
+    def _draw(self, stem: str, image, garments, masks) -> None:
         """Write the cut-outs and the preview; without labels remove those of an earlier run."""
-        name, job = self.stems[picture.path], self.job
+        job = self.job
         if job.segments:
-            write_segments(job.segments, name, image, masks, alpha=job.segments_alpha)
+            write_segments(job.segments, stem, image, masks, alpha=job.segments_alpha)
         if job.previews and image is None:
-            remove_files(job.previews / f"{name}.png")
+            remove_files(job.previews / f"{stem}.png")
         elif job.previews:
-            _save_preview(job.previews / f"{name}.png", image, garments, masks)
+            _save_preview(job.previews / f"{stem}.png", image, garments, masks)
 
 
 def _save_preview(path: Path, image: np.ndarray, garments, masks) -> None:

@@ -6,12 +6,13 @@ What is wrong from the start shall not end a run after hours, and no file of oth
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
-from fashion.autolabel import LabelJob, Picture, output_stems
+from fashion.autolabel import LabelJob
 from fashion.label_journal import LabelJournal
-from fashion.label_report import file_digest, report_path
+from fashion.label_pictures import PictureList, stem_finder
+from fashion.label_report import annotation_paths, file_digest, report_path
+from fashion.remote_files import RemotePicture
 from fashion.segments import is_segment
 from mrcnn.errors import UserError
 from mrcnn.files import unfinished
@@ -42,7 +43,8 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
     """
     if output.is_dir():
         raise UserError(f"{output} is a folder: name an annotation file with --output.")
-    sources = {path.parent.resolve() for path in job.images}
+    parents = {path.parent for path in job.images if not isinstance(path, RemotePicture)}
+    sources = {parent.resolve() for parent in parents}
     for option, folder in (("--segments", job.segments), ("--previews", job.previews)):
         if folder and folder.resolve() in sources:
             raise UserError(
@@ -63,7 +65,7 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
 
 def require_own(output: Path, journal: LabelJournal) -> None:
     """Raise `UserError` for final files that this command did not write as they are now."""
-    for path in (output, report_path(output)):
+    for path in (*annotation_paths(output), report_path(output)):
         if path.exists() and not journal.wrote(path.name, file_digest(path)):
             raise UserError(
                 f"{path} was not written by this command, or was changed since: move it away, or "
@@ -71,15 +73,16 @@ def require_own(output: Path, journal: LabelJournal) -> None:
             )
 
 
-def require_room(job: LabelJob, output: Path, todo: Sequence[Picture]) -> None:
-    """Raise `UserError` when the disks surely have too little room for labelling `todo`."""
-    source = sum(picture.stamp[0] for picture in todo if picture.stamp)
+def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
+    """Raise `UserError` when the disks surely have too little room for labelling what is to do."""
+    todo = len(pictures) - pictures.done
+    source = sum(p.stamp[0] for p in pictures if p.stamp and not p.done)
     shares = [(job.segments, SEGMENT_SHARE + ALPHA_SHARE * job.segments_alpha)]
     shares += [(job.previews, PREVIEW_SHARE)]
     shares = [(folder, share * source) for folder, share in shares if folder is not None]
     needs: dict[int, float] = defaultdict(float)
     places: dict[int, Path] = {}
-    for folder, need in [(output.parent, RECORD_BYTES * len(todo)), *shares]:
+    for folder, need in [(output.parent, RECORD_BYTES * todo), *shares]:
         device = folder.stat().st_dev
         places.setdefault(device, folder)
         needs[device] += need
@@ -88,7 +91,7 @@ def require_room(job: LabelJob, output: Path, todo: Sequence[Picture]) -> None:
         if free < need:
             raise UserError(
                 f"The disk of {places[device]} has {free / 1e6:.1f} MB left, but labelling "
-                f"{len(todo)} images takes at least {need / 1e6:.1f} MB there: make room, or name "
+                f"{todo} images takes at least {need / 1e6:.1f} MB there: make room, or name "
                 f"another --output."
             )
 
@@ -98,7 +101,9 @@ def remove_unfinished(job: LabelJob, output: Path) -> None:
 
     Those of other names stay: they may belong to a process that is at work in the same folder.
     """
-    stems = set(output_stems(job).values())
+    stems = set()
+    if job.segments or job.previews:
+        stems.update(map(stem_finder(job.images), job.images))
     final = {output.name, report_path(output).name}
     for folder, is_ours in (
         (output.parent, final.__contains__),

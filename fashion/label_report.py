@@ -1,8 +1,9 @@
 """The final files of a labelling run, made of its journal: annotations, report, a summary to print.
 
-Both files are streamed, so that any number of images fits, and appear whole or not at all.
+All files are streamed, so that any number of images fits, and appear whole or not at all.
 """
 
+import contextlib
 import hashlib
 import json
 from collections import Counter, defaultdict
@@ -13,8 +14,10 @@ from typing import IO, Any
 
 from fashion.label_journal import LabelJournal
 from fashion.label_policy import REASONS
+from fashion.shards import shards_of
 from fashion.tables import text_table
-from mrcnn.errors import UserError
+from fashion.via_stream import ViaStreamWriter
+from mrcnn.errors import DatasetError, UserError
 from mrcnn.files import replacing
 
 SHOWN = 5
@@ -30,7 +33,8 @@ class LabelSummary:
         instances, regions: numbers of labels and of their polygons and holes.
         left_out: images without a label, by a key of `REASONS`.
         examples: the first few of them, by the same key.
-        labels: instances of each label, with their scores.
+        labels: instances of each label.
+        score_sums, least_scores: of each label.
         label_images: images of each label.
         fallbacks: images labelled by a fallback.
         uncertain: detections of the garment below the confidence.
@@ -38,6 +42,7 @@ class LabelSummary:
         too_small: detections without an outline.
         left: pictures that are still to be labelled, because the run was stopped.
         stopped_by: by what, else "".
+        files: the final files that were written: annotations, or their shards, and the report.
     """
 
     images: int = 0
@@ -46,7 +51,9 @@ class LabelSummary:
     regions: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    labels: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    labels: Counter[str] = field(default_factory=Counter)
+    score_sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    least_scores: dict[str, float] = field(default_factory=dict)
     label_images: Counter[str] = field(default_factory=Counter)
     fallbacks: int = 0
     uncertain: int = 0
@@ -54,6 +61,7 @@ class LabelSummary:
     too_small: int = 0
     left: int = 0
     stopped_by: str = ""
+    files: list[Path] = field(default_factory=list)
 
     def add(self, name: str, report: dict[str, Any]) -> None:
         """Count one image's report."""
@@ -72,18 +80,20 @@ class LabelSummary:
         self.fallbacks += "fallback" in report
         self.label_images.update(set(report["labels"]))
         for label, score in zip(report["labels"], report["scores"], strict=True):
-            self.labels[label].append(score)
+            self.labels[label] += 1
+            self.score_sums[label] += score
+            self.least_scores[label] = min(score, self.least_scores.get(label, score))
 
     def totals(self) -> dict[str, Any]:
         """The totals as JSON values."""
         labels = {
             label: {
                 "images": self.label_images[label],
-                "instances": len(scores),
-                "mean_score": round(sum(scores) / len(scores), 4),
-                "least_score": min(scores),
+                "instances": count,
+                "mean_score": round(self.score_sums[label] / count, 4),
+                "least_score": self.least_scores[label],
             }
-            for label, scores in sorted(self.labels.items())
+            for label, count in sorted(self.labels.items())
         }
         return {
             "images": self.images,
@@ -133,6 +143,11 @@ def journal_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}.journal.jsonl")
 
 
+def annotation_paths(output: Path) -> list[Path]:
+    """The annotation file that is there, and the shards."""
+    return [*([output] if output.exists() else []), *shards_of(output)]
+
+
 def file_digest(path: Path) -> str:
     """The sha256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as stream:
@@ -147,46 +162,59 @@ def write_files(
     keep_empty: bool = False,
     left: int = 0,
     stopped_by: str = "",
+    shard_size: int | None = None,
 ) -> LabelSummary:
     """Write the annotations and the report of the images `names`, in their order.
 
     Images without a label are not in the annotations, unless `keep_empty`; images that were not
     read, because of their name or because they could not be, never are. left: how many images are
     missing because `stopped_by` ended the run; the report then says that it is partial. The journal
-    notes what was written. Raises `UserError` when a file cannot be written; then the former one is
-    as it was.
+    notes what was written. shard_size: annotations in files of so many images, see
+    `fashion.shards`. Raises `UserError` when a file cannot be written; then the former one is as it
+    was.
     """
     summary = LabelSummary(left=left, stopped_by=stopped_by)
-    for record in journal.records(list(names)):
-        summary.add(record["file"], record["report"])
-    entries = (
-        (f"{entry['filename']}{entry['size']}", entry)
-        for entry in (record["entry"] for record in journal.records(list(names)))
-        if entry is not None and (entry["regions"] or keep_empty)
-    )
-    reports = ((record["file"], record["report"]) for record in journal.records(list(names)))
+    report = report_path(output)
+    with _explained(output, journal, len(names)):
+        output.parent.stat()  # made by the checks before the run; if it has gone, that is told
+        with ViaStreamWriter(
+            output,
+            shard_size=shard_size,
+            lines=True,
+            ready=lambda path, digest: journal.note_written(path.name, digest),
+        ) as writer:
+            for record in journal.records(names):
+                summary.add(record["file"], record["report"])
+                entry = record["entry"]
+                if entry is not None and (entry["regions"] or keep_empty):
+                    writer.add(f"{entry['filename']}{entry['size']}", entry)
     partial = {"images_left": left, "stopped_by": stopped_by}
     head = {
         "settings": journal.settings,
         **({"partial": partial} if left else {}),
         "totals": summary.totals(),
     }
-    for path, write in (
-        (output, lambda stream: _write_object(stream, entries)),
-        (report_path(output), lambda stream: _write_report(stream, head, reports)),
-    ):
-        try:
-            with replacing(path, "w") as stream:
-                hashing = _HashingStream(stream)
-                write(hashing)
-                journal.note_written(path.name, hashing.digest.hexdigest())
-        except OSError as error:
-            raise UserError(
-                f"{path} cannot be written ({error.strerror or error}). No label is lost: all "
-                f"{summary.images} images are in {journal.path}. Make room, and start the same "
-                f"command again."
-            ) from error
+    reports = ((record["file"], record["report"]) for record in journal.records(names))
+    with _explained(report, journal, len(names)), replacing(report, "w") as stream:
+        hashing = _HashingStream(stream)
+        _write_report(hashing, head, reports)
+        journal.note_written(report.name, hashing.digest.hexdigest())
+    summary.files = [*writer.paths, report]
     return summary
+
+
+@contextlib.contextmanager
+def _explained(path: Path, journal: LabelJournal, count: int) -> Iterator[None]:
+    """Make errors of writing `path` one sentence that tells where the labels are."""
+    try:
+        yield
+    except (OSError, DatasetError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        what = str(error) if reason is None else f"{path} cannot be written ({reason})."
+        raise UserError(
+            f"{what} No label is lost: all {count} images are in {journal.path}. Make room, and "
+            f"start the same command again."
+        ) from error
 
 
 class _HashingStream:

@@ -1,16 +1,21 @@
 """Labelling a folder of photographs from the command line."""
 
 import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fashion.autolabel import LabelJob
+from fashion.autolabel import Detector, LabelJob
+from fashion.label_crew import Crew
+from fashion.label_pictures import FolderPictures, slim
 from fashion.label_policy import ANY_GARMENT, FALLBACKS, LabelPolicy
 from fashion.label_regions import LEAST_AREA
 from fashion.label_report import file_digest, journal_path, report_path
-from fashion.label_run import label_folder
+from fashion.label_run import LabelFiles, Staff, label_folder
 from fashion.labels import SEASONS
 from fashion.picture_stage import list_images
 from fashion.presets import find_preset
+from fashion.remote_files import RemoteFolder, RemoteOutput, place
 from fashion.stages import (
     Stage,
     add_model_arguments,
@@ -21,8 +26,10 @@ from fashion.stages import (
     whole,
 )
 from mrcnn.config import Config
+from mrcnn.errors import UserError
 
 ANNOTATIONS = "custom_dataset_annotations.json"
+ENGINES = ("local", "ray")
 
 
 def length(text: str) -> float:
@@ -38,18 +45,22 @@ def add_labelling_arguments(parser: argparse.ArgumentParser, stage: Stage, folde
     add = parser.add_argument
     add(
         "--images",
-        type=Path,
+        type=place,
         default=stage.images,
         metavar="DIR",
-        help="folder of photographs named <garment>_<season>_<anything> (default: %(default)s)",
+        help="folder of photographs named <garment>_<season>_<anything>, or its address, such as "
+        "s3://bucket/folder (default: %(default)s)",
     )
     add(
         "--output",
-        type=Path,
+        type=place,
         default=folder / ANNOTATIONS,
         metavar="FILE",
-        help="VIA annotation file; its report and its journal stand beside it "
-        "(default: %(default)s)",
+        help="VIA annotation file, or its address; its report and its journal stand beside it, the "
+        "journal of an address in the user's cache (default: %(default)s)",
+    )
+    add(
+        "--journal", type=Path, metavar="FILE", help="the journal, at another place of this machine"
     )
     add_model_arguments(
         parser, stage, f"weight file, or last (default: {stage.folder.name}/{stage.weights})"
@@ -59,6 +70,7 @@ def add_labelling_arguments(parser: argparse.ArgumentParser, stage: Stage, folde
     add("--limit", type=whole(1), metavar="N", help="at most this many photographs")
     _add_choice_arguments(parser.add_argument_group("what becomes a label"))
     _add_output_arguments(parser.add_argument_group("what is written"))
+    _add_staff_arguments(parser.add_argument_group("who labels"))
 
 
 def _add_choice_arguments(group) -> None:
@@ -110,12 +122,18 @@ def _add_output_arguments(group) -> None:
     )
     add(
         "--segments",
-        type=Path,
+        type=place,
         metavar="DIR",
         help="write a cut-out of every labelled garment, <name>_segment_<k>.jpg, there",
     )
     add("--segments-alpha", action="store_true", help="cut-outs as transparent PNG too")
-    add("--previews", type=Path, metavar="DIR", help="write PNGs with the labels drawn there")
+    add("--previews", type=place, metavar="DIR", help="write PNGs with the labels drawn there")
+    add(
+        "--shard-size",
+        type=whole(1),
+        metavar="N",
+        help="annotations in files of N photographs each, <name>-00000-of-00012.json and so on",
+    )
     add("--keep-empty", action="store_true", help="list images in which nothing was found too")
     add("--restart", action="store_true", help="label all anew, not from where a run stopped")
     add(
@@ -125,38 +143,143 @@ def _add_output_arguments(group) -> None:
     )
 
 
-def label(options: argparse.Namespace) -> int:
-    """Label as the command line says; 1 when nothing was labelled, 130 after Ctrl-C or SIGTERM."""
-    stage: Stage = options.stage
-    images = list_images(options.images, options.limit)
-    weights = inference_weights(options, stage)
-    job = make_job(options, images, weights)
+def _add_staff_arguments(group) -> None:
+    add = group.add_argument
+    add(
+        "--workers",
+        type=whole(1),
+        metavar="N",
+        help="processes that label, each with a model of its own and its share of the cores; 1 is "
+        "this process on all cores (default: 1; with --engine=ray one for each CPU)",
+    )
+    add(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help='local: this machine; ray: a Ray cluster (pip install ".[ray]") (default: local)',
+    )
+    add(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of the cluster, such as auto or ray://host:10001 (default: one on this machine, for "
+        "this run)",
+    )
 
-    def load_detector():
-        wanted = {"model": str(weights), "min_confidence": job.policy.least_score}
-        model = inference_model(argparse.Namespace(**{**vars(options), **wanted}), stage)
-        model.config.BATCH_SIZE = job.batch  # into such batches `detect` divides what it gets
+
+@dataclass(frozen=True)
+class StageDetector:
+    """Loads a stage's model for labelling, in this process or in another one.
+
+    Attributes:
+        options: of the command line; see `fashion.stages.inference_model`.
+        weights: the file.
+        least_score: detections from here on are wanted.
+        batch: into such batches `detect` divides what it gets.
+    """
+
+    options: argparse.Namespace
+    weights: Path
+    least_score: float
+    batch: int
+
+    def __call__(self) -> Detector:
+        """The model's `detect`."""
+        wanted = {"model": str(self.weights), "min_confidence": self.least_score}
+        options = argparse.Namespace(**{**vars(self.options), **wanted})
+        model = inference_model(options, options.stage)
+        model.config.BATCH_SIZE = self.batch
         return model.detect
 
-    summary = label_folder(
-        job,
-        options.output,
-        load_detector,
-        restart=options.restart,
-        overwrite=options.overwrite,
-        keep_empty=options.keep_empty,
-    )
-    output = options.output.absolute()
+
+def label(options: argparse.Namespace) -> int:
+    """Label as the command line says; 1 when nothing was labelled, 130 after Ctrl-C or SIGTERM."""
+    _check_engine(options)
+    files = _files(options)
+    images = slim(list_images(options.images, options.limit))
+    weights = inference_weights(options, options.stage)
+    job = make_job(options, images, weights)
+    staff = _staff(options)
+    if options.engine == "ray":
+        job, weights = _with_absolute_paths(job), weights.absolute()
+    load_detector = StageDetector(options, weights, job.policy.least_score, job.batch)
+    summary = label_folder(job, files, load_detector, restart=options.restart, staff=staff)
     print(summary.text())
     if summary.images:
-        print(f"Annotations: {output}\nReport: {report_path(output)}")
-    print(f"Journal: {journal_path(output)}")
+        _tell_files(files, summary.files)
+    print(f"Journal: {files.journal or journal_path(files.output.absolute())}")
     if summary.left:
         return 130
     return 0 if summary.labelled else 1
 
 
-def make_job(options: argparse.Namespace, images: list[Path], weights: Path) -> LabelJob:
+def _tell_files(files: LabelFiles, written: list[Path]) -> None:
+    output = files.output.absolute()
+    if files.shard_size:
+        output = written[0].with_name(written[0].name.replace("-00000-of-", "-*-of-", 1))
+    names = (output, report_path(files.output.absolute()))
+    if files.remote:
+        names = tuple(files.remote.url_of(name.name) for name in names)
+    print(f"Annotations: {names[0]}\nReport: {names[1]}")
+
+
+def _files(options: argparse.Namespace) -> LabelFiles:
+    """Which files the command line wants. Raises `UserError` for what cannot be."""
+    output, remote = options.output, None
+    if isinstance(output, RemoteFolder):
+        remote = RemoteOutput(output)
+        output = remote.local
+    for option, folder in (("--segments", options.segments), ("--previews", options.previews)):
+        if isinstance(folder, RemoteFolder):
+            raise UserError(f"{option}={folder} is an address: name a folder of this machine.")
+    return LabelFiles(
+        output,
+        journal=options.journal and options.journal.absolute(),
+        keep_empty=options.keep_empty,
+        shard_size=options.shard_size,
+        overwrite=options.overwrite,
+        remote=remote,
+    )
+
+
+def _check_engine(options: argparse.Namespace) -> None:
+    """Raise `UserError` where Ray is asked for and is not installed, or only its address given."""
+    if options.engine == "local" and options.ray_address:
+        raise UserError("--ray-address is for --engine=ray: give that, too.")
+    if options.engine == "ray":
+        from fashion.label_ray import require_ray
+
+        require_ray()
+
+
+def _staff(options: argparse.Namespace) -> Staff:
+    """Who labels. Raises `UserError` where no Ray cluster answers."""
+    if options.engine == "local":
+        return Staff(options.workers or 1)
+    from fashion.label_ray import RayCrew, connect
+
+    cluster = connect(options.ray_address)
+    workers = options.workers or cluster.cpus
+
+    def make_crew(job: LabelJob, load_detector: Callable[[], Detector], count: int) -> Crew:
+        threads = cluster.share(count)
+        each = "1 CPU" if threads == 1 else f"{threads} CPUs"
+        print(f"Workers of the Ray cluster: {count}, each with a model and {each}.")
+        return RayCrew(job, load_detector, threads)
+
+    return Staff(workers, make_crew)
+
+
+def _with_absolute_paths(job: LabelJob) -> LabelJob:
+    """The job for processes that stand in other folders."""
+    return replace(
+        job,
+        images=job.images.absolute() if isinstance(job.images, FolderPictures) else job.images,
+        segments=job.segments and job.segments.absolute(),
+        previews=job.previews and job.previews.absolute(),
+    )
+
+
+def make_job(options: argparse.Namespace, images: Sequence[Path], weights: Path) -> LabelJob:
     """The command line as a job. Raises `UserError` for values that cannot be."""
     preset = preset_of(weights, options.preset)
     values = find_preset(preset).values
@@ -186,5 +309,7 @@ def make_job(options: argparse.Namespace, images: list[Path], weights: Path) -> 
             "preset": preset,
             "preset_values": values,
             "precision": options.precision,
+            # Only where it is told, so that journals begun without it go on.
+            **({"resize_mode": options.resize_mode} if options.resize_mode else {}),
         },
     )

@@ -85,7 +85,7 @@ class ViaStreamWriter:
     ) -> None:
         try:
             if kind is None:
-                self._files.write(self._end)
+                self._files.write(self._end if self.count else self._end.lstrip())
                 self._check_keys()
                 self._files.commit()
         finally:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from fashion.autolabel import LabelJob
 from fashion.label_policy import LabelPolicy
-from fashion.label_run import label_folder
+from fashion.label_run import Staff, label_folder
 from fashion.labels import MODANET_TABLE
 
 CLASS_NAMES = ["background", *MODANET_TABLE.names]
@@ -72,11 +72,50 @@ def folder_of_photographs(folder, count):
     return folder
 
 
-def main(arguments):
-    """Label as a JSON object on the command line says; see the tests."""
-    options = json.loads(arguments[0])
+class Loader:
+    """Loads the detector, slow and deadly as `options` say; can be sent to other processes."""
+
+    def __init__(self, options):
+        self.options = options
+        self.calls = pathlib.Path(options["output"]).parent / "calls.txt"
+
+    def __call__(self):
+        if "loading" in self.options:
+            pathlib.Path(self.options["loading"]).touch()
+            time.sleep(60)
+        return self.detect
+
+    def detect(self, images):
+        options = self.options
+        if options.get("count"):
+            with self.calls.open("a") as stream:
+                stream.write(f"{len(images)} {os.getpid()}\n")
+        due = "kill_at" in options and self.calls.read_text().count("\n") >= options["kill_at"]
+        if due and ("kill_once" not in options or _is_first(pathlib.Path(options["kill_once"]))):
+            os.kill(os.getpid(), 9)
+        if "deadly" in options and any(_shows(image, options["deadly"]) for image in images):
+            os.kill(os.getpid(), 9)
+        time.sleep(options.get("seconds", 0))
+        return detect(images, jitter=0.0003)
+
+
+def _is_first(marker):
+    """Whether nobody else has asked with this marker."""
+    try:
+        marker.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _shows(image, garment):
+    return bool((image[..., 0] == 10 * MODANET_TABLE.id_of(garment)).any())
+
+
+def job_of(options):
+    """The job that a JSON object on the command line means; see the tests."""
     folder, output = pathlib.Path(options["images"]), pathlib.Path(options["output"])
-    job = LabelJob(
+    return LabelJob(
         images=sorted(folder.iterdir()),
         class_names=CLASS_NAMES,
         policy=LabelPolicy(min_confidence=0.8),
@@ -86,25 +125,17 @@ def main(arguments):
         previews=output.parent / "previews",
         model={"model": "fake"},
     )
-    calls = output.parent / "calls.txt" if options.get("count") else None
 
-    def slowly(images):
-        if calls:
-            with calls.open("a") as stream:
-                stream.write(f"{len(images)}\n")
-        if options.get("kill_at") and calls.read_text().count("\n") >= options["kill_at"]:
-            os.kill(os.getpid(), 9)
-        time.sleep(options.get("seconds", 0))
-        return detect(images, jitter=0.0003)
 
-    def load():
-        if "loading" in options:
-            pathlib.Path(options["loading"]).touch()
-            time.sleep(60)
-        return slowly
-
+def main(arguments):
+    """Label as a JSON object on the command line says; see the tests."""
+    options = json.loads(arguments[0])
+    output = pathlib.Path(options["output"])
+    staff = Staff(options.get("workers", 1))
     wanted = {name: options[name] for name in ("restart", "overwrite") if name in options}
-    summary = label_folder(job, output, load, quiet=True, **wanted)
+    summary = label_folder(
+        job_of(options), output, Loader(options), quiet=True, staff=staff, **wanted
+    )
     print(summary.text())
     return 130 if summary.left else 0
 

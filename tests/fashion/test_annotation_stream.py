@@ -227,7 +227,7 @@ def test_the_writer_is_that_of_whole_files(tmp_path, count):
                 writer.add(key, one)
     assert (tmp_path / "False.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert json.loads((tmp_path / "True.json").read_text()) == data
-    assert (tmp_path / "True.json").read_text().count("\n") == max(count, 1) + 2
+    assert (tmp_path / "True.json").read_text().count("\n") == count + 2
 
 
 def via_entries_of(path, pairs):

@@ -4,6 +4,8 @@
     python3 model1/samples/custom/generateVggAnno.py
     python3 model1/samples/custom/generateVggAnno.py --images=DIR --model=FILE.h5 --output=FILE.json
     python3 model1/samples/custom/generateVggAnno.py --min-confidence=0.7 --segments=DIR
+    python3 model1/samples/custom/generateVggAnno.py --workers=8
+    python3 model1/samples/custom/generateVggAnno.py --images=s3://bucket/photos --engine=ray
 
 Writes VIA annotations with season labels (bag_4mev, skirt_yaz, ...) for stage 2: every instance of
 the garment that the name tells, with all its parts and holes. Without options:

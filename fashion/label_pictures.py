@@ -1,0 +1,146 @@
+"""The pictures of a labelling run: of a million, some 100 bytes each are in memory.
+
+A `Path` takes 350 bytes, and what a run knows of a picture took 400 more. Here names are kept, and
+numbers in arrays; paths and `Picture`s are made when they are asked for, and forgotten.
+"""
+
+import operator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fashion.label_policy import LabelPolicy, Subject, subject_of
+from fashion.remote_files import RemotePicture
+
+
+class Picture(NamedTuple):
+    """A picture to label: what its name says, what its file says (`stamp`), whether it is done.
+
+    `path` is a `RemotePicture` where the pictures are not on this machine.
+    """
+
+    path: Path
+    subject: Subject | tuple[str, str]
+    stamp: list[Any]
+    done: bool
+
+
+def file_stamp(path: Path) -> list[int]:
+    """Size in bytes and time of the last change: another file has another. Empty if not there.
+
+    Of a remote picture: its size, and what the store says of its content or its last change.
+    """
+    if isinstance(path, RemotePicture):
+        return path.stamp
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+class FolderPictures(Sequence[Path]):
+    """Files of one folder, in the given order.
+
+    Args:
+        folder: with its files' names it makes the paths.
+        names: of the files.
+    """
+
+    def __init__(self, folder: Path, names: Iterable[str]):
+        self.folder = folder
+        self._names = list(names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return FolderPictures(self.folder, self._names[index])
+        return self.folder / self._names[index]
+
+    def absolute(self) -> "FolderPictures":
+        """The same files, by absolute paths."""
+        return FolderPictures(self.folder.absolute(), self._names)
+
+
+def slim(images: Sequence[Path]) -> Sequence[Path]:
+    """The same pictures with less memory, where they are files of one folder."""
+    if not images or isinstance(images[0], RemotePicture):
+        return images
+    return FolderPictures(images[0].parent, (path.name for path in images))
+
+
+class PictureList(Sequence[Picture]):
+    """What a run knows of its pictures before it labels them; `add` them in the order of `paths`.
+
+    Args:
+        paths: of all of them.
+        policy: tells what their names mean.
+    """
+
+    def __init__(self, paths: Sequence[Path], policy: LabelPolicy):
+        self._paths, self._policy = paths, policy
+        self._done = bytearray()
+        self._sizes, self._times = array("q"), array("q")
+        self._other_stamps: dict[int, list[Any]] = {}  # of files that are not there, or strange
+        self._subjects: list[Subject | None] = []  # None: the name says too little
+        self._known: dict[Subject, Subject] = {}
+
+    def add(self, stamp: list[Any], done: bool) -> None:
+        """Enter the next picture: its `file_stamp`, and whether it is done."""
+        index = len(self._done)
+        path = self._paths[index]
+        subject = subject_of(path.name, self._policy)
+        is_told = isinstance(subject, Subject)
+        self._subjects.append(self._known.setdefault(subject, subject) if is_told else None)
+        self._done.append(done)
+        if isinstance(path, RemotePicture):
+            return
+        try:
+            size, time = array("q", stamp)
+        except (OverflowError, ValueError):  # a time after the year 2262; no file
+            self._other_stamps[index] = stamp
+            size, time = 0, 0
+        self._sizes.append(size)
+        self._times.append(time)
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        index = range(len(self))[operator.index(index)]
+        path = self._paths[index]
+        subject = self._subjects[index] or subject_of(path.name, self._policy)
+        return Picture(path, subject, self._stamp(path, index), bool(self._done[index]))
+
+    def _stamp(self, path: Path, index: int) -> list[Any]:
+        if isinstance(path, RemotePicture):
+            return path.stamp
+        known = self._other_stamps.get(index)
+        return [self._sizes[index], self._times[index]] if known is None else known
+
+    @property
+    def done(self) -> int:
+        """How many are done."""
+        return sum(self._done)
+
+    def __iter__(self) -> Iterator[Picture]:
+        return map(self.__getitem__, range(len(self)))
+
+
+def stem_finder(paths: Sequence[Path]) -> Callable[[Path], str]:
+    """What the files that are drawn of each of `paths` begin with: its name without the ending.
+
+    The ending stays where two would get the same name, also on file systems that take a.png and
+    A.png for one.
+    """
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for path in paths:
+        stem = path.stem.casefold()
+        (twice if stem in seen else seen).add(stem)
+    return lambda path: path.name if path.stem.casefold() in twice else path.stem

@@ -1,0 +1,264 @@
+"""Labelling by several processes that are killed, interrupted, and given deadly pictures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from fashion.autolabel import label_pictures, survey
+from fashion.demo import write_custom_set
+from fashion.label_crew import AT_ONCE, Event, WorkerError, label_with_crew
+from fashion.label_journal import LabelJournal
+from fashion.label_run import label_folder
+from mrcnn.errors import UserError
+from tests.fashion.fake_detector import Loader, folder_of_photographs, job_of, photograph
+from tests.fashion.test_label_run import SCRIPT, contents, finish, journal_lines, start, wait_for
+from tests.stages.factory import run_script
+from tests.support import REPOSITORY
+
+COUNT = 30
+DEMO_START = REPOSITORY / "fashion" / "data" / "demo_start.h5"
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+
+
+def options_of(folder, **more):
+    return {"images": str(folder / "images"), "output": str(folder / "out" / "a.json"), **more}
+
+
+@pytest.fixture(scope="module")
+def by_one_process(tmp_path_factory):
+    """What a run of one process leaves."""
+    folder = tmp_path_factory.mktemp("one")
+    folder_of_photographs(folder / "images", COUNT)
+    options = options_of(folder)
+    label_folder(job_of(options), folder / "out" / "a.json", Loader(options), quiet=True)
+    return contents(folder / "out")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder_of_photographs(tmp_path / "images", COUNT)
+    return tmp_path
+
+
+def worker_ids(folder):
+    lines = (folder / "out" / "calls.txt").read_text().splitlines()
+    return {int(line.split()[1]) for line in lines}
+
+
+def names_in_journal(folder):
+    return [
+        entry["file"] for line in journal_lines(folder) if "file" in (entry := json.loads(line))
+    ]
+
+
+def test_a_worker_that_is_killed_changes_no_byte(folder, by_one_process):
+    how = {"workers": 2, "count": True, "kill_at": 3, "kill_once": str(folder / "killed")}
+    code, output, errors = finish(start(folder, seconds=0.05, **how))
+    assert (code, errors) == (0, ""), errors
+    assert (folder / "killed").exists() and len(worker_ids(folder)) >= 2
+    assert "2 processes label, each with a model" in output
+    assert contents(folder / "out") == by_one_process
+    assert Counter(names_in_journal(folder)).most_common(1)[0][1] == 1
+
+
+def test_pictures_that_kill_every_worker_are_named(folder, by_one_process):
+    # The last by name: it leaves the other batches as they are.
+    deadly = photograph(folder / "images" / "top_yaz_999.png", [("outer", (5, 5, 30, 30), 0.99)])
+    code, _, errors = finish(start(folder, workers=2, deadly="outer", count=True))
+    assert (code, errors.count("\n")) == (2, 1), errors
+    assert "3 labelling workers ended while they had the pictures" in errors
+    assert deadly.name in errors and "by SIGKILL" in errors and "kept in" in errors
+    assert not all_alive(worker_ids(folder))
+    deadly.unlink()
+    code, output, _ = finish(start(folder))
+    assert code == 0 and "are labelled already" in output
+    assert contents(folder / "out") == by_one_process
+
+
+def test_ctrl_c_finishes_the_batches_at_hand(folder, by_one_process):
+    process = start(folder, seconds=0.3, workers=2, count=True)
+    wait_for(folder / "out" / "calls.txt", process, lines=2)
+    process.send_signal(signal.SIGINT)
+    code, output, errors = finish(process)
+    assert code == 130 and "Traceback" not in errors
+    finished = names_in_journal(folder)
+    assert 0 < len(finished) < COUNT
+    assert f"Stopped by Ctrl-C with {COUNT - len(finished)} images to go" in output
+    told = json.loads((folder / "out" / "a.report.json").read_text())
+    assert told["totals"]["images"] == len(finished)
+    assert not all_alive(worker_ids(folder))
+    assert finish(start(folder))[0] == 0
+    assert contents(folder / "out") == by_one_process
+
+
+def test_ctrl_c_in_a_terminal_while_workers_start(folder):
+    """There it goes to all processes."""
+    command = [sys.executable, str(SCRIPT), json.dumps(options_of(folder, workers=2, seconds=5))]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None and len(children.read_text().split()) < 3:  # one is Python's own
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    code, output, errors = finish(process)
+    assert code == 130 and "Traceback" not in errors, errors
+    assert "Stopped by Ctrl-C with" in output
+
+
+def test_workers_end_when_their_parent_is_killed(folder, by_one_process):
+    process = start(folder, seconds=20, workers=2, count=True)
+    wait_for(folder / "out" / "calls.txt", process, lines=2)
+    workers = worker_ids(folder)
+    process.kill()
+    finish(process)
+    deadline = time.monotonic() + 10
+    while all_alive(workers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(workers) == 2 and not all_alive(workers)
+    assert finish(start(folder))[0] == 0
+    assert contents(folder / "out") == by_one_process
+
+
+def all_alive(processes):
+    """Those of the processes that are there still."""
+    alive = []
+    for number in processes:
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            continue
+        status = Path(f"/proc/{number}/stat")
+        if not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+            alive.append(number)
+    return alive
+
+
+class Script:
+    """A crew in this process; `plan` says what becomes of a worker: a method name, or None."""
+
+    def __init__(self, job, loader, plan=lambda worker, task: None):
+        self.job, self.detect, self.plan = job, loader(), plan
+        self.events, self.held, self.hired, self.most, self.ended = [], {}, 0, 0, False
+
+    def hire(self):
+        worker, self.hired = self.hired, self.hired + 1
+        lost = self.plan(worker, None)
+        self.held[worker] = []
+        self.events.append(Event(worker, "lost" if lost else "ready", value=lost))
+        return worker
+
+    def give(self, worker, task):
+        self.held[worker].append(task)
+        self.most = max(self.most, *map(len, self.held.values()))
+
+    def wait(self, seconds):
+        events, self.events = self.events, []
+        for worker, tasks in list(self.held.items()):
+            if tasks and not events:
+                lost = self.plan(worker, tasks[0])
+                if lost:
+                    return [Event(worker, "lost", value=self.held.pop(worker) and lost)]
+                return [Event(worker, "done", tasks[0].number, self.records(tasks.pop(0)))]
+        return events
+
+    def records(self, task):
+        from fashion.label_crew import BatchLabeller
+
+        return BatchLabeller(self.job, lambda: self.detect).submit(task).result()
+
+    def end(self):
+        self.ended = True
+
+
+def work(folder, plan=lambda worker, task: None, workers=2):
+    """Label by a `Script`; the crew and the names that are in the journal."""
+    options = options_of(folder)
+    job = job_of(options)
+    for path in (job.segments, job.previews):
+        path.mkdir(parents=True, exist_ok=True)
+    crew = Script(job, Loader(options), plan)
+    with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
+        try:
+            label_with_crew(job, survey(job, journal), crew, workers, journal)
+        finally:
+            crew.done = [p.name for p in job.images if p.name in journal]
+            assert crew.ended
+    return crew
+
+
+def test_no_worker_has_more_than_the_next_batch(folder):
+    crew = work(folder, workers=3)
+    assert crew.most == AT_ONCE and crew.hired == 3
+    assert len(crew.done) == COUNT
+
+
+def test_every_batch_may_lose_a_worker_once(folder):
+    seen = set()
+
+    def plan(worker, task):
+        if task is None or task.number in seen:
+            return None
+        seen.add(task.number)
+        return "by a test"
+
+    crew = work(folder, plan)
+    assert len(crew.done) == COUNT and crew.hired >= len(seen) > 4
+
+
+def test_workers_that_do_not_come_up(folder):
+    with pytest.raises(WorkerError, match="3 labelling workers in succession ended before"):
+        work(folder, lambda worker, task: "by a test")
+    with pytest.raises(WorkerError):
+        work(folder, lambda worker, task: "by a test" if worker else None, workers=4)
+
+
+def test_an_error_in_a_worker_is_told_as_it_is(folder):
+    options = options_of(folder)
+    job = job_of(options)
+
+    class Failing(Script):
+        def wait(self, seconds):
+            return [Event(0, "failed", value=UserError("the weights are damaged."))]
+
+    with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
+        crew = Failing(job, Loader(options))
+        with pytest.raises(UserError, match=r"the weights are damaged\."):
+            label_with_crew(job, survey(job, journal), crew, 1, journal)
+        assert crew.ended
+
+
+def test_what_is_done_already_is_not_given_out(folder):
+    options = options_of(folder)
+    job = job_of(options)
+    for path in (job.segments, job.previews):
+        path.mkdir(parents=True)
+    with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
+        label_pictures(job, survey(job, journal), Loader(options)(), journal)
+        crew = Script(job, Loader(options))
+        assert label_with_crew(job, survey(job, journal), crew, 2, journal)
+    assert crew.hired == 0
+
+
+@pytest.mark.slow
+def test_two_real_networks_label_as_one(tmp_path):
+    """The script on drawn people, with the weights that come with the project."""
+    write_custom_set(tmp_path / "images", tmp_path / "truth.json", 9, 3, quiet=True)
+    script = REPOSITORY / "model1" / "samples" / "custom" / "generateVggAnno.py"
+    how = ("--images=images", f"--model={DEMO_START}", "--all-garments", "--batch=2")
+    for workers in (1, 2):
+        given = (f"--output={workers}/a.json", f"--workers={workers}")
+        given += (f"--previews={workers}/previews", f"--segments={workers}/segments")
+        done = run_script(script, *how, *given, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    made = contents(tmp_path / "2")
+    assert made == contents(tmp_path / "1")
+    assert sum(len(entry["regions"]) for entry in json.loads(made["a.json"]).values()) > 9
+    assert len(made) > 2 + 9, "cut-outs and previews"
