@@ -1,0 +1,266 @@
+"""The layers that other runtimes lack operations for, made of operations that they have.
+
+For one image of a size that is fixed. Each stands for a layer of the network, on the same settings
+and weights: numbers agree within rounding. CropAndResize becomes gathering of neighbours, and
+suppression within classes becomes one call of NonMaxSuppressionV4 for each class, which ONNX and
+LiteRT both know; every shape is known before anything runs.
+"""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from mrcnn.box_graph import (
+    apply_box_deltas_graph,
+    clip_boxes_graph,
+    norm_boxes_graph,
+    parse_image_meta_graph,
+)
+from mrcnn.detection import DetectionLayer
+from mrcnn.folding import FoldedConv2D
+from mrcnn.roi_align import (
+    CANONICAL_LEVEL,
+    CANONICAL_SIZE,
+    COARSEST_LEVEL,
+    FINEST_LEVEL,
+    PyramidROIAlign,
+    log2_graph,
+)
+from mrcnn.rpn import ProposalLayer
+
+NO_CANDIDATE = -1.0  # below every probability
+SMALLEST_AREA = 1e-20  # normalised; boxes far larger than this go to the finest level
+
+
+class BakedConv2D(layers.Layer):
+    """A `FoldedConv2D` whose kernel and bias are multiplied out once, as weights of its own."""
+
+    def __init__(self, folded: FoldedConv2D, **kwargs):
+        super().__init__(dtype=folded.dtype_policy, **kwargs)
+        convolution, norm = folded._parts()
+        # Outside of a call the weights are float32; within one Keras would round each to bfloat16.
+        scale = norm.gamma.numpy() / tf.sqrt(norm.moving_variance + norm.epsilon).numpy()
+        bias = 0.0 if convolution.bias is None else convolution.bias.numpy()
+        values = {
+            "kernel": convolution.kernel.numpy() * scale,
+            "bias": (bias - norm.moving_mean.numpy()) * scale + norm.beta.numpy(),
+        }
+        for name, value in values.items():
+            constant = keras.initializers.Constant(0.0)
+            weight = self.add_weight(value.shape, constant, name=name, trainable=False)
+            weight.assign(value)
+            setattr(self, name, weight)
+        self._folded = lambda: folded
+        self.built = True
+
+    def call(self, inputs):
+        """float `[..., height, width, channels]` -> `[..., height, width, filters]`."""
+        folded = self._folded()
+        kernel = tf.cast(self.kernel, self.compute_dtype)
+        bias = tf.cast(self.bias, self.compute_dtype)
+        if len(inputs.shape) == 4:
+            return folded._convolve(inputs, kernel, bias)
+        outputs = folded._convolve(tf.reshape(inputs, (-1, *inputs.shape[-3:])), kernel, bias)
+        if None in inputs.shape[:-3]:
+            leading = tf.shape(inputs)[:-3]
+            return tf.reshape(outputs, tf.concat([leading, outputs.shape[1:]], axis=0))
+        return tf.reshape(outputs, (*inputs.shape[:-3], *outputs.shape[1:]))
+
+    def compute_output_spec(self, inputs):
+        """The folded layer's."""
+        return self._folded().compute_output_spec(inputs)
+
+
+class PortableProposals(layers.Layer):
+    """`ProposalLayer` for one image."""
+
+    def __init__(self, original: ProposalLayer, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self._original = lambda: original
+        self.built = True
+
+    def call(self, inputs):
+        """See `ProposalLayer`; a batch of 1."""
+        probabilities, deltas, anchors = inputs
+        own = self._original()
+        scores = probabilities[0, :, 1]
+        scores, best = tf.math.top_k(scores, k=min(own.pre_nms_limit, scores.shape[0]))
+        deltas = tf.gather(deltas[0], best) * tf.constant(own.bbox_std_dev, tf.float32)
+        boxes = apply_box_deltas_graph(tf.gather(anchors[0], best), deltas)
+        boxes = clip_boxes_graph(boxes, tf.constant([0.0, 0.0, 1.0, 1.0]))
+        kept, is_kept = _suppress(boxes, scores, own.proposal_count, own.nms_threshold)
+        return (tf.gather(boxes, kept) * tf.cast(is_kept, tf.float32)[:, None])[None]
+
+    def compute_output_spec(self, inputs):
+        """`[1, proposals, 4]`."""
+        return keras.KerasTensor((inputs[0].shape[0], self._original().proposal_count, 4))
+
+
+def _suppress(boxes, scores, count, threshold):
+    """Indices by falling score, int32 `[count]`, and which of them count.
+
+    A box without area overlaps nothing, itself included, for which LiteRT takes it again and again.
+    Such boxes go to places of their own outside the image: they still overlap no other.
+    """
+    is_flat = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) <= 0.0
+    begin = 2.0 * tf.range(1, boxes.shape[0] + 1, dtype=tf.float32)[:, None]
+    apart = tf.concat([begin, begin, begin + 1.0, begin + 1.0], axis=1)
+    boxes = tf.where(is_flat[:, None], apart, boxes)
+    kept, valid = tf.raw_ops.NonMaxSuppressionV4(
+        boxes=boxes,
+        scores=scores,
+        max_output_size=count,
+        iou_threshold=threshold,
+        score_threshold=NO_CANDIDATE / 2,
+        pad_to_max_output_size=True,
+    )
+    kept = tf.ensure_shape(kept, [count])
+    return kept, tf.range(count) < valid
+
+
+class PortableROIAlign(layers.Layer):
+    """`PyramidROIAlign` for one image, by gathering four neighbours of each sample.
+
+    All levels lie in one table of cells, so that RoIs need not be sorted by level.
+    """
+
+    def __init__(self, original: PyramidROIAlign, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.pool_shape = original.pool_shape
+        self.built = True
+
+    def call(self, inputs):
+        """See `PyramidROIAlign`; a batch of 1."""
+        boxes, image_meta, *feature_maps = inputs
+        image_shape = parse_image_meta_graph(image_meta)["image_shape"][0]
+        levels = _levels(boxes[0], image_shape[0] * image_shape[1])
+        sizes = [[int(n) for n in f.shape[1:3]] for f in feature_maps]
+        cells = [height * width for height, width in sizes]
+        starts = tf.gather(tf.constant([sum(cells[:k]) for k in range(len(cells))]), levels)
+        size = tf.gather(tf.constant(sizes, tf.int32), levels)
+        channels = feature_maps[0].shape[-1]
+        table = tf.concat([tf.reshape(f, [-1, channels]) for f in feature_maps], axis=0)
+        top, bottom, y_part, y_inside = _samples(boxes[0, :, 0::2], size[:, 0], self.pool_shape[0])
+        left, right, x_part, x_inside = _samples(boxes[0, :, 1::2], size[:, 1], self.pool_shape[1])
+        x_part, y_part = x_part[:, None, :, None], y_part[:, :, None, None]
+
+        def row(y):
+            begin = starts[:, None, None] + y[:, :, None] * size[:, 1][:, None, None]
+            first = tf.gather(table, begin + left[:, None, :])
+            return first + (tf.gather(table, begin + right[:, None, :]) - first) * x_part
+
+        above = row(top)
+        pooled = above + (row(bottom) - above) * y_part
+        inside = y_inside[:, :, None, None] * x_inside[:, None, :, None]
+        return (pooled * inside)[None]
+
+    def compute_output_spec(self, inputs):
+        """`[1, rois, height, width, channels]`."""
+        return keras.KerasTensor(
+            (*inputs[0].shape[:2], *self.pool_shape, inputs[2].shape[-1]), "float32"
+        )
+
+
+def _levels(boxes, image_area):
+    """As `roi_levels`, but from 0, and without an infinity on the way.
+
+    tf2onnx makes sums of products of a choice, and nothing times infinity is not nothing.
+    """
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    relative = tf.sqrt(tf.maximum(area, SMALLEST_AREA)) / (CANONICAL_SIZE / tf.sqrt(image_area))
+    level = tf.round(log2_graph(relative)) + CANONICAL_LEVEL
+    level = tf.minimum(tf.maximum(level, FINEST_LEVEL), COARSEST_LEVEL)
+    return tf.cast(level, tf.int32) - FINEST_LEVEL
+
+
+def _samples(ends, size, count):
+    """Sample points along one side of each box.
+
+    Args:
+        ends: normalised, `[rois, 2]`. size: of the map in cells, int32 `[rois]`.
+        count: samples, from end to end.
+
+    Returns:
+        The cells before and after, int32 `[rois, count]`; how far a sample is on the way between;
+        and 1 where it lies within the map, else 0.
+    """
+    last = tf.cast(size - 1, tf.float32)[:, None]
+    begin, end = ends[:, :1], ends[:, 1:]
+    if count > 1:
+        steps = tf.range(count, dtype=tf.float32)[None]
+        position = begin * last + steps * ((end - begin) * last / float(count - 1))
+    else:
+        position = 0.5 * (begin + end) * last
+    inside = tf.cast((position >= 0.0) & (position <= last), tf.float32)
+    position = tf.minimum(tf.maximum(position, 0.0), last)
+    before = tf.floor(position)
+    first = tf.cast(before, tf.int32)
+    return first, tf.cast(tf.math.ceil(position), tf.int32), position - before, inside
+
+
+class PortableDetections(layers.Layer):
+    """`DetectionLayer` for one image."""
+
+    def __init__(self, original: DetectionLayer, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.settings = original.settings
+        self.built = True
+
+    def call(self, inputs):
+        """See `DetectionLayer`; a batch of 1."""
+        rois, probabilities, deltas, image_meta = inputs
+        meta = parse_image_meta_graph(image_meta)
+        window = norm_boxes_graph(meta["window"], meta["image_shape"][0, :2])[0]
+        settings = self.settings
+        probabilities, deltas = probabilities[0], deltas[0]
+        rows, classes = probabilities.shape
+        class_ids = tf.argmax(probabilities, axis=1, output_type=tf.int32)
+        scores = tf.reduce_max(probabilities, axis=1)
+        deltas = tf.reshape(deltas, [-1, 4])
+        deltas = tf.gather(deltas, tf.range(rows) * classes + class_ids)
+        deltas *= tf.constant(settings["bbox_std_dev"], tf.float32)
+        boxes = clip_boxes_graph(apply_box_deltas_graph(rois[0], deltas), window)
+        count = settings["max_instances"]
+        indices, found = [], []
+        for class_id in range(1, classes):
+            candidate = class_ids == class_id
+            if settings["min_confidence"]:
+                candidate &= scores >= settings["min_confidence"]
+            own = tf.where(candidate, scores, tf.constant(NO_CANDIDATE))
+            kept, is_kept = _suppress(boxes, own, min(count, rows), settings["nms_threshold"])
+            indices.append(kept)
+            found.append(tf.where(is_kept, tf.gather(scores, kept), tf.constant(NO_CANDIDATE)))
+        found = tf.concat([*found, tf.fill([count], NO_CANDIDATE)], axis=0)
+        indices = tf.concat([*indices, tf.zeros([count], tf.int32)], axis=0)
+        best, place = tf.math.top_k(found, k=count)
+        index = tf.gather(indices, place)
+        columns = [
+            tf.gather(boxes, index),
+            tf.cast(tf.gather(class_ids, index), tf.float32)[:, None],
+            tf.gather(scores, index)[:, None],
+        ]
+        is_one = tf.cast(best > NO_CANDIDATE / 2, tf.float32)[:, None]
+        return (tf.concat(columns, axis=1) * is_one)[None]
+
+    def compute_output_spec(self, inputs):
+        """`[1, max_instances, 6]`."""
+        return keras.KerasTensor((inputs[0].shape[0], self.settings["max_instances"], 6), "float32")
+
+
+class AllRows(layers.Layer):
+    """Stands for `DetectedRows` where every shape must be fixed: no row is left out."""
+
+    def call(self, inputs):
+        """The RoIs as they are."""
+        return inputs[0]
+
+    def compute_output_spec(self, inputs):
+        """Their shape."""
+        return keras.KerasTensor(inputs[0].shape, inputs[0].dtype)
+
+
+PORTABLE = {
+    ProposalLayer: PortableProposals,
+    PyramidROIAlign: PortableROIAlign,
+    DetectionLayer: PortableDetections,
+}

@@ -1,0 +1,45 @@
+"""The network of an inference model as it is exported: folded, multiplied out, detections only."""
+
+import keras
+
+from mrcnn.folding import DetectedRows, FoldedConv2D, fold_inference
+from mrcnn.inference import DETECTIONS, MASKS
+
+
+def exported_network(
+    model: keras.Model, portable: bool = False, fixed_rows: bool = False
+) -> keras.Model:
+    """A network for deployment, with weights of its own where convolutions are folded.
+
+    Args:
+        model: of `mrcnn.network.build_model("inference", ...)`.
+        portable: take the layers of `mrcnn.export_layers`, which other runtimes can run; for one
+            image of a known size.
+        fixed_rows: masks for DETECTION_MAX_INSTANCES rows, whatever is detected.
+
+    Returns:
+        A model of `[image, meta, anchors]` to `[detections [batch, n, 6], masks
+        [batch, rows, h, w, classes]]`, as `Predictor.run_detection` gives them.
+    """
+    from mrcnn.export_layers import PORTABLE, AllRows, BakedConv2D
+
+    changed = dict(PORTABLE) if portable else {}
+
+    def exported(layer):
+        name = layer.name
+        if isinstance(layer, FoldedConv2D):
+            return BakedConv2D(layer, name=name.replace("_folded", "_baked"))
+        if fixed_rows and isinstance(layer, DetectedRows):
+            return AllRows(name=name)
+        if type(layer) in changed:
+            return changed[type(layer)](layer, name=name)
+        return layer
+
+    folded = fold_inference(model)
+    wanted = keras.Model(folded.inputs, [folded.outputs[DETECTIONS], folded.outputs[MASKS]])
+    # Every call is made anew, so that an exchanged layer stands where the former one did.
+    return keras.models.clone_model(
+        wanted,
+        clone_function=exported,
+        call_function=lambda layer, *args, **kwargs: layer(*args, **kwargs),
+    )

@@ -1,0 +1,230 @@
+"""A photograph's way into the network and back, as a graph: the twin of `mrcnn.images` and masks.
+
+The same sums in the same order and in float64 as `mrcnn.images.resize_image` and
+`mrcnn.masks.box_mask`, of operations that TensorFlow and ONNX both have, so that an exported model
+sees the same grey levels as `MaskRCNN.detect` and gives the same pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from mrcnn.box_graph import norm_boxes_graph
+from mrcnn.masks import MASK_THRESHOLD
+
+_EXACT = tf.float64
+
+
+@dataclass(frozen=True)
+class Resizing:
+    """How photographs are brought to the network's size; the values of a Config.
+
+    Attributes:
+        mode: 'square', 'fit64', 'pad64' or 'none'.
+        min_dim, max_dim, min_scale: see `mrcnn.images.resize_image`.
+    """
+
+    mode: str
+    min_dim: int
+    max_dim: int
+    min_scale: float
+
+    @classmethod
+    def of_config(cls, config) -> "Resizing":
+        """Those of a Config."""
+        return cls(
+            config.IMAGE_RESIZE_MODE,
+            int(config.IMAGE_MIN_DIM or 0),
+            int(config.IMAGE_MAX_DIM or 0),
+            float(config.IMAGE_MIN_SCALE or 0),
+        )
+
+
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """The bytes of a JPEG or PNG file as uint8 RGB `[height, width, 3]`, not turned upright.
+
+    The pixels are those that Pillow decodes.
+    """
+    # By default TensorFlow takes a faster transform, which is off by several grey levels. The
+    # operation decodes PNG as well.
+    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def resample(pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    """Resample as `mrcnn.images.resize` does by default: bilinear, what lies outside counts as 0.
+
+    Args:
+        pixels: `[rows, columns, channels]`.
+        height, width: int32 scalars, the new size.
+
+    Returns:
+        float64 `[height, width, channels]`, not clipped.
+    """
+    shape = tf.shape(pixels)
+    pixels = tf.pad(pixels, [[1, 1], [1, 1], [0, 0]])
+    top, above, below = _sample_points(shape[0], height)
+    left, before, after = _sample_points(shape[1], width)
+    above, below = above[:, None, None], below[:, None, None]
+    before, after = before[None, :, None], after[None, :, None]
+    upper = tf.cast(tf.gather(pixels, top), _EXACT) * above
+    lower = tf.cast(tf.gather(pixels, top + 1), _EXACT) * below
+    # One after the other, as the sums of the numpy twin: another order rounds differently.
+    total = tf.gather(upper, left, axis=1) * before
+    total += tf.gather(upper, left + 1, axis=1) * after
+    total += tf.gather(lower, left, axis=1) * before
+    return total + tf.gather(lower, left + 1, axis=1) * after
+
+
+def _sample_points(size, new_size):
+    """First neighbours among pixels with one of padding before, and both neighbours' weights."""
+    step = tf.cast(size, _EXACT) / tf.cast(new_size, _EXACT)
+    half = tf.constant(0.5, _EXACT)
+    position = (tf.cast(tf.range(new_size), _EXACT) + half) * step - half
+    first = tf.floor(position)
+    weight_first = 1.0 - (position - first)
+    return tf.cast(first, tf.int32) + 1, weight_first, 1.0 - weight_first
+
+
+def resized_size(height: tf.Tensor, width: tf.Tensor, resizing: Resizing) -> tuple:
+    """The factor, float64, and the size in whole pixels that a photograph gets, int32 each."""
+    sides = tf.cast(tf.stack([height, width]), _EXACT)
+    scale = tf.constant(1.0, _EXACT)
+    if resizing.min_dim:
+        scale = tf.maximum(scale, tf.constant(resizing.min_dim, _EXACT) / tf.reduce_min(sides))
+    if resizing.min_scale:
+        scale = tf.maximum(scale, tf.constant(resizing.min_scale, _EXACT))
+    if resizing.mode in ("square", "fit64"):
+        limit, longest = tf.constant(resizing.max_dim, _EXACT), tf.reduce_max(sides)
+        scale = tf.where(tf.round(longest * scale) > limit, limit / longest, scale)
+    new = tf.cast(tf.maximum(tf.round(sides * scale), 1.0), tf.int32)
+    return scale, new[0], new[1]
+
+
+def mold_graph(image: tf.Tensor, resizing: Resizing, mean_pixel: np.ndarray) -> tuple:
+    """As `mrcnn.inference.mold_one`.
+
+    Args:
+        image: uint8 RGB `[height, width, channels]`.
+        resizing: how.
+        mean_pixel: `[channels]`, subtracted.
+
+    Returns:
+        The molded image, float32 `[h, w, channels]`, and the window, int32 `[4]`, where the
+        photograph lies in it, `(y1, x1, y2, x2)` in pixels.
+    """
+    shape = tf.shape(image)
+    height, width = shape[0], shape[1]
+    top = left = tf.constant(0, tf.int32)
+    if resizing.mode != "none":
+        _, height, width = resized_size(shape[0], shape[1], resizing)
+        least, most = (tf.cast(f(image), _EXACT) for f in (tf.reduce_min, tf.reduce_max))
+        # At the same size the weights are 1 and 0: the pixels stay as they are.
+        image = tf.minimum(tf.maximum(resample(image, height, width), least), most)
+        side = resizing.max_dim
+        tall, wide = (side, side) if resizing.mode == "square" else (_to_64(height), _to_64(width))
+        top, left = (tall - height) // 2, (wide - width) // 2
+        # uint8 is what the pixels are truncated to; all of them are positive.
+        image = tf.floor(image)
+        image = tf.pad(image, [[top, tall - height - top], [left, wide - width - left], [0, 0]])
+    molded = tf.cast(tf.cast(image, _EXACT) - tf.constant(mean_pixel, _EXACT), tf.float32)
+    if resizing.mode == "square":
+        molded = tf.ensure_shape(molded, [resizing.max_dim, resizing.max_dim, len(mean_pixel)])
+    return molded, tf.stack([top, left, top + height, left + width])
+
+
+def _to_64(size):
+    return (size + 63) // 64 * 64
+
+
+def boxes_in_photograph(
+    boxes: tf.Tensor, window: tf.Tensor, molded_size: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """As `mrcnn.inference.boxes_in_window`.
+
+    Args:
+        boxes: normalised on the molded image, float32 `[n, 4]`.
+        window: int32 `[4]` in pixels of the molded image.
+        molded_size, size: int32 `[2]`, heights and widths of the molded image and the photograph.
+
+    Returns:
+        int32 `[n, 4]` in pixels of the photograph, exclusive at y2/x2.
+    """
+    window = norm_boxes_graph(window, molded_size)
+    extent = window[2:] - window[:2]
+    extent = tf.where(extent > 0, extent, tf.ones_like(extent))
+    relative = (boxes - tf.tile(window[:2], [2])) / tf.tile(extent, [2])
+    scale = tf.tile(tf.cast(size, _EXACT) - 1.0, [2])
+    shift = tf.constant([0, 0, 1, 1], _EXACT)
+    return tf.cast(tf.round(tf.cast(relative, _EXACT) * scale + shift), tf.int32)
+
+
+def full_masks(
+    masks: tf.Tensor, boxes: tf.Tensor, size: tf.Tensor, aligned: bool = False
+) -> tf.Tensor:
+    """Masks pasted into their boxes, as `mrcnn.inference.paste_all` does.
+
+    Args:
+        masks: float32 `[n, h, w]`, probabilities within each box.
+        boxes: int32 `[n, 4]`, inside the photograph, with area.
+        size: int32 `[2]`, (height, width) of the photograph.
+        aligned: as MASK_RESAMPLE 'aligned' says; else as 'exact'.
+
+    Returns:
+        bool `[n, height, width]`.
+    """
+    enlarge = _aligned if aligned else _faded
+
+    def paste(mask_and_box):
+        mask, box = mask_and_box
+        y1, x1, y2, x2 = tf.unstack(box)
+        inside = enlarge(mask, y2 - y1, x2 - x1) >= MASK_THRESHOLD
+        # Padding numbers is what every runtime can do; padding truth values is not.
+        margins = [[y1, size[0] - y2], [x1, size[1] - x2]]
+        return tf.pad(tf.cast(inside, tf.int32), margins) > 0
+
+    # With one row more, which is dropped: no runtime knows the shape of masks that it never saw.
+    masks = tf.pad(masks, [[0, 1], [0, 0], [0, 0]])
+    boxes = tf.concat([boxes, [[0, 0, 1, 1]]], axis=0)
+    signature = tf.TensorSpec([None, None], tf.bool)
+    return tf.map_fn(paste, (masks, boxes), fn_output_signature=signature)[:-1]
+
+
+def _faded(mask, height, width):
+    enlarged = tf.cast(resample(mask[..., None], height, width)[..., 0], tf.float32)
+    return tf.minimum(tf.maximum(enlarged, tf.reduce_min(mask)), tf.reduce_max(mask))
+
+
+def _aligned(mask, height, width):
+    rows, columns = _between_ends(height, mask.shape[0]), _between_ends(width, mask.shape[1])
+    return tf.matmul(tf.matmul(rows, mask), columns, transpose_b=True)
+
+
+def _between_ends(size, values):
+    """Weights, float32 `[size, values]`, of values at equal distances from end to end."""
+    step = tf.constant(values - 1, _EXACT) / tf.cast(size, _EXACT)
+    position = (tf.cast(tf.range(size), _EXACT) + tf.constant(0.5, _EXACT)) * step
+    distance = tf.abs(position[:, None] - tf.constant(np.arange(values), _EXACT))
+    return tf.cast(tf.maximum(1.0 - distance, 0.0), tf.float32)
+
+
+def anchors_graph(config, shape: tf.Tensor) -> tf.Tensor:
+    """Normalised anchors of a molded size that is known at run time only, float32 `[anchors, 4]`.
+
+    Args:
+        config: a Config whose molded sizes are multiples of 64 and of its strides.
+        shape: int32 `[2]`, (height, width) in pixels.
+    """
+    roots = np.sqrt(np.asarray(config.RPN_ANCHOR_RATIOS, np.float64))
+    levels = []
+    for scale, stride in zip(config.RPN_ANCHOR_SCALES, config.BACKBONE_STRIDES, strict=True):
+        sizes = np.stack([scale / roots, scale * roots], axis=1)
+        cells = (shape + (stride - 1)) // stride
+        y, x = (tf.range(0, cells[k], config.RPN_ANCHOR_STRIDE) * stride for k in range(2))
+        grid = tf.stack(tf.meshgrid(y, x, indexing="ij"), axis=-1)
+        middles = tf.cast(tf.reshape(grid, [-1, 1, 2]), _EXACT)
+        corners = tf.concat([middles - 0.5 * sizes, middles + 0.5 * sizes], axis=-1)
+        levels.append(tf.reshape(corners, [-1, 4]))
+    scale = tf.tile(tf.cast(shape, _EXACT) - 1.0, [2])
+    anchors = tf.concat(levels, axis=0) - tf.constant([0, 0, 1, 1], _EXACT)
+    return tf.cast(anchors / scale, tf.float32)

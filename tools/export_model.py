@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Write a stage's model as SavedModel, ONNX or LiteRT, for programs without this project.
+
+    python3 tools/export_model.py --model=FILE.h5 --output=DIR
+    python3 tools/export_model.py --model=FILE.h5 --output=DIR --format saved_model onnx tflite
+    python3 tools/export_model.py --stage=2 --model=FILE.h5 --output=DIR --size=512 --overwrite
+
+    DIR/saved_model/   TensorFlow: a picture, or a JPEG or PNG file, in; boxes, names, masks out
+    DIR/model.onnx     ONNX Runtime: a picture in; the same out (needs the extra [export])
+    DIR/model.tflite   LiteRT, built-in operations only: a picture of the network's size in;
+                       boxes and mini masks out
+
+Beside each lies a description, such as model.onnx.json. docs/export.md tells how they are loaded
+and how near they come to this project's own detections. The preset `demo` takes less than a minute
+for each format on an idle machine, ResNet-101 some minutes.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from fashion.class_tables import add_class_table_argument, choose_class_table
+from fashion.commands import run
+from fashion.stages import (
+    MODANET_STAGE,
+    SEASON_STAGE,
+    add_model_arguments,
+    inference_model,
+    inference_weights,
+    preset_of,
+    whole,
+    writable_folder,
+)
+from mrcnn.export import FILES, MASKS, check_exportable, check_free, export_model
+
+BACKGROUND = "background"
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        conflict_handler="resolve",
+    )
+    stages = {"1": MODANET_STAGE, "2": SEASON_STAGE}
+    add = parser.add_argument
+    add("--stage", dest="number", choices=list(stages), default="1", help="whose classes (1)")
+    add("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
+    add(
+        "--format",
+        dest="formats",
+        nargs="+",
+        choices=list(FILES),
+        default=["saved_model"],
+        help="one or several (saved_model)",
+    )
+    add(
+        "--size",
+        type=whole(64),
+        metavar="N",
+        help="side of the square that pictures are brought to, a multiple of 64 (the preset's)",
+    )
+    add("--masks", choices=MASKS, default="full", help="what model.onnx gives (full)")
+    add("--overwrite", action="store_true", help="replace what a former export wrote to DIR")
+    add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
+    add_class_table_argument(parser)
+    add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
+    # Takes the place of --resize-mode among those: a SavedModel can have further ways.
+    add(
+        "--resize",
+        "--resize-mode",
+        dest="resize",
+        choices=["square", "fit64", "pad64", "none"],
+        help="square: the network always sees --size; fit64, pad64 and none: it sees other sizes "
+        "with other pictures, see IMAGE_RESIZE_MODE; saved_model only (the preset's)",
+    )
+    # The machine that a file is made for need not be the one that makes it.
+    parser.set_defaults(precision="float32")
+    options = parser.parse_args(arguments)
+    options.stage = stages[options.number]
+    if options.class_table and options.number == "1":
+        parser.error("--class-table is for --stage=2")
+    return options
+
+
+def set_sizes(config, options: argparse.Namespace) -> None:
+    """Change a Config to the sizes that were asked for; the network itself knows no size."""
+    if options.size:
+        config.IMAGE_MAX_DIM = options.size
+        config.IMAGE_MIN_DIM = min(config.IMAGE_MIN_DIM, options.size)
+    if options.resize:
+        config.IMAGE_RESIZE_MODE = options.resize
+        if options.resize == "pad64":
+            config.IMAGE_MIN_DIM = -(-config.IMAGE_MIN_DIM // 64) * 64
+    # What is derived from these, and the checks.
+    config.__init__()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Export, and say what was written."""
+    options = parse_arguments(arguments)
+    if options.number == "2":
+        choose_class_table(options)
+    from fashion.presets import make_config
+
+    stage = options.stage
+    names = [BACKGROUND, *stage.table.names]
+    weights = inference_weights(options, stage)
+    preset = preset_of(weights, options.preset)
+    # A second is enough to find out what else would come up after minutes.
+    plan = make_config(preset, stage.name, len(names), inference=True, PRECISION=options.precision)
+    set_sizes(plan, options)
+    check_exportable(plan, options.formats, names, options.masks)
+    check_free(options.output, options.formats, options.overwrite)
+    writable_folder(options.output, "--output")
+    model = inference_model(options, stage)
+    set_sizes(model.config, options)
+    written = export_model(
+        model,
+        options.output,
+        options.formats,
+        names,
+        masks=options.masks,
+        overwrite=options.overwrite,
+        notes={"weights": weights.name, "preset": preset},
+        progress=lambda text: print(text, flush=True),
+    )
+    for path in written:
+        print(f"{path.absolute()}: {megabytes(path):.1f} MB; description: {path.name}.json")
+    return 0
+
+
+def megabytes(path: Path) -> float:
+    """What a file, or all files of a folder, take."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
