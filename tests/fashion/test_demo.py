@@ -130,7 +130,9 @@ def median_colour(season, garment, number):
     return np.median(hsv[:, 1]), np.median(hsv[:, 2])
 
 
-@pytest.mark.parametrize("garment", ["skirt", "bag", "footwear"])
+@pytest.mark.parametrize(
+    "garment", ["skirt", pytest.param("bag", marks=pytest.mark.slow), "footwear"]
+)
 def test_seasons_differ_by_colour(garment):
     saturation, value = {}, {}
     for season in SEASONS:

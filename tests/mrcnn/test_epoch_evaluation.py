@@ -176,6 +176,7 @@ def test_a_training_is_measured_as_its_weights_are_afterwards(tmp_path, capsys):
         assert history[2][name] == pytest.approx(measured[kind][figure], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_best_weights_follow_mask_ap_and_the_training_stops_without_a_better(
     tmp_path, monkeypatch, capsys
 ):

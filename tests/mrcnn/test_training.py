@@ -111,6 +111,7 @@ def test_another_seed_is_another_training(uninterrupted, tmp_path):
     assert losses(only_folder(tmp_path))[0] != losses(uninterrupted)[0]
 
 
+@pytest.mark.slow
 def test_a_training_whose_loader_died_goes_on_exactly(uninterrupted, tmp_path):
     processes = ("--config", json.dumps({"LOADER_BACKEND": "process", "LOADER_QUEUE": 1}))
     signal_at = ("--signal", "SIGKILL", "--at", 0, 2, "--worker")
@@ -158,6 +159,7 @@ def test_a_training_that_was_ended_goes_on_exactly(
     require_equal_weights(folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_training_killed_between_two_states_repeats_the_steps_since(uninterrupted, tmp_path):
     ended = run_script(tmp_path, 2, "--signal", "SIGKILL", "--at", 1, 3, "--state-seconds", 600)
     assert ended.returncode == -signal.SIGKILL

@@ -93,6 +93,7 @@ def test_models_side_by_side(root, trained):
     assert "garments: " in done.stdout and "seasons: " in done.stdout
 
 
+@pytest.mark.slow
 def test_other_labels_are_trained_remembered_and_tested(root):
     (root / "labels.json").write_text('["pants_yaz", "top_yaz"]')
     arguments = ("--epochs=1", "--steps=1", "--batch=1", "--workers=0", "--logs=other")
