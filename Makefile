@@ -12,7 +12,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 # Test processes. Each computes on one thread, so that they do not fight for the cores.
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+# tests/conftest.py puts the longest files first, so that both processes end at about one time.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile \
+	--no-loadscope-reorder
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 

@@ -30,7 +30,7 @@ setup(
             "pytest>=8",
             "hypothesis>=6.100",
             "ruff>=0.17,<0.18",
-            "pytest-xdist>=3.5",
+            "pytest-xdist>=3.7",
             "flask>=3,<4",  # the parsing page is tested as a real server
         ],
         "serve": ["flask>=3,<4"],

@@ -36,9 +36,9 @@ class BakedConv2D(layers.Layer):
     """A `FoldedConv2D` whose kernel and bias are multiplied out once, as weights of its own."""
 
     def __init__(self, folded: FoldedConv2D, **kwargs):
-        super().__init__(dtype=folded.dtype_policy, **kwargs)
+        super().__init__(dtype="float32", autocast=False, **kwargs)
+        self.output_dtype = folded.output_dtype
         convolution, norm = folded._parts()
-        # Outside of a call the weights are float32; within one Keras would round each to bfloat16.
         scale = norm.gamma.numpy() / tf.sqrt(norm.moving_variance + norm.epsilon).numpy()
         bias = 0.0 if convolution.bias is None else convolution.bias.numpy()
         values = {
@@ -56,8 +56,9 @@ class BakedConv2D(layers.Layer):
     def call(self, inputs):
         """float `[..., height, width, channels]` -> `[..., height, width, filters]`."""
         folded = self._folded()
-        kernel = tf.cast(self.kernel, self.compute_dtype)
-        bias = tf.cast(self.bias, self.compute_dtype)
+        inputs = tf.cast(inputs, self.output_dtype)
+        kernel = tf.cast(self.kernel, self.output_dtype)
+        bias = tf.cast(self.bias, self.output_dtype)
         if len(inputs.shape) == 4:
             return folded._convolve(inputs, kernel, bias)
         outputs = folded._convolve(tf.reshape(inputs, (-1, *inputs.shape[-3:])), kernel, bias)

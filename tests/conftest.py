@@ -1,11 +1,35 @@
-"""What all tests share: where temporary files go."""
+"""What all tests share: where temporary files go, and which files run first."""
 
 import tempfile
+from pathlib import Path
 
 import pytest
 
 # Sockets lie in it too, and their paths may have some hundred characters.
 LONGEST = 64
+
+
+# Beginnings of the paths of files that take half a minute and more. Processes take one file after
+# the other; a long one that came last would keep one of them busy alone.
+LONG = (
+    "mrcnn/test_training",
+    "stages/",
+    "fashion/test_evaluation_report",
+    "mrcnn/test_forward",
+    "mrcnn/test_network",
+    "fashion/test_label_",
+    "fashion/test_demo.",
+    "mrcnn/test_inference",
+    "mrcnn/test_epoch",
+    "mrcnn/test_inspection",
+    "tools/",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first, the others in their order."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.relative_to(here).as_posix().startswith(LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,9 @@ from PIL import Image
 
 from tests.support import REPOSITORY
 
+# All cells take half a minute; what they call has quick tests of its own.
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = REPOSITORY / "docs" / "inspect_model.ipynb"
 
 

@@ -84,8 +84,8 @@ def random_boxes(rng, count):
     return corners.reshape(1, count, 4).astype(np.float32)
 
 
-# In bfloat16 the folded layer rounds each weight, the baked one their product.
-@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-5), ("mixed_bfloat16", 0.05)])
+# In bfloat16 a product that differs by the last bit of float32 may be rounded the other way.
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-5), ("mixed_bfloat16", 0.01)])
 @pytest.mark.parametrize("leading", [(2,), (1, 3)], ids=["maps", "RoIs"])
 def test_a_baked_convolution_has_the_weights_of_its_time(dtype, near, leading):
     convolution, norm = layers.Conv2D(4, 3, dtype=dtype), BatchNorm(dtype=dtype)
@@ -99,7 +99,7 @@ def test_a_baked_convolution_has_the_weights_of_its_time(dtype, near, leading):
     scale = np.abs(tf.cast(expected, tf.float32)).max()
     assert np.abs(tf.cast(found - expected, tf.float32)).max() < near * scale
     spec = baked.compute_output_spec(inputs)
-    assert spec.shape == expected.shape and spec.dtype == baked.compute_dtype
+    assert spec.shape == expected.shape and spec.dtype == baked.output_dtype
     assert [w.dtype for w in baked.weights] == ["float32", "float32"]
     norm.gamma.assign(norm.gamma * 2)
     np.testing.assert_array_equal(baked(inputs), found)

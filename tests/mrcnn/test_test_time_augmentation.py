@@ -214,6 +214,7 @@ def test_at_scale_one_it_is_the_usual_molding():
         assert window == usual.window
 
 
+@pytest.mark.slow
 def test_half_the_scale_with_a_network(tmp_path):
     """A network of random weights: what it finds lies on the whole picture, not on half of it."""
     from mrcnn.model import MaskRCNN

@@ -141,7 +141,7 @@ def test_a_log_folder_where_another_training_is_at_work(model):
         pytest.param(  # before the first epoch's checkpoint
             "SIGKILL", 0, 2, -signal.SIGKILL, marks=pytest.mark.slow
         ),
-        ("SIGINT", 1, 3, 130),  # Ctrl-C
+        pytest.param("SIGINT", 1, 3, 130, marks=pytest.mark.slow),  # Ctrl-C
     ],
 )
 def test_a_training_that_was_ended_goes_on_exactly(
@@ -232,6 +232,7 @@ def test_when_to_stop_early():
     assert [stops_early(progress, patience) for patience in (1, 2)] == [True, False]
 
 
+@pytest.mark.slow
 def test_class_weights_reach_the_loss_of_one_training_only(model):
     data = ShapesDataset(4)
     model.config.CLASS_WEIGHTS = [1, 0, 0]
@@ -274,6 +275,7 @@ def test_frozen_layers_do_not_change(model):
     assert np.abs(head.get_weights()[0] - head_before[0]).max() > 0
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_optimizer_goes_on_from_one_call_to_the_next(model):
     data = ShapesDataset(6)
     model.train(data, None, 0.001, 1, "all")
@@ -317,7 +319,7 @@ def test_progress_begins_with_nothing_done():
     assert (Progress().epoch, Progress().step, Progress().history) == (0, 0, [])
 
 
-@pytest.mark.parametrize("use_rpn_rois", [True, False])
+@pytest.mark.parametrize("use_rpn_rois", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_loss_falls(tmp_path, use_rpn_rois):
     config = type("C", (TinyConfig,), {"USE_RPN_ROIS": use_rpn_rois, "STEPS_PER_EPOCH": 30})()
     model = MaskRCNN("training", config, tmp_path)

@@ -225,7 +225,9 @@ def test_weight_decay(model, row):
 # ---- golden numbers: whole steps ----
 
 
-@pytest.mark.parametrize("layers", ["heads", pytest.param("4+", marks=pytest.mark.slow), "all"])
+@pytest.mark.parametrize(
+    "layers", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("heads", "4+")), "all"]
+)
 def test_steps(model, layers):
     assign_recipe(model)
     set_trainable(model, PRESETS[layers])

@@ -47,6 +47,7 @@ def root(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_labels_from_a_real_network_are_resumable_byte_for_byte(root):
     done = run_script(root / SCRIPT, *EVERYTHING, cwd=root / "here")
     assert done.returncode == 0, done.stderr

@@ -413,6 +413,7 @@ def test_command_line(arguments, expected):
     assert {name: options[name] for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_the_script_in_a_process_of_its_own(tmp_path):
     project = copy_project(tmp_path / "project")
     demo_weights(project / "model1" / "mask_rcnn_Modanet.h5")
