@@ -26,6 +26,7 @@ from mrcnn.drawing import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from mrcnn.image_files import MAX_PIXELS
 from mrcnn.images import read_image
+from mrcnn.redirects import ClosingRedirects
 
 Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
@@ -132,7 +133,7 @@ def fetch_image(url: str, max_bytes: int = 32 * _MEGABYTE, seconds: float = 30.0
         temporary.unlink(missing_ok=True)
 
 
-class _HttpRedirects(urllib.request.HTTPRedirectHandler):
+class _HttpRedirects(ClosingRedirects):
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         _require_http(newurl)
         if req.type == "https" and not newurl.lower().startswith("https:"):

@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from mrcnn.deadline import within
 from mrcnn.errors import DownloadError
+from mrcnn.redirects import ClosingRedirects
 
 try:
     import fcntl
@@ -127,7 +128,7 @@ class _Job:
         return self.max_bytes if self.size is None else min(self.size, self.max_bytes)
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+class _SafeRedirects(ClosingRedirects):
     """Follows redirects within one scheme only, to hosts that `download` itself would accept."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):

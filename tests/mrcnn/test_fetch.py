@@ -1,18 +1,21 @@
 """Downloads from a real server that behaves, and from one that does not."""
 
 import hashlib
+import io
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import numpy as np
 import pytest
 
 from mrcnn.errors import DownloadError
 from mrcnn.fetch import download, file_hash
+from mrcnn.redirects import ClosingRedirects
 from tests.mrcnn.http_server import Route, running_server
 from tests.support import REPOSITORY
 
@@ -276,3 +279,16 @@ def test_file_hash(tmp_path):
     assert file_hash(tmp_path / "f") == MD5
     assert file_hash(tmp_path / "f", "sha256") == SHA256
     assert file_hash(tmp_path / "empty") == "d41d8cd98f00b204e9800998ecf8427e"
+
+
+def test_an_answer_whose_redirect_is_refused_is_closed():
+    class Refusing(ClosingRedirects):
+        def redirect_request(self, *answer):
+            raise ValueError("refused")
+
+    answer = io.BytesIO()
+    request = urllib.request.Request("https://here.example/a")
+    headers = {"location": "https://elsewhere.example/a"}
+    with pytest.raises(ValueError, match="refused"):
+        Refusing().http_error_301(request, answer, 301, "moved", headers)
+    assert answer.closed
