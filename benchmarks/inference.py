@@ -29,10 +29,10 @@ from mrcnn.config import Config
 WAYS = ("whole", "detect", "fit64", "stream")
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The command line; see the module's docstring."""
+def parse_arguments(arguments=None, description: str | None = __doc__) -> argparse.Namespace:
+    """The command line of the benchmarks of detection, described by their docstrings."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--backbone", choices=["resnet50", "resnet101"], default="resnet101")
@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--precision", choices=["float32", "bfloat16", "auto"], default="float32")
     add("--repeat", type=int, default=5, help="(%(default)s)")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def make_config(options: argparse.Namespace, **others) -> Config:

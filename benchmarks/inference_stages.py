@@ -11,7 +11,6 @@ rows, as such networks are usually run. All are timed in turn. GFLOP are those o
 matrix products; the peak is measured in the same run.
 """
 
-import argparse
 import json
 import statistics
 import sys
@@ -19,26 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-
-def parse_arguments(arguments=None) -> argparse.Namespace:
-    """The command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--backbone", choices=["resnet50", "resnet101"], default="resnet101")
-    add("--size", type=int, default=1024, help="side of the molded image (%(default)s)")
-    add("--photograph", type=int, nargs=2, default=(600, 400), metavar=("HEIGHT", "WIDTH"))
-    add("--instances", type=int, default=10, help="detections of the image (%(default)s)")
-    add("--precision", choices=["float32", "bfloat16", "auto"], default="float32")
-    add("--repeat", type=int, default=5, help="(%(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write the figures there too")
-    return parser.parse_args(arguments)
+from benchmarks.inference import parse_arguments
 
 
 def main(arguments=None) -> int:
     """Measure and print."""
-    options = parse_arguments(arguments)
+    options = parse_arguments(arguments, __doc__)
     from benchmarks.stage_times import measure
 
     figures = measure(options)

@@ -1,5 +1,6 @@
-"""What all command-line scripts share: how errors end them."""
+"""What all command-line scripts share: how errors end them, and the options of several."""
 
+import argparse
 import errno
 import io
 import os
@@ -42,3 +43,18 @@ def run(main: Callable[[], int | None]) -> int:
             raise
         print(f"error: {printable(error.filename)}: the name is too long.", file=sys.stderr)
         return 2
+
+
+def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --stream and --shard-size, of the conversions between annotation formats."""
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="read and write image by image (of itself from 256 MB on, and for shards)",
+    )
+    parser.add_argument(
+        "--shard-size",
+        type=int,
+        metavar="N",
+        help="write files of N images, OUT-00000-of-00012.json and so on",
+    )

@@ -151,7 +151,7 @@ def paste_all(
 
 
 def _compiled(model: keras.Model):
-    # The graph has no Python of tensors' values, and looking for it takes a fifth of the tracing.
+    # The graph has no Python of tensors' values, and looking for it takes time.
     return tf.function(
         lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False
     )

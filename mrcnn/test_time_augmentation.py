@@ -246,7 +246,7 @@ class ScaledDetector:
     """Detects with a `MaskRCNN`'s network at other sizes than its configuration's.
 
     Args:
-        model: in inference mode, with the resize mode 'square', 'pad64' or 'none'.
+        model: in inference mode, with the resize mode 'square', 'fit64', 'pad64' or 'none'.
 
     Raises:
         ConfigError: its resize mode is 'crop', which is for training.
@@ -258,8 +258,8 @@ class ScaledDetector:
         self.config = model.config
         if self.config.IMAGE_RESIZE_MODE == "crop":
             raise ConfigError(
-                "Scales need the IMAGE_RESIZE_MODE 'square', 'pad64' or 'none'; 'crop' is for "
-                "training only."
+                "Scales need the IMAGE_RESIZE_MODE 'square', 'fit64', 'pad64' or 'none'; 'crop' is "
+                "for training only."
             )
         self._predictor = Predictor(model.keras_model, self.config)
 

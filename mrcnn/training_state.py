@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from mrcnn.config import LOSS_NAMES
 from mrcnn.errors import WeightsError
 from mrcnn.files import replacing
 from mrcnn.npz_bounds import opened_arrays
@@ -165,6 +166,7 @@ def _checked(progress: Progress) -> Progress:
         or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
         or not all(type(value) in (int, float) for value in rows)
         or not isinstance(progress.best_of, str)
+        or len(progress.totals) not in (0, 1 + len(LOSS_NAMES))
     ):
         raise ValueError("the counters are none")
     return progress

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
+from fashion.commands import add_stream_arguments, run
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -49,17 +49,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first annotation that cannot be used"
     )
-    parser.add_argument(
-        "--stream",
-        action="store_true",
-        help="read and write image by image (of itself from 256 MB on, and for shards)",
-    )
-    parser.add_argument(
-        "--shard-size",
-        type=int,
-        metavar="N",
-        help="write files of N images, OUT-00000-of-00012.json and so on",
-    )
+    add_stream_arguments(parser)
     return parser.parse_args(arguments)
 
 

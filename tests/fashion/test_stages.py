@@ -26,7 +26,7 @@ from fashion.stages import (
     writable_folder,
 )
 from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
-from tests.stages.factory import head_weights
+from tests.stages.factory import demo_weights, head_weights
 
 
 @pytest.fixture
@@ -236,3 +236,12 @@ def test_three_spellings_of_one_option(option):
     assert parsed.model == "x.h5"
     assert (parsed.stage, parsed.preset, parsed.precision) == (MODANET_STAGE, None, "auto")
     assert parsed.min_confidence is None
+
+
+@pytest.mark.parametrize(("asked", "mode"), [([], "square"), (["--resize-mode=fit64"], "fit64")])
+def test_the_resize_mode_reaches_the_model(stage_1, tmp_path, asked, mode):
+    parser = argparse.ArgumentParser()
+    add_model_arguments(parser, stage_1, "weights")
+    weights = demo_weights(tmp_path / "demo.h5")
+    options = parser.parse_args([f"--model={weights}", *asked])
+    assert mode == stages.inference_model(options, stage_1).config.IMAGE_RESIZE_MODE

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES, Config
+from mrcnn.errors import ConfigError
 from mrcnn.layer_selection import PRESETS, set_trainable
 from mrcnn.network import NormaliseBoxes, build_model, pyramid_anchors
 from mrcnn.weights import layer_weights, load_weights, save_weights
@@ -364,6 +365,12 @@ def test_widths(build):
         if name.endswith("kernel:0")
     }
     assert {name: kernels[name] for name in SHAPES} == SHAPES
+
+
+def test_pictures_of_several_sizes_are_for_detection_only():
+    config = tiny_config(IMAGE_RESIZE_MODE="fit64")
+    with pytest.raises(ConfigError, match=r"'fit64', which is for detection.*'square'"):
+        build_model("training", config)
 
 
 def test_numbers_of_rows(build):

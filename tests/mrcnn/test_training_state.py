@@ -21,7 +21,7 @@ PROGRESS = Progress(
     epoch=3,
     step=7,
     seed=11,
-    totals=[0.1 + 0.2, 1e-300],
+    totals=[0.1 + 0.2, 1e-300, 1.0, 2.0, 3.0, 4.0],
     history=[{"epoch": 1, "loss": 0.1}],
     best=2.5,
 )

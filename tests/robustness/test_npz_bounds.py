@@ -200,6 +200,7 @@ def test_a_good_state_is_read(tmp_path):
         {"seed": None},
         {"totals": "123456"},
         {"totals": [None]},
+        {"totals": [1.0, 2.0]},  # a sum for each loss, or none
         {"totals": [float("nan")]},
         {"totals": 5},
         {"best": "0.5"},
