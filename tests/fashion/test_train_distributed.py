@@ -14,6 +14,7 @@ from fashion.stages import Stage
 from fashion.train_stage import add_training_arguments, train
 from tests.mrcnn.workers import run_workers
 from tests.stages.factory import copy_project, head_weights, make_dataset, run_script
+from tests.support import REPOSITORY
 
 OTHER_WORKER = {
     "cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]},
@@ -85,11 +86,16 @@ def history(logs: Path) -> np.ndarray:
 
 @pytest.mark.slow
 def test_the_script_with_tf_config_trains_as_one_process(tmp_path):
-    """The demo's backbone has batch norms that look at the whole batch."""
+    """The demo's backbone has batch norms that look at the whole batch.
+
+    From the demo's start weights: a random RPN gives hundreds of anchors the same score but for the
+    last digits, which then decide which RoIs the heads see.
+    """
     project = copy_project(tmp_path / "project")
     script = project / "model1" / "samples" / "custom" / "trainModaNet.py"
     make_dataset(tmp_path / "data")
-    common = ["train", "--dataset=data", "--preset=demo", "--model=none", "--seed=5"]
+    start = REPOSITORY / "fashion" / "data" / "demo_start.h5"
+    common = ["train", "--dataset=data", "--preset=demo", f"--model={start}", "--seed=5"]
     common += ["--steps=2", "--workers=1", "--precision=float32", "--epochs=1"]
     one = run_script(script, *common, "--batch=2", "--logs=one", cwd=tmp_path)
     assert one.returncode == 0, one.stderr
@@ -99,8 +105,9 @@ def test_the_script_with_tf_config_trains_as_one_process(tmp_path):
         assert result.returncode == 0, result.stderr
     assert "Best weights, copied for the next stage" in results[0].stdout
     assert "Best weights" not in results[1].stdout
-    # Batch statistics come from sums of squares there, and a step amplifies what that rounds.
-    np.testing.assert_allclose(history(tmp_path / "two"), history(tmp_path / "one"), rtol=1e-2)
+    # Batch statistics come from sums of squares there, and a step amplifies what that rounds: 2e-5
+    # was measured.
+    np.testing.assert_allclose(history(tmp_path / "two"), history(tmp_path / "one"), rtol=1e-3)
     resumed = [*arguments, "--model=last", "--epochs=2"]
     for result in run_workers([resumed, resumed], cwd=tmp_path):
         assert result.returncode == 0, result.stderr
