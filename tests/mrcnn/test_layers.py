@@ -66,6 +66,17 @@ def test_statistics_move_with_momentum_99():
     np.testing.assert_allclose(layer.moving_mean, 0.01 * INPUTS.mean((0, 1, 2)), rtol=1e-4)
 
 
+def test_statistics_move_in_float32_where_the_network_computes_in_bfloat16():
+    """In bfloat16, of three digits, a hundredth of a small difference would be lost."""
+    plain, mixed = BatchNorm(None), BatchNorm(None, dtype="mixed_bfloat16")
+    inputs = tf.cast(tf.cast(INPUTS, "bfloat16"), "float32")
+    for layer in (plain, mixed):
+        for _ in range(100):
+            layer(inputs, training=True)
+    np.testing.assert_allclose(mixed.moving_mean, plain.moving_mean, rtol=1e-5)
+    np.testing.assert_allclose(mixed.moving_variance, plain.moving_variance, rtol=1e-5)
+
+
 def test_a_frozen_layer_uses_its_statistics_in_training():
     layer = BatchNorm(None)
     layer.build(INPUTS.shape)
