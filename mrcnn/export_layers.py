@@ -17,7 +17,6 @@ from mrcnn.box_graph import (
     parse_image_meta_graph,
 )
 from mrcnn.detection import DetectionLayer
-from mrcnn.folding import FoldedConv2D
 from mrcnn.roi_align import (
     CANONICAL_LEVEL,
     CANONICAL_SIZE,
@@ -30,46 +29,6 @@ from mrcnn.rpn import ProposalLayer
 
 NO_CANDIDATE = -1.0  # below every probability
 SMALLEST_AREA = 1e-20  # normalised; boxes far larger than this go to the finest level
-
-
-class BakedConv2D(layers.Layer):
-    """A `FoldedConv2D` whose kernel and bias are multiplied out once, as weights of its own."""
-
-    def __init__(self, folded: FoldedConv2D, **kwargs):
-        super().__init__(dtype="float32", autocast=False, **kwargs)
-        self.output_dtype = folded.output_dtype
-        convolution, norm = folded._parts()
-        scale = norm.gamma.numpy() / tf.sqrt(norm.moving_variance + norm.epsilon).numpy()
-        bias = 0.0 if convolution.bias is None else convolution.bias.numpy()
-        values = {
-            "kernel": convolution.kernel.numpy() * scale,
-            "bias": (bias - norm.moving_mean.numpy()) * scale + norm.beta.numpy(),
-        }
-        for name, value in values.items():
-            constant = keras.initializers.Constant(0.0)
-            weight = self.add_weight(value.shape, constant, name=name, trainable=False)
-            weight.assign(value)
-            setattr(self, name, weight)
-        self._folded = lambda: folded
-        self.built = True
-
-    def call(self, inputs):
-        """float `[..., height, width, channels]` -> `[..., height, width, filters]`."""
-        folded = self._folded()
-        inputs = tf.cast(inputs, self.output_dtype)
-        kernel = tf.cast(self.kernel, self.output_dtype)
-        bias = tf.cast(self.bias, self.output_dtype)
-        if len(inputs.shape) == 4:
-            return folded._convolve(inputs, kernel, bias)
-        outputs = folded._convolve(tf.reshape(inputs, (-1, *inputs.shape[-3:])), kernel, bias)
-        if None in inputs.shape[:-3]:
-            leading = tf.shape(inputs)[:-3]
-            return tf.reshape(outputs, tf.concat([leading, outputs.shape[1:]], axis=0))
-        return tf.reshape(outputs, (*inputs.shape[:-3], *outputs.shape[1:]))
-
-    def compute_output_spec(self, inputs):
-        """The folded layer's."""
-        return self._folded().compute_output_spec(inputs)
 
 
 class PortableProposals(layers.Layer):

@@ -1,8 +1,8 @@
-"""The network of an inference model as it is exported: folded, multiplied out, detections only."""
+"""The network of an inference model as it is exported: folded, detections only."""
 
 import keras
 
-from mrcnn.folding import DetectedRows, FoldedConv2D, fold_inference
+from mrcnn.folding import DetectedRows, fold_inference
 from mrcnn.inference import DETECTIONS, MASKS
 
 
@@ -21,14 +21,12 @@ def exported_network(
         A model of `[image, meta, anchors]` to `[detections [batch, n, 6], masks
         [batch, rows, h, w, classes]]`, as `Predictor.run_detection` gives them.
     """
-    from mrcnn.export_layers import PORTABLE, AllRows, BakedConv2D
+    from mrcnn.export_layers import PORTABLE, AllRows
 
     changed = dict(PORTABLE) if portable else {}
 
     def exported(layer):
         name = layer.name
-        if isinstance(layer, FoldedConv2D):
-            return BakedConv2D(layer, name=name.replace("_folded", "_baked"))
         if fixed_rows and isinstance(layer, DetectedRows):
             return AllRows(name=name)
         if type(layer) in changed:

@@ -1,22 +1,21 @@
 """The inference graph with less to do: batch norm within convolutions, masks for detections only.
 
-Both leave the results as they are, but for rounding. The folded graph has no weights of its own:
-it reads those of the model it was made from at each run, so that weights which are loaded or
-changed later count at once. Folding a kernel is a multiplication of its numbers, which is nothing
-beside the convolution.
+Both leave the results as they are, but for rounding. Kernels are multiplied out once; where weights
+may change later, `mrcnn.folded_convolution.FoldedWeights` sees to it that they count.
 """
 
 import keras
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
+from mrcnn.folded_convolution import FoldedConv2D
 from mrcnn.layers import BatchNorm, WholeWindowConv2D
 
 DETECTION_LAYER, MASK_ROIS_LAYER = "mrcnn_detection", "roi_align_mask"
 
 
 def fold_inference(model: keras.Model) -> keras.Model:
-    """A faster model of the same inputs, weights and outputs.
+    """A faster model of the same inputs and outputs, with the weights as they are now.
 
     Args:
         model: of `mrcnn.network.build_model("inference", ...)`.
@@ -82,66 +81,6 @@ def _is_plain_convolution(layer) -> bool:
         and layer.groups == 1
         and layer.data_format == "channels_last"
     )
-
-
-class FoldedConv2D(layers.Layer):
-    """A convolution and the batch norm behind it as one convolution, on their weights.
-
-    With s = gamma / sqrt(variance + epsilon) the kernel is multiplied by s, and the bias is
-    (bias - mean) * s + beta (Jacob et al., "Quantization and Training of Neural Networks" (2018),
-    section 3.2). Leading dimensions before the last three count as one batch.
-
-    Args:
-        convolution: a Conv2D without activation, or a WholeWindowConv2D.
-        norm: a BatchNorm of its channels.
-    """
-
-    def __init__(self, convolution: layers.Conv2D, norm: BatchNorm, **kwargs):
-        # With a policy of mixed precision Keras would hand out the kernel in bfloat16, and the
-        # product would be rounded once more.
-        super().__init__(dtype="float32", autocast=False, **kwargs)
-        self.output_dtype = convolution.compute_dtype
-        # Behind a function Keras does not take the two for layers, and weights, of this one.
-        self._parts = lambda: (convolution, norm)
-        self.built = True
-
-    def call(self, inputs):
-        """float `[..., height, width, channels]` -> `[..., height, width, filters]`."""
-        convolution, norm = self._parts()
-        inputs = ops.cast(inputs, self.output_dtype)
-        scale = norm.gamma * ops.rsqrt(norm.moving_variance + norm.epsilon)
-        bias = (
-            -norm.moving_mean if convolution.bias is None else convolution.bias - norm.moving_mean
-        )
-        bias = ops.cast(bias * scale + norm.beta, self.output_dtype)
-        kernel = ops.cast(convolution.kernel * scale, self.output_dtype)
-        if len(inputs.shape) == 4:
-            return self._convolve(inputs, kernel, bias)
-        outputs = self._convolve(ops.reshape(inputs, (-1, *inputs.shape[-3:])), kernel, bias)
-        return ops.reshape(outputs, (*ops.shape(inputs)[:-3], *outputs.shape[1:]))
-
-    def _convolve(self, inputs, kernel, bias):
-        convolution = self._parts()[0]
-        if isinstance(convolution, WholeWindowConv2D):
-            flat = ops.reshape(inputs, (-1, kernel.shape[0] * kernel.shape[1] * kernel.shape[2]))
-            product = ops.matmul(flat, ops.reshape(kernel, (-1, convolution.filters)))
-            return ops.reshape(tf.nn.bias_add(product, bias), (-1, 1, 1, convolution.filters))
-        outputs = ops.conv(
-            inputs,
-            kernel,
-            strides=list(convolution.strides),
-            padding=convolution.padding,
-            dilation_rate=convolution.dilation_rate,
-        )
-        # As an operation of its own kind, which TensorFlow makes part of the convolution.
-        return tf.nn.bias_add(outputs, bias)
-
-    def compute_output_spec(self, inputs):
-        """The convolution's shape."""
-        convolution = self._parts()[0]
-        leading, cells = inputs.shape[:-3], inputs.shape[-3:]
-        shape = convolution.compute_output_shape((None, *cells))
-        return keras.KerasTensor((*leading, *shape[1:]), self.output_dtype)
 
 
 class DetectedRows(layers.Layer):

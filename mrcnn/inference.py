@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mrcnn.boxes import denorm_boxes, norm_boxes
 from mrcnn.errors import DatasetError
+from mrcnn.folded_convolution import FoldedWeights
 from mrcnn.folding import fold_inference
 from mrcnn.images import compose_image_meta, mold_image, resize_image
 from mrcnn.masks import paste_mask
@@ -170,7 +171,7 @@ class Predictor:
         self.config = config
         self._anchors: dict[tuple[int, ...], np.ndarray] = {}
         self._run_all = _compiled(model)
-        self._run_detection = None
+        self._run_detection = self._folded_weights = None
 
     def anchors(self, image_shape: Sequence[int]) -> np.ndarray:
         """Normalised anchors of a molded size, float32 `[anchors, 4]`."""
@@ -196,6 +197,8 @@ class Predictor:
             folded = fold_inference(self.model)
             wanted = [folded.outputs[DETECTIONS], folded.outputs[MASKS]]
             self._run_detection = _compiled(keras.Model(folded.inputs, wanted))
+            self._folded_weights = FoldedWeights(folded.layers)
+        self._folded_weights.refresh()
         return tuple(self._outputs(self._run_detection, molded_images, image_metas))
 
     def _outputs(self, run, molded_images, image_metas) -> list[np.ndarray]:
