@@ -92,6 +92,18 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         help="devices of this machine to train on, see docs/distributed_training.md",
     )
     parser.add_argument("--workers", type=whole(0), metavar="N", help="image loaders")
+    parser.add_argument(
+        "--loader-resize",
+        choices=["exact", "fast"],
+        help="how training pictures are resized: as Matterport's (unless the preset says else), or "
+        "by OpenCV in a tenth of the time",
+    )
+    parser.add_argument(
+        "--loader-cache",
+        type=whole(0),
+        metavar="MB",
+        help="megabytes of resized pictures to keep in memory from pass to pass",
+    )
     parser.add_argument("--seed", type=whole(0), metavar="N", help="for a repeatable training")
     parser.add_argument(
         "--augmentation", choices=list(AUGMENTATIONS), default="flip", help="of the images"
@@ -300,6 +312,8 @@ def _config(options: argparse.Namespace, stage: Stage):
         GPU_COUNT=options.gpus,
         STEPS_PER_EPOCH=options.steps,
         LOADER_WORKERS=options.workers,
+        LOADER_RESIZE=options.loader_resize,
+        LOADER_CACHE_MB=options.loader_cache,
         PRECISION=options.precision,
         SEED=options.seed,
         DETECTION_MIN_CONFIDENCE=options.min_confidence,

@@ -145,11 +145,18 @@ def test_training_helps(stage):
     assert config.CLASS_WEIGHTS == "balanced"
 
 
+def test_how_pictures_are_loaded(stage):
+    options = ["--workers=3", "--loader-resize=fast", "--loader-cache=500"]
+    config = run(stage, "--preset=demo", "--epochs=1", *options).config
+    assert config.LOADER_WORKERS == 3
+    assert (config.LOADER_RESIZE, config.LOADER_CACHE_MB) == ("fast", 500)
+
+
 def test_helps_that_are_not_asked_for_are_the_presets(stage):
     config = run(stage, "--preset=default", "--model=none", "--epochs=1").config
     for name in ("OPTIMIZER", "WARMUP_STEPS", "ACCUMULATE_STEPS", "LEARNING_RATE_SCHEDULE",
                  "EVALUATE_EVERY", "EVALUATE_IMAGES", "EARLY_STOPPING", "CLASS_WEIGHTS",
-                 "REPEAT_FACTOR_THRESHOLD"):  # fmt: skip
+                 "REPEAT_FACTOR_THRESHOLD", "LOADER_RESIZE", "LOADER_CACHE_MB"):  # fmt: skip
         assert getattr(config, name) == getattr(Config, name)
 
 
@@ -301,6 +308,8 @@ def test_errors_come_before_the_network_is_built(stage, prepare, arguments, erro
         "--seed=-1",
         "--lr-schedule=linear",
         "--accumulate=0",
+        "--loader-resize=slow",
+        "--loader-cache=-1",
         "--evaluate-images=0",
         "--repeat-rare=2",
         "--augmentation=heavy",
