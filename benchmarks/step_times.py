@@ -16,9 +16,10 @@ from mrcnn.layer_selection import PRESETS, set_trainable
 from mrcnn.network import build_model, pyramid_anchors
 from mrcnn.rpn_targets import build_rpn_targets
 from mrcnn.targets import DetectionTargetLayer
-from mrcnn.training_step import TrainingStep, make_optimizer
+from mrcnn.training_step import SAMPLING_LAYER, TrainingStep, make_optimizer
 
 INSTANCES = 6
+POSITIVE_ROWS = "positive_rows"
 
 
 def make_config(options: argparse.Namespace) -> Config:
@@ -97,6 +98,7 @@ def make_steps(options: argparse.Namespace, config: Config, models: dict, layers
         name = "plain" if way == "plain" else "ours"
         if name not in models:
             build = plain_model if way == "plain" else lambda c: build_model("training", c)
+            keras.utils.set_random_seed(options.seed)
             models[name] = build(config)
         set_trainable(models[name], PRESETS[layers])
         kind = PlainStep if way == "plain" else TrainingStep
@@ -128,20 +130,26 @@ def measure(options: argparse.Namespace) -> dict:
                     figures[layers][way]["clock"].append(seconds[1])
                 print(f"{layers} {number} {way} {seconds[1]:.2f} s", file=sys.stderr)
         for way, step in steps.items():
-            figures[layers][way]["gflop"] = step_gflop(step, batch)
+            figures[layers][way] |= {
+                "gflop": step_gflop(step, batch),
+                "mask_rows": mask_rows(step, batch),
+            }
     return figures
 
 
 def step_gflop(step: TrainingStep, batch: list[np.ndarray]) -> float:
     """Of a step on this very batch."""
     tensors = [tf.convert_to_tensor(x) for x in batch]
-    return graph_gflop(step._train.get_concrete_function(tensors).graph, mask_rows(step, tensors))
+    graph = step._train.get_concrete_function(tensors).graph
+    return graph_gflop(graph, mask_rows(step, batch) if _rows_vary(step) else 1)
 
 
-def mask_rows(step: TrainingStep, batch: list[tf.Tensor]) -> int:
-    """Rows of the mask branch, of all images of the batch; 1 where the graph tells by itself."""
-    names = [layer.name for layer in step.model.layers]
-    if "positive_rows" not in names:
-        return 1
-    class_ids = step.model.get_layer("positive_rows").output[0]
+def mask_rows(step: TrainingStep, batch: list[np.ndarray]) -> int:
+    """Rows of the mask branch, of all images of the batch."""
+    name, place = (POSITIVE_ROWS, 0) if _rows_vary(step) else (SAMPLING_LAYER, 1)
+    class_ids = step.model.get_layer(name).output[place]
     return int(tf.size(keras.Model(step.model.inputs, class_ids)(batch, training=True)))
+
+
+def _rows_vary(step: TrainingStep) -> bool:
+    return POSITIVE_ROWS in {layer.name for layer in step.model.layers}
