@@ -24,6 +24,7 @@ ANNOTATION_FILE = "via_region_data.json"
 SOURCE = "fashion"
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 MOST_MASK_BYTES = 8 << 30  # of one image: a byte a pixel and instance
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # the tags' numbers
 SHOWN = 5  # so many names stand in a message; the rest is counted
 
 
@@ -259,9 +260,16 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     with opened(path) as image:
         width, height = image.size
-        # Orientations 5 to 8 lie on their side; of a TIFF Pillow gives the upright size itself.
-        turned = orientation(image) >= 5 and image.format != "TIFF"
+        # Orientations 5 to 8 lie on their side.
+        turned = orientation(image) >= 5 and image.size == _size_as_stored(image)
     return (height, width) if turned else (width, height)
+
+
+def _size_as_stored(image) -> tuple[int, int]:
+    # Of a TIFF newer versions of Pillow give the upright size.
+    if image.format == "TIFF":
+        return image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+    return image.size
 
 
 def _image_info(image: ViaImage, root: Path, table: ClassTable, wanted: set[int] | None) -> dict:

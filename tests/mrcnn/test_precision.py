@@ -75,7 +75,10 @@ def inference_models():
     models = {
         p: build_model("inference", tiny_config(PRECISION=p)) for p in ("float32", "bfloat16")
     }
-    models["bfloat16"].set_weights(models["float32"].get_weights())
+    # By name: two builds may list their weights in another order (Keras 3.8).
+    values = {weight.path: weight.numpy() for weight in models["float32"].weights}
+    for weight in models["bfloat16"].weights:
+        weight.assign(values[weight.path])
     return models
 
 
