@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from fashion.autolabel import Detector, LabelJob
 from fashion.label_crew import BatchLabeller, Event, Task, job_for_workers, portable_error
-from fashion.label_workers import THREAD_COUNT_VARIABLES
 from mrcnn.errors import UserError
+from mrcnn.thread_counts import THREAD_COUNT_VARIABLES
 
 SECONDS_TO_ANSWER = 10  # of the machine of an address
 SHOWN = 100  # characters of what Ray tells, from both ends

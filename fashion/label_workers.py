@@ -19,16 +19,9 @@ from typing import Any
 
 from fashion.autolabel import Detector, LabelJob
 from fashion.label_crew import BatchLabeller, Event, Task, job_for_workers, portable_error
+from mrcnn.thread_counts import children_with_threads
 
 SECONDS_TO_END = 5
-# Read when the libraries of a process start: those of NumPy, and TensorFlow.
-THREAD_COUNT_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
 # Starting a process changes what all threads of this process see, for a moment.
 _starting = threading.Lock()
 
@@ -63,7 +56,7 @@ class ProcessCrew:
         process = context.Process(
             target=_serve, args=(far, *self._work), name="labelling", daemon=True
         )
-        with _starting, _thread_counts(self._threads), _signals_held_back():
+        with _starting, children_with_threads(self._threads), _signals_held_back():
             process.start()
         far.close()  # else the death of the process would not end the pipe
         worker, self._count = self._count, self._count + 1
@@ -108,21 +101,6 @@ class ProcessCrew:
             process.kill()
         for worker in list(self._processes):
             self._bury(worker)
-
-
-@contextlib.contextmanager
-def _thread_counts(threads: int) -> Iterator[None]:
-    """Have new processes start with so many threads in the libraries that compute."""
-    before = {name: os.environ.get(name) for name in THREAD_COUNT_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_COUNT_VARIABLES, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

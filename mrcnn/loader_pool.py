@@ -8,7 +8,6 @@ at once, and the rest of the loader does not know the difference.
 import contextlib
 import logging
 import multiprocessing
-import os
 import pickle
 import queue
 import signal
@@ -24,12 +23,11 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 import cv2
 
 from mrcnn.errors import ConfigError, TrainingError, UserError
+from mrcnn.thread_counts import children_with_threads
 
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("thread", "process")
-# Read by NumPy's and SciPy's libraries when a process starts.
-THREAD_COUNT_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SECONDS_TO_END = 5
 # Starting a process changes what all threads of this process see, for a moment.
 _starting = threading.Lock()
@@ -173,7 +171,7 @@ class _Process:
         )
         # A class that the script itself defines can only be found by importing the script.
         main = contextlib.nullcontext() if b"__main__" in payload else _empty_main_module()
-        with _starting, _single_threaded_children(), main:
+        with _starting, children_with_threads(1), main:
             self._process.start()
         # Else the death of the process would not end what we wait for here.
         far_end.close()
@@ -226,21 +224,6 @@ def _empty_main_module():
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-@contextlib.contextmanager
-def _single_threaded_children():
-    """Have new processes start with one thread in NumPy's libraries."""
-    before = {name: os.environ.get(name) for name in THREAD_COUNT_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_COUNT_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _serve(far_end: socket.socket) -> None:

@@ -1,80 +1,14 @@
-"""`train` on several devices and workers: its options, and who writes."""
+"""The training script on several workers: the real one, in processes of its own."""
 
-import argparse
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import mrcnn.model
-from fashion.labels import MODANET_TABLE
-from fashion.stages import Stage
-from fashion.train_stage import add_training_arguments, train
 from tests.mrcnn.workers import run_workers
-from tests.stages.factory import copy_project, head_weights, make_dataset, run_script
+from tests.stages.factory import copy_project, make_dataset, run_script
 from tests.support import REPOSITORY
-
-OTHER_WORKER = {
-    "cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]},
-    "task": {"type": "worker", "index": 1},
-}
-
-
-class RecordingModel:
-    """Stands where MaskRCNN does, and leaves the weights that a training would."""
-
-    made = None
-
-    def __init__(self, mode, config, model_dir):
-        self.config, self.epoch = config, 0
-        self.log_dir = str(Path(model_dir) / "modanet20240101T0000")
-        RecordingModel.made = self
-
-    def train(self, train_set, validation_set, learning_rate, epochs, layers, augmentation):
-        self.epoch = epochs
-        best = Path(self.log_dir) / "best_mask_rcnn_modanet.h5"
-        head_weights(best, notes=self.weights_attributes)
-
-
-@pytest.fixture
-def stage(tmp_path, monkeypatch):
-    stage = Stage("modanet", tmp_path / "model1", MODANET_TABLE, "mask_rcnn_Modanet.h5")
-    monkeypatch.setattr(mrcnn.model, "MaskRCNN", RecordingModel)
-    monkeypatch.chdir(tmp_path)
-    make_dataset(stage.dataset, train=2, val=1)
-    return stage
-
-
-def run(stage, *arguments):
-    parser = argparse.ArgumentParser()
-    add_training_arguments(parser, stage)
-    parser.set_defaults(stage=stage)
-    options = ["--preset=demo", "--model=none", "--epochs=1", *arguments]
-    assert train(parser.parse_args(options)) == 0
-    return RecordingModel.made.config
-
-
-def test_devices_and_rate(stage):
-    config = run(stage, "--batch=3", "--gpus=2", "--scale-learning-rate")
-    assert (config.GPU_COUNT, config.IMAGES_PER_GPU, config.BATCH_SIZE) == (2, 3, 6)
-    assert config.SCALE_LEARNING_RATE is True
-
-
-def test_they_are_off_unless_given(stage):
-    config = run(stage)
-    assert (config.GPU_COUNT, config.SCALE_LEARNING_RATE) == (1, False)
-    assert (stage.folder / stage.weights).is_file()
-
-
-def test_another_worker_than_the_chief_copies_nothing(stage, monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", json.dumps(OTHER_WORKER))
-    run(stage)
-    assert not (stage.folder / stage.weights).exists()
-
-
-# ---- the real script ----
 
 
 def history(logs: Path) -> np.ndarray:

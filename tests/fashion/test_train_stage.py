@@ -1,6 +1,7 @@
 """What `train` makes of its command line, up to the calls of the model."""
 
 import argparse
+import json
 from pathlib import Path
 
 import keras
@@ -23,6 +24,10 @@ from mrcnn.config import Config
 from mrcnn.errors import ConfigError, DatasetError, UserError, WeightsError
 from tests.stages.factory import head_weights, make_dataset
 
+OTHER_WORKER = {
+    "cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]},
+    "task": {"type": "worker", "index": 1},
+}
 DEMO = find_preset("demo")
 SIDE, RATE = DEMO.values["IMAGE_MAX_DIM"], DEMO.values["LEARNING_RATE"]
 
@@ -143,6 +148,25 @@ def test_training_helps(stage):
     assert (config.EVALUATE_EVERY, config.EVALUATE_IMAGES) == (5, 100)
     assert (config.EARLY_STOPPING, config.REPEAT_FACTOR_THRESHOLD) == (10, 0.1)
     assert config.CLASS_WEIGHTS == "balanced"
+
+
+def test_devices_and_rate(stage):
+    options = ["--batch=3", "--gpus=2", "--scale-learning-rate"]
+    config = run(stage, "--preset=demo", "--epochs=1", *options).config
+    assert (config.GPU_COUNT, config.IMAGES_PER_GPU, config.BATCH_SIZE) == (2, 3, 6)
+    assert config.SCALE_LEARNING_RATE is True
+
+
+def test_one_device_and_the_rate_as_it_is_unless_told(stage):
+    config = run(stage, "--preset=demo", "--epochs=1").config
+    assert (config.GPU_COUNT, config.SCALE_LEARNING_RATE) == (1, False)
+    assert (stage.folder / stage.weights).is_file()
+
+
+def test_another_worker_than_the_chief_copies_nothing(stage, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", json.dumps(OTHER_WORKER))
+    run(stage, "--preset=demo", "--epochs=1")
+    assert not (stage.folder / stage.weights).exists()
 
 
 def test_how_pictures_are_loaded(stage):

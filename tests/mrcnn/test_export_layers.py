@@ -13,6 +13,7 @@ from mrcnn.export_layers import (
 )
 from mrcnn.export_network import exported_network
 from mrcnn.inference import Predictor
+from mrcnn.layers import BatchNorm
 from mrcnn.roi_align import PyramidROIAlign
 from mrcnn.rpn import ProposalLayer
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
@@ -44,6 +45,7 @@ def test_the_network_finds_the_same(tiny, how):
     assert (detections[0, :, 4] > 0).sum() > 1
     np.testing.assert_allclose(found, detections, rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(found_masks[:, : masks.shape[1]], masks, rtol=0, atol=TOLERANCE)
+    assert not [x for x in network.layers if isinstance(getattr(x, "layer", x), BatchNorm)]
 
 
 @pytest.mark.slow
