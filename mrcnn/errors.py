@@ -1,8 +1,16 @@
 """The errors that say what a user can do about them.
 
-Command-line scripts print the one sentence of a `UserError` and end with exit code 2; any other
-exception is a defect of this project and keeps its traceback.
+An error carries data: which file, which region, which setting, what was expected, what was found,
+what to do. The sentence is made of them where it is printed (`UserError.sentence`), so that a
+script can name its own options where this package names Config attributes, and a web page can name
+an upload instead of a temporary file.
+
+Command-line scripts print that one sentence and exit with code 2; any other exception is a defect
+of this project and keeps its traceback.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 
 def printable(text: object) -> str:
@@ -17,13 +25,95 @@ def printable(text: object) -> str:
 
 
 class UserError(ValueError):
-    """Input that the user can put right: the message says which, what was expected, what to do.
+    """Input that the user can put right.
 
     As text it is one printable line, although parts of it may come from files of others.
+
+    Attributes:
+        problem: what is wrong, without the place, what was expected, and what to do about it.
+        path: the file, folder or address that it is about.
+        region: the region, row or annotation within that file.
+        settings: names of Config attributes or arguments. `problem`, `expected` and `advice` write
+            them as `{NAME}`; `sentence` puts in what the user calls them.
+        expected: what would have been right.
+        found: what was there instead.
+        advice: what to do, as a command: "add images to its folder".
     """
 
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: object = None,
+        region: object = None,
+        settings: tuple[str, ...] = (),
+        expected: str | None = None,
+        found: object = None,
+        advice: str | None = None,
+    ):
+        super().__init__(problem)
+        self.problem = problem
+        self.path = path
+        self.region = region
+        self.settings = settings
+        self.expected = expected
+        self.found = found
+        self.advice = advice
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The keyword arguments that make the same error again."""
+        return {
+            "path": self.path,
+            "region": self.region,
+            "settings": self.settings,
+            "expected": self.expected,
+            "found": self.found,
+            "advice": self.advice,
+        }
+
+    def replace(self, **changes: Any) -> "UserError":
+        """The same error with other fields: `error.replace(path="The upload")`."""
+        fields = {"problem": self.problem, **self.fields, **changes}
+        return type(self)(fields.pop("problem"), **fields)
+
+    def sentence(self, names: Mapping[str, str] | None = None) -> str:
+        """The error as one printable line: `PATH, region R: problem: expected E, found F; advice.`
+
+        names: what the user calls a setting, by its name here: `{"BATCH_SIZE": "--batch"}`.
+        """
+        place = ", ".join(
+            part
+            for part in (
+                "" if self.path is None else str(self.path),
+                "" if self.region is None else f"region {self.region}",
+            )
+            if part
+        )
+        text = f"{place}: {self.problem}" if place else self.problem
+        details = [
+            *([] if self.expected is None else [f"expected {self.expected}"]),
+            *([] if self.found is None else [f"found {self.found}"]),
+        ]
+        if details:
+            text = f"{text}: {', '.join(details)}"
+        if self.advice:
+            text = f"{text}; {self.advice}"
+        for setting in self.settings:
+            text = text.replace(f"{{{setting}}}", (names or {}).get(setting, setting))
+        text = printable(text)
+        return text if text.endswith((".", "!", "?")) else f"{text}."
+
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return self.sentence()
+
+    def __reduce__(self):
+        return _rebuilt, (type(self), self.problem, self.fields)
+
+
+def _rebuilt(kind: type[UserError], problem: str, fields: dict[str, Any]) -> UserError:
+    """An error that crossed to another process."""
+    return kind(problem, **fields)
 
 
 class ConfigError(UserError):
@@ -41,13 +131,10 @@ class WeightsError(UserError):
 class WeightsNotFoundError(WeightsError, FileNotFoundError):
     """No weight file where one was looked for."""
 
-    def __str__(self) -> str:
-        return printable(self.args[0]) if self.args else ""
-
 
 class DownloadError(UserError):
     """A file could not be fetched, or what came is not what was expected."""
 
 
 class TrainingError(UserError):
-    """Training cannot go on: the loss is no longer finite, or a loader worker died."""
+    """Training cannot continue: the loss is no longer finite, or a loader worker died."""
