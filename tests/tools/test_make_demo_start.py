@@ -2,7 +2,7 @@
 
 import pytest
 
-from fashion.pipeline_steps import DEMO_START
+from fashion import DEMO_START
 from fashion.presets import find_preset
 from fashion.stages import MODANET_STAGE, preset_of, read_note
 from mrcnn.errors import UserError
