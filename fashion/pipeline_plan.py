@@ -1,11 +1,10 @@
-"""The command line of the pipeline as a plan: sizes, folders, what the trainings start from."""
+"""From the command line to a plan: sizes, folders, what the trainings start from."""
 
 import argparse
 from dataclasses import dataclass, replace
 
 from fashion import DEMO_START
-from fashion.pipeline_sources import demo_sources, find_sources
-from fashion.pipeline_steps import RunPlan, Training, shown
+from fashion.pipeline_sources import RunPlan, Training, demo_sources, find_sources, shown
 from fashion.stages import MODANET_STAGE, find_weights
 
 
@@ -19,16 +18,16 @@ class DemoSize:
     stage2: Training
 
 
-# A season label is in a ninth of the pictures, a summer one by chance in half of them.
+# One picture in nine has a given season label, but one in two has some summer garment.
 SEASONS = Training(7, 60, 0.0007, falling=True, repeat_rare=0.4)
 FROM_START = DemoSize(400, 360, Training(2, 60, 0.0002, falling=True), SEASONS)
 FROM_SCRATCH = DemoSize(800, 360, Training(27, 120, falling=True), SEASONS)
 QUICK = DemoSize(40, 40, Training(1, 4), Training(1, 4))
 TAKEN = DemoSize(0, 0, Training(), Training())  # --data: nothing is drawn
-# The season of a drawn picture holds for all it shows. Surer labels than the preset's own: a false
-# one costs stage 2 more than a missing one.
+# Every garment in a drawn picture is of its season. The threshold is higher than the preset's: a
+# false label costs stage 2 more than a missing one.
 DEMO_LABELLING = ("--all-garments", "--min-confidence=0.9")
-# So that there are labels at all after a training of seconds.
+# After a training of seconds, only thresholds as low as these leave any labels.
 QUICK_LABELLING = ("--all-garments", "--min-confidence=0.1", "--low-confidence=0.1")
 
 
@@ -84,7 +83,7 @@ def _demo_size(quick: bool, from_scratch: bool) -> DemoSize:
 
 
 def _weights(start: str | None) -> str | None:
-    """A weight file as the commands have it; words such as coco stay."""
+    """A weight file as the commands show it; words such as coco stay."""
     if start in (None, "coco", "imagenet", "none"):
         return start
     return shown(find_weights(start, MODANET_STAGE))

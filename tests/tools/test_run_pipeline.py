@@ -55,7 +55,7 @@ def test_choosing_steps():
     assert run_pipeline.choose(None, names) is None
     assert run_pipeline.choose("page, data", names) == ["page", "data"]
     for text in ("train3", "data,train3", ","):
-        with pytest.raises(UserError, match="those are data, train1, page"):
+        with pytest.raises(UserError, match="expected some of data, train1, page"):
             run_pipeline.choose(text, names)
 
 
@@ -72,11 +72,11 @@ def test_a_dry_run_prints_commands_and_does_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--data=gone"], "gone does not exist"),
+        (["--data=gone"], "gone: there is no such folder"),
         (["--demo", "--model=gone.h5"], "no weight file gone.h5"),
-        (["--demo", "--stages=train9"], "train9 is no step"),
-        (["--demo", "--stages=train2"], '"train2" works on what "split2" makes'),
-        (["--demo", "--output=file/out"], "Nothing can be written"),
+        (["--demo", "--stages=train9"], "expected some of data, convert"),
+        (["--demo", "--stages=train2"], '"train2" uses the results of "split2"'),
+        (["--demo", "--output=file/out"], "the folder cannot be written to"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, arguments, told):
