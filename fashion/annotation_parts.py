@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 from fashion.dataset import find_annotations, read_annotations
 from fashion.links import check_links
+from fashion.splitting import SUBSETS
 from fashion.via_read import ViaFile
 from mrcnn.errors import DatasetError
-
-SUBSETS = ("train", "val", "test")
 
 
 class AnnotationPart(NamedTuple):

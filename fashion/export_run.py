@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fashion.annotation_parts import SUBSETS
 from fashion.annotation_stream import ImageStream, open_annotations
 from fashion.coco_stream import CocoStreamWriter
 from fashion.coco_write import CocoBuilder, CocoConversion
@@ -23,6 +22,7 @@ from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
 from fashion.problem_log import ProblemLog
 from fashion.shards import PendingFiles
+from fashion.splitting import SUBSETS
 from fashion.via_read import Problem, ViaImage
 from fashion.via_shapes import ShapeError, check_inside
 from fashion.via_write import output_path

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotation_parts import SUBSETS
 from fashion.json_files import read_json
 from mrcnn.errors import DatasetError
 
+SUBSETS = ("train", "val", "test")
 DEFAULT_RATIOS = (0.8, 0.1, 0.1)
 _PAIRS_AT_ONCE = 4096
 _PATIENCE = 8  # rounds without gain before the exchange ends

@@ -198,7 +198,7 @@ def test_the_check_names_everything_that_is_bad(folder):
     for name, sentence in zip(names, bad, strict=True):
         assert str(train / name) in sentence
     assert "there is no such image file" in bad[5]
-    assert "it is 24 x 40 pixels, but its annotations say 40 x 24" in bad[7]
+    assert "expected 40 x 24 pixels, found 24 x 40" in bad[7]
 
 
 def test_the_check_of_other_things(tmp_path):

@@ -94,7 +94,9 @@ def test_the_stages_folders(world):
     """In a copy of the scripts, so that this tree stays clean."""
     for name in ("fashion", "mrcnn", "tools"):
         shutil.copytree(
-            REPOSITORY / name, world / "project" / name, ignore=shutil.ignore_patterns("__pycache__")
+            REPOSITORY / name,
+            world / "project" / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
         )
     script = world / "project" / "tools" / "split_dataset.py"
     data = {name: entry(name, [region(fashion="32")]) for name in NAMES}
