@@ -1,4 +1,4 @@
-"""The import of other tools' annotations, from file to file, image by image."""
+"""Importing annotations of other tools, from file to file, image by image."""
 
 import os
 from pathlib import Path
@@ -22,11 +22,11 @@ def import_annotations(
     shard_size: int | None = None,
     strict: bool = False,
 ) -> tuple[ImportReport, list[Path]]:
-    """Turn the CVAT or Label Studio file `path` into the VIA file `out`; what was met, the files.
+    """Turn the CVAT or Label Studio file `path` into the VIA file `out`; a report, the files.
 
-    `form` is "cvat" or "label-studio". Regions are checked as `fashion.via_read` does: bad ones
-    are left out and listed, and two images of one name are refused. Raises `DatasetError`, with
-    `strict` at the first problem; then nothing is written.
+    `form` is "cvat" or "label-studio". Regions are checked as by `fashion.via_read`: bad ones are
+    skipped and listed, and two images of one name are refused. Raises `DatasetError`, with `strict`
+    at the first problem; then nothing is written.
     """
     report = ImportReport()
     entries = (
@@ -40,7 +40,7 @@ def import_annotations(
             image = image_of_entry(key, entry, str(path))
             add_regions(image, image, entry, str(path), checked)
             if strict and report.problems:
-                raise DatasetError(f"{path}: {report.problems[0]}.")
+                raise DatasetError(str(report.problems[0]), path=path)
             report.regions += len(image.regions)
             writer.add(native_key(image), entry_of(image))
     return report, writer.paths

@@ -7,6 +7,7 @@ from fashion import via
 from fashion.import_brush import brush_mask
 from fashion.import_run import import_annotations
 from fashion.polygons import polygons_to_mask
+from fashion.via_shapes import ShapeError
 from mrcnn.errors import DatasetError
 
 WIDTH, HEIGHT = 40, 30
@@ -64,7 +65,7 @@ def test_cvat_shapes(tmp_path):
     expected[7, 8] = True
     assert (mask_of([mask]) == expected).all()
     assert report.skipped == {"polyline": 1, "points": 1, "tag": 1, "shapes of other kinds": 1}
-    assert report.summary().startswith("1 images, 6 regions\nleft out: 1 polyline, 1 points")
+    assert report.summary().startswith("1 images, 6 regions\nskipped: 1 polyline, 1 points")
 
 
 def test_cvat_shapes_that_cannot_be_read_are_listed_or_stop(tmp_path):
@@ -99,8 +100,8 @@ def test_cvat_subsets(tmp_path):
     [
         ("", "is not valid XML"),
         ("<annotations>", "is not valid XML"),
-        ("<annotation></annotation>", "begins with <annotation>"),
-        ("<annotations><track/></annotations>", "tracks in a video"),
+        ("<annotation></annotation>", "found <annotation>"),
+        ("<annotations><track/></annotations>", "tracks of a video"),
         ('<!DOCTYPE a [<!ENTITY x "y">]><annotations>&x;</annotations>', "document type"),
         (cvat("", '<image name="../a.jpg">'), "must not leave it"),
         (cvat("", "<image>"), "expected an object with"),
@@ -257,5 +258,5 @@ def test_a_brush_that_is_cut_off_is_refused():
     runs = encoded(np.eye(9, dtype=bool))
     assert (brush_mask(runs, 9, 9) == np.eye(9, dtype=bool)).all()
     for length in range(len(runs) - 1):
-        with pytest.raises(ValueError, match="a brush"):
+        with pytest.raises(ShapeError, match="brush"):
             brush_mask(runs[:length], 9, 9)
