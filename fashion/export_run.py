@@ -25,8 +25,8 @@ from fashion.export_yolo import YoloExporter
 from fashion.instances import OTHER_ATTRIBUTES
 from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
+from fashion.locating import SUBSETS
 from fashion.shards import PendingFiles
-from fashion.splitting import SUBSETS
 from fashion.via_read import Problem, ViaImage
 from fashion.via_shapes import ShapeError, check_inside
 from fashion.via_write import output_path
