@@ -28,6 +28,7 @@ from fashion.demo_layers import paint_figure
 from fashion.demo_outfit import Dresser
 from fashion.demo_person import make_person
 from fashion.demo_seasons import Wardrobe
+from fashion.json_files import writing
 from fashion.labels import MODANET_TABLE, SEASON_LABELS, SEASONS, canonical_name
 from fashion.polygons import mask_to_polygons
 from mrcnn.coco_evaluation import encode_mask
@@ -232,10 +233,8 @@ def _made(folder: str | os.PathLike[str], count: int) -> Path:
     if count < 1:
         raise DatasetError("too few pictures", expected="at least one", found=count)
     folder = Path(folder)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatasetError(f"cannot be made ({error.strerror or error})", path=folder) from None
     return folder
 
 
@@ -274,11 +273,8 @@ def _carry_out(order: _Order) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 def _write_jpeg(path: Path, image: np.ndarray) -> None:
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), settings)
-    try:
-        with replacing(path) as stream:
-            stream.write(data.tobytes())
-    except OSError as error:
-        raise DatasetError(f"cannot be written ({error.strerror or error})", path=path) from None
+    with writing(path), replacing(path) as stream:
+        stream.write(data.tobytes())
 
 
 def _annotation(image_id: int, garment: str, mask: np.ndarray) -> dict[str, Any]:

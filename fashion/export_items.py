@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fashion.annotated import AnnotatedImage, attribute_text
 from fashion.export_files import Pictures
 from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.polygons import polygons_to_crop
 from fashion.problem_log import ProblemLog
-from fashion.via_read import ViaImage, attribute_text
 
 _KNOWN = {*OTHER_ATTRIBUTES, "label", "fashion"}
 
@@ -113,7 +113,9 @@ class FileExporter(Protocol):
         """Write the file that belongs beside `out`; its path."""
 
 
-def objects_of(image: ViaImage, table: ClassTable, problems: ProblemLog) -> list[ExportObject]:
+def objects_of(
+    image: AnnotatedImage, table: ClassTable, problems: ProblemLog
+) -> list[ExportObject]:
     """The instances of an image by `table`; regions that cannot be used are added to `problems`."""
     instances, found = image_instances(image, table)
     problems += found

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fashion.annotated import AnnotatedImage
 from fashion.annotation_stream import ImageStream, open_annotations
 from fashion.coco_stream import CocoStreamWriter
 from fashion.coco_write import CocoBuilder, CocoConversion
@@ -26,8 +27,8 @@ from fashion.instances import OTHER_ATTRIBUTES
 from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
 from fashion.locating import SUBSETS
+from fashion.problem_log import Problem, stop_at_first
 from fashion.shards import PendingFiles
-from fashion.via_read import Problem, ViaImage
 from fashion.via_shapes import ShapeError, check_inside
 from fashion.via_write import output_path
 from mrcnn.errors import DatasetError
@@ -77,7 +78,7 @@ class _Survey:
     labels: LabelSurvey = field(default_factory=LabelSurvey)
     attributes: dict[str, None] = field(default_factory=dict)
 
-    def add(self, image: ViaImage) -> None:
+    def add(self, image: AnnotatedImage) -> None:
         self.labels.add(image)
         for region in image.regions:
             for name in region.attributes:
@@ -142,20 +143,15 @@ def _images(
         for image in source.stream:
             width, height = _complete(image, pictures, report)
             objects = objects_of(image, table, report.problems)
-            _check_strict(source, settings, report)
+            if settings.strict:
+                stop_at_first(report.problems, source.stream.source)
             number, name = report.images, image.filename
             report.images += 1
             report.objects += len(objects)
             yield ExportImage(number, name, width, height, source.subset, objects, pictures)
 
 
-def _check_strict(source: _Source, settings: ExportSettings, report: ExportReport) -> None:
-    """Raise the first problem, if the user asked for that."""
-    if settings.strict and report.problems:
-        raise DatasetError(str(report.problems[0]), path=source.stream.source)
-
-
-def _complete(image: ViaImage, pictures: Pictures, report: ExportReport) -> tuple[int, int]:
+def _complete(image: AnnotatedImage, pictures: Pictures, report: ExportReport) -> tuple[int, int]:
     """The size of an image, from its file where the annotations do not have it.
 
     Regions outside the image are then removed, as they are where the size is known.
@@ -265,7 +261,8 @@ def _export_coco(
             for image in source.stream:
                 _complete(image, source.pictures, report)
                 writer.add(*builder.add(image))
-                _check_strict(source, settings, report)
+                if settings.strict:
+                    stop_at_first(report.problems, source.stream.source)
                 if settings.place:
                     _put_beside(whole, source.subset, image.filename, source.pictures)
         report.images += result.images

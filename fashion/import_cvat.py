@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from fashion.annotated import is_true
 from fashion.import_shapes import (
     ImportReport,
     ellipse,
@@ -23,7 +24,6 @@ from fashion.import_shapes import (
     whole,
 )
 from fashion.json_files import check_regular, reading
-from fashion.via_read import is_true
 from fashion.via_shapes import ShapeError, polygon_shape
 from mrcnn.errors import DatasetError
 from mrcnn.images import MAX_PIXELS

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
+from fashion.annotated import attribute_text, is_true
 from fashion.import_brush import brush_mask
 from fashion.import_shapes import (
     ImportReport,
@@ -24,7 +25,6 @@ from fashion.import_shapes import (
     whole,
 )
 from fashion.json_stream import JsonStream
-from fashion.via_read import attribute_text, is_true
 from fashion.via_shapes import ShapeError, polygon_shape
 from mrcnn.errors import DatasetError
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from fashion.polygons import mask_to_polygons
-from fashion.problem_log import ProblemLog
-from fashion.via_read import Problem, problem_text
+from fashion.problem_log import Problem, ProblemLog, problem_text
 from fashion.via_shapes import ShapeError, polygon_shape
 
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from fashion.annotated import AnnotatedImage
 from fashion.annotation_parts import AnnotationPart
 from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.polygons import polygons_to_mask
-from fashion.via_read import ViaImage
 from mrcnn.boxes import extract_bboxes
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
@@ -25,7 +25,7 @@ class ChosenImage(NamedTuple):
     """One image to draw."""
 
     subset: str
-    image: ViaImage
+    image: AnnotatedImage
     folder: Path
     instances: list[Instance]
 

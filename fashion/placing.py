@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from fashion.json_files import writing
 from fashion.links import links_are_followed
 from mrcnn.errors import DatasetError
 from mrcnn.files import shortened, sync, sync_folder
@@ -197,17 +198,14 @@ def _move(source: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A temporary file in the folder of `target`, removed afterwards."""
-    temporary = None
-    try:
+    with writing(target):
         prefix = f".{shortened(target.name)}."
         handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-    except OSError as error:
-        raise DatasetError(f"cannot be written ({error.strerror or error})", path=target) from None
-    finally:
-        if temporary is not None:
+        try:
+            yield temporary
+        finally:
             temporary.unlink(missing_ok=True)
 
 

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from fashion import coco
+from fashion.annotated import AnnotatedImage, Region, attribute_text
 from fashion.instances import group_regions
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
 from fashion.locating import ANNOTATION_FILE
-from fashion.via_read import ViaImage, ViaRegion, attribute_text, check_filename, from_json
+from fashion.via_read import check_filename, from_json
 
 COCO_FILE = "instances.json"
 
@@ -110,12 +111,12 @@ def _coco_source(path: Path, data: dict[str, Any]) -> AnnotationSource:
     return source
 
 
-def _via_counts(image: ViaImage, table: ClassTable | None) -> Counter[str]:
+def _via_counts(image: AnnotatedImage, table: ClassTable | None) -> Counter[str]:
     regions = (group[0] for group in group_regions(image.regions))
     return Counter(_class_name(region, table) for region in regions)
 
 
-def _class_name(region: ViaRegion, table: ClassTable | None) -> str:
+def _class_name(region: Region, table: ClassTable | None) -> str:
     """The label of a region, roughly: dividing only needs equal words for equal classes."""
     for attribute in ("label", "class", "name", "fashion"):
         text = attribute_text(region.attributes.get(attribute))

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotated import AnnotatedImage, Annotations
 from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.listing import image_size
 from fashion.polygons import polygons_to_crop
-from fashion.via_read import Problem, ViaFile, ViaImage
+from fashion.problem_log import Problem
 from mrcnn.errors import DatasetError
 
 SIZES = ("small", "medium", "large")
@@ -142,7 +143,7 @@ def _summary(values: Iterable[float], digits: int = 2) -> dict[str, float | None
 
 
 def collect(
-    parts: Iterable[tuple[str, ViaFile, Path | None]],
+    parts: Iterable[tuple[str, Annotations, Path | None]],
     table: ClassTable,
     progress: Callable[[], object] = lambda: None,
 ) -> Statistics:
@@ -166,7 +167,7 @@ def collect(
     return result
 
 
-def size_of(image: ViaImage, folder: Path | None) -> tuple[int, int] | None:
+def size_of(image: AnnotatedImage, folder: Path | None) -> tuple[int, int] | None:
     """Width and height of an image by its annotations, else by its file; None if unknown."""
     if image.width and image.height:
         return image.width, image.height
@@ -178,7 +179,7 @@ def size_of(image: ViaImage, folder: Path | None) -> tuple[int, int] | None:
         return None
 
 
-def _add_image(result: Statistics, image: ViaImage, folder: Path | None) -> None:
+def _add_image(result: Statistics, image: AnnotatedImage, folder: Path | None) -> None:
     size = size_of(image, folder)
     instances, problems = image_instances(image, result.table)
     result.problems += problems

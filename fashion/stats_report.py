@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from fashion.problem_log import problem_text
 from fashion.statistics import SIZES, ClassCounts, Statistics
 from fashion.tables import text_table
-from fashion.via_read import problem_text
 
 
 def statistics_text(statistics: Statistics) -> str:

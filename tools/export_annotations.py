@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from fashion.export_run import ExportSettings, export
     from fashion.labels import named_table
-    from fashion.via_read import problem_text
+    from fashion.problem_log import problem_text
 
     settings = ExportSettings(
         form=options.format,

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion import DEMO_START, REPOSITORY
 from fashion.commands import run
+from fashion.json_files import writing
 from fashion.pipeline import Command, Pipeline, Step
 from fashion.pipeline_sources import interpreter, shown
 from fashion.pipeline_steps import SCRIPTS
@@ -104,15 +105,12 @@ def steps(options: argparse.Namespace) -> list[Step]:
 def copy_weights(source: Path, target: Path) -> str:
     """Copy `source` to `target`, whole or not at all; the sentence to print."""
     try:
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as copy, source.open("rb") as stream:
-            shutil.copyfileobj(stream, copy)
-    except OSError as error:
-        raise UserError(
-            f"cannot be written ({error.strerror or error})",
-            path=target,
-            advice="name another file with --weights",
-        ) from error
+        with writing(target):
+            target.absolute().parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as copy, source.open("rb") as stream:
+                shutil.copyfileobj(stream, copy)
+    except UserError as error:
+        raise error.replace(advice="name another file with --weights") from None
     return f"Weights: {target}"
 
 

@@ -16,7 +16,6 @@ takes less on idle ones; --quick takes about three minutes (its models find litt
 that everything runs).
 """
 
-import argparse
 import shlex
 import sys
 from pathlib import Path
@@ -26,78 +25,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fashion import REPOSITORY
 from fashion.commands import run
 from fashion.pipeline import Pipeline, duration
-from fashion.pipeline_plan import make_plan
+from fashion.pipeline_plan import make_plan, parse_arguments
 from fashion.pipeline_sources import interpreter, shown
 from fashion.pipeline_steps import pipeline_steps
-from fashion.presets import PRESETS
-from fashion.stages import whole
 from mrcnn.errors import UserError
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--demo", action="store_true", help="draw the pictures")
-    source.add_argument("--data", type=Path, metavar="DIR", help="take the pictures in DIR")
-    add(
-        "--output",
-        type=Path,
-        default=REPOSITORY / "outputs",
-        metavar="DIR",
-        help="folder for all results: index.html, and the rest below demo/, quick/ or data/ "
-        "(default: %(default)s)",
-    )
-    add(
-        "--stages",
-        metavar="NAME,...",
-        help="only these steps: data, convert, split1, train1, test1, evaluate1, label, "
-        "check-labels, split2, train2, test2, truth, evaluate2, compare, parse, page",
-    )
-    add("--resume", action="store_true", help="resume the last run (the default)")
-    add("--restart", action="store_true", help="start over: repeat all steps, or those of --stages")
-    add("--dry-run", action="store_true", help="print the commands, and run none")
-    group = parser.add_argument_group("sizes and training")
-    add = group.add_argument
-    add("--preset", choices=list(PRESETS), help="of both trainings (--demo: demo)")
-    add(
-        "--model",
-        metavar="WEIGHTS",
-        help="what model 1 starts from: coco, imagenet, none or a file (default: the start weights "
-        "of the demo if present, else what the preset says)",
-    )
-    add("--from-scratch", action="store_true", help="the demo from random weights, for longer")
-    add("--quick", action="store_true", help="the demo at tiny sizes, as a test")
-    add("--seed", type=whole(0), default=1, metavar="N", help="random seed (1)")
-    for name, text in (
-        ("train-images", "pictures to draw for stage 1"),
-        ("custom-images", "pictures to draw for stage 2"),
-        ("epochs1", "epochs of stage 1"),
-        ("steps1", "batches an epoch of stage 1"),
-        ("epochs2", "epochs of stage 2"),
-        ("steps2", "batches an epoch of stage 2"),
-    ):
-        add(f"--{name}", type=whole(1), metavar="N", help=text)
-    add(
-        "--label-arguments",
-        type=shlex.split,
-        metavar="TEXT",
-        help="options of generateVggAnno.py, as one string (--demo: --all-garments)",
-    )
-    options = parser.parse_args(arguments)
-    if options.data and (options.quick or options.from_scratch):
-        parser.error("--quick and --from-scratch are for --demo")
-    if options.resume and options.restart:
-        parser.error("give --resume or --restart, not both")
-    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the steps and print where the results are."""
-    options = parse_arguments(arguments)
+    options = parse_arguments(__doc__, arguments)
     plan = make_plan(options)
 
     def write_page() -> str:

@@ -307,5 +307,5 @@ def test_no_labels_and_no_pictures(tmp_path):
 
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "a").write_text("")
-    with pytest.raises(DatasetError, match="cannot be made"):
+    with pytest.raises(DatasetError, match="cannot be written"):
         demo.write_training_set(tmp_path / "a", 1, 1, quiet=True)

@@ -35,7 +35,7 @@ def test_copying_is_whole_or_not_at_all(tmp_path):
     source.write_bytes(b"weights")
     assert str(target) in make_demo_start.copy_weights(source, target)
     assert target.read_bytes() == b"weights"
-    with pytest.raises(UserError, match="name another with --weights"):
+    with pytest.raises(UserError, match="name another file with --weights"):
         make_demo_start.copy_weights(source, tmp_path)
 
 

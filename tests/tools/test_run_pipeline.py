@@ -39,13 +39,13 @@ run_pipeline = load_script()
 )
 def test_what_cannot_be_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
-        run_pipeline.parse_arguments(arguments)
+        run_pipeline.parse_arguments("", arguments)
     assert caught.value.code == 2 and "error:" in capsys.readouterr().err
 
 
 def test_label_arguments_are_split_as_a_shell_does():
     options = run_pipeline.parse_arguments(
-        ["--demo", "--label-arguments=--fallback=best --garment 'scarf tie'"]
+        "", ["--demo", "--label-arguments=--fallback=best --garment 'scarf tie'"]
     )
     assert options.label_arguments == ["--fallback=best", "--garment", "scarf tie"]
 
