@@ -1,4 +1,4 @@
-"""Pictures on the pipeline's page: thumbnails in the page itself, that link to the whole files."""
+"""Pictures on a page: embedded thumbnails that link to the files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from fashion.html_page import escaped, link, thumbnail
 from mrcnn.errors import DatasetError
 from mrcnn.images import read_image
 
-WIDE, NARROW = 900, 460  # pixels of a thumbnail's longer side, for pairs and for single pictures
+WIDE, NARROW = 900, 460  # pixels of a thumbnail's longer side, for pairs and single pictures
 
 
 def picture(path: Path, page: Path, size: int, alt: str) -> str:
-    """A thumbnail that is a link to the whole picture; a sentence where it cannot be read."""
+    """A thumbnail that links to the picture; a sentence where it cannot be read."""
     name = escaped(path.name)
     try:
         pixels = read_image(path)
@@ -28,8 +28,8 @@ def picture(path: Path, page: Path, size: int, alt: str) -> str:
 def gallery(paths: Sequence[Path], page: Path, kind: str, about: str, count: int) -> str:
     """The first `count` pictures with their names, and a link to the folder of all.
 
-    page: where the page will stand. kind: "pairs" or "singles". about: what they show, for those
-    who do not see them.
+    page: where the page will be. kind: "pairs" or "singles". about: what they show, as alternative
+    text.
     """
     size = WIDE if kind == "pairs" else NARROW
     figures = "".join(

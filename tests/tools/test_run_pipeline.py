@@ -107,7 +107,7 @@ def test_the_first_steps_with_data_of_the_user(tmp_path):
     assert len(placed) == 20
     assert sorted((tmp_path / "mine").rglob("*")) == before
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert "divide the pictures for stage 1" in page and "No epoch has been trained" in page
+    assert "divide the pictures for stage 1" in page and "No epoch was trained" in page
     assert f"Look at:  {tmp_path}/out/index.html" in done.stdout
 
 
