@@ -1,12 +1,12 @@
-"""Where every entry of annotation files lies, gathered in one pass, and kept on the disk.
+"""Where every entry of annotation files lies, found in one pass, and kept on the disk.
 
 The two formats cannot be read image by image as they stand: a COCO file has its annotations apart
 from its images, in any order, and its categories perhaps at the end; a VIA file may name an image
 twice, and only its last member says that it was one. So a first pass notes the place of each entry
 (file, first byte, bytes) with the values it is found by in a temporary SQLite database, which
 sorts and joins with the memory of its cache and the disk for the rest; a second pass then reads
-each entry from its place. Nothing of the database is left when the process ends, however it ends:
-it has no name. SQLite puts it where `SQLITE_TMPDIR` or `TMPDIR` say, some 100 bytes an entry.
+each entry from its place. The database has no name, so that nothing of it is left however the
+process ends. SQLite puts it where `SQLITE_TMPDIR` or `TMPDIR` say, some 100 bytes an entry.
 """
 
 import contextlib

@@ -21,7 +21,7 @@ from fashion.via_read import CORRECT, add_regions, image_of_entry
 
 
 class ImageStream:
-    """The images of annotation files, one after the other, as often as they are gone through.
+    """The images of annotation files, one after the other, as often as they are iterated over.
 
     Each round reads the files again and gives the images of `fashion.via_read.read`, or for COCO
     those of `fashion.coco_read.to_via`. A context manager: its end removes the index on the disk.
@@ -88,7 +88,7 @@ class ImageStream:
             yield target
 
     def _entry_rows(self) -> Iterator[tuple]:
-        """Name, key and place of the entries; those of one name together, else by the file."""
+        """Name, key and place of the entries in the file's order, those of one name together."""
         doubled = "SELECT name FROM entries GROUP BY name HAVING COUNT(*) > 1"
         if next(self.index.rows(f"{doubled} LIMIT 1"), None) is None:
             yield from self.index.rows(

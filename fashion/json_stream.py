@@ -114,7 +114,7 @@ class JsonStream:
         """The next value, as `json.loads` gives it."""
         try:
             return self._value()
-        except Exception:
+        except (OSError, ValueError, RecursionError):
             with reading(self.path):
                 raise
 

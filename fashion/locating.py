@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion import coco, coco_read, via_read
+from fashion import coco, via_read
 from fashion.annotated import Annotations
 from fashion.json_files import read_json
 from fashion.links import check_links
@@ -64,6 +64,8 @@ def read_annotations(path: Path, *, strict: bool = False) -> Annotations:
     """
     data = read_json(path)
     if coco.is_coco(data):
+        from fashion import coco_read  # OpenCV, which `--help` of many scripts must not wait for
+
         return coco_read.read_images(data, str(path), strict=strict)
     return via_read.from_json(data, str(path), strict=strict)
 

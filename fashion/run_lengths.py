@@ -54,7 +54,7 @@ def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]
 def decode_counts(counts: str) -> np.ndarray:
     """The runs, int64 [n], of COCO's compressed text: 5 bits a character, the least first.
 
-    From the fourth on, a run is told by its difference to the one two before it.
+    From the fourth on, a run is stored as its difference to the one two before it.
 
     Raises:
         RunLengthError: other characters, a run of more than 50 bits, or the text ends in one.

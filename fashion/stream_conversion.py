@@ -75,8 +75,8 @@ def via_to_coco(
 ) -> tuple[CocoConversion, list[Path]]:
     """Turn the VIA file `path` (or shards) into the COCO file `out`; what was met, and the files.
 
-    `table` and `like`: as `fashion.coco_write.from_via`. The labels are gathered in a round of
-    their own. Raises `DatasetError`, with `strict` at the first problem; then nothing is written.
+    `table` and `like`: as `fashion.coco_write.from_via`. The labels are gathered in a first
+    pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is written.
     """
     with ImageStream(path, wanted="via", strict=strict) as stream:
         labels = LabelSurvey.of(stream)

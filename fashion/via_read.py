@@ -226,9 +226,7 @@ def _region_list(entry: Mapping[str, Any], filename: str, source: str) -> list[A
 def _region(entry: Any, image: AnnotatedImage, number: int) -> Region:
     if not isinstance(entry, Mapping):
         raise ShapeError("it is no object with shape_attributes")
-    shape = entry.get("shape_attributes")
-    if not isinstance(shape, Mapping):
-        raise ShapeError("it has no shape_attributes")
+    shape: Any = entry.get("shape_attributes")
     points = outline(shape)
     check_inside(points, image.width, image.height)
     attributes = entry.get("region_attributes")

@@ -75,8 +75,8 @@ def _stream(options: argparse.Namespace, out: Path) -> tuple:
 
     if options.project:
         raise DatasetError(
-            "A project is opened in a browser, which cannot hold so many images: convert without "
-            "--project, --stream and --shard-size, or divide the file."
+            "a project is opened in a browser, which cannot hold so many images",
+            advice="convert without --project, --stream and --shard-size, or divide the file",
         )
     return stream_conversion.coco_to_via(
         options.annotations,

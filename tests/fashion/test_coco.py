@@ -408,3 +408,49 @@ def test_the_first_polygons_are_the_original_file():
     assert len(original) == 1067
     assert {key: made[key] for key in original} == original
     assert len(made) == 1072  # all but the one image that has no annotation
+
+
+# --- COCO to instances ----------------------------------------------------------------------
+
+
+def test_coco_is_read_into_images_without_what_only_via_files_carry():
+    data = coco_data(
+        [{"id": 66, "segmentation": [FLAT, [1, 2, 5.5, 2, 5, 8]], "score": 0.5, "iscrowd": 1}],
+        images=[{"id": 7, "file_name": "a.jpg", "width": 40, "height": 30, "license": 3}],
+    )
+    (image,) = coco_read.read_images(data)
+    assert (image.filename, image.width, image.height) == ("a.jpg", 40, 30)
+    assert "coco" not in image.attributes
+    assert all("coco" not in region.attributes for region in image.regions)
+    (instance,), problems = image_instances(image, MODANET_TABLE)
+    assert problems == []
+    assert (instance.class_id, instance.score, instance.crowd) == (1, 0.5, True)
+    assert [part.tolist() for part in instance.parts] == [
+        [[10, 10], [20, 10], [20, 20], [10, 20]],
+        [[1, 2], [5.5, 2], [5, 8]],
+    ]
+
+
+def test_coco_gives_the_instances_of_the_via_file_it_becomes():
+    data = coco.read(shared("modanet", "instances_val.json"))
+    direct, by_via = coco_read.read_images(data), via.from_json(via_json(data))
+    assert len(direct) == len(by_via) == 1073
+    assert direct.region_count == by_via.region_count
+    for one, other in zip(direct, by_via, strict=True):
+        for ours, theirs in zip(one.regions, other.regions, strict=True):
+            assert (ours.number, ours.instance) == (theirs.number, theirs.instance)
+            np.testing.assert_array_equal(ours.points, theirs.points)
+
+
+def test_an_outline_outside_of_its_image_is_left_out_with_its_number():
+    data = coco_data([{"segmentation": [[50, 1, 60, 1, 60, 9], FLAT]}])
+    annotations = coco_read.read_images(data)
+    assert [region.number for region in annotations.images[0].regions] == [2]
+    assert str(annotations.problems[0]).startswith("a.jpg, region 1: it lies outside the image")
+    with pytest.raises(DatasetError, match=r"the COCO data: a\.jpg, region 1"):
+        coco_read.read_images(data, strict=True)
+
+
+def test_no_image_has_no_instance():
+    nothing = {"images": [], "annotations": [], "categories": []}
+    assert coco_read.read_images(nothing).images == []
