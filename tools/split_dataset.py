@@ -88,11 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     from fashion import split_dataset
     from fashion.split_annotations import read_source
+    from fashion.split_record import SplitFolder
 
     stage = find_stage(options.stage)
     settings = make_settings(options, stage)
     source = read_source(options.annotations, stage and stage.table)
-    folder = split_dataset.SplitFolder(options.out or stage.dataset)
+    folder = SplitFolder(options.out or stage.dataset)
     total = len(source.names) if settings.near_duplicates else 0
     with tqdm(total=total, unit="image", disable=None if total else True) as bar:
         split = split_dataset.plan_split(source, options.images, folder, settings, bar.update)

@@ -10,7 +10,8 @@ from fashion import placing, split_dataset
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.split_annotations import read_source
-from fashion.split_dataset import Settings, SplitFolder
+from fashion.split_dataset import Settings
+from fashion.split_record import SplitFolder
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, write_json
 

@@ -22,7 +22,7 @@ from fashion.result_files import Numbering, read_results
 from fashion.review_decisions import read_decisions
 from fashion.run_lengths import RunLengthError, run_lengths_of
 from fashion.split_annotations import read_source
-from fashion.split_dataset import SplitFolder
+from fashion.split_record import SplitFolder
 from fashion.splitting import match_lists, read_lists
 from fashion.statistics import collect
 from fashion.via_shapes import ShapeError, outline

@@ -16,7 +16,8 @@ from fashion.picture_stage import list_images
 from fashion.placing import copy
 from fashion.report import save_png
 from fashion.split_annotations import read_source
-from fashion.split_dataset import Settings, SplitFolder, carry_out, plan_split
+from fashion.split_dataset import Settings, carry_out, plan_split
+from fashion.split_record import SplitFolder
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.files import is_file, is_folder, replacing
 from mrcnn.images import read_image
