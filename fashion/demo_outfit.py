@@ -19,6 +19,13 @@ BOTTOMS = {"dress": 0.23, "skirt": 0.22, "shorts": 0.20, "pants": 0.35}
 EXTRAS = {"outer": 0.34, "belt": 0.36, "bag": 0.50, "sunglasses": 0.34}
 EXTRAS |= {"headwear": 0.36, "scarf/tie": 0.32}
 SHOD = {"footwear": 0.62, "boots": 0.33, "": 0.05}
+OUTER_LENGTHS = {  # heights of the figure where the hem may be
+    "coat": (0.58, 0.78),
+    "blazer": (0.46, 0.52),
+    "jacket": (0.385, 0.43),
+    "cardigan": (0.45, 0.60),
+    "puffer": (0.42, 0.50),
+}
 TIGHTS = ("#2b2a2e", "#4a3a34", "#5c5f68")
 
 
@@ -206,42 +213,22 @@ class Dresser:
             "yaz": ("blazer", "jacket", "cardigan"),
         }.get(self.wardrobe.season, ("coat", "blazer", "jacket", "cardigan"))
         style = self._pick(*styles)
-        low, high = {
-            "coat": (0.58, 0.78),
-            "blazer": (0.46, 0.52),
-            "jacket": (0.385, 0.43),
-            "cardigan": (0.45, 0.60),
-            "puffer": (0.42, 0.50),
-        }[style]
-        length = self.rng.uniform(low, high)
+        length = self.rng.uniform(*OUTER_LENGTHS[style])
         if self.wanted in ("skirt", "shorts", "dress", "belt", "pants"):
             length = min(length, 0.46)
         is_open = (
-            style in ("cardigan",) or self._chance(0.62) or self.wanted in ("top", "belt", "dress")
+            style == "cardigan" or self._chance(0.62) or self.wanted in ("top", "belt", "dress")
         )
         details = {"open"} if is_open else set()
         details |= {"fitted"} if self._chance(0.5) else set()
         if "belt" in self.outfit or (not is_open and style == "coat" and self._chance(0.4)):
             details.add("belted")
-        for garment in ("top", "dress"):  # their sleeves must fit into those of the coat
+        length = self._fit_below_coat(length, is_open)
+        for garment in ("top", "dress"):
+            # A fault that is kept: the coat gets these details instead of its own, and so is never
+            # open. The start weights and all figures of the demo rest on such pictures.
             if (under := self.outfit.get(garment)) is not None:
-                self.outfit.pieces[garment] = replace(
-                    under,
-                    ease=min(under.ease, 0.010),
-                    sleeve_ease=0.003,
-                    cuff_ease=0.003,
-                    details=under.details - {"puffed"},
-                )
-                # A fault that is kept: the coat gets these details instead of its own, and so is
-                # never open. The start weights and all figures of the demo rest on such pictures.
-                details = set(under.details - {"puffed"})
-        for garment in ("skirt", "shorts"):  # the garment below must stay visible
-            if (under := self.outfit.get(garment)) is not None and not is_open:
-                length = min(length, 0.475 + 0.47 * under.length - 0.07)
-        for garment in ("skirt", "dress"):  # and must not stick out beside it
-            under = self.outfit.get(garment)
-            if under is not None and length > 0.52 and not is_open:
-                self.outfit.pieces[garment] = replace(under, style="straight")
+                details = set(under.details)
         sleeve = self.rng.uniform(0.93, 1.0)
         ease = self.rng.uniform(0.014, 0.024) + 0.012 * (style == "puffer")
         cuff = self.rng.uniform(0.010, 0.018)
@@ -255,6 +242,28 @@ class Dresser:
             cuff_ease=cuff,
             details=frozenset(details),
         )
+
+    def _fit_below_coat(self, length: float, is_open: bool) -> float:
+        """Make the other garments fit below a coat of this length; the coat's final length."""
+        pieces = self.outfit.pieces
+        for garment in ("top", "dress"):  # their sleeves must fit into those of the coat
+            if (under := pieces.get(garment)) is not None:
+                pieces[garment] = replace(
+                    under,
+                    ease=min(under.ease, 0.010),
+                    sleeve_ease=0.003,
+                    cuff_ease=0.003,
+                    details=under.details - {"puffed"},
+                )
+        if is_open:
+            return length
+        for garment in ("skirt", "shorts"):  # they must stay visible
+            if (under := pieces.get(garment)) is not None:
+                length = min(length, 0.475 + 0.47 * under.length - 0.07)
+        for garment in ("skirt", "dress"):  # and must not stick out beside the coat
+            if (under := pieces.get(garment)) is not None and length > 0.52:
+                pieces[garment] = replace(under, style="straight")
+        return length
 
     def _footwear(self) -> None:
         styles = {
