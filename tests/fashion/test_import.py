@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from fashion import via
+from fashion import import_cvat, import_label_studio, via
 from fashion.import_brush import brush_mask
 from fashion.import_run import import_annotations
+from fashion.import_shapes import number, whole
 from fashion.polygons import polygons_to_mask
 from fashion.via_shapes import ShapeError
 from mrcnn.errors import DatasetError
@@ -260,3 +261,40 @@ def test_a_brush_that_is_cut_off_is_refused():
     for length in range(len(runs) - 1):
         with pytest.raises(ShapeError, match="brush"):
             brush_mask(runs[:length], 9, 9)
+
+
+def test_a_fault_of_an_importer_is_not_taken_for_a_bad_shape(tmp_path, monkeypatch):
+    """Only what a file has wrong is listed; anything else keeps its traceback."""
+    box = cvat('<box label="bag" xtl="1" ytl="1" xbr="9" ybr="9"/>')
+    square = json.dumps(
+        [task(result("rectanglelabels", {"x": 1, "y": 1, "width": 9, "height": 9}))]
+    )
+    for module, text, form in (
+        (import_cvat, box, "cvat"),
+        (import_label_studio, square, "label-studio"),
+    ):
+        monkeypatch.setattr(module, "rectangle", lambda: None)
+        with pytest.raises(TypeError):
+            run(tmp_path, text, form)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, "there is no x"),
+        ({"x": None}, "its x is not a number"),
+        ({"x": "one"}, "its x is not a number"),
+        ({"x": 10**400}, "its x is not a number"),
+        ({"x": "inf"}, "its x is not finite"),
+        ({"x": float("nan")}, "its x is not finite"),
+    ],
+)
+def test_numbers_that_are_refused(values, reason):
+    with pytest.raises(ShapeError, match=reason):
+        whole(values, "x")
+
+
+@pytest.mark.parametrize("given", ["3.9", 3.9, 3, "3"])
+def test_numbers_that_are_read(given):
+    assert whole({"x": given}, "x") == 3
+    assert number({"x": given}, "x") == float(given)
