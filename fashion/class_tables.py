@@ -23,7 +23,7 @@ def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
         "--class-table",
         metavar="FILE",
         help='labels other than the nine: a JSON list such as ["bag_yaz", "dress_kis"], or all for '
-        "the fifty that the code knows (default: those of the weights where they tell, else the "
+        "the fifty that have a code (default: those that the weights were trained with, else the "
         "nine)",
     )
 
@@ -31,15 +31,15 @@ def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
 def choose_class_table(options: argparse.Namespace) -> None:
     """Give `options.stage` the labels of --class-table, or those the weights were trained with.
 
-    Training keeps the labels of a checkpoint only where it goes on from it (--model=last). Raises
+    Training keeps the labels of a checkpoint only where it resumes it (--model=last). Raises
     `DatasetError` for a file that is no class table.
     """
     stage: Stage = options.stage
+    table: ClassTable | None = None
     if options.class_table:
         table = find_table(options.class_table)
-    else:
-        training = getattr(options, "command", None) == "train"
-        table = None if training and options.model != "last" else remembered_table(options, stage)
+    elif getattr(options, "command", None) != "train" or options.model == "last":
+        table = remembered_table(options.model, stage, options.logs)
     if table is not None and table.names != stage.table.names:
         print(f"Labels: {', '.join(table.names)}")
         options.stage = dataclasses.replace(stage, table=table)
@@ -48,7 +48,7 @@ def choose_class_table(options: argparse.Namespace) -> None:
 def find_table(text: str) -> ClassTable:
     """The class table that a user means: all, season, modanet, or the path of a JSON file.
 
-    Labels `<garment>_<season>` get their region codes, whether the file tells them or not.
+    Labels `<garment>_<season>` get their region codes, whether the file has them or not.
     """
     if text.casefold() == "all":
         return season_table(ALL_LABELS)
@@ -56,15 +56,21 @@ def find_table(text: str) -> ClassTable:
     return _with_codes(table) if Path(text).is_file() else table
 
 
-def remembered_table(options: argparse.Namespace, stage: Stage) -> ClassTable | None:
-    """The labels that the weights of --model were trained with; None where they do not tell."""
-    wanted = options.model or stage.folder / stage.weights
+def remembered_table(
+    model: str | Path | None, stage: Stage, logs: Path | None
+) -> ClassTable | None:
+    """The labels that weights were trained with; None where there are no weights, or no labels.
+
+    `model` is a weight file, "last" for the latest checkpoint in `logs`, or None for the stage's.
+    """
+    wanted = model or stage.folder / stage.weights
     try:
-        names = read_note(weights_path(wanted, stage, options.logs)).get("classes")
+        names = read_note(weights_path(wanted, stage, logs)).get("classes")
     except WeightsNotFoundError:
         return None  # who needs the weights says so
-    told = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
-    return table_of_labels(names) if told else None
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        return None
+    return table_of_labels(names)
 
 
 def table_of_labels(names: list[str]) -> ClassTable:

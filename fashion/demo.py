@@ -1,11 +1,11 @@
-"""The embedded demo data set: drawn people in ModaNet's thirteen garments and five seasons.
+"""The demo data set: drawn people in ModaNet's thirteen garments and five seasons.
 
-For trying out both stages, and testing them, without any photograph. Picture `number` of `seed`
-is a function of these two alone, whatever is drawn before it and by which process. The masks are
-those of the painter: a pixel belongs to the garment that was painted there last.
+It is for trying out and testing both stages without photographs. A picture depends only on its
+`seed` and `number`, not on what was drawn before it or by which process. The masks are exact: a
+pixel belongs to the garment that was painted there last.
 
-`write_training_set` gives what stage 1 trains on, `write_custom_set` the photographs, so to speak,
-that stage 2 labels by itself, and apart from them the truth to compare with.
+`write_training_set` draws what stage 1 trains on. `write_custom_set` draws the unlabelled pictures
+that are labelled automatically for stage 2, and writes the truth to compare with beside them.
 """
 
 import contextlib
@@ -28,22 +28,24 @@ from fashion.demo_layers import paint_figure
 from fashion.demo_outfit import Dresser
 from fashion.demo_person import make_person
 from fashion.demo_seasons import Wardrobe
-from fashion.labels import MODANET_TABLE, SEASON_LABELS, SEASONS, canonical_name, parse_file_name
-from fashion.polygons import mask_to_polygons, mask_to_rle
+from fashion.json_files import writing
+from fashion.labels import MODANET_TABLE, SEASON_LABELS, SEASONS, canonical_name
+from fashion.polygons import mask_to_polygons
+from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
 from mrcnn.files import replacing
 
 HEIGHT, WIDTH = 600, 400
 JPEG_QUALITY = 92
-# Pixels; what is seen of a garment below that is no instance. People outline what they can name:
-# 3 % of ModaNet's tops are below a thousand pixels of such a picture. Of those drawn here, where
-# coats are worn over nearly everything, 27 % would be, mostly a stripe in a neckline.
+# Pixels; a garment with fewer visible is no instance. People outline what they can name: 3 % of
+# ModaNet's tops have fewer than a thousand pixels at this size. Of those drawn here, mostly below
+# coats, 27 % would have fewer, as a rule a strip in a neckline.
 LEAST_AREA = {"top": 1000, "dress": 1000}
-LEAST_AREA_ELSE = 40
+LEAST_AREA_OTHERWISE = 40
 ANNOTATIONS = "instances.json"
-# So many pixels of a wanted garment must be seen: small things are small when nothing hides them.
+# Pixels of a wanted garment that must be visible; small garments are small even when uncovered.
 CLEARLY_SEEN = {"sunglasses": 300, "belt": 300, "scarf/tie": 500, "footwear": 500}
-CLEARLY_SEEN_ELSE = 1200
+CLEARLY_SEEN_OTHERWISE = 1200
 ATTEMPTS = 12
 
 
@@ -53,9 +55,8 @@ class DemoPicture:
 
     Attributes:
         image: uint8 [height, width, 3], RGB.
-        instances: ModaNet's name and mask, bool [height, width], of each garment that is seen, in
-            the order of the class table; the masks do not overlap. A pair of shoes is one
-            instance.
+        instances: ModaNet's name and mask, bool [height, width], of each visible garment, in the
+            order of the class table; the masks do not overlap. A pair of shoes is one instance.
         season: a key of `fashion.labels.SEASONS`; all garments are of that season.
     """
 
@@ -69,10 +70,10 @@ def draw_picture(
 ) -> DemoPicture:
     """Draw picture `number` of `seed`, 600 x 400 pixels.
 
-    season: a key of `fashion.labels.SEASONS`; left to chance by default.
-    wanted: a garment that must be worn, and clearly seen.
+    season: a key of `fashion.labels.SEASONS`; random by default.
+    wanted: a garment that must be worn and clearly visible.
 
-    Raises `DatasetError` for a season or a garment that does not exist, and a negative number.
+    Raises `DatasetError` for an unknown season or garment, and for a negative number.
     """
     garment = _checked(seed, number, season, wanted)
     for attempt in range(ATTEMPTS):
@@ -84,9 +85,14 @@ def draw_picture(
 
 def _checked(seed: int, number: int, season: str | None, wanted: str | None) -> str | None:
     if seed < 0 or number < 0:
-        raise DatasetError(f"Seed {seed} and number {number} must not be negative.")
+        raise DatasetError(
+            "seed and number of a picture must not be negative",
+            found=f"{seed} and {number}",
+        )
     if season is not None and season not in SEASONS:
-        raise DatasetError(f'"{season}" is no season; those are {", ".join(SEASONS)}.')
+        raise DatasetError(
+            "there is no such season", expected=f"one of {', '.join(SEASONS)}", found=f'"{season}"'
+        )
     if wanted is None:
         return None
     return MODANET_TABLE.name_of(MODANET_TABLE.id_of(wanted))
@@ -94,7 +100,7 @@ def _checked(seed: int, number: int, season: str | None, wanted: str | None) -> 
 
 def _is_clear(picture: DemoPicture, garment: str) -> bool:
     seen = dict(picture.instances).get(garment)
-    least = CLEARLY_SEEN.get(garment, CLEARLY_SEEN_ELSE)
+    least = CLEARLY_SEEN.get(garment, CLEARLY_SEEN_OTHERWISE)
     return seen is not None and np.count_nonzero(seen) >= least
 
 
@@ -113,11 +119,11 @@ def _draw(
 
 
 def _on_paper(canvas: Canvas) -> np.ndarray:
-    """The picture as it dries: the grain of the paper, and 8 bits."""
+    """The finished picture: with the grain of the paper, in 8 bits."""
     height, width = canvas.owner.shape
     tile = canvas.rng.standard_normal((height // 3, width // 2), dtype=np.float32)
-    tile = cv2.GaussianBlur(tile, (0, 0), 0.8, borderType=cv2.BORDER_REFLECT)
-    grain = np.tile(3.0 * tile + 0.5, (4, 3))[:height, :width]
+    soft = cv2.GaussianBlur(tile, (0, 0), 0.8, borderType=cv2.BORDER_REFLECT)
+    grain = np.tile(3.0 * soft + 0.5, (4, 3))[:height, :width]
     return np.clip(canvas.image + grain[:, :, None], 0, 255).astype(np.uint8)
 
 
@@ -126,7 +132,7 @@ def _instances(canvas: Canvas) -> list[tuple[str, np.ndarray]]:
     return [
         (name, mask)
         for name, mask in masks
-        if np.count_nonzero(mask) >= LEAST_AREA.get(name, LEAST_AREA_ELSE)
+        if np.count_nonzero(mask) >= LEAST_AREA.get(name, LEAST_AREA_OTHERWISE)
     ]
 
 
@@ -154,9 +160,9 @@ def write_training_set(
     """Draw pictures `first` to `first + count - 1` of `seed` with their annotations.
 
     They are `folder/0000001.jpg` for number 0 and so on; `folder/instances.json` is COCO with
-    ModaNet's classes, and lists these pictures only. It is written last. A second call writes the
-    same bytes. workers: processes that draw; with more than one, a script that calls this needs
-    the guard `if __name__ == "__main__"`. Returns the annotation file. Raises `DatasetError`.
+    ModaNet's classes and lists only these pictures. It is written last. A second call writes the
+    same bytes. workers: processes that draw; with more than one, the calling script needs the
+    guard `if __name__ == "__main__"`. Returns the annotation file. Raises `DatasetError`.
     """
     folder = _made(folder, count)
     numbers = range(first, first + count)
@@ -179,9 +185,9 @@ def write_custom_set(
 ) -> Path:
     """Draw unlabelled pictures named `<garment>_<season>_<number>.jpg`.
 
-    labels: `<garment>_<season>`, one a picture in turn; the nine season labels by default. The
-        garment is worn and clearly seen, and all garments are of that season.
-    truth_file: COCO with ModaNet's classes; each image carries `garment` and `season` too. It must
+    labels: `<garment>_<season>`, one for each picture in turn; the nine season labels by default.
+        The garment is worn and clearly visible, and all garments are of that season.
+    truth_file: COCO with ModaNet's classes; each image also has `garment` and `season`. It must
         lie outside `images_folder`, where it would be taken for annotations.
     workers: see `write_training_set`.
 
@@ -189,12 +195,15 @@ def write_custom_set(
     """
     subjects = [_subject(label) for label in (SEASON_LABELS if labels is None else labels)]
     if not subjects:
-        raise DatasetError("No label was given for the custom pictures: name one, as skirt_yaz.")
+        raise DatasetError(
+            "no label for the custom pictures", expected="at least one, as skirt_yaz"
+        )
     truth_file = Path(truth_file)
     if truth_file.absolute().parent.resolve().is_relative_to(Path(images_folder).resolve()):
         raise DatasetError(
-            f"{truth_file} lies in the folder of the custom pictures, {images_folder}: the truth "
-            "must stay outside it."
+            "the truth must not lie in the folder of the pictures",
+            path=truth_file,
+            expected=f"a file outside {images_folder}",
         )
     folder = _made(images_folder, count)
     orders = []
@@ -208,31 +217,31 @@ def write_custom_set(
 
 
 def _subject(label: str) -> tuple[str, str]:
-    """Garment and season of a label; every season may stand with any of the 13 garments."""
+    """Garment and season of a label; any season goes with any of the 13 garments."""
     garment, _, season = str(label).rpartition("_")
     name = canonical_name(garment) if garment else None
     if name is None or season not in SEASONS:
-        parsed = parse_file_name(f"{label}_1.jpg")
-        reason = parsed if isinstance(parsed, str) else f'"{label}" is no such label'
-        raise DatasetError(f"{reason}; a label is, for example, skirt_yaz.")
+        raise DatasetError(
+            "there is no such label",
+            expected=f"a garment and one of {', '.join(SEASONS)}, such as skirt_yaz",
+            found=f'"{label}"',
+        )
     return name, season
 
 
 def _made(folder: str | os.PathLike[str], count: int) -> Path:
     if count < 1:
-        raise DatasetError(f"{count} pictures were asked for: ask for one at least.")
+        raise DatasetError("too few pictures", expected="at least one", found=count)
     folder = Path(folder)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatasetError(f"{folder} cannot be made: {error.strerror or error}.") from None
     return folder
 
 
 def _drawn(
     orders: Sequence[_Order], workers: int, quiet: bool
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Carry out orders, in their order; image entry and annotations of each picture."""
+    """Draw the pictures in their order; image entry and annotations of each."""
     from tqdm import tqdm
 
     bar = tqdm(total=len(orders), desc="draw", unit="picture", disable=True if quiet else None)
@@ -264,11 +273,8 @@ def _carry_out(order: _Order) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 def _write_jpeg(path: Path, image: np.ndarray) -> None:
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), settings)
-    try:
-        with replacing(path) as stream:
-            stream.write(data.tobytes())
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
+    with writing(path), replacing(path) as stream:
+        stream.write(data.tobytes())
 
 
 def _annotation(image_id: int, garment: str, mask: np.ndarray) -> dict[str, Any]:
@@ -304,10 +310,10 @@ def _coco(
 
 
 def _segmentation(mask: np.ndarray) -> Any:
-    """Polygons to a hundredth of a pixel; COCO says holes by run-lengths only."""
+    """Polygons, rounded to a hundredth of a pixel; run-lengths where there are holes."""
     parts = mask_to_polygons(mask)
     if not parts or any(part.holes for part in parts):
-        return mask_to_rle(mask)
+        return encode_mask(mask)
     return [np.round(part.outline, 2).ravel().tolist() for part in parts]
 
 

@@ -3,12 +3,11 @@
 import numpy as np
 
 from fashion.demo_canvas import Canvas, Finish, Stroke, pen
-from fashion.demo_curves import Shape, by, ellipse, mixed, outline, smooth, tube
+from fashion.demo_curves import Points, Shape, by, ellipse, mixed, outline, smooth, tube
 from fashion.demo_figure import SIDES, Figure
 from fashion.demo_pieces import Piece
 
 GLASSES = ("round", "square", "cat-eye", "aviator")
-SCARVES = ("wrapped", "long", "kerchief", "tie")
 
 
 def paint_belt(canvas: Canvas, figure: Figure, piece: Piece) -> None:
@@ -37,7 +36,9 @@ def paint_belt(canvas: Canvas, figure: Figure, piece: Piece) -> None:
     _paint_buckle(canvas, figure, piece, middle + by(0, wide / 2), wide)
 
 
-def _paint_buckle(canvas: Canvas, figure: Figure, piece: Piece, centre, wide: float) -> None:
+def _paint_buckle(
+    canvas: Canvas, figure: Figure, piece: Piece, centre: Points, wide: float
+) -> None:
     if "knot" in piece.details:
         for side in SIDES:
             end = centre + by(side * 0.02 * figure.unit, 0.075 * figure.unit)
@@ -219,7 +220,7 @@ def _cloth(canvas: Canvas, figure: Figure, piece: Piece, shape: Shape) -> None:
     )
 
 
-def _fringe(canvas: Canvas, figure: Figure, piece: Piece, bottom) -> None:
+def _fringe(canvas: Canvas, figure: Figure, piece: Piece, bottom: Points) -> None:
     unit = figure.unit
     threads = [
         np.array([[x - 1.4, -2], [x + 1.4, -2], [x + 1.0, 0.024 * unit], [x - 1.0, 0.024 * unit]])

@@ -7,6 +7,7 @@ import numpy as np
 
 from fashion.demo_canvas import Canvas, Finish, pen
 from fashion.demo_curves import Shape, by, ellipse, outline, smooth, tube
+from fashion.demo_fabric import Colour
 from fashion.demo_figure import Figure
 from fashion.demo_seasons import rgb
 
@@ -49,12 +50,16 @@ def _paint_ground_shadow(canvas: Canvas, figure: Figure) -> None:
     canvas.image *= 1 - 0.3 * soft[:, :, None]
 
 
+def _steps(start: float, end: float, step: float) -> list[float]:
+    return np.arange(start, end, step).tolist()
+
+
 def _rectangle(x1: float, y1: float, x2: float, y2: float) -> Shape:
     return outline([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
 
 
-def _put(canvas: Canvas, shape: Shape, colour: np.ndarray, finish: Finish = FLAT, **more) -> None:
-    canvas.paint(shape, colour, finish=finish, backdrop=True, **more)
+def _put(canvas: Canvas, shape: Shape, colour: np.ndarray, finish: Finish = FLAT) -> None:
+    canvas.paint(shape, colour, finish=finish, backdrop=True)
 
 
 def _studio(canvas: Canvas, ground: float) -> None:
@@ -102,13 +107,13 @@ def _wall(canvas: Canvas, ground: float) -> None:
     kind = canvas.rng.integers(3)
     lines = []
     if kind == 1:
-        for x in np.arange(canvas.rng.uniform(0, 60), width, canvas.rng.uniform(50, 90)):
+        for x in _steps(canvas.rng.uniform(0, 60), width, canvas.rng.uniform(50, 90)):
             lines.append(pen([(x, 0), (x, edge)], 1.4, 0.5))
     elif kind == 2:
         size = canvas.rng.uniform(28, 46)
-        for row, y in enumerate(np.arange(0, edge, size * 0.5)):
+        for row, y in enumerate(_steps(0, edge, size * 0.5)):
             lines.append(pen([(0, y), (width, y)], 1.1, 0.35))
-            for x in np.arange((row % 2) * size / 2, width, size):
+            for x in _steps((row % 2) * size / 2, width, size):
                 lines.append(pen([(x, y), (x, min(y + size * 0.5, edge))], 1.1, 0.35))
     canvas.draw(lines, wall * 0.72)
     _put(canvas, _rectangle(-2, edge - 9, width + 2, edge), wall * 1.05)
@@ -125,7 +130,7 @@ def _room(canvas: Canvas, ground: float) -> None:
     _fill(canvas, floor, top=edge, fade=0.12)
     boards = [
         pen([(x, edge), (x + (x - width / 2) * 0.5, height)], 1.0, 0.35)
-        for x in np.arange(-60, width + 80, 44)
+        for x in _steps(-60, width + 80, 44)
     ]
     canvas.draw(boards, floor * 0.7)
     _put(canvas, _rectangle(-2, edge - 8, width + 2, edge), wall * 1.06)
@@ -159,7 +164,7 @@ def _window(canvas: Canvas, x: float, edge: float) -> None:
 
 
 def _pictures(canvas: Canvas, x: float, edge: float) -> None:
-    for y in np.arange(70, 330, 125) + canvas.rng.uniform(-20, 20):
+    for y in (np.arange(70, 330, 125) + canvas.rng.uniform(-20, 20)).tolist():
         wide, high = canvas.rng.uniform(30, 44), canvas.rng.uniform(36, 52)
         _put(canvas, _rectangle(x - wide, y - high, x + wide, y + high), rgb("#6d5b4b"))
         _put(
@@ -180,7 +185,7 @@ def _pictures(canvas: Canvas, x: float, edge: float) -> None:
 
 
 def _shelf(canvas: Canvas, x: float, edge: float) -> None:
-    for y in np.arange(140, edge - 60, 95):
+    for y in _steps(140, edge - 60, 95):
         _put(canvas, _rectangle(x - 62, y, x + 62, y + 7), rgb("#a58a6c"))
         place = x - 56.0
         while place < x + 40:
@@ -251,7 +256,7 @@ def _chair(canvas: Canvas, x: float, floor: float) -> None:
 
 
 def _rail(canvas: Canvas, x: float, floor: float) -> None:
-    """Hangers with covers: cloth that nobody wears, and that is no garment of the truth."""
+    """Hangers with covers: cloth that nobody wears and no annotation names."""
     top = floor - 250
     for dx in (-55, 55):
         _put(canvas, _rectangle(x + dx - 2, top, x + dx + 2, floor), rgb("#6b665f"))
@@ -287,7 +292,7 @@ def _street(canvas: Canvas, ground: float) -> None:
     kerb = [pen([(0, edge + 9), (width, edge + 9)], 1.4, 0.5)]
     kerb += [
         pen([(x, edge + 9), (x + (x - width / 2) * 0.6, height)], 1.0, 0.35)
-        for x in np.arange(-80, width + 100, 62)
+        for x in _steps(-80, width + 100, 62)
     ]
     canvas.draw(kerb, pavement * 0.68)
     if rng.random() < 0.6:
@@ -298,11 +303,13 @@ def _street(canvas: Canvas, ground: float) -> None:
         _put(canvas, Shape([ellipse((post, 84), 12, 14)]), rgb("#f6eccb"))
 
 
-def _house_windows(canvas: Canvas, x: float, top: float, wide: float, edge: float, house) -> None:
+def _house_windows(
+    canvas: Canvas, x: float, top: float, wide: float, edge: float, house: Colour
+) -> None:
     columns = 2 if wide < 125 else 3
     glass = _colour(canvas, ("#b7c6cf", "#cdd9de", "#a4b3bd"))
     panes, frames = [], []
-    for y in np.arange(top + 24, edge - 90, 62):
+    for y in _steps(top + 24, edge - 90, 62):
         for column in range(columns):
             centre = x + wide * (column + 0.5) / columns
             frames.append(

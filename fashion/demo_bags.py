@@ -3,7 +3,7 @@
 import numpy as np
 
 from fashion.demo_canvas import Canvas, Finish, Stroke, pen
-from fashion.demo_curves import Points, by, mixed, outline, smooth, tube
+from fashion.demo_curves import Points, Shape, by, mixed, outline, smooth, tube
 from fashion.demo_figure import Figure
 from fashion.demo_pieces import Piece
 
@@ -50,7 +50,7 @@ def paint_hand_bag(canvas: Canvas, figure: Figure, piece: Piece) -> None:
     painters[piece.style](canvas, figure, piece, grip)
 
 
-def _plain(canvas: Canvas, piece: Piece, shape, tone: float) -> None:
+def _plain(canvas: Canvas, piece: Piece, shape: Shape, tone: float) -> None:
     canvas.paint(
         shape,
         piece.fabric.base * tone,
@@ -78,7 +78,9 @@ def _body(
     )
 
 
-def _rounded(left: float, top: float, right: float, bottom: float, belly: float, inset: float):
+def _rounded(
+    left: float, top: float, right: float, bottom: float, belly: float, inset: float
+) -> Points:
     """A bag's outline: narrower by `inset` above, its sides and bottom bulging by `belly`."""
     corner = 0.12 * (right - left)
     return np.vstack(
@@ -123,7 +125,7 @@ def _rounded(left: float, top: float, right: float, bottom: float, belly: float,
     )
 
 
-def _handle(grip: Points, left: Points, right: Points, width: float):
+def _handle(grip: Points, left: Points, right: Points, width: float) -> Shape:
     """A loop through the hand down to two places of the bag."""
     path = [
         left,
@@ -143,10 +145,7 @@ def _paint_tote(canvas: Canvas, figure: Figure, piece: Piece, grip: Points) -> N
     left, right = x - wide / 2 + shift, x + wide / 2 + shift
     points = _rounded(left, top, right, top + high, 3, -0.04 * wide)
     for lift in (2.5, 0):
-        feet = [
-            np.array([left + 0.26 * wide + lift, top + 3]),
-            np.array([right - 0.26 * wide + lift, top + 3]),
-        ]
+        feet = by(left + 0.26 * wide + lift, top + 3), by(right - 0.26 * wide + lift, top + 3)
         _plain(canvas, piece, _handle(grip - by(0, lift), *feet, 0.0065 * unit), 0.75)
     fold = pen(
         [(left + 0.3 * wide, top + high * 0.95), (left + 0.36 * wide, top + high * 0.5)],
@@ -163,7 +162,7 @@ def _paint_handbag(canvas: Canvas, figure: Figure, piece: Piece, grip: Points) -
     wide, high, drop = 0.165 * unit, 0.115 * unit, 0.045 * unit
     top = grip[1] + drop
     left, right = grip[0] - wide / 2, grip[0] + wide / 2
-    feet = [np.array([left + 0.24 * wide, top + 2]), np.array([right - 0.24 * wide, top + 2])]
+    feet = by(left + 0.24 * wide, top + 2), by(right - 0.24 * wide, top + 2)
     _plain(canvas, piece, _handle(grip, *feet, 0.0085 * unit), 0.72)
     points = _rounded(left, top, right, top + high, 3, 0.1 * wide)
     middle = (left + right) / 2
@@ -187,7 +186,7 @@ def _paint_bucket(canvas: Canvas, figure: Figure, piece: Piece, grip: Points) ->
     wide, high, drop = 0.125 * unit, 0.13 * unit, 0.06 * unit
     top = grip[1] + drop
     left, right = grip[0] - wide / 2, grip[0] + wide / 2
-    feet = [np.array([left + 0.1 * wide, top + 4]), np.array([right - 0.1 * wide, top + 4])]
+    feet = by(left + 0.1 * wide, top + 4), by(right - 0.1 * wide, top + 4)
     _plain(canvas, piece, _handle(grip, *feet, 0.0065 * unit), 0.75)
     points = _rounded(left, top, right, top + high, 4, 0.06 * wide)
     cord = pen(

@@ -87,7 +87,7 @@ def _hem_lines(
     piece: Piece, outer: list[Points], inner: list[Points], figure: Figure
 ) -> list[Stroke]:
     lift = 0.012 * figure.unit * (2.2 if "turn-ups" in piece.details else 1)
-    ends = [outer[-1] - by(0, lift), inner[-1] - by(0, lift)]
+    ends = outer[-1] - by(0, lift), inner[-1] - by(0, lift)
     middle = mixed(*ends, 0.5) + by(0, 0.006 * figure.unit)
     lines = [pen([ends[0], middle, ends[1]], 1.1, 0.6)]
     if "creases" in piece.details:

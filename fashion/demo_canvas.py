@@ -1,8 +1,8 @@
-"""The canvas of the drawn pictures: paint with soft edges, and who owns which pixel.
+"""The canvas of the drawn pictures: paint with soft edges, and which garment owns which pixel.
 
 Everything is painted from back to front. Each shape is filled at four times the size and shrunk,
-which gives its coverage of every pixel; the pixel belongs to the shape that covered at least half
-of it last. So the masks are exact by construction.
+which gives its coverage of every pixel. A pixel belongs to the last shape that covered at least
+half of it, so the masks are exact by construction.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fashion.demo_curves import Points, Shape, by, smooth
+from fashion.demo_curves import Points, Shape, Vector, by, smooth
 
 SUPERSAMPLING = 4
 BACKDROP_SUPERSAMPLING = 2
@@ -53,7 +53,7 @@ class Canvas:
         image: float32 [height, width, 3], RGB 0 to 255.
         owner: int16 [height, width], the number of the garment seen there, `NOBODY` elsewhere.
         figure: bool [height, width], where the person is, dressed or not.
-        rng: the source of everything that is left to chance.
+        rng: the random generator of everything that is painted.
     """
 
     def __init__(self, height: int, width: int, rng: np.random.Generator) -> None:
@@ -68,15 +68,15 @@ class Canvas:
     def paint(
         self,
         shape: Shape,
-        texture: Texture | Sequence[float],
+        texture: Texture | Vector,
         owner: int = NOBODY,
         *,
         coordinates: Coordinates | None = None,
         folds: Sequence[Stroke] = (),
         lines: Sequence[Stroke] = (),
         finish: Finish | None = None,
-        ink: Sequence[float] | None = None,
-        line_ink: Sequence[float] | None = None,
+        ink: Vector | None = None,
+        line_ink: Vector | None = None,
         clip: Shape | None = None,
         backdrop: bool = False,
     ) -> None:
@@ -84,10 +84,10 @@ class Canvas:
 
         texture: a colour, or a function of the fabric's coordinates u, v in pixels, each float32
             [h, w], that gives float32 [h, w, 3].
-        coordinates: the image's x, y to u, v; as they are by default.
+        coordinates: from the image's x, y to u, v; unchanged by default.
         folds: soft shadows with a thin line. lines: seams and edges, in `line_ink` (else `ink`).
             Neither leaves the shape. ink: of the outline; the darkened texture by default.
-        clip: only what lies in this shape as well is painted, without an outline at its edge.
+        clip: paint only inside this shape too, without an outline at its edge.
         backdrop: part of the background, not of the person.
         """
         window = self._window(shape) if clip is None else self._window(shape, around=clip)
@@ -133,7 +133,7 @@ class Canvas:
         *,
         clip: Shape | None = None,
     ) -> None:
-        """Darken the person where `shape`, moved by dx, dy, throws its shadow, within `clip`."""
+        """Darken the person where `shape`, moved by dx, dy, casts its shadow, within `clip`."""
         window = self._window(shape, margin=int(3 * blur + abs(dx) + abs(dy)))
         if window is None:
             return
@@ -143,13 +143,11 @@ class Canvas:
         alpha = cv2.GaussianBlur(moved, (0, 0), blur) * self.figure[here]
         if clip is not None:
             alpha *= _coverage(clip, window, BACKDROP_SUPERSAMPLING)
-        tint = np.array([0.82, 0.9, 0.8], dtype=np.float32)  # shadows are never merely black
+        tint = np.array([0.82, 0.9, 0.8], dtype=np.float32)  # shadows are not plain black
         self.image[here] *= 1 - strength * tint * alpha[:, :, None]
 
-    def draw(
-        self, strokes: Sequence[Stroke], colour: Sequence[float], *, within: int | None = None
-    ) -> None:
-        """Draw lines over what is there, or only over what `within` owns; nothing changes hands."""
+    def draw(self, strokes: Sequence[Stroke], colour: Vector, *, within: int | None = None) -> None:
+        """Draw lines over the picture, or only where `within` is the owner; owners stay."""
         if not strokes:
             return
         points = np.vstack([stroke.points for stroke in strokes])
@@ -165,7 +163,7 @@ class Canvas:
         self.image[here] += (np.asarray(colour, np.float32) - self.image[here]) * drawn
 
     def noise(self, height: int, width: int, cell: float) -> np.ndarray:
-        """Smooth chance values about -1 to 1, float32 [height, width], of `cell` pixels in size."""
+        """Smooth random values about -1 to 1, float32 [height, width], grain `cell` pixels."""
         small = (int(height / cell) + 3, int(width / cell) + 3)
         values = self.rng.standard_normal(small, dtype=np.float32) * 0.6
         return cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -197,9 +195,9 @@ class Canvas:
         # A marker lays one shadow with a readable edge, not a gradient.
         shadow = np.clip((-slope - 0.22) * 5, 0, 1)
         light = 1 + finish.form * (0.55 * slope - 0.75 * shadow)
-        light = cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
+        whole = cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
         top, left, bottom, right = window
-        return light + finish.grain * self._grain[top:bottom, left:right]
+        return whole + finish.grain * self._grain[top:bottom, left:right]
 
     def _gloss(self, alpha: np.ndarray, gloss: float) -> np.ndarray:
         """A highlight along the edge that faces the light."""
@@ -222,7 +220,7 @@ class Canvas:
 
 
 def _base(
-    texture: Texture | Sequence[float],
+    texture: Texture | Vector,
     coordinates: Coordinates | None,
     window: tuple[int, int, int, int],
 ) -> np.ndarray:
@@ -320,6 +318,8 @@ def _soft_folds(folds: Sequence[Stroke], window: tuple[int, int, int, int]) -> n
     return 0.38 * cv2.resize(soft, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
 
 
-def pen(points: Sequence, width: float = 1.2, strength: float = 0.75, taper: str = "") -> Stroke:
+def pen(
+    points: Sequence[Vector] | Points, width: float = 1.2, strength: float = 0.75, taper: str = ""
+) -> Stroke:
     """A smooth drawn line through a few points."""
     return Stroke(smooth(points), width, strength, taper)

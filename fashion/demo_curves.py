@@ -4,17 +4,19 @@ Points are x, y in continuous pixels with (0, 0) at the outer corner of the top 
 [n, 2]; y grows downwards.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 Points = np.ndarray
+# A point, or a colour.
+Vector = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is filled: the union of `polygons` and `discs` (x, y, radius), less the `holes`."""
+    """An area to fill: the union of `polygons` and `discs` (x, y, radius), less the `holes`."""
 
     polygons: list[Points] = field(default_factory=list)
     discs: list[tuple[float, float, float]] = field(default_factory=list)
@@ -26,27 +28,28 @@ class Shape:
         )
 
     def extent(self) -> tuple[float, float, float, float]:
-        """Smallest x and y, largest x and y of what is filled."""
+        """Smallest x and y, largest x and y of the filled area."""
         corners = [np.vstack([p.min(axis=0), p.max(axis=0)]) for p in self.polygons]
         corners += [np.array([[x - r, y - r], [x + r, y + r]]) for x, y, r in self.discs]
         stacked = np.vstack(corners)
-        return (*stacked.min(axis=0), *stacked.max(axis=0))
+        (x1, y1), (x2, y2) = stacked.min(axis=0).tolist(), stacked.max(axis=0).tolist()
+        return x1, y1, x2, y2
 
 
-def outline(*curves: Iterable) -> Shape:
+def outline(*curves: Sequence[Vector] | Points) -> Shape:
     """The shape inside curves that follow each other; corners are where two of them meet."""
     return Shape([np.vstack([np.asarray(curve, dtype=np.float64) for curve in curves])])
 
 
-def smooth(points: Sequence, steps: int = 7, *, closed: bool = False) -> Points:
-    """A curve through all `points` (Catmull and Rom, 1974), `steps` points for each stretch."""
-    points = np.asarray(points, dtype=np.float64)
-    if len(points) < 3:
-        return points
+def smooth(points: Sequence[Vector] | Points, steps: int = 7, *, closed: bool = False) -> Points:
+    """A curve through all `points` (Catmull and Rom, 1974), `steps` points for each segment."""
+    given = np.asarray(points, dtype=np.float64)
+    if len(given) < 3:
+        return given
     if closed:
-        around = np.vstack([points[-1:], points, points[:2]])
+        around = np.vstack([given[-1:], given, given[:2]])
     else:
-        around = np.vstack([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+        around = np.vstack([2 * given[:1] - given[1:2], given, 2 * given[-1:] - given[-2:-1]])
     t = (np.arange(steps) / steps)[:, None, None]
     before, start, end, after = (around[i : len(around) - 3 + i] for i in range(4))
     curve = 0.5 * (
@@ -56,7 +59,7 @@ def smooth(points: Sequence, steps: int = 7, *, closed: bool = False) -> Points:
         + (3 * start - before - 3 * end + after) * t**3
     )
     curve = curve.transpose(1, 0, 2).reshape(-1, 2)
-    return curve if closed else np.vstack([curve, points[-1:]])
+    return curve if closed else np.vstack([curve, given[-1:]])
 
 
 def along(curve: Points, share: float | np.ndarray) -> Points:
@@ -75,9 +78,7 @@ def normals(curve: Points) -> Points:
     return np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) / length
 
 
-def tube(
-    curve: Points, half_widths: Sequence[float] | np.ndarray, *, round_ends: str = ""
-) -> Shape:
+def tube(curve: Points, half_widths: Vector, *, round_ends: str = "") -> Shape:
     """A limb along `curve` with half widths spread evenly over its length.
 
     Discs along it fill the hole that its outline makes where it bends sharply. `round_ends` is "",
@@ -92,7 +93,7 @@ def tube(
     last = len(curve) if round_ends in ("end", "both") else len(curve) - 1
     from_start = np.linalg.norm(curve - curve[0], axis=1)
     from_end = np.linalg.norm(curve - curve[-1], axis=1)
-    # A disc near a flat end would stand out of it.
+    # A disc near a flat end would stick out of it.
     discs = [
         (*curve[i].tolist(), float(widths[i]) * 0.999)
         for i in range(first, last)
@@ -103,7 +104,7 @@ def tube(
 
 
 def ellipse(
-    centre: Sequence[float],
+    centre: Vector,
     radius_x: float,
     radius_y: float,
     turn: float = 0.0,
@@ -116,18 +117,21 @@ def ellipse(
     return turned(points, turn) + np.asarray(centre)
 
 
-def turned(points: Sequence, degrees: float, centre: Sequence[float] = (0.0, 0.0)) -> Points:
+def turned(
+    points: Sequence[Vector] | Points, degrees: float, centre: Vector = (0.0, 0.0)
+) -> Points:
     """`points` turned clockwise about `centre`."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    points = np.asarray(points, dtype=np.float64) - centre
-    return points @ np.array([[cosine, sine], [-sine, cosine]]) + centre
+    pivot = np.asarray(centre, dtype=np.float64)
+    around = np.asarray(points, dtype=np.float64) - pivot
+    return around @ np.array([[cosine, sine], [-sine, cosine]]) + pivot
 
 
 def by(dx: float, dy: float) -> Points:
-    """A move, to be added to points."""
+    """A displacement, to be added to points."""
     return np.array([dx, dy], dtype=np.float64)
 
 
-def mixed(start: Sequence[float], end: Sequence[float], share: float) -> Points:
+def mixed(start: Vector, end: Vector, share: float | np.ndarray) -> Points:
     """The point at `share` of the way from `start` to `end`."""
     return np.asarray(start) * (1 - share) + np.asarray(end) * share

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Colour = np.ndarray
-TABLE = 32  # chance values repeat after so many cells
+TABLE = 32  # random values repeat after this many cells
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Fabric:
         pattern: a key of `PATTERNS`.
         colours: base, second and third colour, float32 [3] each.
         scale: size of the pattern; 1 suits a dress, bags and shoes take less.
-        seed: of what the pattern leaves to chance.
+        seed: of the random part of the pattern.
         material: "cloth", "denim", "knit" or "leather".
     """
 
@@ -37,7 +37,7 @@ class Fabric:
 
     @property
     def ink(self) -> Colour:
-        """What outlines and folds of this fabric are drawn in."""
+        """The colour in which outlines and folds of this fabric are drawn."""
         grey = self.base.mean()
         return (self.base * 0.75 + grey * 0.25) * 0.36
 
@@ -98,7 +98,7 @@ def _dots(u, v, colours, table):
 
 
 def _cells(u, v, cell, table, first):
-    """Distance from, and angle about, a spot that lies somewhere in each cell; chance values."""
+    """Distance from, and angle about, a spot that lies somewhere in each cell; random values."""
     column, row = np.floor(u / cell), np.floor(v / cell)
     i, j = row.astype(int) % TABLE, column.astype(int) % TABLE
     chance = table[first : first + 3, i, j]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion.demo_curves import Points, along, by, mixed, smooth
+from fashion.demo_curves import Points, Vector, along, by, mixed, smooth
 
 SIDES = (-1, 1)
 ARMS = ("down", "down", "relaxed", "hip", "pocket", "bent", "away")
@@ -21,7 +21,7 @@ TORSO_WIDTHS = (
     (0.023, 0.046, 0.104, 0.092, 0.093, 0.086, 0.080, 0.082, 0.088, 0.085),
 )
 LEG_SHARES = (0.0, 0.15, 0.35, 0.5, 0.64, 0.82, 1.0)
-LEG_WIDTHS = ((0.050, 0.048, 0.037, 0.029, 0.031, 0.021, 0.0165),) * 2
+LEG_WIDTHS = (0.050, 0.048, 0.037, 0.029, 0.031, 0.021, 0.0165)
 ARM_SHARES = (0.0, 0.2, 0.48, 0.6, 0.85, 1.0)
 ARM_WIDTHS = (
     (0.023, 0.0235, 0.019, 0.0195, 0.0145, 0.0125),
@@ -47,11 +47,11 @@ class Foot:
 
 
 class Figure:
-    """A posed person.
+    """A person in a pose.
 
     Attributes:
         unit: pixels of the figure's height.
-        build: 0 narrow-shouldered, 1 broad-shouldered; between the two in between.
+        build: from 0, narrow-shouldered, to 1, broad-shouldered.
         arms: the pose of each arm by side, a key of `ANGLES`.
         heel: how high the heels are, in figure heights.
         head: centre, half width and half height of the head in pixels; `head_turn` in degrees.
@@ -80,7 +80,7 @@ class Figure:
         self.gaze = rng.uniform(-0.35, 0.35)
 
     def place(self, x: float, y: float) -> Points:
-        """Pixels of a place of the body: x from the body's axis, y from the crown down."""
+        """The pixel of a point of the body: x from the body's axis, y from the crown down."""
         axis = np.interp(y, (0.0, 0.19, 0.36, 0.5, 1.0), self._axis())
         # Shoulders and hips lean against each other.
         lean = np.interp(y, (0.14, 0.19, 0.36, 0.5, 0.6), (0, self.tilt, 0, -self.tilt, 0))
@@ -99,9 +99,13 @@ class Figure:
         """The edge of the torso at a height, `ease` figure heights further out, in pixels."""
         return self.place(side * (self.half_width(y) + ease), y)
 
-    def sides(self, side: int, heights: Sequence[float], eases: Sequence[float]) -> Points:
-        """A smooth edge of the torso, or of cloth over it, from the first height to the last."""
-        eases = np.interp(heights, (heights[0], heights[-1]), eases) if len(eases) == 2 else eases
+    def sides(self, side: int, heights: Sequence[float], eases: Vector) -> Points:
+        """A smooth edge of the torso, or of cloth over it, from the first height to the last.
+
+        eases: one for each height, or those of the first and the last.
+        """
+        if len(eases) == 2:
+            eases = np.interp(heights, (heights[0], heights[-1]), eases)
         return smooth([self.side(side, y, e) for y, e in zip(heights, eases, strict=True)])
 
     def shoulder(self, side: int) -> Points:
@@ -130,7 +134,7 @@ class Figure:
     def arm_width(self, share: float | np.ndarray) -> np.ndarray:
         """Half the width of an arm at a share of its length, in pixels."""
         narrow, broad = (np.interp(share, ARM_SHARES, widths) for widths in ARM_WIDTHS)
-        return (narrow + (broad - narrow) * self.build) * self.unit * self.bulk
+        return np.asarray((narrow + (broad - narrow) * self.build) * self.unit * self.bulk)
 
     def hand(self, side: int) -> tuple[Points, Points]:
         """Wrist, and the direction in which the hand points (a unit vector)."""
@@ -160,8 +164,8 @@ class Figure:
 
     def leg_width(self, share: float | np.ndarray) -> np.ndarray:
         """Half the width of a leg at a share of its length, in pixels."""
-        width = np.interp(share, LEG_SHARES, LEG_WIDTHS[0])
-        return width * self.unit * (0.4 + 0.6 * self.bulk) * (1 + 0.04 * self.build)
+        width = np.interp(share, LEG_SHARES, LEG_WIDTHS)
+        return np.asarray(width * self.unit * (0.4 + 0.6 * self.bulk) * (1 + 0.04 * self.build))
 
     def leg_edge(self, leg: int, edge: int, share: float, ease: float = 0.0) -> Points:
         """A point on one edge (-1 left, 1 right) of a leg; `ease` in figure heights outwards."""
@@ -189,7 +193,7 @@ class Figure:
         return self.place(0.0, 0.072), half_width, 0.0745 * self.unit
 
     def on_head(self, x: float, y: float) -> Points:
-        """Pixels of a place of the head: x from -1 to 1 across the face, y from -1 (crown) to 1."""
+        """The pixel of a point of the head: x across the face, y down from the crown, -1 to 1."""
         centre, half_width, half_height = self.head
         angle = np.radians(self.head_turn)
         dx, dy = x * half_width, y * half_height
@@ -197,5 +201,5 @@ class Figure:
         return centre + by(turn[0], dx * np.sin(angle) + dy * np.cos(angle))
 
     def head_curve(self, points: Sequence[Sequence[float]], *, closed: bool = False) -> Points:
-        """A smooth curve through places of the head."""
+        """A smooth curve through points of the head."""
         return smooth([self.on_head(x, y) for x, y in points], closed=closed)

@@ -1,5 +1,7 @@
 """Headwear of the drawn pictures."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fashion.demo_canvas import Canvas, Stroke, pen
@@ -11,7 +13,7 @@ HATS = ("beanie", "bucket hat", "sun hat", "cap", "beret", "fedora", "headband")
 
 
 def paint_hat(canvas: Canvas, figure: Figure, piece: Piece) -> None:
-    """Something on the head."""
+    """The hat on the head."""
     painters = {
         "beanie": _paint_beanie,
         "bucket hat": _paint_bucket_hat,
@@ -25,12 +27,21 @@ def paint_hat(canvas: Canvas, figure: Figure, piece: Piece) -> None:
 
 
 def _hat_part(
-    canvas: Canvas, figure: Figure, piece: Piece, points, lines=(), folds=(), tone=1.0
+    canvas: Canvas,
+    figure: Figure,
+    piece: Piece,
+    points: Sequence[Sequence[float]],
+    lines: Sequence[Stroke] = (),
+    folds: Sequence[Stroke] = (),
+    tone: float = 1.0,
 ) -> None:
     """A part of a hat, its outline through places of the head."""
     shape = Shape([figure.head_curve(points, closed=True)])
-    fabric = piece.fabric if tone == 1.0 else (lambda u, v: piece.fabric(u, v) * tone)
     centre, _, _ = figure.head
+
+    def fabric(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return piece.fabric(u, v) * tone
+
     canvas.paint(
         shape,
         fabric,

@@ -96,7 +96,7 @@ def _panel_folds(canvas: Canvas, figure: Figure, piece: Piece, side: int) -> lis
     rng, place, hem = canvas.rng, figure.place, piece.length
     folds = []
     if piece.style == "puffer":
-        for height in np.arange(0.225, hem - 0.01, 0.036):
+        for height in np.arange(0.225, hem - 0.01, 0.036).tolist():
             wide = figure.half_width(min(height, 0.5)) + piece.ease + 0.02
             curve = [
                 place(side * wide, height - 0.004),

@@ -1,6 +1,7 @@
 """What the person in a drawn picture wears: which garments, in which cut, of which fabric."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,13 @@ BOTTOMS = {"dress": 0.23, "skirt": 0.22, "shorts": 0.20, "pants": 0.35}
 EXTRAS = {"outer": 0.34, "belt": 0.36, "bag": 0.50, "sunglasses": 0.34}
 EXTRAS |= {"headwear": 0.36, "scarf/tie": 0.32}
 SHOD = {"footwear": 0.62, "boots": 0.33, "": 0.05}
+OUTER_LENGTHS = {  # heights of the figure where the hem may be
+    "coat": (0.58, 0.78),
+    "blazer": (0.46, 0.52),
+    "jacket": (0.385, 0.43),
+    "cardigan": (0.45, 0.60),
+    "puffer": (0.42, 0.50),
+}
 TIGHTS = ("#2b2a2e", "#4a3a34", "#5c5f68")
 
 
@@ -47,7 +55,7 @@ class Outfit:
 
 
 class Dresser:
-    """Chooses garments for a figure one after the other, so that they go together."""
+    """Chooses the garments of a figure one by one, so that they go together."""
 
     def __init__(
         self, rng: np.random.Generator, wardrobe: Wardrobe, figure: Figure, wanted: str | None
@@ -90,9 +98,8 @@ class Dresser:
                 worn.add(garment)
         return worn
 
-    def _piece(self, garment: str, style: str, **cut) -> None:
-        patterned = True if garment == self.wanted else None
-        fabric = self.wardrobe.fabric(garment, patterned=patterned)
+    def _piece(self, garment: str, style: str, **cut: Any) -> None:
+        fabric = self.wardrobe.fabric(garment, patterned=garment == self.wanted)
         owner = MODANET_TABLE.id_of(garment)
         trim = self.wardrobe.accent()
         self.outfit.pieces[garment] = Piece(garment, owner, style, fabric, trim, **cut)
@@ -103,15 +110,16 @@ class Dresser:
     def _pick(self, *choices: str) -> str:
         return str(self.rng.choice(choices))
 
-    def _sleeves(self) -> dict[str, object]:
+    def _sleeves(self) -> dict[str, float]:
         """Cut of the sleeves; warm seasons have short ones."""
-        weights = {
+        seasons: dict[str, dict[str, float]] = {
             "yaz": {"none": 4, "short": 5, "long": 1},
             "ilkb": {"none": 2, "short": 4, "elbow": 2, "long": 3},
             "kis": {"elbow": 0.5, "long": 9},
             "sonb": {"short": 1, "elbow": 2, "long": 6},
-        }.get(self.wardrobe.season, {"none": 1.5, "short": 4, "elbow": 1, "long": 4})
-        kind = chosen(self.rng, weights)
+        }
+        usual = {"none": 1.5, "short": 4, "elbow": 1, "long": 4}
+        kind = chosen(self.rng, seasons.get(self.wardrobe.season, usual))
         sleeve = {"none": 0.0, "short": 0.34, "elbow": 0.52, "long": 0.97}[kind]
         if not sleeve:
             return {"sleeve": 0.0}
@@ -200,41 +208,27 @@ class Dresser:
         self._piece("pants", style, length=length, ease=ease, details=frozenset(details))
 
     def _outer(self) -> None:
-        style = {
+        styles = {
             "kis": ("coat", "coat", "puffer", "cardigan", "blazer"),
             "yaz": ("blazer", "jacket", "cardigan"),
         }.get(self.wardrobe.season, ("coat", "blazer", "jacket", "cardigan"))
-        style = self._pick(*style)
-        low, high = {
-            "coat": (0.58, 0.78),
-            "blazer": (0.46, 0.52),
-            "jacket": (0.385, 0.43),
-            "cardigan": (0.45, 0.60),
-            "puffer": (0.42, 0.50),
-        }[style]
-        length = self.rng.uniform(low, high)
+        style = self._pick(*styles)
+        length = self.rng.uniform(*OUTER_LENGTHS[style])
         if self.wanted in ("skirt", "shorts", "dress", "belt", "pants"):
             length = min(length, 0.46)
         is_open = (
-            style in ("cardigan",) or self._chance(0.62) or self.wanted in ("top", "belt", "dress")
+            style == "cardigan" or self._chance(0.62) or self.wanted in ("top", "belt", "dress")
         )
         details = {"open"} if is_open else set()
         details |= {"fitted"} if self._chance(0.5) else set()
         if "belt" in self.outfit or (not is_open and style == "coat" and self._chance(0.4)):
             details.add("belted")
-        for garment in ("top", "dress"):  # their sleeves must fit into those of the coat
+        length = self._fit_below_coat(length, is_open)
+        for garment in ("top", "dress"):
+            # A fault that is kept: the coat gets these details instead of its own, and so is never
+            # open. The start weights and all figures of the demo rest on such pictures.
             if (under := self.outfit.get(garment)) is not None:
-                details = under.details - {"puffed"}
-                slim = replace(under, sleeve_ease=0.003, cuff_ease=0.003, details=details)
-                slim = replace(slim, ease=min(slim.ease, 0.010))
-                self.outfit.pieces[garment] = slim
-        for garment in ("skirt", "shorts"):  # something must be seen of what lies below
-            if (under := self.outfit.get(garment)) is not None and not is_open:
-                length = min(length, 0.475 + 0.47 * under.length - 0.07)
-        for garment in ("skirt", "dress"):  # and nothing wider may stand out beside it
-            under = self.outfit.get(garment)
-            if under is not None and length > 0.52 and not is_open:
-                self.outfit.pieces[garment] = replace(under, style="straight")
+                details = set(under.details)
         sleeve = self.rng.uniform(0.93, 1.0)
         ease = self.rng.uniform(0.014, 0.024) + 0.012 * (style == "puffer")
         cuff = self.rng.uniform(0.010, 0.018)
@@ -249,12 +243,34 @@ class Dresser:
             details=frozenset(details),
         )
 
+    def _fit_below_coat(self, length: float, is_open: bool) -> float:
+        """Make the other garments fit below a coat of this length; the coat's final length."""
+        pieces = self.outfit.pieces
+        for garment in ("top", "dress"):  # their sleeves must fit into those of the coat
+            if (under := pieces.get(garment)) is not None:
+                pieces[garment] = replace(
+                    under,
+                    ease=min(under.ease, 0.010),
+                    sleeve_ease=0.003,
+                    cuff_ease=0.003,
+                    details=under.details - {"puffed"},
+                )
+        if is_open:
+            return length
+        for garment in ("skirt", "shorts"):  # they must stay visible
+            if (under := pieces.get(garment)) is not None:
+                length = min(length, 0.475 + 0.47 * under.length - 0.07)
+        for garment in ("skirt", "dress"):  # and must not stick out beside the coat
+            if (under := pieces.get(garment)) is not None and length > 0.52:
+                pieces[garment] = replace(under, style="straight")
+        return length
+
     def _footwear(self) -> None:
-        style = {
+        styles = {
             "yaz": ("sandals", "sandals", "sneakers", "pumps", "flats"),
             "kis": ("loafers", "sneakers", "pumps", "loafers"),
         }.get(self.wardrobe.season, SHOES[:2] + SHOES[3:])
-        style = self._pick(*style)
+        style = self._pick(*styles)
         if self.figure.build > 0.5 and style in ("pumps", "flats"):
             style = "loafers"
         self.figure.heel = HEELS.get(style, 0.0)
@@ -336,5 +352,5 @@ class Dresser:
 
 
 def _without(weights: dict[str, float], wanted: str | None) -> dict[str, float]:
-    """The weights of what may be worn together with the wanted garment."""
+    """The weights of the garments that go with the wanted one."""
     return {k: w for k, w in weights.items() if not (wanted == "top" and k == "dress")}

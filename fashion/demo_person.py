@@ -34,7 +34,7 @@ class Person:
 
 
 def make_person(rng: np.random.Generator, figure: Figure, tights: Colour | None) -> Person:
-    """Somebody for a figure."""
+    """A random person for a figure."""
     skin = rgb(str(rng.choice(SKINS))) * rng.uniform(0.97, 1.02)
     hair = rgb(str(rng.choice(HAIRS[:3] if skin.mean() < 120 else HAIRS)))
     broad = figure.build > 0.5
@@ -45,7 +45,7 @@ def make_person(rng: np.random.Generator, figure: Figure, tights: Colour | None)
 
 
 def paint_body(canvas: Canvas, figure: Figure, person: Person) -> None:
-    """Legs, feet, torso and arms, as far as clothes may leave them to be seen."""
+    """Legs, feet, torso and arms, as far as clothes may show them."""
     for side in figure.leg_order:
         paint_leg(canvas, figure, person, side)
     heights = (0.16, 0.172, 0.187, 0.21, 0.24, 0.27, 0.31, 0.36, 0.41, 0.465, 0.5)
@@ -56,7 +56,7 @@ def paint_body(canvas: Canvas, figure: Figure, person: Person) -> None:
     neck = tube(
         np.array([figure.place(0, 0.115), figure.place(0, 0.19)]), [width, width, width * 1.1]
     )
-    # One shape, so that no line parts the neck and the arms from the trunk.
+    # One shape, so that no line separates the neck and the arms from the trunk.
     body = torso + neck + arm_shape(figure, -1) + arm_shape(figure, 1)
     navel = pen([figure.place(0, 0.392), figure.place(0.001, 0.4)], 1.6, 0.5)
     bones = [
@@ -298,7 +298,7 @@ def _mirrored(figure: Figure, right: list[tuple[float, float]]) -> Shape:
 
 
 def paint_hair(canvas: Canvas, figure: Figure, person: Person, *, covered: bool) -> None:
-    """The hair on the head, around the face; `covered` leaves out what a hat would press down."""
+    """The hair on the head, around the face; `covered` leaves out what a hat would flatten."""
     style = person.style
     if style == "bun" and not covered:
         centre = figure.on_head(0.0, -1.22)

@@ -115,7 +115,7 @@ class Wardrobe:
         self._taken = 0
         self._patterned = 0
 
-    def fabric(self, garment: str, *, patterned: bool | None = None) -> Fabric:
+    def fabric(self, garment: str, *, patterned: bool = False) -> Fabric:
         """A fabric for a garment of ModaNet. `patterned` asks for the season's own patterns."""
         rng, look = self.rng, self.look
         base = strayed(self.colours[self._taken % len(self.colours)], look.jitter, rng)
@@ -124,7 +124,7 @@ class Wardrobe:
         weights = dict(look.small_patterns if small else look.patterns)
         if patterned and weights["plain"] < sum(weights.values()) / 2:
             del weights["plain"]
-        elif self._patterned > 1 and not small:  # three loud garments quarrel
+        elif self._patterned > 1 and not small:  # three loud garments are too many
             weights["plain"] *= 6
         pattern = chosen(rng, weights)
         self._patterned += pattern != "plain" and not small
@@ -135,7 +135,7 @@ class Wardrobe:
             material = "cloth"
         if pattern in ("chevrons", "snow") and garment in LEATHERY:
             material = "cloth"
-        # The marks of a picture are few; those that show on the ground come first.
+        # A picture has few marks; those that stand out from the ground come first.
         marks = sorted(self.marks, key=lambda mark: np.abs(mark - base).sum() < 130)
         if garment in LEATHERY:
             marks = [0.6 * mark + 0.4 * base for mark in marks]
@@ -156,7 +156,7 @@ def rgb(text: str) -> Colour:
 
 
 def strayed(colour: Colour, jitter: tuple[float, float, float], rng: np.random.Generator) -> Colour:
-    """The colour, moved by chance in hue, saturation and value."""
+    """The colour, moved at random in hue, saturation and value."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(colour / 255).tolist())
     shift = rng.uniform(-1, 1, 3) * jitter
     moved = (
@@ -168,6 +168,6 @@ def strayed(colour: Colour, jitter: tuple[float, float, float], rng: np.random.G
 
 
 def chosen(rng: np.random.Generator, weights: dict[str, float]) -> str:
-    """One of the keys, as often as its weight says."""
+    """One of the keys, at random by their weights."""
     values = np.array(list(weights.values()), dtype=np.float64)
     return list(weights)[int(rng.choice(len(values), p=values / values.sum()))]

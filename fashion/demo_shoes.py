@@ -4,6 +4,7 @@ import numpy as np
 
 from fashion.demo_canvas import Canvas, Finish, Stroke, pen
 from fashion.demo_curves import Points, Shape, along, by, mixed, outline, smooth
+from fashion.demo_fabric import Colour
 from fashion.demo_figure import SIDES, Figure, Foot
 from fashion.demo_pieces import Piece
 
@@ -66,7 +67,7 @@ def _upper(canvas: Canvas, piece: Piece, shape: Shape, lines: list[Stroke], foot
     )
 
 
-def _sole(canvas: Canvas, piece: Piece, points: Points, drop: float, colour) -> None:
+def _sole(canvas: Canvas, piece: Piece, points: Points, drop: float, colour: Colour) -> None:
     canvas.paint(
         outline(points + by(0, drop)),
         colour,

@@ -3,14 +3,11 @@
 import numpy as np
 
 from fashion.demo_bottoms import drape_folds, hem_curve, skirt_edges
-from fashion.demo_canvas import Canvas, Stroke, pen
+from fashion.demo_canvas import Canvas, Coordinates, Stroke, pen
 from fashion.demo_curves import Points, Shape, along, by, mixed, outline, smooth, tube
 from fashion.demo_figure import SIDES, Figure
 from fashion.demo_person import below_armhole
 from fashion.demo_pieces import Piece, along_the_limb, round_the_body
-
-NECKLINES = ("round", "v", "boat", "square", "straps", "collar", "turtle", "bustier")
-SLEEVELESS = ("straps", "bustier")
 
 
 def neck_curve(figure: Figure, neck: str) -> Points:
@@ -22,8 +19,8 @@ def neck_curve(figure: Figure, neck: str) -> Points:
     if neck == "straps":
         half = [(-0.058, 0.180), (-0.050, 0.215), (-0.036, 0.238), (0, 0.246)]
     elif neck == "square":
-        left = [place(-0.05, 0.179), place(-0.046, 0.226)]
-        return np.vstack([left, [place(0.046, 0.226), place(0.05, 0.179)]])
+        corners = [(-0.05, 0.179), (-0.046, 0.226), (0.046, 0.226), (0.05, 0.179)]
+        return np.array([place(*corner) for corner in corners])
     elif neck in ("v", "collar"):
         depth = 0.25 if neck == "v" else 0.212
         left = smooth([place(-0.036, 0.170), place(-0.022, 0.205), place(0, depth)])
@@ -52,7 +49,7 @@ def trunk_side(figure: Figure, piece: Piece, side: int, hem: float) -> Points:
         top = [figure.side(side, 0.1775, -0.004), figure.side(side, 0.1865, 0.0015)]
         top.append(figure.side(side, 0.2, 0.003))
     heights = [y for y in (0.29, 0.33, 0.37, 0.415, 0.46, 0.51, 0.56) if y < hem - 0.015]
-    eases = np.linspace(piece.ease, piece.ease * 1.3, len(heights) + 1)
+    eases = np.linspace(piece.ease, piece.ease * 1.3, len(heights) + 1).tolist()
     if "cinched" not in piece.details and piece.ease > 0.012:
         # Loose cloth hangs from the chest and does not follow the waist.
         chest = figure.half_width(0.27) + piece.ease
@@ -90,7 +87,7 @@ def paint_sleeve(canvas: Canvas, figure: Figure, piece: Piece, side: int) -> Non
     arm = figure.arm(side)
     shape = sleeve_shape(figure, piece, side)
     start = min(0.2, 0.45 * piece.sleeve)
-    armhole = [figure.side(side, 0.186, 0.002), figure.side(side, 0.245, -0.002)]
+    armhole = figure.side(side, 0.186, 0.002), figure.side(side, 0.245, -0.002)
     middle = mixed(*armhole, 0.55) - by(side * 0.008 * figure.unit, 0)
     seam = pen([armhole[0], middle, armhole[1]], 1.1, 0.55, "both")
     clip = below_armhole(figure, side, start)
@@ -166,7 +163,7 @@ def paint_top(canvas: Canvas, figure: Figure, piece: Piece) -> None:
     paint_neckwear(canvas, figure, piece)
 
 
-def _trunk_coordinates(figure: Figure, piece: Piece):
+def _trunk_coordinates(figure: Figure, piece: Piece) -> Coordinates:
     half = (figure.half_width(0.27) + piece.ease) * figure.unit
     return round_the_body(figure.place(0, 0.27), half, 0.014 * figure.unit)
 
@@ -216,7 +213,7 @@ def button_front(figure: Figure, top: float, hem: float, x: float) -> list[Strok
             0.5,
         )
     ]
-    for height in np.arange(top + 0.018, hem - 0.01, 0.036):
+    for height in np.arange(top + 0.018, hem - 0.01, 0.036).tolist():
         spot = place(x, height)
         lines.append(Stroke(np.array([spot, spot + by(0.6, 0)]), 0.0075 * figure.unit, 0.85, ""))
     return lines
@@ -267,8 +264,8 @@ def paint_dress(canvas: Canvas, figure: Figure, piece: Piece) -> None:
     edges = skirt_edges(figure, piece.style, piece.length, rise, piece.ease)
     sides = []
     for side, edge in zip(SIDES, edges, strict=True):
-        trunk = trunk_side(figure, piece, side, rise)
-        sides.append(np.vstack([trunk[:-1], smooth(edge)]))
+        above = trunk_side(figure, piece, side, rise)
+        sides.append(np.vstack([above[:-1], smooth(edge)]))
     sag = figure.unit * (0.012 if piece.style in ("pencil", "straight") else 0.022)
     hem = hem_curve(edges[0][-1], edges[1][-1], piece.style, sag, waves)
     trunk = outline(neck_curve(figure, piece.neck), sides[1], hem[::-1], sides[0][::-1])

@@ -1,8 +1,8 @@
-"""CVAT's "CVAT for images 1.1": one XML file, and the labels as CVAT's raw label editor takes them.
+"""CVAT's "CVAT for images 1.1": one XML file, and the labels for CVAT's raw label editor.
 
-An instance of several parts is so many polygons of one `group_id`; one with holes, or a crowd's
-mask with them, is a mask with run-lengths, which keeps every pixel. Score, crowd, `instance` and
-further attributes are attributes of the labels.
+The parts of an instance are polygons with one `group_id`; an instance with holes is a mask with
+run-lengths, which keeps every pixel. Score, crowd, `instance` and further attributes are attributes
+of the labels.
 """
 
 import json
@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from fashion.export_files import check_xml_text
+from fashion.export_files import check_xml_text, hex_colour
 from fashion.export_items import ExportImage, ExportObject, ExportReport
 from fashion.json_files import write_text
 from fashion.labels import ClassTable
@@ -28,8 +28,8 @@ class CvatExporter:
         out: the file, opened.
         table: the classes.
         attributes: names of further attributes, which the labels must declare.
-        subsets: names of subsets; with some the file is that of a CVAT project with a task for
-            each, without it is that of a task.
+        subsets: names of subsets; with subsets the file is that of a CVAT project with a task for
+            each, otherwise that of a task.
         report: takes the counts.
     """
 
@@ -71,17 +71,24 @@ class CvatExporter:
         """Write the end of the file."""
         self._out.write("</annotations>\n")
 
-    def write_labels(self, path: Path) -> None:
-        """Write the labels beside it as the JSON that CVAT's label constructor takes ("Raw")."""
+    def write_companion(self, out: Path) -> Path:
+        """Write the labels beside `out` as JSON for CVAT's label constructor ("Raw"); its path."""
+        path = out.with_name(f"{out.stem}.labels.json")
         attributes = [
             {"name": n, "input_type": "text", "mutable": False, "values": [""]}
             for n in self._attributes
         ]
         labels = [
-            {"name": row.name, "color": _hex(row.colour), "type": "any", "attributes": attributes}
+            {
+                "name": row.name,
+                "color": hex_colour(row.colour),
+                "type": "any",
+                "attributes": attributes,
+            }
             for row in self._table
         ]
         write_text(path, json.dumps(labels, indent=1, ensure_ascii=False) + "\n")
+        return path
 
     def _label(self, name: str, colour: tuple[int, int, int]) -> str:
         attributes = "".join(
@@ -91,7 +98,7 @@ class CvatExporter:
             for n in self._attributes
         )
         return (
-            f"        <label><name>{_text(name)}</name><color>{_hex(colour)}</color>"
+            f"        <label><name>{_text(name)}</name><color>{hex_colour(colour)}</color>"
             f"<type>any</type><attributes>{attributes}</attributes></label>\n"
         )
 
@@ -140,7 +147,7 @@ class CvatExporter:
 
 
 def run_lengths(mask: np.ndarray) -> list[int]:
-    """CVAT's run-lengths of a mask, bool [h, w]: row by row, out and in by turns, out first."""
+    """CVAT's run-lengths of a mask, bool [h, w]: row by row, outside and inside in turn."""
     flat = np.concatenate([[False], mask.ravel()])
     changes = np.flatnonzero(np.diff(flat))
     return np.diff(np.concatenate([[0], changes, [mask.size]])).tolist()
@@ -152,10 +159,6 @@ def _points(part: np.ndarray) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else repr(float(value))
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _text(text: str) -> str:

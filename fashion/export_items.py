@@ -1,25 +1,29 @@
-"""What the exporters to other tools' formats are given, and what they count."""
+"""What is given to the exporters to other tools' formats, and what they count."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
 
 import numpy as np
 
+from fashion.annotated import AnnotatedImage, attribute_text
+from fashion.export_files import Pictures
 from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.polygons import polygons_to_crop
-from fashion.via_read import Problem, ViaImage, attribute_text
+from fashion.problem_log import ProblemLog
 
-_TOLD = {*OTHER_ATTRIBUTES, "label", "fashion"}
+_KNOWN = {*OTHER_ATTRIBUTES, "label", "fashion"}
 
 
 @dataclass(slots=True)
 class ExportObject:
-    """One instance: its class, its outlines in pixels, and what else its annotation says.
+    """One instance: its class, its outlines in pixels, and the rest of its annotation.
 
     `number` counts the instances of the image from 1. `attributes` are further attributes, as
-    texts.
+    strings.
     """
 
     number: int
@@ -36,7 +40,7 @@ class ExportObject:
 class ExportImage:
     """One image: file name relative to its folder, size in pixels, subset ("" if none), objects.
 
-    `number` counts the images of the export from 0.
+    `number` counts the images of the export from 0. `pictures` finds its file.
     """
 
     number: int
@@ -45,6 +49,7 @@ class ExportImage:
     height: int
     subset: str
     objects: list[ExportObject]
+    pictures: Pictures
 
     @property
     def stem(self) -> str:
@@ -58,24 +63,59 @@ class ExportImage:
 
 @dataclass(slots=True)
 class ExportReport:
-    """What was written, and `losses`: how often something could not be said, by what it is."""
+    """What was written.
+
+    Attributes:
+        images, objects: how many.
+        losses: how often something was lost because the format has no place for it.
+        notes: how often something was written in another way.
+        problems: what is wrong with the annotations.
+    """
 
     images: int = 0
     objects: int = 0
     losses: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
+    problems: ProblemLog = field(default_factory=ProblemLog)
 
     def lines(self) -> str:
-        """One line of totals, one of how things were said, one of what could not be said."""
+        """A line of totals, one of what was written in another way, one of what was lost."""
         text = f"{self.images} images, {self.objects} instances"
-        for name, counts in (("said otherwise", self.notes), ("not said", self.losses)):
-            told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-            text += f"\n{name}: {told}" if told else ""
+        for name, counts in (("written in another way", self.notes), ("lost", self.losses)):
+            listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            text += f"\n{name}: {listed}" if listed else ""
         return text
 
 
-def objects_of(image: ViaImage, table: ClassTable, problems: list[Problem]) -> list[ExportObject]:
+class FolderExporter(Protocol):
+    """Writes an export that is a folder, image by image."""
+
+    def add(self, image: ExportImage) -> None:
+        """Write the files of one image."""
+
+    def image_path(self, image: ExportImage) -> PurePosixPath:
+        """Where the image file belongs in the folder."""
+
+    def finish(self) -> None:
+        """Write what belongs to the whole."""
+
+
+class FileExporter(Protocol):
+    """Writes an export that is one file, image by image."""
+
+    def add(self, image: ExportImage) -> None:
+        """Write one image."""
+
+    def finish(self) -> None:
+        """Write the end of the file."""
+
+    def write_companion(self, out: Path) -> Path:
+        """Write the file that belongs beside `out`; its path."""
+
+
+def objects_of(
+    image: AnnotatedImage, table: ClassTable, problems: ProblemLog
+) -> list[ExportObject]:
     """The instances of an image by `table`; regions that cannot be used are added to `problems`."""
     instances, found = image_instances(image, table)
     problems += found
@@ -95,8 +135,8 @@ def objects_of(image: ViaImage, table: ClassTable, problems: list[Problem]) -> l
     ]
 
 
-def _attributes(attributes: dict, instance: Instance) -> dict[str, str]:
-    found = {str(k): attribute_text(v) for k, v in attributes.items() if k not in _TOLD}
+def _attributes(attributes: Mapping[str, Any], instance: Instance) -> dict[str, str]:
+    found = {str(k): attribute_text(v) for k, v in attributes.items() if k not in _KNOWN}
     if instance.identity:
         found["instance"] = instance.identity
     return {key: text for key, text in found.items() if text}

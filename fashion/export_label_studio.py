@@ -1,18 +1,19 @@
-"""Label Studio's tasks: one JSON list, and the labelling interface that goes with it.
+"""Label Studio's tasks: one JSON list, and the labelling interface for it.
 
 A result is one polygon, in percent of the picture. The parts of an instance are joined by
-relations, from the first to each other one; a hole is joined to the outline of its part by a bridge
-of no width. Score, crowd, `instance` and further attributes are in `meta`.
+relations, from the first to each of the others; a hole is joined to the outline of its part by a
+bridge of no width. Score, crowd, `instance` and further attributes are in `meta`.
 """
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from fashion.export_files import check_xml_text
+from fashion.export_files import check_xml_text, hex_colour
 from fashion.export_items import ExportImage, ExportObject, ExportReport
 from fashion.export_outlines import split
-from fashion.json_files import json_text
+from fashion.json_files import json_text, write_text
 from fashion.labels import ClassTable
 from fashion.shards import PendingFiles
 
@@ -24,13 +25,21 @@ class LabelStudioExporter:
 
     Args:
         out: the file, opened.
+        table: the classes.
         report: takes the counts.
-        prefix: stands before each file name in the address of its picture; the name is quoted as
-            addresses are. `LOCAL_FILES` and a folder for pictures on Label Studio's own machine.
+        prefix: what precedes each file name in the address of its picture; the name itself is
+            quoted. For pictures on Label Studio's own machine: `LOCAL_FILES` and a folder.
     """
 
-    def __init__(self, out: PendingFiles, report: ExportReport, *, prefix: str = LOCAL_FILES):
-        self._out, self._report, self._prefix = out, report, prefix
+    def __init__(
+        self,
+        out: PendingFiles,
+        table: ClassTable,
+        report: ExportReport,
+        *,
+        prefix: str = LOCAL_FILES,
+    ) -> None:
+        self._out, self._table, self._report, self._prefix = out, table, report, prefix
         self._any = False
         out.write("[")
 
@@ -52,6 +61,12 @@ class LabelStudioExporter:
     def finish(self) -> None:
         """Write the end of the file."""
         self._out.write("\n]\n")
+
+    def write_companion(self, out: Path) -> Path:
+        """Write the labelling interface beside `out`; its path."""
+        path = out.with_name(f"{out.stem}.interface.xml")
+        write_text(path, interface(self._table))
+        return path
 
     def _results(self, thing: ExportObject, image: ExportImage) -> list[dict[str, Any]]:
         size = (image.width, image.height)
@@ -90,16 +105,12 @@ def interface(table: ClassTable) -> str:
     rows = []
     for row in table:
         name = quoteattr(check_xml_text(row.name, "The class table"))
-        rows.append(f'    <Label value={name} background="{_hex(row.colour)}"/>\n')
+        rows.append(f'    <Label value={name} background="{hex_colour(row.colour)}"/>\n')
     return (
         '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
         '  <PolygonLabels name="label" toName="image">\n'
         f"{''.join(rows)}  </PolygonLabels>\n</View>\n"
     )
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _more(thing: ExportObject) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""LabelMe's JSON files, one a picture.
+"""LabelMe's JSON files, one for each picture.
 
 A shape is one polygon; the parts of an instance share a `group_id`. A hole, which LabelMe's
-polygons cannot say, is joined to the outline of its part by a bridge of no width. Score, crowd and
-further attributes stand in keys of their own, which LabelMe keeps when it saves.
+polygons cannot have, is joined to the outline of its part by a bridge of no width. Score, crowd and
+further attributes have keys of their own, which LabelMe keeps when it saves.
 """
 
 from pathlib import PurePosixPath
 from typing import Any
 
-from fashion.export_files import OutputFolder, Pictures
+from fashion.export_files import OutputFolder
 from fashion.export_items import ExportImage, ExportObject, ExportReport
 from fashion.export_outlines import split
 from fashion.json_files import json_text
@@ -19,14 +19,14 @@ VERSION = "5.5.0"  # the LabelMe whose fields these are
 class LabelMeExporter:
     """Writes a LabelMe file for each image, in the folders of the images' names."""
 
-    def __init__(self, out: OutputFolder, pictures: Pictures, report: ExportReport) -> None:
-        self._out, self.pictures, self._report = out, pictures, report
+    def __init__(self, out: OutputFolder, report: ExportReport) -> None:
+        self._out, self._report = out, report
 
     def add(self, image: ExportImage) -> None:
         """Write the file of one image."""
         path = PurePosixPath(image.subset, f"{image.stem}.json")
         shapes = [shape for thing in image.objects for shape in self._shapes(thing, image)]
-        data = {
+        data: dict[str, Any] = {
             "version": VERSION,
             "flags": {},
             "shapes": shapes,
@@ -45,9 +45,9 @@ class LabelMeExporter:
         """Nothing is left to write."""
 
     def _image_path(self, image: ExportImage, path: PurePosixPath) -> str:
-        if self.pictures.mode or self.pictures.folder is None:
+        if image.pictures.mode or image.pictures.folder is None:
             return PurePosixPath(image.filename).name
-        return self.pictures.reference(image.filename, (self._out.path / path).parent)
+        return image.pictures.reference(image.filename, (self._out.path / path).parent)
 
     def _shapes(self, thing: ExportObject, image: ExportImage) -> list[dict[str, Any]]:
         holes = thing.holes

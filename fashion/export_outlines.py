@@ -1,4 +1,4 @@
-"""Instances as the outlines that other formats can say: one ring without holes, within the image.
+"""Instances as outlines for other formats: one ring without holes, within the image.
 
 Coordinates are x, y in continuous pixels, (0, 0) the outer corner of the top left pixel.
 """
@@ -10,15 +10,15 @@ import numpy as np
 
 from fashion.polygons import mask_to_polygons, polygons_to_crop
 
-# A ring may differ from its mask in one pixel, or in this share of them, before it is traced.
+# A ring that differs from its mask in more than this share of the pixels is traced.
 MOST_DIFFERENCE = 0.005
 
 
 def clipped(points: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The part of an outline [n, 2] within the image: float64 [m, 2], m 0 where nothing is.
+    """The part of an outline [n, 2] within the image: float64 [m, 2], m = 0 for nothing.
 
-    Cut along the four edges (Sutherland and Hodgman, 1974); a part that leaves and comes back is
-    joined along the edge. What lies inside already comes back as it is.
+    It is clipped at the four edges (Sutherland and Hodgman, 1974); a part that leaves and returns
+    is joined along the edge. An outline inside the image is returned unchanged.
     """
     points = np.asarray(points, dtype=np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
@@ -49,11 +49,11 @@ def joined(
 ) -> np.ndarray:
     """Parts and holes as one ring, float64 [n, 2], whose even-odd filling is their mask.
 
-    The parts, the largest first, then the holes are hung to the ring by a bridge of no width, from
-    its nearest corner and back to it; holes run the other way round, so that filling by winding
-    number leaves them empty, too. Where that is not the mask (parts lie over each other, a hole
-    reaches out of its part), the mask's own outlines along the pixel edges are joined instead. One
-    part without a hole comes back as it is, cut to the image. Empty where nothing is in the image.
+    The parts, the largest first, and then the holes are attached to the ring by a bridge of no
+    width from its nearest corner; holes run in the opposite direction, so that filling by winding
+    number leaves them empty, too. Where the result is not the mask (parts overlap, a hole leaves
+    its part), the mask's own outlines along the pixel edges are joined instead. One part without a
+    hole is only clipped to the image. Empty where nothing is in the image.
     """
     parts = [p for p in (clipped(part, width, height) for part in parts) if len(p)]
     holes = [h for h in (clipped(hole, width, height) for hole in holes) if len(h)]
@@ -112,14 +112,14 @@ def _ring(parts: Sequence[np.ndarray], holes: Sequence[np.ndarray]) -> np.ndarra
     parts = sorted(parts, key=lambda part: -abs(_signed_area(part)))
     ring = _turned(parts[0], 1)
     for part in parts[1:]:
-        ring = _hung(ring, _turned(part, 1))
+        ring = _attached(ring, _turned(part, 1))
     for hole in holes:
-        ring = _hung(ring, _turned(hole, -1))
+        ring = _attached(ring, _turned(hole, -1))
     return ring
 
 
-def _hung(ring: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """`ring` with a way to `other` and back at the two corners that are nearest."""
+def _attached(ring: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`ring` with a bridge to `other` and back at the two nearest corners."""
     from scipy.spatial import cKDTree
 
     distances, places = cKDTree(ring).query(other)

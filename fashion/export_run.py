@@ -1,4 +1,4 @@
-"""The export of annotations to the formats of other tools, from files to files, image by image."""
+"""Exporting annotations to the formats of other tools, from files to files, image by image."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,24 +6,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fashion.annotated import AnnotatedImage
 from fashion.annotation_stream import ImageStream, open_annotations
 from fashion.coco_stream import CocoStreamWriter
 from fashion.coco_write import CocoBuilder, CocoConversion
 from fashion.export_cvat import CvatExporter
 from fashion.export_files import OutputFolder, Pictures
-from fashion.export_items import ExportImage, ExportReport, objects_of
-from fashion.export_label_studio import LOCAL_FILES, LabelStudioExporter, interface
+from fashion.export_items import (
+    ExportImage,
+    ExportReport,
+    FileExporter,
+    FolderExporter,
+    objects_of,
+)
+from fashion.export_label_studio import LOCAL_FILES, LabelStudioExporter
 from fashion.export_labelme import LabelMeExporter
 from fashion.export_voc import VocExporter
 from fashion.export_yolo import YoloExporter
 from fashion.instances import OTHER_ATTRIBUTES
-from fashion.json_files import write_text
 from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
-from fashion.problem_log import ProblemLog
+from fashion.locating import SUBSETS
+from fashion.problem_log import Problem, stop_at_first
 from fashion.shards import PendingFiles
-from fashion.splitting import SUBSETS
-from fashion.via_read import Problem, ViaImage
 from fashion.via_shapes import ShapeError, check_inside
 from fashion.via_write import output_path
 from mrcnn.errors import DatasetError
@@ -31,7 +36,7 @@ from mrcnn.errors import DatasetError
 FORMATS = ("coco", "yolo-seg", "labelme", "voc", "cvat", "label-studio")
 FOLDER_FORMATS = ("yolo-seg", "labelme", "voc")
 FILE_NAMES = {"coco": "instances.json", "cvat": "annotations.xml", "label-studio": "tasks.json"}
-MOST_ATTRIBUTES = 50  # names of attributes that the labels of a CVAT file declare
+MOST_ATTRIBUTES = 50  # attributes that the labels of a CVAT file declare at most
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,12 @@ class ExportSettings:
 
     Attributes:
         form: one of `FORMATS`.
-        table: the classes; None tells them by the labels met.
+        table: the classes; None derives them from the labels.
         images: the folder of the images; None: that of the annotations.
-        place: "copy", "link" or None, to leave the images where they are.
-        parts: of YOLO, "join" or "split".
-        prefix: of Label Studio, what stands before the names in addresses.
-        shard_size: of COCO, images a file.
+        place: "copy", "link", or None to leave the images where they are.
+        parts: for YOLO, "join" or "split".
+        prefix: for Label Studio, what precedes the names in addresses.
+        shard_size: for COCO, images per file.
         strict: stop at the first region that cannot be used.
     """
 
@@ -61,7 +66,7 @@ class ExportSettings:
 
 @dataclass
 class _Source:
-    """One subset: its annotations, which can be gone through again, and its images."""
+    """One subset: its annotations, which can be read repeatedly, and its images."""
 
     subset: str
     stream: ImageStream
@@ -73,7 +78,7 @@ class _Survey:
     labels: LabelSurvey = field(default_factory=LabelSurvey)
     attributes: dict[str, None] = field(default_factory=dict)
 
-    def add(self, image: ViaImage) -> None:
+    def add(self, image: AnnotatedImage) -> None:
         self.labels.add(image)
         for region in image.regions:
             for name in region.attributes:
@@ -82,11 +87,11 @@ class _Survey:
 
 
 def export(path: Path, out: Path, settings: ExportSettings) -> tuple[ExportReport, list[Path]]:
-    """Export the annotations `path` to `out`; what was written and what could not be said.
+    """Export the annotations `path` to `out`; what was written and what was lost, the paths.
 
     `path` is a VIA or COCO file, shards, or a folder: with annotations in train/, val/ or test/
     each of these is a subset. `out` is a folder for the folder formats, else a file, or a folder
-    for it. Raises `DatasetError`; then nothing has appeared, or the pictures alone.
+    for it. Raises `DatasetError`; then nothing has been written, except perhaps pictures.
     """
     with contextlib.ExitStack() as stack:
         sources = _sources(path, settings, stack)
@@ -96,7 +101,7 @@ def export(path: Path, out: Path, settings: ExportSettings) -> tuple[ExportRepor
                 survey.add(image)
         like = _categories(sources) if settings.table is None else None
         table = settings.table or table_of(survey.labels, like, str(path))
-        report = ExportReport(problems=ProblemLog())
+        report = ExportReport()
         if settings.form == "coco":
             written = _export_coco(out, sources, survey.labels, table, like, settings, report)
         elif settings.form in FOLDER_FORMATS:
@@ -131,28 +136,25 @@ def _categories(sources: list[_Source]) -> dict[str, Any] | None:
 
 def _images(
     sources: list[_Source], table: ClassTable, settings: ExportSettings, report: ExportReport
-) -> Iterator[tuple[ExportImage, Pictures]]:
-    """The images of all subsets, of known size, and where their files are."""
-    number = 0
+) -> Iterator[ExportImage]:
+    """The images of all subsets, of known size."""
     for source in sources:
+        pictures = source.pictures
         for image in source.stream:
-            width, height = _complete(image, source.pictures, report)
+            width, height = _complete(image, pictures, report)
             objects = objects_of(image, table, report.problems)
-            if settings.strict and report.problems:
-                raise DatasetError(f"{source.stream.source}: {report.problems[0]}.")
+            if settings.strict:
+                stop_at_first(report.problems, source.stream.source)
+            number, name = report.images, image.filename
             report.images += 1
             report.objects += len(objects)
-            yield (
-                ExportImage(number, image.filename, width, height, source.subset, objects),
-                source.pictures,
-            )
-            number += 1
+            yield ExportImage(number, name, width, height, source.subset, objects, pictures)
 
 
-def _complete(image: ViaImage, pictures: Pictures, report: ExportReport) -> tuple[int, int]:
-    """The size of an image, by its file where the annotations do not tell it.
+def _complete(image: AnnotatedImage, pictures: Pictures, report: ExportReport) -> tuple[int, int]:
+    """The size of an image, from its file where the annotations do not have it.
 
-    Then regions outside of it are left out, as where they do.
+    Regions outside the image are then removed, as they are where the size is known.
     """
     if image.width is not None and image.height is not None:
         return image.width, image.height
@@ -175,18 +177,17 @@ def _export_folder(
     report: ExportReport,
 ) -> list[Path]:
     with OutputFolder(out) as folder:
+        exporter: FolderExporter
         if settings.form == "yolo-seg":
             exporter = YoloExporter(folder, table, report, parts=settings.parts)
         elif settings.form == "voc":
             exporter = VocExporter(folder, table, report)
         else:
-            exporter = LabelMeExporter(folder, sources[0].pictures, report)
-        for image, pictures in _images(sources, table, settings, report):
-            if isinstance(exporter, LabelMeExporter):
-                exporter.pictures = pictures
+            exporter = LabelMeExporter(folder, report)
+        for image in _images(sources, table, settings, report):
             exporter.add(image)
             if settings.place:
-                pictures.put(image.filename, folder.place(exporter.image_path(image)))
+                image.pictures.put(image.filename, folder.place(exporter.image_path(image)))
         exporter.finish()
     return [out]
 
@@ -201,6 +202,7 @@ def _export_file(
 ) -> list[Path]:
     out = output_path(out, FILE_NAMES[settings.form])
     files = PendingFiles(out)
+    exporter: FileExporter
     try:
         files.open()
         if settings.form == "cvat":
@@ -208,29 +210,28 @@ def _export_file(
             subsets = [source.subset for source in sources if source.subset]
             exporter = CvatExporter(files, table, own, subsets, report)
         else:
-            exporter = LabelStudioExporter(files, report, prefix=settings.prefix)
-        for image, pictures in _images(sources, table, settings, report):
+            exporter = LabelStudioExporter(files, table, report, prefix=settings.prefix)
+        for image in _images(sources, table, settings, report):
             exporter.add(image)
             if settings.place:
-                _put_beside(out, image.subset, image.filename, pictures)
+                _put_beside(out, image.subset, image.filename, image.pictures)
         exporter.finish()
-        if settings.form == "cvat":
-            beside = out.with_name(f"{out.stem}.labels.json")
-            exporter.write_labels(beside)
-        else:
-            beside = out.with_name(f"{out.stem}.interface.xml")
-            write_text(beside, interface(table))
-        return [*files.commit(), beside]
+        companion = exporter.write_companion(out)
+        return [*files.commit(), companion]
     finally:
         files.discard()
 
 
 def _put_beside(out: Path, subset: str, filename: str, pictures: Pictures) -> None:
-    """Copy or link an image into `images` beside the file `out`; one that is there stays."""
+    """Copy or link an image into `images` beside the file `out`, unless it is there already."""
     target = out.parent / "images" / subset / filename
     if target.exists():
         if not target.samefile(pictures.source(filename)):
-            raise DatasetError(f"{target} is there already: move it away, or name another folder.")
+            raise DatasetError(
+                "another file is there already",
+                path=target,
+                advice="move it away, or name another folder",
+            )
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.put(filename, target)
@@ -260,8 +261,8 @@ def _export_coco(
             for image in source.stream:
                 _complete(image, source.pictures, report)
                 writer.add(*builder.add(image))
-                if settings.strict and report.problems:
-                    raise DatasetError(f"{source.stream.source}: {report.problems[0]}.")
+                if settings.strict:
+                    stop_at_first(report.problems, source.stream.source)
                 if settings.place:
                     _put_beside(whole, source.subset, image.filename, source.pictures)
         report.images += result.images

@@ -1,11 +1,11 @@
-"""Pascal VOC: a file of boxes a picture, and two pictures of its classes and its objects.
+"""Pascal VOC: for each picture a file of boxes, and two pictures of its classes and objects.
 
     Annotations/a.xml  JPEGImages/a.jpg  SegmentationClass/a.png  SegmentationObject/a.png
     ImageSets/Main/train.txt  ImageSets/Segmentation/train.txt  labelmap.txt
 
 Boxes are VOC's: the first and the last pixel of the mask, counted from 1. The two pictures have
-VOC's palette; 0 is the background, 255 "void", which crowds get. Only one object can have a pixel:
-small ones are drawn over large ones. The number of an object in SegmentationObject is its place in
+VOC's palette; 0 is the background, 255 "void", used for crowds. A pixel has only one object: small
+ones are drawn over large ones. The number of an object in SegmentationObject is its place in
 the XML file.
 """
 
@@ -21,10 +21,12 @@ from fashion.labels import ClassTable
 from mrcnn.errors import DatasetError
 
 VOID, MOST_OBJECTS = 255, 254
+# An object, its mask, and the mask's top and left.
+_Drawn = tuple[ExportObject, np.ndarray, int, int]
 
 
 def voc_palette() -> np.ndarray:
-    """VOC's 256 colours, uint8 [256, 3]: the bits of a number dealt out to red, green and blue."""
+    """VOC's 256 colours, uint8 [256, 3]: the bits of a number go to red, green and blue in turn."""
     numbers = np.arange(256)
     palette = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):
@@ -39,8 +41,10 @@ class VocExporter:
     def __init__(self, out: OutputFolder, table: ClassTable, report: ExportReport) -> None:
         if len(table) > MOST_OBJECTS:
             raise DatasetError(
-                f"Pascal VOC's pictures hold {MOST_OBJECTS} classes at most, these are "
-                f"{len(table)}: choose another format."
+                "too many classes for the pictures of Pascal VOC",
+                expected=f"at most {MOST_OBJECTS}",
+                found=len(table),
+                advice="choose another format",
             )
         self._out, self._table, self._report = out, table, report
         self._palette = voc_palette()
@@ -69,9 +73,9 @@ class VocExporter:
         rows.append(f"ignored:{','.join(map(str, self._palette[VOID].tolist()))}::\n")
         self._out.write("labelmap.txt", "# label:color_rgb:parts:actions\n" + "".join(rows))
 
-    def _drawn(self, image: ExportImage) -> list[tuple[ExportObject, np.ndarray, int, int]]:
-        """The objects that have a pixel: with their masks, and the masks' tops and lefts."""
-        found = []
+    def _drawn(self, image: ExportImage) -> list[_Drawn]:
+        """The objects that have a pixel."""
+        found: list[_Drawn] = []
         for thing in image.objects:
             mask, (top, left) = image.mask(thing)
             if not mask.any():
@@ -82,7 +86,7 @@ class VocExporter:
                 found.append((thing, mask, top, left))
         return found
 
-    def _pictures(self, image: ExportImage, drawn: list) -> tuple[np.ndarray, np.ndarray]:
+    def _pictures(self, image: ExportImage, drawn: list[_Drawn]) -> tuple[np.ndarray, np.ndarray]:
         classes = np.zeros((image.height, image.width), dtype=np.uint8)
         objects = np.zeros_like(classes)
         order = sorted(enumerate(drawn, 1), key=lambda pair: -np.count_nonzero(pair[1][1]))
@@ -94,7 +98,7 @@ class VocExporter:
             objects[window][mask] = VOID if thing.crowd else number
         return classes, objects
 
-    def _xml(self, image: ExportImage, drawn: list) -> str:
+    def _xml(self, image: ExportImage, drawn: list[_Drawn]) -> str:
         folder, name = PurePosixPath(image.filename).parent, PurePosixPath(image.filename).name
         source = image.filename
         lines = [

@@ -1,14 +1,16 @@
-"""Ultralytics' YOLO segmentation format: a text file a picture, a ring of points a line.
+"""Ultralytics' YOLO segmentation format: a text file for each picture, a line for each ring.
 
     data.yaml  classes.txt  images/train/a.jpg  labels/train/a.txt
 
-A line is the class, from 0, and x y x y .. as shares of width and height. A line is one object and
-one ring: the parts and holes of an instance are joined to one (`fashion.export_outlines.joined`),
-or, on request, each part becomes an object of its own.
+A line has the class, from 0, and x y x y .. as shares of width and height. It is one object: the
+parts and holes of an instance are joined to one ring (`fashion.export_outlines.joined`), or each
+part becomes an object of its own.
 """
 
 import json
 from pathlib import PurePosixPath
+
+import numpy as np
 
 from fashion.export_files import OutputFolder
 from fashion.export_items import ExportImage, ExportObject, ExportReport
@@ -21,7 +23,7 @@ DIGITS = 6  # of a share: a thousandth of a pixel of 1,000
 class YoloExporter:
     """Writes YOLO segmentation labels into a folder.
 
-    `parts` is "join" or "split". Crowds are left out, since a line cannot say that it is one.
+    `parts` is "join" or "split". Crowds are skipped, since the format has no mark for them.
     """
 
     def __init__(
@@ -88,6 +90,6 @@ def _subset(image: ExportImage) -> str:
     return image.subset or "train"
 
 
-def _line(class_number: int, shares) -> str:
+def _line(class_number: int, shares: np.ndarray) -> str:
     numbers = " ".join(f"{value:.{DIGITS}f}" for value in shares.clip(0, 1).ravel().tolist())
     return f"{class_number} {numbers}\n"

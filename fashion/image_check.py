@@ -1,11 +1,11 @@
-"""Every image of a data set decoded, and all that cannot be used listed."""
+"""Decoding every image of a data set, and listing those that cannot be used."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fashion.annotation_parts import AnnotationPart, annotation_parts
-from fashion.dataset import IMAGE_SUFFIXES
+from fashion.locating import IMAGE_SUFFIXES
 from mrcnn.errors import DatasetError
 from mrcnn.images import read_image
 
@@ -13,9 +13,9 @@ Expected = dict[Path, tuple[int | None, int | None]]
 
 
 def images_of(parts: Iterable[AnnotationPart]) -> Expected:
-    """Every image file that annotations name, or that lies in their folders.
+    """Every image file that annotations name or that lies in their folders.
 
-    The values are width and height by the annotations, None where they do not tell.
+    The values are width and height by the annotations, None where they are not given.
     """
     found: Expected = {}
     for part in parts:
@@ -28,7 +28,7 @@ def images_of(parts: Iterable[AnnotationPart]) -> Expected:
 
 
 def images_in(folder: Path) -> Expected:
-    """Every image file in a folder and below, by its ending; their sizes are not known."""
+    """Every image file in a folder and below, by its ending; the sizes are not known."""
     files = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     return dict.fromkeys(files, (None, None))
 
@@ -38,9 +38,8 @@ def bad_images(
 ) -> list[str]:
     """A sentence for each image that is missing, cannot be decoded, or has another size.
 
-    In the order of the paths. `progress` is called once an image.
+    In the order of the paths. `progress` is called once for each image.
     """
-
     bad = []
     paths = sorted(expected)
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -50,25 +49,28 @@ def bad_images(
     return bad
 
 
-def _fault(path: Path, told: tuple[int | None, int | None]) -> str | None:
-    """What is wrong with an image file that should have the size `told`; None when nothing is."""
+def _fault(path: Path, size: tuple[int | None, int | None]) -> str | None:
+    """What is wrong with an image file that should have this width and height; None: nothing."""
     try:
         height, width = read_image(path).shape[:2]
     except DatasetError as error:
         return str(error)
-    if None not in told and told != (width, height):
-        return (
-            f"{path}: it is {width} x {height} pixels, but its annotations say "
-            f"{told[0]} x {told[1]}; use the image that was annotated."
-        )
+    if None not in size and size != (width, height):
+        return DatasetError(
+            "the size is not that of the annotations",
+            path=path,
+            expected=f"{size[0]} x {size[1]} pixels",
+            found=f"{width} x {height}",
+            advice="use the image that was annotated",
+        ).sentence()
     return None
 
 
 def expected_images(data: Path, images: Path | None = None) -> Expected:
-    """The images that a user means: a dataset folder, an annotation file, or any folder of images.
+    """The images of a dataset folder, an annotation file, or any folder of images.
 
-    A folder without annotations is taken as it is. Raises `DatasetError` as `annotation_parts`
-    does otherwise.
+    A folder without annotations is taken as it is; otherwise `DatasetError` is raised as by
+    `annotation_parts`.
     """
     if data.is_dir() and not any(data.glob("*.json")) and not any(data.glob("*/*.json")):
         return images_in(data)

@@ -1,14 +1,16 @@
 """Label Studio's brush masks: a picture of red, green, blue, alpha in run-lengths of bits.
 
 The bits, from the highest of each byte on: 32 for the number of values, 5 for the bits of a value
-less 1, four times 4 for the bits of a length less 1. Then blocks: a bit that says "one value again
-and again", 2 that choose among the four lengths, the length less 1, and one value or so many.
+less 1, four times 4 for the bits of a length less 1. Then blocks: a bit that says whether one value
+is repeated, 2 bits that choose among the four lengths, the length less 1, and one value or as many
+as the length.
 """
 
 from typing import Any
 
 import numpy as np
 
+from fashion.via_shapes import ShapeError
 from mrcnn.images import MAX_PIXELS
 
 _HEAD = 32 + 5 + 4 * 4
@@ -16,11 +18,11 @@ _CHANNELS, _ALPHA = 4, 3
 
 
 def brush_mask(runs: Any, height: int, width: int) -> np.ndarray:
-    """The bool mask [height, width] of the bytes `runs`. Raises `ValueError`."""
+    """The bool mask [height, width] of the bytes `runs`. Raises `ShapeError`."""
     if not isinstance(runs, list) or not all(type(b) is int and 0 <= b < 256 for b in runs):
-        raise ValueError("a brush is a list of bytes")
+        raise ShapeError("a brush must be a list of bytes")
     if min(height, width) < 1 or height * width > MAX_PIXELS:
-        raise ValueError(f"a picture of {width} x {height} pixels")
+        raise ShapeError(f"its picture would have {width} x {height} pixels")
     bits = np.unpackbits(np.array(runs, dtype=np.uint8))
     values = _values(bits, height * width * _CHANNELS)
     return values.reshape(height, width, _CHANNELS)[..., _ALPHA] > 0
@@ -28,11 +30,11 @@ def brush_mask(runs: Any, height: int, width: int) -> np.ndarray:
 
 def _values(bits: np.ndarray, wanted: int) -> np.ndarray:
     if len(bits) < _HEAD:
-        raise ValueError("a brush that is cut off")
+        raise ShapeError("its brush is truncated")
     count, word = _whole(bits, 0, 32), _whole(bits, 32, 5) + 1
     sizes = [_whole(bits, 37 + 4 * n, 4) + 1 for n in range(4)]
     if count != wanted:
-        raise ValueError(f"a brush of {count} values instead of {wanted}")
+        raise ShapeError(f"its brush has {count} values instead of {wanted}")
     values = np.zeros(count, dtype=np.int64)
     weights = 1 << np.arange(word - 1, -1, -1, dtype=np.int64)
     at, done = _HEAD, 0
@@ -43,7 +45,7 @@ def _values(bits: np.ndarray, wanted: int) -> np.ndarray:
         written = 1 if again else end - done
         block = bits[at : at + written * word]
         if end > count or len(block) < written * word:
-            raise ValueError("a brush that is cut off")
+            raise ShapeError("its brush is truncated")
         values[done:end] = block.reshape(written, word) @ weights
         at, done = at + written * word, end
     return values
@@ -52,5 +54,5 @@ def _values(bits: np.ndarray, wanted: int) -> np.ndarray:
 def _whole(bits: np.ndarray, start: int, count: int) -> int:
     part = bits[start : start + count]
     if len(part) < count:
-        raise ValueError("a brush that is cut off")
+        raise ShapeError("its brush is truncated")
     return int(part.astype(np.int64) @ (1 << np.arange(count - 1, -1, -1, dtype=np.int64)))

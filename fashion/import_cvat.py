@@ -1,8 +1,8 @@
 """CVAT's "CVAT for images 1.1" files as VIA entries, read image by image.
 
 Polygons, boxes, ellipses and masks become regions; a mask's outlines follow its pixels. Shapes of
-one `group_id` and label are one instance, unless an attribute `instance` says which they are of.
-Attributes are taken over; `crowd` becomes `iscrowd`.
+one `group_id` and label are one instance, unless they have an attribute `instance`. Attributes are
+kept; `crowd` becomes `iscrowd`.
 """
 
 import os
@@ -13,9 +13,18 @@ from xml.parsers import expat
 
 import numpy as np
 
-from fashion.import_shapes import ImportReport, ellipse, mask_regions, rectangle, region
+from fashion.annotated import is_true
+from fashion.import_shapes import (
+    ImportReport,
+    ellipse,
+    mask_regions,
+    number,
+    rectangle,
+    region,
+    whole,
+)
 from fashion.json_files import check_regular, reading
-from fashion.via_read import is_true
+from fashion.via_shapes import ShapeError, polygon_shape
 from mrcnn.errors import DatasetError
 from mrcnn.images import MAX_PIXELS
 
@@ -29,8 +38,9 @@ def cvat_entries(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key and VIA entry of each image of a CVAT file; `subset` keeps the images of one.
 
-    What VIA has no region for is counted in `report`, what cannot be used is listed in its
-    problems. Raises `DatasetError`: no such file, no XML, no CVAT file, a document type.
+    Shapes that VIA does not have are counted in `report`; those that cannot be used are listed in
+    its problems. Raises `DatasetError` for a missing file, for one that is not XML or not CVAT's,
+    and for a document type.
     """
     path = Path(path)
     reader = _Reader(str(path), report, subset)
@@ -51,16 +61,20 @@ def cvat_entries(
             try:
                 parser.Parse(data, not data)
             except expat.ExpatError as error:
-                raise DatasetError(f"{path} is not valid XML: {error}. Export it again.") from None
+                raise DatasetError(
+                    f"it is not valid XML ({error})", path=path, advice="export it again"
+                ) from None
             yield from reader.take()
             if not data:
                 break
     if not reader.is_cvat:
-        raise DatasetError(f"{path} is no CVAT file: expected XML of <annotations> with images.")
+        raise DatasetError(
+            "it is not a CVAT file", path=path, expected="XML of <annotations> with images"
+        )
 
 
 class _Reader:
-    """Collects the entries of the images that have been read to their end."""
+    """Collects the entries of the images that have been read completely."""
 
     def __init__(self, source: str, report: ImportReport, subset: str | None) -> None:
         self.is_cvat = False
@@ -80,20 +94,24 @@ class _Reader:
         return ready
 
     def refuse(self, *_: object) -> None:
-        raise DatasetError(f"{self._source} has a document type, which no CVAT file has.")
+        raise DatasetError("it has a document type, which no CVAT file has", path=self._source)
 
     def start(self, name: str, values: dict[str, str]) -> None:
         self._depth += 1
         if self._depth == 1:
             if name != "annotations":
                 raise DatasetError(
-                    f"{self._source} is no CVAT file: its XML begins with <{name}>, expected "
-                    "<annotations>."
+                    "it is not a CVAT file",
+                    path=self._source,
+                    expected="XML that begins with <annotations>",
+                    found=f"<{name}>",
                 )
             self.is_cvat = True
         elif self._depth == 2 and name == "track":
             raise DatasetError(
-                f'{self._source} is a file of tracks in a video: export as "CVAT for images 1.1".'
+                "it has tracks of a video",
+                path=self._source,
+                advice='export as "CVAT for images 1.1"',
             )
         elif self._depth == 2 and name == "image":
             self._image, self._regions, self._shapes = values, [], 0
@@ -146,7 +164,7 @@ class _Reader:
             attributes["instance"] = f"group {group} {attributes['label']}"
         try:
             self._regions += _regions(kind, values, attributes, f"mask {self._shapes}")
-        except (KeyError, ValueError, OverflowError) as error:
+        except ShapeError as error:
             reason = f"its {kind} {self._shapes} cannot be read ({error})"
             self._report.problem(str((self._image or {}).get("name")), reason)
 
@@ -155,36 +173,41 @@ def _regions(
     kind: str, values: dict[str, str], attributes: dict[str, Any], name: str
 ) -> list[dict[str, Any]]:
     if kind == "mask":
-        box = [int(float(values[key])) for key in ("left", "top", "width", "height")]
-        mask = _mask(values["rle"], box[2], box[3])
-        instance = str(attributes.get("instance") or name)
-        return mask_regions(mask, box[0], box[1], attributes, instance)
-    turned = float(values.get("rotation", 0))
+        left, top, width, height = (
+            whole(values, key) for key in ("left", "top", "width", "height")
+        )
+        mask = _mask(values.get("rle", ""), width, height)
+        return mask_regions(mask, left, top, attributes, str(attributes.get("instance") or name))
+    turned = number(values, "rotation") if "rotation" in values else 0.0
     if kind == "box":
-        x1, y1, x2, y2 = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+        x1, y1, x2, y2 = (number(values, key) for key in ("xtl", "ytl", "xbr", "ybr"))
         shape = rectangle(x1, y1, x2 - x1, y2 - y1, turned, about_centre=True)
     elif kind == "ellipse":
-        shape = ellipse(*(float(values[key]) for key in ("cx", "cy", "rx", "ry")), turned)
+        cx, cy, rx, ry = (number(values, key) for key in ("cx", "cy", "rx", "ry"))
+        shape = ellipse(cx, cy, rx, ry, turned)
     else:
-        pairs = [pair.split(",") for pair in values["points"].split(";") if pair.strip()]
-        shape = {
-            "name": "polygon",
-            "all_points_x": [_number(x) for x, _ in pairs],
-            "all_points_y": [_number(y) for _, y in pairs],
-        }
+        shape = polygon_shape(_points(values.get("points", "")))
     return [region(shape, attributes)]
 
 
-def _number(text: str) -> int | float:
-    value = float(text)
-    return int(value) if value.is_integer() else value
+def _points(text: str) -> np.ndarray:
+    """The points "x,y;x,y" as float64 [n, 2]."""
+    try:
+        pairs = [pair.split(",") for pair in text.split(";") if pair.strip()]
+        points = [(float(x), float(y)) for x, y in pairs]
+    except ValueError:
+        raise ShapeError("its points are not pairs of numbers") from None
+    return np.array(points, dtype=np.float64).reshape(-1, 2)
 
 
 def _mask(text: str, width: int, height: int) -> np.ndarray:
     """The bool mask [height, width] of CVAT's run-lengths."""
     if min(width, height) < 1 or width * height > MAX_PIXELS:
-        raise ValueError(f"it has {width} x {height} pixels")
-    runs = np.array([int(run) for run in text.split(",")], dtype=np.int64)
+        raise ShapeError(f"it has {width} x {height} pixels")
+    try:
+        runs = np.array([int(run) for run in text.split(",")], dtype=np.int64)
+    except (ValueError, OverflowError):
+        raise ShapeError("its run-lengths are not whole numbers") from None
     if (runs < 0).any() or (runs > width * height).any() or runs.sum() != width * height:
-        raise ValueError(f"its runs do not add up to {width} x {height} pixels")
+        raise ShapeError(f"its run-lengths do not add up to {width} x {height} pixels")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)

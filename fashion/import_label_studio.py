@@ -1,8 +1,8 @@
 """Label Studio's JSON export as VIA entries, read task by task.
 
 Polygons, rectangles, ellipses and brush masks become regions. Results that a relation joins are one
-instance, unless `meta` has an `instance` (as the export of this project writes). Of a task that
-several people annotated, the first annotation that was not skipped counts.
+instance, unless `meta` has an `instance` (as this project exports it). Of a task that several
+people annotated, the first annotation that was not skipped counts.
 """
 
 import os
@@ -13,13 +13,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
+from fashion.annotated import attribute_text, is_true
 from fashion.import_brush import brush_mask
-from fashion.import_shapes import ImportReport, ellipse, mask_regions, rectangle, region
+from fashion.import_shapes import (
+    ImportReport,
+    ellipse,
+    mask_regions,
+    number,
+    rectangle,
+    region,
+    whole,
+)
 from fashion.json_stream import JsonStream
-from fashion.via_read import attribute_text, is_true
+from fashion.via_shapes import ShapeError, polygon_shape
 from mrcnn.errors import DatasetError
 
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio names uploaded files so
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # how Label Studio names uploaded files
 _KINDS = ("polygon", "rectangle", "ellipse", "brush")
 
 
@@ -28,20 +37,24 @@ def label_studio_entries(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key and VIA entry of each task of a Label Studio export ("JSON").
 
-    `prefix` is what stands before the file names in the pictures' addresses, as in the export.
-    What VIA has no region for is counted in `report`, what cannot be used is listed in its
-    problems. Raises `DatasetError`: no such file, no JSON list of tasks.
+    `prefix` is what precedes the file names in the pictures' addresses, as in the export. Results
+    that VIA has no region for are counted in `report`; those that cannot be used are listed in its
+    problems. Raises `DatasetError` for a missing file, and for one without a JSON list of tasks.
     """
     with JsonStream(path) as stream:
         if stream.next_character() != "[":
             stream.value()
-            raise DatasetError(f"{path} is no Label Studio export: expected a JSON list of tasks.")
-        for number in stream.elements():
+            raise DatasetError(
+                "it is not an export of Label Studio", path=path, expected="a JSON list of tasks"
+            )
+        for index in stream.elements():
             task = stream.value()
             if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
                 raise DatasetError(
-                    f'{path}, task {number + 1}: expected an object with "data" and '
-                    '"annotations". Export as "JSON", not "JSON-MIN".'
+                    f"malformed task {index + 1}",
+                    path=path,
+                    expected='an object with "data" and "annotations"',
+                    advice='export as "JSON", not "JSON-MIN"',
                 )
             entry = _entry(task, prefix, report)
             report.images += 1
@@ -64,9 +77,9 @@ def _entry(task: Mapping[str, Any], prefix: str, report: ImportReport) -> dict[s
         if result.get("type") == "relation":
             continue
         try:
-            width, height = int(result["original_width"]), int(result["original_height"])
+            width, height = whole(result, "original_width"), whole(result, "original_height")
             made = _regions(result, width, height, groups, report)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except ShapeError as error:
             report.problem(filename, f"result {result.get('id')} cannot be read ({error})")
             continue
         size = size or (width, height)
@@ -76,7 +89,7 @@ def _entry(task: Mapping[str, Any], prefix: str, report: ImportReport) -> dict[s
 
 
 def _file_name(task: Mapping[str, Any], prefix: str) -> str:
-    """The name by our own export, else what the picture's address says."""
+    """The name in our own export, else that in the picture's address."""
     data = task["data"]
     if isinstance(data.get("file_name"), str):
         return data["file_name"]
@@ -93,7 +106,7 @@ def _file_name(task: Mapping[str, Any], prefix: str) -> str:
 
 
 def _groups(results: list[dict[str, Any]]) -> dict[str, str]:
-    """Result id -> a name that all results share which relations join, for these alone."""
+    """Result id -> a name that is common to results joined by relations, for these only."""
     leader: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -123,14 +136,14 @@ def _regions(
     if result.get("image_rotation"):
         report.skipped["results on turned pictures"] += 1
         return []
-    value = result["value"]
+    value = result.get("value")
     if not isinstance(value, dict):
-        raise ValueError("its value is no object")
+        raise ShapeError("its value is not an object")
     attributes = _attributes(result, value, groups)
     if kind == "brush":
         if value.get("format", "rle") != "rle":
-            raise ValueError(f'a brush of the format "{value.get("format")}"')
-        mask = brush_mask(value["rle"], height, width)
+            raise ShapeError(f'its brush has the format "{value.get("format")}"')
+        mask = brush_mask(value.get("rle"), height, width)
         name = str(attributes.get("instance") or result.get("id"))
         return mask_regions(mask, 0, 0, attributes, name)
     return [region(_shape(kind, value, width, height), attributes)]
@@ -138,22 +151,24 @@ def _regions(
 
 def _shape(kind: str, value: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:
     across, down = width / 100, height / 100
-    turned = float(value.get("rotation") or 0)
     if kind == "polygon":
-        points = np.array(value["points"], dtype=np.float64).reshape(-1, 2) * (across, down)
-        # Percents and back leave dust behind the decimals.
-        points = np.round(points, 6)
-        return {
-            "name": "polygon",
-            "all_points_x": [_number(x) for x in points[:, 0].tolist()],
-            "all_points_y": [_number(y) for y in points[:, 1].tolist()],
-        }
-    x, y = float(value["x"]) * across, float(value["y"]) * down
+        # From pixels to percent and back leaves rounding errors.
+        return polygon_shape(np.round(_points(value.get("points")) * (across, down), 6))
+    turned = number(value, "rotation") if value.get("rotation") else 0.0
+    x, y = number(value, "x") * across, number(value, "y") * down
     if kind == "rectangle":
-        size = float(value["width"]) * across, float(value["height"]) * down
+        size = number(value, "width") * across, number(value, "height") * down
         return rectangle(x, y, *size, turned, about_centre=False)
-    radii = float(value["radiusX"]) * across, float(value["radiusY"]) * down
+    radii = number(value, "radiusX") * across, number(value, "radiusY") * down
     return ellipse(x, y, *radii, turned)
+
+
+def _points(given: Any) -> np.ndarray:
+    """The points [[x, y], ..] as float64 [n, 2]."""
+    try:
+        return np.array(given, dtype=np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        raise ShapeError("its points are not pairs of numbers") from None
 
 
 def _attributes(
@@ -161,7 +176,7 @@ def _attributes(
 ) -> dict[str, Any]:
     labels = next((v for k, v in value.items() if k.endswith("labels") and v), None)
     if not isinstance(labels, list):
-        raise ValueError("it has no label")
+        raise ShapeError("it has no label")
     attributes: dict[str, Any] = {"label": str(labels[0])}
     meta = result.get("meta")
     if isinstance(meta, dict):
@@ -175,7 +190,3 @@ def _attributes(
     if group is not None:
         attributes.setdefault("instance", f"result {group}")
     return attributes
-
-
-def _number(value: float) -> int | float:
-    return int(value) if value.is_integer() else value

@@ -1,15 +1,16 @@
-"""The import of other tools' annotations, from file to file, image by image."""
+"""Importing annotations of other tools, from file to file, image by image."""
 
 import os
 from pathlib import Path
 
+from fashion.annotated import Annotations
 from fashion.import_cvat import cvat_entries
 from fashion.import_label_studio import label_studio_entries
 from fashion.import_shapes import ImportReport
-from fashion.via_read import ViaFile, add_regions, image_of_entry
+from fashion.problem_log import stop_at_first
+from fashion.via_read import add_regions, image_of_entry
 from fashion.via_stream import ViaStreamWriter
 from fashion.via_write import entry_of, native_key
-from mrcnn.errors import DatasetError
 
 
 def import_annotations(
@@ -22,11 +23,11 @@ def import_annotations(
     shard_size: int | None = None,
     strict: bool = False,
 ) -> tuple[ImportReport, list[Path]]:
-    """Turn the CVAT or Label Studio file `path` into the VIA file `out`; what was met, the files.
+    """Turn the CVAT or Label Studio file `path` into the VIA file `out`; a report, the files.
 
-    `form` is "cvat" or "label-studio". Regions are checked as `fashion.via_read` does: bad ones
-    are left out and listed, and two images of one name are refused. Raises `DatasetError`, with
-    `strict` at the first problem; then nothing is written.
+    `form` is "cvat" or "label-studio". Regions are checked as by `fashion.via_read`: bad ones are
+    skipped and listed, and two images of one name are refused. Raises `DatasetError`, with `strict`
+    at the first problem; then nothing is written.
     """
     report = ImportReport()
     entries = (
@@ -34,13 +35,13 @@ def import_annotations(
         if form == "cvat"
         else label_studio_entries(path, report, prefix=prefix)
     )
-    checked = ViaFile(problems=report.problems)
+    checked = Annotations(problems=report.problems)
     with ViaStreamWriter(out, shard_size=shard_size) as writer:
         for key, entry in entries:
             image = image_of_entry(key, entry, str(path))
             add_regions(image, image, entry, str(path), checked)
-            if strict and report.problems:
-                raise DatasetError(f"{path}: {report.problems[0]}.")
+            if strict:
+                stop_at_first(report.problems, path)
             report.regions += len(image.regions)
             writer.add(native_key(image), entry_of(image))
     return report, writer.paths

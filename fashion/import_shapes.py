@@ -1,4 +1,4 @@
-"""What the importers from other tools share: shapes as VIA regions, and what they count."""
+"""What the importers from other tools share: numbers, shapes as VIA regions, and counts."""
 
 import math
 from collections import Counter
@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from fashion.polygons import mask_to_polygons
-from fashion.problem_log import ProblemLog
-from fashion.via_read import Problem, problem_text
-from fashion.via_shapes import polygon_shape
+from fashion.problem_log import Problem, ProblemLog, problem_text
+from fashion.via_shapes import ShapeError, polygon_shape
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import met; `skipped` counts by kind what VIA regions cannot say."""
+    """The result of an import; `skipped` counts by kind what cannot be a VIA region."""
 
     images: int = 0
     regions: int = 0
@@ -24,15 +23,33 @@ class ImportReport:
     problems: ProblemLog = field(default_factory=ProblemLog)
 
     def problem(self, file: str, reason: str) -> None:
-        """Note a shape of an image that cannot be used."""
+        """Record a shape of an image that cannot be used."""
         self.problems.append(Problem(file, None, reason))
 
     def summary(self, limit: int = 5) -> str:
         """A line of totals, and the first problems."""
         text = f"{self.images} images, {self.regions} regions"
-        told = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items() if count)
-        text += f"\nleft out: {told}" if told else ""
+        skipped = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items() if count)
+        text += f"\nskipped: {skipped}" if skipped else ""
         return text + problem_text(self.problems, limit)
+
+
+def number(values: Mapping[str, Any], key: str) -> float:
+    """A number of a shape, given as a number or a string. Raises `ShapeError`."""
+    if key not in values:
+        raise ShapeError(f"there is no {key}")
+    try:
+        return float(values[key])
+    except (TypeError, ValueError, OverflowError):
+        raise ShapeError(f"its {key} is not a number") from None
+
+
+def whole(values: Mapping[str, Any], key: str) -> int:
+    """A number of a shape without its decimals. Raises `ShapeError`."""
+    value = number(values, key)
+    if not math.isfinite(value):
+        raise ShapeError(f"its {key} is not finite")
+    return int(value)
 
 
 def region(shape: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,9 +60,9 @@ def region(shape: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str,
 def mask_regions(
     mask: np.ndarray, left: int, top: int, attributes: Mapping[str, Any], instance: str
 ) -> list[dict[str, Any]]:
-    """The VIA regions of a mask, bool [h, w], whose corner is at left, top: exact, with holes.
+    """The exact VIA regions of a mask, bool [h, w], whose corner is at left, top, with holes.
 
-    All get the `instance` value where there is more than one.
+    They get the `instance` value if there are several.
     """
     parts = mask_to_polygons(mask, 0, minimum_area=0)
     offset = np.array((left, top), dtype=np.float64)
@@ -60,7 +77,7 @@ def mask_regions(
 def rectangle(
     x: float, y: float, width: float, height: float, degrees: float, *, about_centre: bool
 ) -> dict[str, Any]:
-    """VIA shape of a rectangle turned clockwise, about its centre or its top left corner."""
+    """The VIA shape of a rectangle turned clockwise about its centre or its top left corner."""
     if not degrees:
         return {"name": "rect", "x": x, "y": y, "width": width, "height": height}
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
@@ -71,7 +88,7 @@ def rectangle(
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, degrees: float) -> dict[str, Any]:
-    """VIA shape of an ellipse turned clockwise."""
+    """The VIA shape of an ellipse turned clockwise."""
     return {
         "name": "ellipse",
         "cx": cx,

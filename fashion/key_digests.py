@@ -1,4 +1,4 @@
-"""Whether a key was met before, among more keys than are to be kept in memory."""
+"""Repeated keys, found among more keys than should be kept in memory."""
 
 import hashlib
 from array import array
@@ -7,21 +7,21 @@ import numpy as np
 
 
 class KeyDigests:
-    """16 bytes of memory a key instead of the key. Two keys alike are found at the end, not before.
+    """Keeps 16 bytes a key instead of the key; repeated keys are found at the end.
 
-    Two different keys are taken for one with a chance of one in 10 ** 20 for a billion keys.
+    Among a billion keys, two different ones are taken for one with a chance of 1 in 10 ** 20.
     """
 
     def __init__(self) -> None:
         self._words = array("Q")
 
     def add(self, key: str) -> None:
-        """Note a key."""
+        """Record a key."""
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         self._words.frombytes(digest)
 
     def first_repeated(self) -> tuple[int, int] | None:
-        """The numbers, from 0, of two keys that are alike; None when all differ."""
+        """The numbers, from 0, of two equal keys; None when all differ."""
         words = np.frombuffer(self._words, dtype=np.uint64).reshape(-1, 2)
         order = np.lexsort((words[:, 1], words[:, 0]))  # stable: the earlier first
         ordered = words[order]

@@ -1,4 +1,4 @@
-"""Annotated images drawn for a look at the labels: the check that people do before any training."""
+"""Annotated images drawn with their labels, to look at before training."""
 
 import os
 from collections import Counter
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from fashion.annotated import AnnotatedImage
 from fashion.annotation_parts import AnnotationPart
 from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.polygons import polygons_to_mask
-from fashion.via_read import ViaImage
 from mrcnn.boxes import extract_bboxes
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
@@ -21,33 +21,34 @@ from mrcnn.files import replacing
 from mrcnn.images import read_image
 
 
-class Sample(NamedTuple):
+class ChosenImage(NamedTuple):
     """One image to draw."""
 
     subset: str
-    image: ViaImage
+    image: AnnotatedImage
     folder: Path
     instances: list[Instance]
 
 
 def choose_samples(
     parts: Sequence[AnnotationPart], table: ClassTable, count: int, seed: int = 0
-) -> list[Sample]:
+) -> list[ChosenImage]:
     """`count` annotated images, or all if there are fewer, so that rare classes are seen too.
 
-    In random order by `seed`, each image is the next one with the class that has been shown least.
-    Images without instances, or whose file is not there, are not chosen.
+    From a random order by `seed`, the next image with the class that is least shown so far is
+    chosen. Images without instances or without a file are not.
     """
-    waiting = []
+    waiting: list[ChosenImage] = []
     for part in parts:
+        if part.folder is None:
+            continue
         for image in part.annotations:
             instances, _ = image_instances(image, table)
-            there = part.folder is not None and (part.folder / image.filename).is_file()
-            if instances and there:
-                waiting.append(Sample(part.subset, image, part.folder, instances))
-    np.random.default_rng(seed).shuffle(waiting)
+            if instances and (part.folder / image.filename).is_file():
+                waiting.append(ChosenImage(part.subset, image, part.folder, instances))
+    waiting = [waiting[index] for index in np.random.default_rng(seed).permutation(len(waiting))]
     shown: Counter[int] = Counter()
-    chosen: list[Sample] = []
+    chosen: list[ChosenImage] = []
     while waiting and len(chosen) < count:
         classes = [{instance.class_id for instance in sample.instances} for sample in waiting]
         index = min(range(len(waiting)), key=lambda i: min(shown[c] for c in classes[i]))
@@ -56,7 +57,7 @@ def choose_samples(
     return chosen
 
 
-def draw_sample(sample: Sample, table: ClassTable) -> np.ndarray:
+def draw_sample(sample: ChosenImage, table: ClassTable) -> np.ndarray:
     """The image with masks, outlines, boxes and labels: uint8 [height, width, 3] RGB.
 
     Masks are drawn as training sees them, at the image's own size. Raises `DatasetError` when the
@@ -64,8 +65,9 @@ def draw_sample(sample: Sample, table: ClassTable) -> np.ndarray:
     """
     image = read_image(sample.folder / sample.image.filename)
     height, width = image.shape[:2]
-    masks = [polygons_to_mask(i.parts, i.holes, height, width) for i in sample.instances]
-    masks = np.stack(masks, axis=-1) if masks else np.zeros((height, width, 0), dtype=bool)
+    masks = np.zeros((height, width, len(sample.instances)), dtype=bool)
+    for index, instance in enumerate(sample.instances):
+        masks[..., index] = polygons_to_mask(instance.parts, instance.holes, height, width)
     class_ids = np.array([instance.class_id for instance in sample.instances], dtype=np.int32)
     result = {"rois": extract_bboxes(masks), "class_ids": class_ids, "masks": masks}
     return draw_detections(
@@ -83,14 +85,14 @@ def _caption(instance: Instance, table: ClassTable) -> str:
 
 
 def write_samples(
-    samples: Sequence[Sample],
+    samples: Sequence[ChosenImage],
     table: ClassTable,
     folder: str | os.PathLike[str],
     progress: Callable[[], object] = lambda: None,
 ) -> tuple[list[Path], list[str]]:
     """Draw `samples` as PNG files in `folder`; the files, and a sentence for each that failed.
 
-    The names are those of the images, with the subset before them.
+    They are named after the subset and the image.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

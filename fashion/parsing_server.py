@@ -32,7 +32,6 @@ from mrcnn.errors import DatasetError, UserError
 from mrcnn.images import read_image
 
 HOST, PORT = "127.0.0.1", 8765
-PAGES = Path(__file__).with_name("pages")
 KEPT = 4  # photographs in memory
 LARGEST_UPLOAD = 30 * 2**20  # bytes
 LARGEST_SETTINGS = 2**14

@@ -7,15 +7,17 @@ a crowd covers and nothing else does has no known label and counts nowhere.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fashion.dataset import SOURCE, FashionDataset, find_annotations, image_size, read_annotations
+from fashion.dataset import SOURCE, FashionDataset
 from fashion.instances import image_instances
 from fashion.labels import ClassTable
+from fashion.listing import image_size
+from fashion.locating import find_annotations, read_annotations
 from fashion.parsing_measures import IGNORED, TOLERANCE, ParsingMeasures
 from fashion.parsing_tables import write_tables
 from mrcnn.errors import DatasetError
@@ -120,9 +122,7 @@ class Truth:
 def _dataset(path: Path, images: dict[str, Path], table: ClassTable) -> FashionDataset:
     dataset, via = FashionDataset(), read_annotations(path)
     dataset.problems += via.problems
-    dataset.table = table
-    for row in table:
-        dataset.add_class(SOURCE, row.id, row.name)
+    dataset.add_classes(table)
     for entry in via:
         name = Path(entry.filename).name
         if name not in images:
@@ -192,9 +192,3 @@ def write_measures(measured: Measured, output: Path) -> str:
         shown = ", ".join(measured.without_truth[:5])
         text += f"\n{len(measured.without_truth)} pictures without truth, not measured: {shown}"
     return text
-
-
-def pictures_with_truth(truth: Truth) -> Iterator[tuple[Path, np.ndarray]]:
-    """Every picture that has a truth, with its label map."""
-    for info in truth.dataset.image_info:
-        yield Path(info["path"]), truth.labels(info["path"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fashion.dataset import IMAGE_SUFFIXES
 from fashion.links import VARIABLE, leads_out
+from fashion.locating import IMAGE_SUFFIXES
 from fashion.remote_files import RemoteFolder, RemotePicture, list_remote, read_remote
 from fashion.stages import (
     Stage,

@@ -1,9 +1,9 @@
-"""Running steps one after another, and going on where an earlier run stopped.
+"""Running steps one after another, and resuming where an earlier run stopped.
 
-A step is commands of this project, each a process of its own, or an action in this one. The state
-file remembers of each step what it was done with: a step that is finished is not repeated while
-its commands, its input files and the steps it needs are the same. One that was interrupted goes on;
-one whose settings have changed begins anew, with nothing left of before.
+A step is a few commands of this project, each in a process of its own, or an action in this
+process. The state file records what each step was run with: a finished step is skipped while its
+commands, its input files and the steps it needs stay the same. An interrupted step resumes; one
+whose settings have changed starts over, after its former outputs have been removed.
 """
 
 import hashlib
@@ -28,19 +28,19 @@ FINISHED, FAILED, STOPPED, RUNNING = "finished", "failed", "stopped", "running"
 
 
 class StepError(UserError):
-    """A step failed; the message names the command, its exit code and its log."""
+    """A step failed; `path` is what is missing, or the log of the command that failed."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a step: the words behind the interpreter.
+    """A command of a step: the words after the interpreter.
 
-    `going_on` are the words that take up what an interrupted run of it has left, once `started`
-    says that there is something.
+    `resumed` are the words that continue an interrupted run, once `started` says that the run has
+    left something to continue.
     """
 
     words: tuple[str, ...]
-    going_on: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
     started: Callable[[], bool] = lambda: False
 
 
@@ -50,15 +50,15 @@ class Step:
 
     Attributes:
         name: what --stages calls it.
-        title: what it does, for people.
+        title: what it does, as the page and the terminal show it.
         commands: run in this order.
-        action: what is done in this process instead; its sentence is printed.
-        settings: what decides on the result besides the commands, as JSON values.
-        needs: names of the steps whose results it takes.
-        inputs: files and folders from elsewhere that it reads; a change of one counts.
-        outputs: files and folders that it must leave. They are removed before it begins anew.
-        keep: they are put aside (`<name>.former`) instead of removed.
-        always: do it each time, whether it is finished or not; it replaces what it wrote before.
+        action: called in this process instead; the sentence it returns is printed.
+        settings: what else the result depends on, as JSON values.
+        needs: names of the steps whose results it uses.
+        inputs: files and folders from elsewhere that it reads; when one changes, it starts over.
+        outputs: files and folders that it must leave. They are removed before it starts over.
+        keep: files and folders that are put aside (`<name>.former`) instead of removed.
+        always: run it every time, even when it is finished; it replaces what it wrote before.
     """
 
     name: str
@@ -79,10 +79,11 @@ class Pipeline:
 
     Attributes:
         steps: in the order in which they run.
-        folder: of state, logs and results; one that holds other things is refused.
+        folder: of state, logs and results; a folder with other contents is refused.
         root: where commands run; paths in their words are relative to it.
-        interpreter: the word before a command's words, as people type it.
+        interpreter: the word before a command's words, as a user types it.
         say: prints a line.
+        state: the records of the steps, by name; read when a run starts.
     """
 
     steps: Sequence[Step]
@@ -95,9 +96,10 @@ class Pipeline:
     def run(self, chosen: Sequence[str] | None = None, *, restart: bool = False) -> float:
         """Run the chosen steps (all by default); the seconds it took.
 
-        restart: do them all anew. Raises `StepError` where one fails, `KeyboardInterrupt` after
-        Ctrl-C once the command at hand has ended, `UserError` for a folder of other things, a
-        choice that needs steps which are not done, or while another run is at work.
+        restart: start all of them over. Raises `StepError` where one fails, `KeyboardInterrupt`
+        after Ctrl-C, once the running command has ended, and `UserError` for a folder with other
+        contents, for a choice that needs unfinished steps, or while another run is using the
+        folder.
         """
         names = [step.name for step in self.steps if chosen is None or step.name in chosen]
         began = time.monotonic()
@@ -122,13 +124,13 @@ class Pipeline:
             self.say(f"{place} {step.title}: done before ({duration(record['seconds'])})")
             return
         self.say(f"\n{place} {step.title} (after {duration(elapsed)})")
-        going_on = same and record.get("status") != FINISHED
-        if not going_on:
+        resuming = same and record.get("status") != FINISHED
+        if not resuming:
             if record and not same and not step.always:
-                self.say("its settings or what it works on have changed: it begins anew")
+                self.say("its settings or inputs have changed: it starts over")
             if not step.always:
                 clear(step.outputs, step.keep)
-        seconds = record.get("seconds", 0.0) if going_on else 0.0
+        seconds = record.get("seconds", 0.0) if resuming else 0.0
         self._carry_out(step, stamp, seconds, handle)
 
     def _carry_out(self, step: Step, stamp: str, before: float, handle: int) -> None:
@@ -145,14 +147,14 @@ class Pipeline:
             status = STOPPED if stopped else FAILED
             self._note(step, stamp, status, before + time.monotonic() - began)
             if stopped:
-                self.say(f'Stopped in the step "{step.name}"; the same call goes on from here.')
+                self.say(f'Stopped in the step "{step.name}"; repeat the call to resume.')
             raise
         self._note(step, stamp, FINISHED, before + time.monotonic() - began)
 
     def _command(self, step: Step, command: Command, handle: int) -> None:
         words = command.words
-        if command.going_on and command.started():
-            words = command.going_on
+        if command.resumed and command.started():
+            words = command.resumed
         text = shlex.join([self.interpreter, *words])
         self.say(f"$ {text}")
         log = self.log_of(step.name)
@@ -163,38 +165,42 @@ class Pipeline:
             raise KeyboardInterrupt from None
         if code:
             raise StepError(
-                f'The step "{step.name}" failed: {text} ended with exit code {code} (its output is '
-                f"in {log}). Put right what it says; the same call then goes on from here."
+                f'the step "{step.name}" failed, {text} ended with exit code {code}',
+                path=log,
+                advice="correct what this log reports, then repeat the call to resume",
             )
 
     def _check_outputs(self, step: Step) -> None:
         for path in step.outputs:
             if not path.exists():
                 raise StepError(
-                    f'The step "{step.name}" ended without an error, but {path} is not there (its '
-                    f"output is in {self.log_of(step.name)})."
+                    f'the step "{step.name}" ended without an error and did not write it',
+                    path=path,
+                    advice=f"look into {self.log_of(step.name)}",
                 )
 
     def log_of(self, name: str) -> Path:
-        """The file that keeps what a step printed."""
+        """The file with what a step printed."""
         return self.folder / "step_logs" / f"{name}.log"
 
     def _require(self, step: Step) -> None:
         known = {other.name: other for other in self.steps}
         for name in step.needs:
+            advice = f"run both (--stages {name},{step.name}), or all steps"
             if self.state.get(name, {}).get("status") != FINISHED:
                 raise UserError(
-                    f'The step "{step.name}" works on what "{name}" makes, and that is not done '
-                    f"yet: run it first (--stages {name},{step.name}), or all steps."
+                    f'the step "{step.name}" uses the results of "{name}", which is not finished',
+                    advice=advice,
                 )
             if gone := [path for path in known[name].outputs if not path.exists()]:
                 raise UserError(
-                    f'The step "{step.name}" needs {gone[0]}, which "{name}" had made and which is '
-                    f"gone: run that again (--stages {name},{step.name}), or all steps."
+                    f'the step "{step.name}" needs this result of "{name}", which is gone',
+                    path=gone[0],
+                    advice=advice,
                 )
 
     def _stamp(self, step: Step) -> str:
-        """A text that changes when the step would not do the same again."""
+        """A digest that changes when the step would not give the same result again."""
         own = [list(command.words) for command in step.commands]
         files = [[path.as_posix(), _signature(path)] for path in step.inputs]
         needs = [self.state[name]["token"] for name in step.needs]
@@ -204,7 +210,7 @@ class Pipeline:
     def _note(self, step: Step, stamp: str, status: str, seconds: float) -> None:
         texts = [shlex.join([self.interpreter, *command.words]) for command in step.commands]
         record = {"title": step.title, "status": status, "stamp": stamp, "commands": texts}
-        # What follows depends on this very result, not only on how it was asked for.
+        # Later steps depend on this very result, not only on its settings.
         record["token"] = f"{stamp} {time.time_ns()}" if status == FINISHED else ""
         self.state[step.name] = record | {"seconds": round(seconds, 3)}
         order = [step.name for step in self.steps]
@@ -216,8 +222,10 @@ class Pipeline:
         others = {entry.name for entry in self.folder.iterdir()} - {LOCK_FILE}
         if not path.exists() and others:
             raise UserError(
-                f"{self.folder} holds other things than a run of this pipeline, which clears what "
-                f"it writes anew: name an empty folder, or one that does not exist, with --output."
+                "the folder holds other files than those of a pipeline, which removes its results "
+                "before it starts over",
+                path=self.folder,
+                advice="name an empty or a new folder with --output",
             )
         return read_steps(self.folder)
 
@@ -227,13 +235,14 @@ class Pipeline:
             return _Lock(self.folder / LOCK_FILE)
         except OSError as error:
             raise UserError(
-                f"Nothing can be written to the folder {self.folder} ({error.strerror or error}): "
-                f"name another with --output."
+                f"the folder cannot be written to ({error.strerror or error})",
+                path=self.folder,
+                advice="name another with --output",
             ) from error
 
 
 class _Lock:
-    """An open, locked file. Commands inherit it, so it is held until the last of them has ended."""
+    """An open, locked file; commands inherit it, so it stays locked until the last has ended."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -243,20 +252,21 @@ class _Lock:
         if not lock(self.handle):
             os.close(self.handle)
             raise UserError(
-                f"Another run is at work in {self.path.parent}, or a command that it has left "
-                f"behind: wait for it, or name another folder with --output."
+                "another run, or a command that it left behind, is using the folder",
+                path=self.path.parent,
+                advice="wait for it, or name another folder with --output",
             )
         return self.handle
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self.handle)
 
 
 def read_steps(folder: Path) -> dict[str, dict[str, Any]]:
-    """What a run has noted of its steps, by name; empty where there is none.
+    """The records of a run's steps, by name; empty where there is no run.
 
-    Each has `title`, `status`, `commands` (texts) and `seconds`. Raises `UserError` for a file
-    that is damaged.
+    Each has `title`, `status`, `commands` (strings) and `seconds`. Raises `UserError` for a
+    damaged file.
     """
     path = folder / STATE_FILE
     if not path.exists():
@@ -264,7 +274,11 @@ def read_steps(folder: Path) -> dict[str, dict[str, Any]]:
     data = read_json(path)
     steps: Mapping = data.get("steps", {}) if isinstance(data, dict) else {}
     if not all(isinstance(record, dict) and "status" in record for record in steps.values()):
-        raise UserError(f"{path} is no state of a pipeline: move it away and begin anew.")
+        raise UserError(
+            "this is not the state file of a pipeline",
+            path=path,
+            advice="move it away to start over",
+        )
     return dict(steps)
 
 
@@ -281,7 +295,7 @@ def clear(paths: Sequence[Path], keep: Sequence[Path] = ()) -> None:
 
 
 def _signature(path: Path) -> Any:
-    """Name, size and time of a file, or of all files in a folder; None where nothing is."""
+    """Size and time of a file, or of all files in a folder with their names; None for nothing."""
     if path.is_dir():
         files = sorted(entry for entry in path.rglob("*") if entry.is_file())
         return [[entry.relative_to(path).as_posix(), *_signature(entry)] for entry in files]
@@ -292,7 +306,7 @@ def _signature(path: Path) -> Any:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: "4.2 s", "3 min 20 s", "2 h 5 min"."""
+    """Seconds as a user reads them: "4.2 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,7 +1,7 @@
 """Charts of the pipeline's page as HTML and SVG: curves, bars, the confusion matrix.
 
-Colours are classes and custom properties of `pages/pipeline.css`, so that one chart serves light
-and dark. All texts are escaped here.
+Colours are classes and custom properties of `pages/pipeline.css`, so that one chart fits the light
+and the dark scheme. All text is escaped here.
 """
 
 import html
@@ -16,14 +16,14 @@ Series = tuple[str, str, Sequence[tuple[float, float]]]
 
 
 def number(value: float | None, decimals: int = 2) -> str:
-    """A share or figure for people; a dash where there was nothing to measure."""
+    """A share or figure as text; a dash where there was nothing to measure."""
     if value is None or not math.isfinite(value) or value < 0:
         return NOTHING
     return f"{value:.{decimals}f}"
 
 
 def ticks(top: float, count: int = 4) -> list[float]:
-    """Round numbers from 0 up to `top` or just above, about `count` steps of 1, 2 or 5."""
+    """Round numbers from 0 to `top` or just above, in about `count` steps of 1, 2 or 5."""
     if not math.isfinite(top) or top <= 0:
         return [0.0, 1.0]
     rough = top / count
@@ -35,7 +35,7 @@ def ticks(top: float, count: int = 4) -> list[float]:
 def line_chart(title: str, series: Sequence[Series], x_label: str = "epoch") -> str:
     """Curves as SVG, the y axis from 0.
 
-    series: label, CSS class, points (x, y) of each. Without a point, a sentence instead.
+    series: label, CSS class and points (x, y) of each. Without any point, a sentence instead.
     """
     points = [point for _, _, line in series for point in line]
     if not points:
@@ -81,7 +81,7 @@ def _tick(text: str, x: float, y: float, anchor: str) -> str:
 
 
 def _x_marks(low: float, high: float) -> list[float]:
-    """Whole numbers to write under the axis, at most eight."""
+    """Whole numbers to write below the axis, at most eight."""
     if high == low:
         return [low]
     step = max(1, math.ceil((high - low) / 7))
@@ -103,16 +103,16 @@ def _curve(label: str, kind: str, places: Sequence[tuple[float, float, float, fl
 
 
 def _spoken(series: Sequence[Series], x_label: str) -> str:
-    told = []
+    texts = []
     for label, _, line in series:
         if line:
             (first, begin), (last, end) = line[0], line[-1]
-            told.append(f"{label} {begin:.3f} at {x_label} {first:g}, {end:.3f} at {last:g}")
-    return "; ".join(told)
+            texts.append(f"{label} {begin:.3f} at {x_label} {first:g}, {end:.3f} at {last:g}")
+    return "; ".join(texts)
 
 
 def bar_cell(value: float | None, decimals: int = 2) -> str:
-    """A table cell with a figure from 0 to 1 and a bar of that length behind it."""
+    """A table cell with a figure from 0 to 1, and a bar of that length behind it."""
     share = min(max(value or 0.0, 0.0), 1.0)
     return (
         f'<td class="bar" style="--share:{share:.3f}"><span>{number(value, decimals)}</span></td>'
@@ -122,7 +122,7 @@ def bar_cell(value: float | None, decimals: int = 2) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kind: str = "") -> str:
     """A table; the first cell of each row is its heading.
 
-    head, caption: text. rows: a first cell as text, the others as HTML cells (`<td>`).
+    head, caption: text. rows: the first cell as text, the others as HTML cells (`<td>`).
     """
     columns = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
     body = "".join(
@@ -141,7 +141,7 @@ def _caption(text: str) -> str:
 
 
 def _scrolling(content: str, label: str) -> str:
-    """A wide table in a frame of its own, that a keyboard can scroll too."""
+    """A wide table in a frame that can be scrolled, also by keyboard."""
     label = html.escape(label, quote=True)
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{content}</div>'
 
@@ -152,10 +152,10 @@ def cell(text: Any) -> str:
 
 
 def confusion_table(confusion: Mapping[str, Any], colours: Mapping[str, str]) -> str:
-    """The confusion matrix as a coloured table; classes that never occur are left out.
+    """The confusion matrix as a coloured table, without classes that never occur.
 
     confusion: `labels`, `matrix` (rows: truth; the first label is the background), `iou`, `score`.
-    colours: "#rrggbb" by label, for the squares beside the names.
+    colours: "#rrggbb" by label, for the swatches beside the names.
     """
     labels, matrix = confusion["labels"], confusion["matrix"]
     kept = [
@@ -163,9 +163,9 @@ def confusion_table(confusion: Mapping[str, Any], colours: Mapping[str, str]) ->
         for index in range(len(labels))
         if index == 0 or any(matrix[index]) or any(row[index] for row in matrix)
     ]
-    order = [*kept[1:], 0]  # the background last, as the margin that it is
+    order = [*kept[1:], 0]  # the background last, as a margin
     if len(order) < 2:
-        return '<p class="none">There was nothing to be found, and nothing was.</p>'
+        return '<p class="none">There was nothing to find, and nothing was found.</p>'
     head = "".join(
         f'<th scope="col"><span>{_swatch(labels[c], colours)}'
         f"{_name(labels[c], c, 'missed')}</span></th>"
@@ -177,16 +177,16 @@ def confusion_table(confusion: Mapping[str, Any], colours: Mapping[str, str]) ->
         cells = "".join(
             _confusion_cell(matrix[row][column], total, labels, row, column) for column in order
         )
-        name = _name(labels[row], row, "no such thing")
+        name = _name(labels[row], row, "nothing there")
         body += f'<tr><th scope="row">{_swatch(labels[row], colours)}{name}</th>{cells}</tr>'
     counts = ""
     if "images" in confusion:
         counts = f"{confusion['images']} pictures, {confusion.get('instances', 0)} instances. "
     caption = (
-        f"{counts}Lines: what is there. Columns: what it was taken for. Detections scored "
-        f"{confusion['score']:g} or more; a match overlaps with an IoU of {confusion['iou']:g} or "
-        f"more. The last column counts what was missed, the last line what was found without being "
-        f"there."
+        f"{counts}Rows: the true class. Columns: the class that was found. Detections with a score "
+        f"of {confusion['score']:g} or more; a match overlaps with an IoU of {confusion['iou']:g} "
+        f"or more. The last column counts what was missed, the last row what was found where there "
+        f"is nothing."
     )
     return _scrolling(
         f'<table class="confusion">{_caption(caption)}'
@@ -211,7 +211,7 @@ def _confusion_cell(count: int, total: int, labels: Sequence[str], row: int, col
     kind = "right" if row == column else "wrong"
     strong = " strong" if share > 0.55 else ""
     there = labels[row] if row else "nothing"
-    told = labels[column] if column else "nothing"
-    title = html.escape(f"{there} taken for {told}: {count} of {total}", quote=True)
+    found = labels[column] if column else "nothing"
+    title = html.escape(f"{there} found as {found}: {count} of {total}", quote=True)
     text = str(count) if count else '<span class="zero">·</span>'
     return f'<td class="{kind}{strong}" style="--share:{share:.3f}" title="{title}">{text}</td>'

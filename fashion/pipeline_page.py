@@ -1,7 +1,7 @@
 """The page at the end of the pipeline: one self-contained HTML file of figures and pictures.
 
-It needs no server and no network: pictures are embedded as JPEG thumbnails, charts as SVG. What a
-run has not done is said in its place.
+It needs no server and no network: pictures are embedded as JPEG thumbnails, charts as SVG. Where a
+run has not done something, the page says so.
 """
 
 import html
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fashion.html_page import fill, link, page_file
 from fashion.json_files import write_text
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.pipeline import Step, duration
@@ -21,10 +22,9 @@ from fashion.pipeline_charts import (
     number,
     table,
 )
-from fashion.pipeline_gallery import WIDE, gallery, link, picture
+from fashion.pipeline_gallery import WIDE, gallery, picture
 from fashion.pipeline_results import RunResults, StageResult, StepResult, gather_results
 
-PAGES = Path(__file__).with_name("pages")
 SHOWN_PAIRS, SHOWN_PICTURES = 6, 8
 LOSS_PARTS = {
     "rpn_class_loss": "anchors: garment or not",
@@ -39,7 +39,7 @@ STATUS = {"finished": "", "failed": "failed", "stopped": "interrupted", "running
 def write_page(page: Path, work: Path, steps: Iterable[Step]) -> Path:
     """Write the page of the run in the folder `work`, whole or not at all; the path.
 
-    steps: all there are; the page's own is left out. Raises `UserError` when it cannot be written.
+    steps: of the run; the page's own is not shown. Raises `UserError` when it cannot be written.
     """
     titles = [(step.name, step.title) for step in steps if step.name != "page"]
     write_text(page, page_text(gather_results(work, titles), page))
@@ -47,15 +47,11 @@ def write_page(page: Path, work: Path, steps: Iterable[Step]) -> Path:
 
 
 def page_text(results: RunResults, page: Path) -> str:
-    """The page as HTML. page: where it will stand, for the links."""
-    text, style, script = (
-        (PAGES / f"pipeline.{ending}").read_text(encoding="utf-8")
-        for ending in ("html", "css", "js")
-    )
+    """The page as HTML. page: where it will be, for the links."""
     one, two = results.stages
     parts = {
-        "STYLE": f"\n{style}",
-        "SCRIPT": f"\n{script}",
+        "STYLE": f"\n{page_file('pipeline.css')}",
+        "SCRIPT": f"\n{page_file('pipeline.js')}",
         "HERO": _hero(results, page),
         "HEADLINES": _headlines(results),
         "PAIRS": _pairs(results, page),
@@ -66,13 +62,7 @@ def page_text(results: RunResults, page: Path) -> str:
         "STEPS": _steps(results),
         "FOLDERS": _folders(results, page),
     }
-    # In one pass: what stands in a part is not looked through for the marks of others.
-    pieces = text.split("/*")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:
-        name, _, rest = piece.partition("*/")
-        filled.append(parts[name] + rest)
-    return "".join(filled)
+    return fill(page_file("pipeline.html"), parts)
 
 
 def _none(text: str) -> str:
@@ -84,7 +74,7 @@ def _hero(results: RunResults, page: Path) -> str:
     chosen = next((paths for paths in candidates if paths), None)
     if not chosen:
         return ""
-    # The fullest picture: it compresses worst.
+    # The busiest picture: it is the largest file.
     path = max(chosen, key=lambda p: p.stat().st_size)
     return picture(path, page, WIDE, f"What the models find on {path.stem}")
 
@@ -122,7 +112,7 @@ def _ap50(stage: StageResult) -> str:
 
 def _pairs(results: RunResults, page: Path) -> str:
     if not results.compared:
-        return _none("The two models have not been compared in this run.")
+        return _none("The two models were not compared in this run.")
     about = "Model 1 on the left, model 2 on the right"
     return gallery(results.compared, page, "pairs", about, SHOWN_PAIRS)
 
@@ -138,7 +128,7 @@ def _model(
         f'<div class="halves"><div><h3>Loss</h3>{curves}{parts_of_loss}</div>',
         f"<div><h3>Average precision</h3>{by}{whole}</div></div>{of_classes}",
     ]
-    parts.append("<h3>What was taken for what</h3>")
+    parts.append("<h3>What was confused with what</h3>")
     if confusion := stage.figures.get("confusion"):
         parts.append(confusion_table(confusion, _colours(classes)))
     else:
@@ -156,7 +146,7 @@ def _measured_by(results: RunResults, which: int) -> str:
     if results.by_truth:
         return "the truth of pictures that were held back, which no model has seen"
     return (
-        "the automatic labels of pictures that were held back, as nobody knows the truth: labels "
+        "the automatic labels of pictures that were held back, as the truth is unknown: labels "
         "that model 1 got wrong count as right"
     )
 
@@ -173,10 +163,10 @@ def _took(results: RunResults, name: str, word: str) -> str:
 def _curves(history: Sequence[dict[str, float]]) -> tuple[str, str]:
     """The chart of the total loss, and those of its parts."""
     if not history:
-        return _none("No epoch has been trained in this run."), ""
+        return _none("No epoch was trained in this run."), ""
 
     def curve(name: str, title: str) -> str:
-        def points(column):
+        def points(column: str) -> list[tuple[float, float]]:
             return [(row["epoch"], row[column]) for row in history if column in row]
 
         both = [("training", "train", points(name)), ("validation", "val", points(f"val_{name}"))]
@@ -196,7 +186,7 @@ def _curves(history: Sequence[dict[str, float]]) -> tuple[str, str]:
 
 
 def _precision(figures: dict[str, Any]) -> tuple[str, str]:
-    """The table of the whole, and that of the classes."""
+    """The table of all classes together, and that of each class."""
     if not figures.get("segm"):
         return _none("Not measured in this run."), ""
     boxes, masks = figures["bbox"], figures["segm"]
@@ -210,7 +200,7 @@ def _precision(figures: dict[str, Any]) -> tuple[str, str]:
         )
     ]
     whole = table(
-        ["", "boxes", "masks"], rows, "COCO's figures, the mean of all classes.", "figures"
+        ["", "boxes", "masks"], rows, "COCO's figures, the mean over all classes.", "figures"
     )
     order = sorted(masks["per_class"], key=lambda name: -masks["per_class"][name].get("AP50", -1))
     rows = [
@@ -225,7 +215,7 @@ def _precision(figures: dict[str, Any]) -> tuple[str, str]:
         for name in order
     ]
     head = ["class", "mask AP50", "mask AP", "box AP50", "box AP"]
-    caption = "Each class, the best first; a dash where none was there to be found."
+    caption = "Each class, the best first; a dash where there was none to find."
     return whole, table(head, rows, caption, "figures classes")
 
 
@@ -238,7 +228,7 @@ def _labels(results: RunResults, page: Path) -> str:
         left = sum(totals.get("left_out", {}).values())
         text = (
             f"{totals.get('labelled', 0)} of {totals.get('images', 0)} pictures got "
-            f"{totals.get('instances', 0)} labels by model 1; left out: {left}."
+            f"{totals.get('instances', 0)} labels by model 1; skipped: {left}."
         )
         parts.append(f"<p>{html.escape(text)}</p>")
     parts.append(_label_table(totals.get("labels", {}), quality))
@@ -267,20 +257,20 @@ def _label_table(labels: dict[str, Any], quality: dict[str, Any]) -> str:
          bar_cell(row.get("mean_score"))]
         for name, row in order
     ]  # fmt: skip
-    caption = "Automatic labels. Nobody knows the truth of these pictures."
+    caption = "Automatic labels. The truth of these pictures is unknown."
     return table(["label", "pictures", "labels", "mean score"], rows, caption, "figures")
 
 
 def _quality_tables(quality: dict[str, Any]) -> str:
-    """The labels that model 2 is trained on and the sum of all; below, folded up, the others."""
+    """The labels that model 2 is trained on, and all together; the others in a folded table."""
     rows = sorted(quality["labels"].items(), key=lambda item: -item[1].get("truth", 0))
     trained = [_quality_row(*item) for item in rows if item[0] in SEASON_TABLE.names]
     others = [_quality_row(*item) for item in rows if item[0] not in SEASON_TABLE.names]
-    head = ["label", "there", "labelled", "precision", "recall", "mean IoU"]
+    head = ["label", "in truth", "labelled", "precision", "recall", "mean IoU"]
     caption = (
         "Automatic labels against the truth: those that model 2 is trained on, the most frequent "
-        "first, and all together. A label is right when its mask overlaps with the true one's by "
-        "an IoU of .5; the mean IoU is that of the right ones."
+        "first, and all together. A label is right when its mask overlaps the true one with an IoU "
+        "of .5 or more; the mean IoU is that of the right ones."
     )
     whole = _quality_row("all labels", quality.get("all", {}))
     text = table(head, [*trained, whole], caption, "figures quality")
@@ -324,7 +314,7 @@ def _step(step: StepResult, most: float) -> str:
 
 
 def _unbroken(command: str) -> str:
-    """A command whose lines break between its words, not at their hyphens."""
+    """A command whose lines break between words, not at hyphens."""
     return " ".join(f"<span>{html.escape(word)}</span>" for word in command.split(" "))
 
 
@@ -341,7 +331,7 @@ def _folders(results: RunResults, page: Path) -> str:
     places = (
         ("compared", "both models side by side, a contact sheet"),
         ("stage1/report/index.html", "model 1: curves, confusion, best and worst pictures"),
-        ("stage2/report/index.html", "model 2: the same, and which season was taken for which"),
+        ("stage2/report/index.html", "model 2: the same, and which seasons were confused"),
         ("stage1/pictures", "what model 1 finds"),
         ("stage2/pictures", "what model 2 finds"),
         ("labels/pictures", "photographs with their automatic labels"),
@@ -351,7 +341,7 @@ def _folders(results: RunResults, page: Path) -> str:
         ("stage2/logs", "model 2: the same"),
         ("stage1/mask_rcnn_Modanet.h5", "weights of model 1"),
         ("stage2/mask_rcnn_Season.h5", "weights of model 2"),
-        ("step_logs", "what each step has printed"),
+        ("step_logs", "what each step printed"),
     )
     rows = [
         f'<li><a href="{link(results.folder / place, page)}">{place}</a> {text}</li>'

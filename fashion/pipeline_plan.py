@@ -1,11 +1,14 @@
-"""The command line of the pipeline as a plan: sizes, folders, what the trainings start from."""
+"""The command line of the pipeline, and the plan it asks for: sizes, folders, start weights."""
 
 import argparse
+import shlex
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from fashion.pipeline_sources import demo_sources, find_sources
-from fashion.pipeline_steps import DEMO_START, RunPlan, Training, shown
-from fashion.stages import MODANET_STAGE, find_weights
+from fashion import DEMO_START, REPOSITORY
+from fashion.pipeline_sources import RunPlan, Training, demo_sources, find_sources, shown
+from fashion.presets import PRESETS
+from fashion.stages import MODANET_STAGE, find_weights, whole
 
 
 @dataclass(frozen=True)
@@ -18,17 +21,78 @@ class DemoSize:
     stage2: Training
 
 
-# A season label is in a ninth of the pictures, a summer one by chance in half of them.
+# One picture in nine has a given season label, but one in two has some summer garment.
 SEASONS = Training(7, 60, 0.0007, falling=True, repeat_rare=0.4)
 FROM_START = DemoSize(400, 360, Training(2, 60, 0.0002, falling=True), SEASONS)
 FROM_SCRATCH = DemoSize(800, 360, Training(27, 120, falling=True), SEASONS)
 QUICK = DemoSize(40, 40, Training(1, 4), Training(1, 4))
 TAKEN = DemoSize(0, 0, Training(), Training())  # --data: nothing is drawn
-# The season of a drawn picture holds for all it shows. Surer labels than the preset's own: a false
-# one costs stage 2 more than a missing one.
+# Every garment in a drawn picture is of its season. The threshold is higher than the preset's: a
+# false label costs stage 2 more than a missing one.
 DEMO_LABELLING = ("--all-garments", "--min-confidence=0.9")
-# So that there are labels at all after a training of seconds.
+# After a training of seconds, only thresholds as low as these leave any labels.
 QUICK_LABELLING = ("--all-garments", "--min-confidence=0.1", "--low-confidence=0.1")
+
+
+def parse_arguments(description: str, arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line of tools/run_pipeline.py, whose docstring is the description."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--demo", action="store_true", help="draw the pictures")
+    source.add_argument("--data", type=Path, metavar="DIR", help="take the pictures in DIR")
+    add(
+        "--output",
+        type=Path,
+        default=REPOSITORY / "outputs",
+        metavar="DIR",
+        help="folder for all results: index.html, and the rest below demo/, quick/ or data/ "
+        "(default: %(default)s)",
+    )
+    add(
+        "--stages",
+        metavar="NAME,...",
+        help="only these steps: data, convert, split1, train1, test1, evaluate1, label, "
+        "check-labels, split2, train2, test2, truth, evaluate2, compare, parse, page",
+    )
+    add("--resume", action="store_true", help="resume the last run (the default)")
+    add("--restart", action="store_true", help="start over: repeat all steps, or those of --stages")
+    add("--dry-run", action="store_true", help="print the commands, and run none")
+    group = parser.add_argument_group("sizes and training")
+    add = group.add_argument
+    add("--preset", choices=list(PRESETS), help="of both trainings (--demo: demo)")
+    add(
+        "--model",
+        metavar="WEIGHTS",
+        help="what model 1 starts from: coco, imagenet, none or a file (default: the start weights "
+        "of the demo if present, else what the preset says)",
+    )
+    add("--from-scratch", action="store_true", help="the demo from random weights, for longer")
+    add("--quick", action="store_true", help="the demo at tiny sizes, as a test")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed (1)")
+    for name, text in (
+        ("train-images", "pictures to draw for stage 1"),
+        ("custom-images", "pictures to draw for stage 2"),
+        ("epochs1", "epochs of stage 1"),
+        ("steps1", "batches an epoch of stage 1"),
+        ("epochs2", "epochs of stage 2"),
+        ("steps2", "batches an epoch of stage 2"),
+    ):
+        add(f"--{name}", type=whole(1), metavar="N", help=text)
+    add(
+        "--label-arguments",
+        type=shlex.split,
+        metavar="TEXT",
+        help="options of generateVggAnno.py, as one string (--demo: --all-garments)",
+    )
+    options = parser.parse_args(arguments)
+    if options.data and (options.quick or options.from_scratch):
+        parser.error("--quick and --from-scratch are for --demo")
+    if options.resume and options.restart:
+        parser.error("give --resume or --restart, not both")
+    return options
 
 
 def make_plan(options: argparse.Namespace) -> RunPlan:
@@ -83,7 +147,7 @@ def _demo_size(quick: bool, from_scratch: bool) -> DemoSize:
 
 
 def _weights(start: str | None) -> str | None:
-    """A weight file as the commands have it; words such as coco stay."""
+    """A weight file as the commands show it; words such as coco stay."""
     if start in (None, "coco", "imagenet", "none"):
         return start
     return shown(find_weights(start, MODANET_STAGE))

@@ -1,4 +1,4 @@
-"""One command as a process of its own: its output shown and kept, Ctrl-C handed on to it."""
+"""One command in a process of its own: its output shown and logged, Ctrl-C passed on to it."""
 
 import codecs
 import contextlib
@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from fashion.native_notes import without_notes
@@ -26,18 +27,14 @@ def run_process(
     """Run this interpreter with `words` in `folder`; its exit code.
 
     What it prints appears here and, without the intermediate states of progress bars, in `log`,
-    under the line `title`. Ctrl-C, a polite `kill` and a terminal that is closed are handed on as
-    Ctrl-C: our commands then finish what they are at. keep_open: a descriptor that it inherits.
+    under the line `title`. SIGINT, SIGTERM and SIGHUP are passed on as SIGINT, upon which our
+    commands finish their current unit of work. keep_open: a descriptor that it inherits.
 
-    Raises `Interrupted` when it has ended after that.
+    Raises `Interrupted` when it has ended after such a signal.
     """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    options = {}
-    if os.name == "posix":
-        # A session of its own: the terminal's Ctrl-C reaches us alone, and we hand it on once.
-        options["start_new_session"] = True
-        options["pass_fds"] = () if keep_open is None else (keep_open,)
-    with handing_on_interrupts() as interruption, log.open("a", encoding="utf-8") as record:
+    posix = os.name == "posix"
+    with passing_interrupts_on() as interruption, log.open("a", encoding="utf-8") as record:
         interruption.process = process = subprocess.Popen(
             [sys.executable, *words],
             cwd=folder,
@@ -45,9 +42,12 @@ def run_process(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            **options,
+            # A session of its own: the terminal's Ctrl-C reaches us alone, and we pass it on once.
+            start_new_session=posix,
+            pass_fds=(keep_open,) if posix and keep_open is not None else (),
         )
         record.write(f"$ {title}\n")
+        assert process.stdout is not None  # a pipe
         _pass_on(process.stdout, record)
         code = process.wait()
         record.write(f"exit code {code}\n")
@@ -61,7 +61,7 @@ def _pass_on(stream: IO[bytes], record: IO[str]) -> None:
     live = sys.stdout.isatty()
     line, held = "", ""
     while True:
-        chunk = stream.read1(CHUNK)
+        chunk = os.read(stream.fileno(), CHUNK)
         text, held = without_notes(held + decoder.decode(chunk), at_end=not chunk)
         if live:
             sys.stdout.write(text)
@@ -76,7 +76,7 @@ def _pass_on(stream: IO[bytes], record: IO[str]) -> None:
 
 
 def _write_line(line: str, record: IO[str], live: bool) -> None:
-    """A line as it stands at its end: what a progress bar has overwritten is left out."""
+    """Write the final state of a line, without what a progress bar has overwritten."""
     final = line.rstrip("\r").rsplit("\r", 1)[-1]
     record.write(final + "\n")
     record.flush()
@@ -85,14 +85,14 @@ def _write_line(line: str, record: IO[str], live: bool) -> None:
 
 
 class Interruption:
-    """How often this process was asked to end, and the process to which that is handed on."""
+    """How often this process was asked to end, and which process gets these signals."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
         self.count = 0
 
-    def __call__(self, signum, frame) -> None:
-        """Handle a signal: Ctrl-C for the process, the third time its end."""
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Pass a signal on as Ctrl-C; the third one kills the process."""
         self.count += 1
         if self.process is None or self.process.poll() is not None:
             return
@@ -105,14 +105,14 @@ class Interruption:
 
 
 @contextlib.contextmanager
-def handing_on_interrupts() -> Iterator[Interruption]:
-    """While the block runs, signals to end go to the `Interruption` that it gets."""
+def passing_interrupts_on() -> Iterator[Interruption]:
+    """While the block runs, signals that ask this process to end go to the yielded object."""
     interruption = Interruption()
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     kinds = [getattr(signal, name) for name in names if hasattr(signal, name)]
     former = {}
     if threading.current_thread() is threading.main_thread():
-        # Who started us with a signal ignored (nohup) wants it ignored.
+        # A signal that is ignored from the start (nohup) stays ignored.
         wanted = [kind for kind in kinds if signal.getsignal(kind) is not signal.SIG_IGN]
         former = {kind: signal.signal(kind, interruption) for kind in wanted}
     try:

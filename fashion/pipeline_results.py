@@ -1,6 +1,6 @@
-"""What a run of the pipeline has left in its folder, gathered for the page.
+"""The results of a run of the pipeline, gathered from its folder for the page.
 
-Everything may be missing: a run that stopped half way, or steps that were never asked for.
+Any of them may be missing, since a run may have stopped, or have had fewer steps.
 """
 
 import csv
@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from fashion.compare import SHEET
-from fashion.dataset import IMAGE_SUFFIXES
 from fashion.json_files import read_json
 from fashion.label_report import report_path
 from fashion.label_stage import ANNOTATIONS
+from fashion.locating import IMAGE_SUFFIXES
 from fashion.pipeline import read_steps
 from mrcnn.errors import DatasetError
 
 
 @dataclass
 class StepResult:
-    """A step as the page tells it: `status` is one of `fashion.pipeline`'s, or "" if never run."""
+    """A step on the page: `status` is one of `fashion.pipeline`'s, or "" if it never ran."""
 
     name: str
     title: str
@@ -36,7 +36,7 @@ class StageResult:
 
     Attributes:
         history: a dictionary of numbers for each epoch, as in `history.csv`.
-        figures: what tools/evaluate.py has written; empty where it did not run.
+        figures: what tools/evaluate.py wrote; empty if it did not run.
         pictures: drawn detections.
     """
 
@@ -47,16 +47,16 @@ class StageResult:
 
 @dataclass
 class RunResults:
-    """All that the page shows.
+    """Everything that the page shows.
 
     Attributes:
         folder: of the run.
         steps: in their order.
         stages: the two models.
         labels: totals of the labelling run's report.
-        quality: what tools/compare_labels.py has written.
+        quality: what tools/compare_labels.py wrote.
         label_pictures: photographs with their automatic labels.
-        worst_labels: pictures of the worst of them beside the truth.
+        worst_labels: the worst automatic labels beside the truth.
         compared: both models' detections side by side.
         parsed: clothing parsing.
         by_truth: whether model 2 was measured by the truth, not by automatic labels.
@@ -77,7 +77,7 @@ class RunResults:
 
     @property
     def seconds(self) -> float:
-        """What all steps took together."""
+        """The time that all steps took."""
         return sum(step.seconds for step in self.steps)
 
     def step(self, name: str) -> StepResult | None:
@@ -88,8 +88,8 @@ class RunResults:
 def gather_results(folder: Path, titles: Iterable[tuple[str, str]]) -> RunResults:
     """Read the results of a run.
 
-    folder: the run's. titles: name and title of each step, in their order. Raises `UserError` for
-    a state file that is damaged; results that cannot be read count as missing.
+    folder: of the run. titles: name and title of each step, in their order. Raises `UserError` for
+    a damaged state file; results that cannot be read count as missing.
     """
     state = read_steps(folder)
     results = RunResults(folder)
@@ -126,9 +126,9 @@ def _stage(folder: Path) -> StageResult:
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a training's CSV as numbers; cells that are none are left out.
+    """The rows of a training's CSV as numbers, without cells that are not numbers.
 
-    Empty where the file cannot be read.
+    Empty if the file cannot be read.
     """
     rows = []
     try:

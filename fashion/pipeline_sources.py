@@ -1,14 +1,19 @@
-"""Where a run's pictures come from: drawn for the demo, or a folder of the user's."""
+"""What a run was asked for: its pictures, drawn or the user's, its folders, how long it trains."""
 
-from dataclasses import dataclass
+import os
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fashion.dataset import ANNOTATION_FILE, IMAGE_SUFFIXES
+from fashion import REPOSITORY
+from fashion.label_stage import ANNOTATIONS
+from fashion.locating import ANNOTATION_FILE, IMAGE_SUFFIXES
+from fashion.stages import MODANET_STAGE, SEASON_STAGE
 from mrcnn.errors import DatasetError
 
 TRUTH_FILE = "custom_truth.json"
 LAYOUT = (
-    "expected modanet/ (a COCO file and its images, or train/ and val/ with "
+    "modanet/ (a COCO file and its images, or train/ and val/ with "
     f"{ANNOTATION_FILE}) and custom/ (photographs named <garment>_<season>_<anything>)"
 )
 
@@ -21,10 +26,10 @@ class Sources:
         garments: folder of the pictures with garments, for stage 1.
         custom: folder of photographs named <garment>_<season>_<anything>, for stage 2.
         annotations: COCO file of `garments`; None where `dataset` is given.
-        truth: VIA or COCO file of what `custom` really shows; None where nobody knows.
-        dataset: a folder with train/ and val/ that is trained on as it stands.
+        truth: VIA or COCO file of what `custom` really shows; None where that is unknown.
+        dataset: a folder with train/ and val/ to train on as it is.
         held_back: its subset to test on.
-        drawn: whether the demo draws all this.
+        drawn: whether the demo draws all of it.
     """
 
     garments: Path
@@ -49,23 +54,107 @@ def demo_sources(folder: Path) -> Sources:
 
 
 def find_sources(folder: Path) -> Sources:
-    """The pictures in a folder of the user's.
+    """The pictures in a user's folder.
 
-    Raises `DatasetError` that says what is missing.
+    Raises `DatasetError` for what is missing.
     """
     garments, custom, truth = folder / "modanet", folder / "custom", folder / TRUTH_FILE
     for part in (folder, garments, custom):
         if not part.is_dir():
-            raise DatasetError(f"The folder {part} does not exist: {LAYOUT}.")
+            raise DatasetError("there is no such folder", path=part, expected=LAYOUT)
     if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in custom.iterdir()):
-        raise DatasetError(f"There is no photograph in {custom}: {LAYOUT}.")
+        raise DatasetError("there is no photograph in it", path=custom, expected=LAYOUT)
     known = truth if truth.is_file() else None
     if (garments / "train").is_dir() and (garments / "val").is_dir():
         held_back = "test" if (garments / "test").is_dir() else "val"
         return Sources(garments, custom, None, known, dataset=garments, held_back=held_back)
     files = sorted(f for f in garments.glob("*.json") if not f.name.endswith(".report.json"))
     if len(files) != 1:
-        names = ", ".join(path.name for path in files) or "no JSON file"
-        raise DatasetError(f"{garments} has {names}: {LAYOUT}.")
+        raise DatasetError(
+            "it must hold one annotation file",
+            path=garments,
+            expected=LAYOUT,
+            found=", ".join(path.name for path in files) or "no JSON file",
+        )
     images = garments / "images"
     return Sources(images if images.is_dir() else garments, custom, files[0], known)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and at which rate a stage trains; None leaves it to the preset.
+
+    falling: whether the rate falls to nothing along a cosine; it stays the same otherwise.
+    repeat_rare: as `--repeat-rare` takes it.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    learning_rate: float | None = None
+    falling: bool = False
+    repeat_rare: float | None = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run of the pipeline.
+
+    Attributes:
+        work: the folder it writes into.
+        page: the HTML page.
+        sources: where its pictures come from.
+        preset: of both trainings; None leaves it to the scripts.
+        start: what model 1 starts from (`--model`); None leaves it to the preset.
+        train_images, custom_images: number of pictures to draw for the demo.
+        stage1, stage2: how long to train.
+        label_arguments: further options of the labelling script.
+        seed: of drawing, splitting and training.
+    """
+
+    work: Path
+    page: Path
+    sources: Sources
+    preset: str | None = None
+    start: str | None = None
+    train_images: int = 0
+    custom_images: int = 0
+    stage1: Training = field(default_factory=Training)
+    stage2: Training = field(default_factory=Training)
+    label_arguments: tuple[str, ...] = ()
+    seed: int = 1
+
+    @property
+    def all_garments(self) -> bool:
+        """Whether every garment in a picture is labelled, not only the one in its name."""
+        return "--all-garments" in self.label_arguments
+
+    @property
+    def weights1(self) -> Path:
+        """Stage 1's trained weights."""
+        return self.work / "stage1" / MODANET_STAGE.weights
+
+    @property
+    def weights2(self) -> Path:
+        """Stage 2's trained weights."""
+        return self.work / "stage2" / SEASON_STAGE.weights
+
+    @property
+    def labels(self) -> Path:
+        """The file of the automatic labels."""
+        return self.work / "labels" / ANNOTATIONS
+
+    @property
+    def season_images(self) -> Path:
+        """The custom photographs that are held back from stage 2's training."""
+        return self.work / "stage2" / "images"
+
+
+def shown(path: Path) -> str:
+    """A path as the commands show it: relative to the project if it is inside."""
+    path = Path(os.path.normpath(path.absolute()))
+    return (path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path).as_posix()
+
+
+def interpreter() -> str:
+    """The running Python, as a user in the project's folder would type it."""
+    return shown(Path(sys.executable)) or "python3"

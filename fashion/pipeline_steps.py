@@ -1,25 +1,18 @@
 """The steps of the whole pipeline, from annotated garments to a model of season labels.
 
-Each step is one of the stage scripts or tools with the options that a person would give it; paths
-within the project are relative to it, so that the printed commands can be repeated there.
+Each step is a stage script or a tool with the options that a user would give it. Paths inside the
+project are relative to it, so that the printed commands can be repeated there.
 """
 
-import os
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from fashion.dataset import ANNOTATION_FILE
-from fashion.label_stage import ANNOTATIONS
+from fashion.locating import ANNOTATION_FILE
 from fashion.pipeline import Command, Step
-from fashion.pipeline_sources import Sources
+from fashion.pipeline_sources import RunPlan, shown
 from fashion.season_truth import write_season_truth
-from fashion.stages import MODANET_STAGE, REPOSITORY, SEASON_STAGE, Stage
+from fashion.stages import MODANET_STAGE, SEASON_STAGE, Stage
 
-# Weights that the demo begins with; without the file it begins with random ones.
-DEMO_START = REPOSITORY / "fashion" / "data" / "demo_start.h5"
-CLOTHING_PARSER = "tools/parse_clothing.py"
 SCRIPTS = {
     "train1": "model1/samples/custom/trainModaNet.py",
     "test1": "model1/samples/custom/testModaNet.py",
@@ -27,86 +20,6 @@ SCRIPTS = {
     "train2": "model2/samples/custom/trainSeasonData.py",
     "test2": "model2/samples/custom/testSeason.py",
 }
-
-
-@dataclass(frozen=True)
-class Training:
-    """How long and at which rate a stage trains; None leaves it to the preset.
-
-    falling: whether the rate falls to nothing along a cosine; it stays the same otherwise.
-    repeat_rare: as `--repeat-rare` takes it.
-    """
-
-    epochs: int | None = None
-    steps: int | None = None
-    learning_rate: float | None = None
-    falling: bool = False
-    repeat_rare: float | None = None
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """All that a run was asked for.
-
-    Attributes:
-        work: the folder it writes into.
-        page: the HTML page.
-        sources: where its pictures come from.
-        preset: of both trainings; None leaves it to the scripts.
-        start: what model 1 starts from (`--model`); None leaves it to the preset.
-        train_images, custom_images: number of pictures to draw for the demo.
-        stage1, stage2: how long to train.
-        label_arguments: further options of the labelling script.
-        seed: of drawing, splitting and training.
-    """
-
-    work: Path
-    page: Path
-    sources: Sources
-    preset: str | None = None
-    start: str | None = None
-    train_images: int = 0
-    custom_images: int = 0
-    stage1: Training = field(default_factory=Training)
-    stage2: Training = field(default_factory=Training)
-    label_arguments: tuple[str, ...] = ()
-    seed: int = 1
-
-    @property
-    def all_garments(self) -> bool:
-        """Whether every garment of a picture is labelled, not that of its name alone."""
-        return "--all-garments" in self.label_arguments
-
-    @property
-    def weights1(self) -> Path:
-        """Stage 1's trained weights."""
-        return self.work / "stage1" / MODANET_STAGE.weights
-
-    @property
-    def weights2(self) -> Path:
-        """Stage 2's trained weights."""
-        return self.work / "stage2" / SEASON_STAGE.weights
-
-    @property
-    def labels(self) -> Path:
-        """The automatic labels."""
-        return self.work / "labels" / ANNOTATIONS
-
-    @property
-    def season_images(self) -> Path:
-        """The custom photographs that are held back from stage 2's training."""
-        return self.work / "stage2" / "images"
-
-
-def shown(path: Path) -> str:
-    """A path as the commands have it: relative to the project where it lies within."""
-    path = Path(os.path.normpath(path.absolute()))
-    return (path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path).as_posix()
-
-
-def interpreter() -> str:
-    """The Python that runs this, as a person in the project's folder would type it."""
-    return shown(Path(sys.executable)) or "python3"
 
 
 def pipeline_steps(plan: RunPlan, write_page: Callable[[], str]) -> list[Step]:
@@ -119,19 +32,8 @@ def pipeline_steps(plan: RunPlan, write_page: Callable[[], str]) -> list[Step]:
 
 def _data_steps(plan: RunPlan) -> list[Step]:
     sources, work = plan.sources, plan.work
-    steps = []
-    if sources.drawn:
-        folder = work / "data"
-        draw = "tools/draw_demo.py"
-        count, seed = f"--count={plan.train_images}", f"--seed={plan.seed}"
-        other = (f"--count={plan.custom_images}", f"--seed={plan.seed + 1}")
-        truth = f"--truth={shown(sources.truth)}"
-        commands = (
-            Command((draw, "train", shown(sources.garments), count, seed)),
-            Command((draw, "custom", shown(sources.custom), truth, *other)),
-        )
-        steps.append(Step("data", "draw the demo's pictures", commands, outputs=(folder,)))
-    if sources.dataset:
+    steps = [_drawing(plan)] if sources.drawn else []
+    if sources.annotations is None:
         return steps
     after = tuple(step.name for step in steps)
     inputs = () if sources.drawn else (sources.annotations, sources.garments)
@@ -148,6 +50,18 @@ def _data_steps(plan: RunPlan) -> list[Step]:
     return steps
 
 
+def _drawing(plan: RunPlan) -> Step:
+    sources, draw = plan.sources, "tools/draw_demo.py"
+    truth = [f"--truth={shown(sources.truth)}"] if sources.truth else []
+    count, seed = f"--count={plan.train_images}", f"--seed={plan.seed}"
+    other = (f"--count={plan.custom_images}", f"--seed={plan.seed + 1}")
+    commands = (
+        Command((draw, "train", shown(sources.garments), count, seed)),
+        Command((draw, "custom", shown(sources.custom), *truth, *other)),
+    )
+    return Step("data", "draw the demo's pictures", commands, outputs=(plan.work / "data",))
+
+
 def _dataset1(plan: RunPlan) -> tuple[Path, Path]:
     """Stage 1's dataset folder, and the folder of pictures held back from its training."""
     dataset = plan.sources.dataset
@@ -162,7 +76,7 @@ def _split(
     words = ["tools/split_dataset.py", shown(annotations), shown(images), shown(out)]
     words += [f"--stage={stage}", f"--test-images={shown(test)}", "--link", f"--seed={plan.seed}"]
     if plan.sources.drawn:
-        words.append("--ignore-duplicates")  # each picture is drawn anew
+        words.append("--ignore-duplicates")  # no two drawn pictures are alike
     return (Command(tuple(words)),)
 
 
@@ -190,7 +104,7 @@ def _training(
     pattern = f"{stage.name}*/mask_rcnn_{stage.name}_*.h5"
     return Command(
         tuple(words + first),
-        going_on=(*words, "--model=last"),
+        resumed=(*words, "--model=last"),
         started=lambda: any(logs.glob(pattern)),
     )
 
@@ -240,11 +154,18 @@ def _evaluation(
     needs: tuple[str, ...],
 ) -> Step:
     figures, found = weights.parent / "evaluation.json", weights.parent / "detections.json"
-    words = ("tools/evaluate.py", f"--stage={stage}", f"--dataset={shown(dataset)}")
-    words += (f"--subset={subset}", f"--model={shown(weights)}", "--confusion")
     report = weights.parent / "report"
-    words += (f"--detections={shown(found)}", f"--json={shown(figures)}")
-    words += (f"--report={shown(report)}",)
+    words = (
+        "tools/evaluate.py",
+        f"--stage={stage}",
+        f"--dataset={shown(dataset)}",
+        f"--subset={subset}",
+        f"--model={shown(weights)}",
+        "--confusion",
+        f"--detections={shown(found)}",
+        f"--json={shown(figures)}",
+        f"--report={shown(report)}",
+    )
     needs = (*needs, f"train{stage}")
     return Step(name, title, (Command(words),), needs=needs, outputs=(figures, found, report))
 
@@ -341,12 +262,30 @@ def _picture_steps(plan: RunPlan) -> list[Step]:
     compared, parsed = plan.work / "compared", plan.work / "parsed"
     images = f"--images={shown(plan.season_images)}"
     models = [f"--model{n}={shown(w)}" for n, w in ((1, plan.weights1), (2, plan.weights2))]
-    words = ("tools/compare_models.py", images, f"--output={shown(compared)}", *models)
-    needs = ("split2", "train1", "train2")
-    title = "draw both models side by side"
-    steps = [Step("compare", title, (Command(words),), needs=needs, outputs=(compared,))]
-    words = (CLOTHING_PARSER, shown(plan.season_images), f"--clothing={shown(plan.weights1)}")
-    words += (f"--output={shown(parsed)}", "--limit=12")
-    title = "parse clothing: masks and superpixels"
-    needs = ("split2", "train1")
-    return [*steps, Step("parse", title, (Command(words),), needs=needs, outputs=(parsed,))]
+    compare = Command(("tools/compare_models.py", images, f"--output={shown(compared)}", *models))
+    clothing = f"--clothing={shown(plan.weights1)}"
+    parse = Command(
+        (
+            "tools/parse_clothing.py",
+            shown(plan.season_images),
+            clothing,
+            f"--output={shown(parsed)}",
+            "--limit=12",
+        )
+    )
+    return [
+        Step(
+            "compare",
+            "draw both models side by side",
+            (compare,),
+            needs=("split2", "train1", "train2"),
+            outputs=(compared,),
+        ),
+        Step(
+            "parse",
+            "parse clothing: masks and superpixels",
+            (parse,),
+            needs=("split2", "train1"),
+            outputs=(parsed,),
+        ),
+    ]

@@ -1,9 +1,9 @@
-"""Putting files into folders by a plan, again and again, without leaving anything from before.
+"""Putting files into folders by a plan, repeatedly, without leaving anything of earlier plans.
 
-A record in the folder tells which files were put there and where they came from. Before anything
-is touched the new plan is compared with the record and the disk; a plan that would lose or mix
-something is refused whole. Every single step leaves each file at its old or its new place, so that
-a run that was cut off is finished by the next one.
+A record in the folder says which files were put there and where they came from. Before anything is
+changed, the new plan is compared with the record and the disk; a plan that would lose or mix files
+is refused as a whole. Every step leaves each file at its old or its new place, so that the next run
+completes an interrupted one.
 """
 
 import contextlib
@@ -16,23 +16,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from fashion.json_files import writing
 from fashion.links import links_are_followed
 from mrcnn.errors import DatasetError
 from mrcnn.files import shortened, sync, sync_folder
 
 MODES = ("copy", "link", "move")
 
-# Both ways: where a file is to lie -> where it comes from, absolute paths.
+# Where a file is to be -> where it comes from, absolute paths.
 Plan = Mapping[Path, Path]
 
 
 class Placer:
     """Turns the state `before` (the record of earlier runs) into the state `wanted`.
 
-    `mode` is copy, link (hard; see `link` for other file systems) or move. `now` tells where the
-    bytes of a source are before the run, where that is not the source itself. Raises
-    `DatasetError`, before any change, when a file is at neither place, or one that is in the way
-    is not the record's.
+    `mode` is copy, link (hard; see `link` for other file systems) or move. `now` says where the
+    bytes of a source are before the run, if not at the source itself. Raises `DatasetError`, before
+    any change, when a file is at neither place, or when a file that is not in the record is in the
+    way.
     """
 
     def __init__(
@@ -47,29 +48,36 @@ class Placer:
         self._check()
 
     def bytes_of(self, source: Path) -> Path | None:
-        """Where the content of `source` is at the moment; None when it is nowhere."""
+        """Where the content of `source` is at present; None when it is gone."""
         if source.is_file():
             return source
         placed = self._now.get(source)
         return placed if placed is not None and placed.is_file() else None
 
+    def content(self, source: Path) -> Path:
+        """Where the content of `source` is at present. Raises `DatasetError` when it is gone."""
+        content = self.bytes_of(source)
+        if content is None:
+            raise DatasetError("it is gone; nothing was changed", path=source)
+        return content
+
     def _check(self) -> None:
         for target, source in self.wanted.items():
-            content = self.bytes_of(source)
-            if content is None:
-                raise DatasetError(f"{source} is not there any more: nothing was changed.")
+            content = self.content(source)
             foreign = is_there(target) and target not in self.before and target != source
             if foreign and (not target.is_file() or not same_content(content, target)):
                 raise DatasetError(
-                    f"{target} is in the way: it is another file than {content}, and no earlier "
-                    "run put it there. Move it away, or choose another folder."
+                    f"in the way, since it differs from {content}, and no earlier run put it there",
+                    path=target,
+                    advice="move it away, or choose another folder",
                 )
         for target, source in self.stale.items():
-            content = self.bytes_of(source)
-            if content and target.exists() and not same_content(content, target):
+            present = self.bytes_of(source)
+            if present and target.exists() and not same_content(present, target):
                 raise DatasetError(
-                    f"{target} has changed since it was put there from {source}: move one of them "
-                    "away first."
+                    f"it has changed since it was copied from {source}",
+                    path=target,
+                    advice="move one of them away",
                 )
 
     def run(self) -> Counter[str]:
@@ -80,7 +88,7 @@ class Placer:
         return +done
 
     def clear(self) -> Counter[str]:
-        """Take away what is no longer wanted: files "relocated", "taken out", "moved back"."""
+        """Remove what is no longer wanted: files "relocated", "taken out", "moved back"."""
         homes = {source: target for target, source in self.wanted.items()}
         done: Counter[str] = Counter()
         for target, source in self.stale.items():
@@ -88,7 +96,7 @@ class Placer:
         return done
 
     def place(self) -> Counter[str]:
-        """Bring every file to where it is wanted: files "placed" and "kept"."""
+        """Put every file where it is wanted: files "placed" and "kept"."""
         placed = [self._place(target, source) for target, source in self.wanted.items()]
         return Counter("placed" if new else "kept" for new in placed)
 
@@ -96,7 +104,7 @@ class Placer:
         if source.is_file():
             target.unlink()
             return "relocated" if home else "taken out"
-        # The only one there is: it goes where it is wanted, or back to where it came from.
+        # The only copy: it goes where it is wanted, or back to where it came from.
         goal = home if home and not is_there(home) else source
         goal.parent.mkdir(parents=True, exist_ok=True)
         _move(target, goal)
@@ -116,7 +124,7 @@ class Placer:
         elif self.mode == "copy":
             copy(source, target)
         elif there and not target.is_symlink():
-            source.unlink()  # an earlier run has copied or linked it: that is moved now
+            source.unlink()  # an earlier run copied or linked it; now it is moved
         else:
             _move(source, target)
         return not there or target in self.stale
@@ -137,7 +145,7 @@ def _is_copy_from_afar(target: Path, source: Path) -> bool:
 
 
 def _looks_same(target: Path, source: Path) -> bool:
-    """Whether a copy is as long and as old as its source; some file systems count in 2 seconds."""
+    """Whether a copy has its source's size and time, which some file systems round to 2 seconds."""
     of_target, of_source = target.stat(), source.stat()
     same_age = abs(of_target.st_mtime - of_source.st_mtime) <= 2
     return of_target.st_size == of_source.st_size and same_age
@@ -160,7 +168,7 @@ def copy(source: Path, target: Path) -> None:
 def link(source: Path, target: Path) -> None:
     """Link a file, hard where both are on one file system.
 
-    Elsewhere it is copied, since symbolic links out of a folder are not followed; where they are
+    Otherwise it is copied, since symbolic links out of a folder are not followed; where they are
     (`fashion.links`), a symbolic link is made.
     """
     with _beside(target) as temporary:
@@ -189,21 +197,18 @@ def _move(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    """A temporary file in the folder of `target`, gone afterwards."""
-    temporary = None
-    try:
+    """A temporary file in the folder of `target`, removed afterwards."""
+    with writing(target):
         prefix = f".{shortened(target.name)}."
         handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-    except OSError as error:
-        raise DatasetError(f"{target} cannot be written: {error.strerror or error}.") from None
-    finally:
-        if temporary is not None:
+        try:
+            yield temporary
+        finally:
             temporary.unlink(missing_ok=True)
 
 
 def is_there(path: Path) -> bool:
-    """Whether anything has this path, also a symbolic link to nothing."""
+    """Whether anything has this path, even a broken symbolic link."""
     return path.exists() or path.is_symlink()

@@ -1,6 +1,6 @@
-"""Annotation files in parts: the entries of some images, everything else as it stands.
+"""Parts of annotation files: the entries of some images, everything else unchanged.
 
-Nothing is converted, so a part has all that the whole file says of its images, also what this
+Nothing is converted, so a part keeps everything that the file says about its images, even what this
 project does not understand.
 """
 
@@ -15,22 +15,23 @@ from typing import Any
 import numpy as np
 
 from fashion import coco
-from fashion.dataset import ANNOTATION_FILE
+from fashion.annotated import AnnotatedImage, Region, attribute_text
 from fashion.instances import group_regions
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
-from fashion.via_read import ViaImage, ViaRegion, attribute_text, check_filename, from_json
+from fashion.locating import ANNOTATION_FILE
+from fashion.via_read import check_filename, from_json
 
 COCO_FILE = "instances.json"
 
 
 @dataclass(slots=True)
 class AnnotationSource:
-    """A VIA or COCO file that is to be divided.
+    """A VIA or COCO file to be divided.
 
-    `counts` gives, for each image in the order of the file, how many instances of each class name
-    it has. `orphans` are annotations of no image, a sentence each. `file_name` is what a part of
-    it is called beside its images.
+    `counts` holds, for each image in the order of the file, how many instances of each class name
+    it has. `orphans` has a sentence for each annotation without an image. `file_name` is the name
+    of its parts beside their images.
     """
 
     path: Path
@@ -41,7 +42,7 @@ class AnnotationSource:
 
     @property
     def is_coco(self) -> bool:
-        """Whether it is a COCO file, else VIA."""
+        """Whether it is a COCO file; otherwise it is VIA."""
         return self.file_name == COCO_FILE
 
     @property
@@ -50,7 +51,7 @@ class AnnotationSource:
         return list(self.counts)
 
     def classes(self) -> list[str]:
-        """The names of all classes that occur, the most frequent first."""
+        """The names of the classes that occur, the most frequent first."""
         return [name for name, _ in sum(self.counts.values(), Counter()).most_common()]
 
     def matrix(self, names: Collection[str], classes: list[str]) -> np.ndarray:
@@ -61,12 +62,12 @@ class AnnotationSource:
     def part(self, names: Collection[str]) -> dict[str, Any]:
         """The JSON object with the images `names` and their annotations, in the file's order.
 
-        A VIA project gives a plain annotation file.
+        A VIA project becomes a plain annotation file.
         """
-        names = set(names)
+        wanted = set(names)
         if not self.is_coco:
-            return {key: e for key, e in self.data.items() if e["filename"] in names}
-        images = [image for image in self.data["images"] if str(image["file_name"]) in names]
+            return {key: e for key, e in self.data.items() if e["filename"] in wanted}
+        images = [image for image in self.data["images"] if str(image["file_name"]) in wanted]
         ids = {image["id"] for image in images}
         own = [entry for entry in self.data["annotations"] if entry.get("image_id") in ids]
         return {**self.data, "images": images, "annotations": own}
@@ -75,8 +76,8 @@ class AnnotationSource:
 def read_source(path: str | os.PathLike[str], table: ClassTable | None = None) -> AnnotationSource:
     """Read a VIA 1 or 2 annotation or project file, or a COCO file, to be divided.
 
-    `table` gives names to classes that a VIA file tells by code only. Raises `DatasetError` for a
-    file that is neither, and for file names that leave the folder.
+    `table` names classes for which a VIA file has only codes. Raises `DatasetError` for a file that
+    is neither, and for file names that lead out of the folder.
     """
     path = Path(path)
     data = read_json(path)
@@ -103,18 +104,20 @@ def _coco_source(path: Path, data: dict[str, Any]) -> AnnotationSource:
             by_image[image_id][labels.get(category, f"category {category}")] += 1
         else:
             number = annotation.get("id")
-            source.orphans.append(f"annotation {number}: its image_id {image_id} is no image's")
+            source.orphans.append(
+                f"annotation {number}: there is no image with its image_id {image_id}"
+            )
     source.counts = {name: by_image[image_id] for image_id, name in names.items()}
     return source
 
 
-def _via_counts(image: ViaImage, table: ClassTable | None) -> Counter[str]:
+def _via_counts(image: AnnotatedImage, table: ClassTable | None) -> Counter[str]:
     regions = (group[0] for group in group_regions(image.regions))
     return Counter(_class_name(region, table) for region in regions)
 
 
-def _class_name(region: ViaRegion, table: ClassTable | None) -> str:
-    """What a region is labelled, roughly: dividing needs equal words for equal classes, no more."""
+def _class_name(region: Region, table: ClassTable | None) -> str:
+    """The label of a region, roughly: dividing only needs equal words for equal classes."""
     for attribute in ("label", "class", "name", "fashion"):
         text = attribute_text(region.attributes.get(attribute))
         if text and table is not None:

@@ -1,21 +1,20 @@
-"""What a split looks like in a terminal."""
+"""A split as text for a terminal."""
 
 import numpy as np
 
+from fashion.locating import SUBSETS
 from fashion.split_annotations import AnnotationSource
 from fashion.split_dataset import Split, class_shares
-from fashion.splitting import SUBSETS
 from fashion.tables import text_table
 
-POINT = 1.0  # percentage points by which a class may stray before it is pointed out
+POINT = 1.0  # percentage points by which a class may deviate before it is marked
 
 
 def share_table(split: Split, source: AnnotationSource) -> str:
-    """Instances of each class and their share of each subset's; * marks more than a point off."""
+    """Instances of each class and their share in each subset; * marks more than a point off."""
     classes, sums, deviations = class_shares(split, source)
     head = ["class", "all", "%"]
-    for subset in SUBSETS:
-        head += [subset, "%"]
+    head += [text for subset in SUBSETS for text in (subset, "%")]
     total = sums.sum()
     rows = [
         ["images", str(sum(map(len, split.subsets.values()))), ""]
@@ -26,8 +25,8 @@ def share_table(split: Split, source: AnnotationSource) -> str:
             continue
         whole = 100 * sums[:, index].sum() / total
         row = [name, str(sums[:, index].sum()), f"{whole:.2f} "]
-        for subset in range(len(SUBSETS)):
-            row += [str(sums[subset, index]), _share(whole, deviations[subset, index])]
+        for number in range(len(SUBSETS)):
+            row += [str(sums[number, index]), _share(whole, deviations[number, index])]
         rows.append(row)
     return text_table(head, rows)
 
@@ -39,19 +38,19 @@ def _share(whole: float, deviation: float) -> str:
 
 
 def findings(split: Split, limit: int) -> str:
-    """What was left out or is worth knowing, the first `limit` of each kind; "" when nothing is."""
+    """What was skipped or is worth knowing, the first `limit` of each kind; "" for nothing."""
     copies = [", ".join(group) for group in split.groups]
     parted = [", ".join(group) for group in split.parted]
     lines: list[str] = []
     for title, entries in (
-        ("annotations without image, left out", split.missing + split.orphans),
-        ("images without annotation, left where they are", split.without_entry),
-        ("images that cannot be read, left out", split.unreadable),
-        ("images in no list, left out", split.not_listed),
-        ("names in the lists that no annotation has", split.unknown),
+        ("annotations without an image, skipped", split.missing + split.orphans),
+        ("images without an annotation, left where they are", split.without_entry),
+        ("images that cannot be read, skipped", split.unreadable),
+        ("images in no list, skipped", split.not_listed),
+        ("names in the lists without an annotation", split.unknown),
         ("images without regions, placed", split.without_regions),
         ("groups of near-duplicates, each in one subset" if not parted else "", copies),
-        ("groups of near-duplicates that the lists have parted", parted),
+        ("groups of near-duplicates that the lists divide", parted),
     ):
         if title and entries:
             lines.append(f"{title}: {len(entries)}")

@@ -1,9 +1,9 @@
-"""Which image goes into which subset: seeded, by class shares, or by ready-made lists.
+"""Which image goes into which subset: at random, by class shares, or by ready-made lists.
 
-Each class should have the same share of the instances in every subset. An image carries several
-classes, so this cannot be had exactly; it is approached by iterative stratification (Sechidis,
-Tsoumakas and Vlahavas 2011, "On the stratification of multi-label data") and then by exchanging
-images between subsets. The unit is a group of images that must stay together.
+Each class should have the same share of the instances in every subset. Since an image may hold
+several classes, this is approximated: by iterative stratification (Sechidis, Tsoumakas and Vlahavas
+2011, "On the stratification of multi-label data"), then by exchanging images between subsets. The
+unit is a group of images that must stay together.
 """
 
 import os
@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 
 from fashion.json_files import read_json
+from fashion.locating import SUBSETS
 from mrcnn.errors import DatasetError
 
-SUBSETS = ("train", "val", "test")
 DEFAULT_RATIOS = (0.8, 0.1, 0.1)
 _PAIRS_AT_ONCE = 4096
-_PATIENCE = 8  # rounds of exchange without gain before it ends
+_PATIENCE = 8  # rounds without gain before the exchange ends
 _MOST_ROUNDS = 1000
 
 
 def parse_ratios(text: str) -> tuple[float, float, float]:
-    """Shares of train, val and test, with the sum 1: "80/10/10", "8,1,1", ".9 .1" (no test).
+    """Shares of train, val and test, whose sum is 1: "80/10/10", "8,1,1", ".9 .1" (no test).
 
-    Raises `ValueError` with a sentence.
+    Raises `DatasetError` for anything else.
     """
     pieces = text.replace("/", " ").replace(",", " ").replace(":", " ").split()
     try:
@@ -35,14 +35,21 @@ def parse_ratios(text: str) -> tuple[float, float, float]:
         values = [-1.0]
     values += [0.0] * (3 - len(values))
     if len(pieces) not in (2, 3) or not all(0 <= v < float("inf") for v in values):
-        raise ValueError(f'"{text}" is no ratio such as 80/10/10 or 90/10')
-    if values[0] <= 0:
-        raise ValueError(f'"{text}" leaves nothing to train on')
-    return tuple(value / sum(values) for value in values)
+        raise DatasetError(
+            "malformed ratios of the subsets",
+            expected="such as 80/10/10 or 90/10",
+            found=f'"{text}"',
+        )
+    train, val, test = values
+    if train <= 0:
+        raise DatasetError(
+            "the ratios leave nothing to train on", expected="a share above 0", found=f'"{text}"'
+        )
+    return train / sum(values), val / sum(values), test / sum(values)
 
 
 def subset_sizes(count: int, ratios: Sequence[float]) -> list[int]:
-    """`count` images shared out by `ratios`, whole numbers (largest remainders first).
+    """`count` images divided by `ratios` into whole numbers (largest remainders first).
 
     A subset with a ratio above 0 gets at least one image where there are enough.
     """
@@ -69,8 +76,8 @@ def stratify(
     counts, sizes = np.asarray(counts, dtype=np.int64), np.asarray(sizes, dtype=np.int64)
     random = np.random.default_rng(seed)
     targets = np.array(subset_sizes(int(sizes.sum()), ratios), dtype=np.float64)
-    # The images that a subset gets, not its ratio, tell how many instances of a class it should
-    # have: with few images the two differ.
+    # The number of instances of a class follows the images that a subset gets, not its ratio: with
+    # few images the two differ.
     share = targets / max(targets.sum(), 1)
     class_targets = share[:, None] * counts.sum(axis=0)
     assigned = _deal(counts, sizes, targets.copy(), class_targets.copy(), random)
@@ -78,7 +85,13 @@ def stratify(
     return assigned
 
 
-def _deal(counts, sizes, room, wish, random) -> np.ndarray:
+def _deal(
+    counts: np.ndarray,
+    sizes: np.ndarray,
+    room: np.ndarray,
+    wish: np.ndarray,
+    random: np.random.Generator,
+) -> np.ndarray:
     """First assignment: the rarest class first, each unit to the subset that lacks it most.
 
     `room` float [subsets] and `wish` float [subsets, classes] are what each subset still lacks;
@@ -105,8 +118,14 @@ def _deal(counts, sizes, room, wish, random) -> np.ndarray:
     return assigned
 
 
-def _exchange(assigned, counts, sizes, class_targets, random) -> None:
-    """Exchange units of equal size between subsets, in place, while classes come nearer."""
+def _exchange(
+    assigned: np.ndarray,
+    counts: np.ndarray,
+    sizes: np.ndarray,
+    class_targets: np.ndarray,
+    random: np.random.Generator,
+) -> None:
+    """Exchange units of equal size between subsets, in place, while classes get closer."""
     subsets = len(class_targets)
     if len(assigned) < 2 or not counts.size:
         return
@@ -132,8 +151,15 @@ def _exchange(assigned, counts, sizes, class_targets, random) -> None:
         assigned[[i, j]] = assigned[[j, i]]
 
 
-def _gain(first, second, assigned, counts, excess, weight) -> np.ndarray:
-    """How the weighted sum of squared excess changes when `first[k]` and `second[k]` change places.
+def _gain(
+    first: np.ndarray,
+    second: np.ndarray,
+    assigned: np.ndarray,
+    counts: np.ndarray,
+    excess: np.ndarray,
+    weight: np.ndarray,
+) -> np.ndarray:
+    """How the weighted sum of squared excess changes when `first[k]` and `second[k]` swap.
 
     float [pairs]; below 0 is better.
     """
@@ -162,9 +188,10 @@ def share_deviations(counts: np.ndarray, assigned: np.ndarray, subsets: int = 3)
 def read_lists(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     """Ready-made lists: subset -> names of images.
 
-    `path` is a folder with `train.txt`, `val.txt` and `test.txt` (a name a line, blank lines and
-    those with # left out), or a JSON object {"train": [..], ..}, or the `split.json` of an earlier
-    split. Raises `DatasetError` when nothing is there, and for a name in two subsets.
+    `path` is a folder with `train.txt`, `val.txt` and `test.txt` (one name per line; blank lines
+    and those that begin with # are skipped), or a JSON object {"train": [..], ..}, or the
+    `split.json` of an earlier split. Raises `DatasetError` when there is no list, and for a name in
+    two subsets.
     """
     path = Path(path)
     lists = _text_lists(path) if path.is_dir() else _json_lists(read_json(path), path)
@@ -173,9 +200,13 @@ def read_lists(path: str | os.PathLike[str]) -> dict[str, list[str]]:
         for name in names:
             other = seen.setdefault(name, subset)
             if other != subset:
-                raise DatasetError(f"{path} has {name} in both {other} and {subset}: choose one.")
+                raise DatasetError(
+                    f"it has {name} in both {other} and {subset}", path=path, advice="choose one"
+                )
     if not seen:
-        raise DatasetError(f"{path} names no image: expected lists train, val and test.")
+        raise DatasetError(
+            "the lists name no image", path=path, expected="lists train, val and test"
+        )
     return lists
 
 
@@ -187,7 +218,11 @@ def _text_lists(folder: Path) -> dict[str, list[str]]:
             lines = (line.strip() for line in _list_text(file).splitlines())
             lists[subset] = [line for line in lines if line and not line.startswith("#")]
     if not lists:
-        raise DatasetError(f"{folder} has none of train.txt, val.txt and test.txt.")
+        raise DatasetError(
+            "there is no split list in the folder",
+            path=folder,
+            expected="train.txt, val.txt and test.txt",
+        )
     return lists
 
 
@@ -195,10 +230,12 @@ def _list_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise DatasetError(f"{file} cannot be read: {error.strerror or error}.") from None
+        raise DatasetError(f"cannot be read ({error.strerror or error})", path=file) from None
     except UnicodeDecodeError as error:
         raise DatasetError(
-            f"{file} is not a UTF-8 text file (byte {error.start}): expected an image name a line."
+            f"this is not a UTF-8 text file (byte {error.start})",
+            path=file,
+            expected="one image name per line",
         ) from None
 
 
@@ -207,12 +244,14 @@ def _json_lists(data: Any, path: Path) -> dict[str, list[str]]:
         data = data["subsets"]
     if not isinstance(data, dict) or not any(subset in data for subset in SUBSETS):
         raise DatasetError(
-            f'{path} is no split list: expected {{"train": [names], "val": [..], "test": [..]}}.'
+            "this is not a split list",
+            path=path,
+            expected='{"train": [names], "val": [..], "test": [..]}',
         )
     lists = {subset: data.get(subset) or [] for subset in SUBSETS}
     for subset, names in lists.items():
         if not isinstance(names, list) or not all(isinstance(n, str | int) for n in names):
-            raise DatasetError(f'{path}: "{subset}" must be a list of image names.')
+            raise DatasetError(f'"{subset}" must be a list of image names', path=path)
     return {subset: [str(name) for name in names] for subset, names in lists.items()}
 
 
@@ -221,25 +260,27 @@ def match_lists(
 ) -> tuple[dict[str, str], list[str]]:
     """The subset of each of `names` that is listed, and the listed names that are not among them.
 
-    A listed name may lack folder and ending, and zeros in front (as ids do), where that is clear.
+    A listed name may lack the folder, the ending and leading zeros (as ids do), if it is unique.
     """
     index: dict[str, str | None] = {}
     for name in names:
         for form in _forms(name):
-            # A form that stands for two images stands for none.
+            # A form of two images is ambiguous, and used for neither.
             index[form] = name if index.get(form, name) == name else None
     for name in names:
         index[name] = name
     matched: dict[str, str] = {}
-    unknown = []
+    unknown: list[str] = []
     for subset, listed in lists.items():
         for entry in listed:
-            name = next((index[form] for form in (entry, *_forms(entry)) if index.get(form)), None)
-            if name is None:
+            forms = (index.get(form) for form in (entry, *_forms(entry)))
+            found = next(filter(None, forms), None)
+            if found is None:
                 unknown.append(entry)
-            elif matched.setdefault(name, subset) != subset:
+            elif matched.setdefault(found, subset) != subset:
                 raise DatasetError(
-                    f"The split lists have {name} in both {matched[name]} and {subset}: choose one."
+                    f"the split lists have {found} in both {matched[found]} and {subset}",
+                    advice="choose one",
                 )
     return matched, unknown
 

@@ -10,11 +10,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from fashion import REPOSITORY
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.presets import PRESETS, find_preset, make_config
 from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 NOTE = "fashion_stage"
 
 

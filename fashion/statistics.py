@@ -1,7 +1,7 @@
 """Counts and measures of an annotated data set.
 
-Areas are those of the filled masks in pixels, at the images' own size; an instance is small under
-32 x 32 pixels, large from 96 x 96 on, as in the COCO evaluation (https://cocodataset.org).
+Areas are those of the filled masks in pixels, at the images' own size; an instance is small below
+32 x 32 pixels and large from 96 x 96, as in the COCO evaluation (https://cocodataset.org).
 """
 
 from collections import Counter
@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fashion.dataset import image_size
+from fashion.annotated import AnnotatedImage, Annotations
 from fashion.instances import Instance, image_instances
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.labels import ClassTable
+from fashion.listing import image_size
 from fashion.polygons import polygons_to_crop
-from fashion.via_read import Problem, ViaFile, ViaImage, attribute_text
+from fashion.problem_log import Problem
 from mrcnn.errors import DatasetError
 
 SIZES = ("small", "medium", "large")
@@ -28,10 +29,11 @@ class ClassCounts:
     """The instances of one class.
 
     Attributes:
-        areas: pixels of the mask, a number an instance.
-        area_shares: the mask's share of its image, 0 to 1; NaN where the image's size is unknown.
-        polygons: outlines of an instance, without holes.
-        points: points of a polygon, a number an outline (not an instance) or hole.
+        areas: pixels of the mask, for each instance.
+        area_shares: the mask's share of its image, 0 to 1, for each instance; NaN where the image's
+            size is unknown.
+        polygons: number of outlines, without holes, for each instance.
+        points: number of points, for each outline and hole.
         images: number of images with the class.
         holes: number of holes.
         crowds: number of crowd annotations.
@@ -53,16 +55,16 @@ class ClassCounts:
 
 @dataclass(slots=True)
 class Statistics:
-    """What an annotated data set consists of.
+    """The figures of an annotated data set.
 
     Attributes:
         table: its classes.
-        classes: the counts of each, by name, in the order of the table.
-        together: int [classes, classes], the images in which both classes occur.
-        instances_per_image: one number an image.
-        image_sizes: images by (width, height).
-        problems: regions that were left out.
-        subsets: images by subset, where there are any.
+        classes: the counts of each class by name, in the order of the table.
+        together: int [classes, classes], the number of images in which both classes occur.
+        instances_per_image: a number for each image.
+        image_sizes: number of images by (width, height).
+        problems: regions that were skipped.
+        subsets: number of images by subset, where there are subsets.
     """
 
     table: ClassTable
@@ -107,7 +109,7 @@ class Statistics:
 
 
 def class_json(counts: ClassCounts, total: ClassCounts, images: int) -> dict[str, Any]:
-    """The figures of one class; shares are 0 to 1, None where there is nothing to share."""
+    """The figures of one class; shares are 0 to 1, None for a share of nothing."""
     number = len(counts.areas)
     return {
         "instances": number,
@@ -131,46 +133,26 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def _summary(values: Iterable[float], digits: int = 2) -> dict[str, float | None]:
-    values = np.asarray(list(values), dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return dict.fromkeys(("mean", "median", "minimum", "maximum"))
-    figures = values.mean(), np.median(values), values.min(), values.max()
     names = ("mean", "median", "minimum", "maximum")
+    known = np.array(list(values), dtype=np.float64)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return dict.fromkeys(names)
+    figures = known.mean(), np.median(known), known.min(), known.max()
     return {name: round(float(v), digits) for name, v in zip(names, figures, strict=True)}
 
 
-def table_of(files: Iterable[ViaFile], source: str) -> ClassTable:
-    """The class table of annotations, one or more files, that nobody has named, by their labels.
-
-    ModaNet's, or the nine season labels, where they hold all labels; else the labels met. Raises
-    `DatasetError` when the regions have codes only.
-    """
-    regions = [region for via in files for image in via for region in image.regions]
-    labels = dict.fromkeys(attribute_text(region.attributes.get("label")) for region in regions)
-    labels.pop("", None)
-    if not labels:
-        if not regions:
-            raise DatasetError(f"{source} has no region: annotate the images first.")
-        raise DatasetError(
-            f"{source} carries codes but no labels: say which classes they mean with "
-            "--classes=modanet, season, or a class table file."
-        )
-    known = (t for t in (MODANET_TABLE, SEASON_TABLE) if all(t.find(name) for name in labels))
-    return next(known, None) or ClassTable(labels, name=source)
-
-
 def collect(
-    parts: Iterable[tuple[str, ViaFile, Path | None]],
+    parts: Iterable[tuple[str, Annotations, Path | None]],
     table: ClassTable,
     progress: Callable[[], object] = lambda: None,
 ) -> Statistics:
     """The statistics of one or more annotation files together.
 
     A part is its subset's name ("" for none), its annotations, and the folder of its images or
-    None. Where the annotations do not tell the size of an image, it comes from the head of its
-    file; where that is not there, masks are not cut at the image's edge. `progress` is called once
-    an image. No image is decoded.
+    None. Where the annotations lack the size of an image, it is read from the head of the file;
+    where there is no file, masks are not clipped at the image's edge. `progress` is called once for
+    each image. No image is decoded.
     """
     classes = {name: ClassCounts() for name in table.names}
     together = np.zeros((len(table), len(table)), dtype=np.int64)
@@ -185,8 +167,8 @@ def collect(
     return result
 
 
-def size_of(image: ViaImage, folder: Path | None) -> tuple[int, int] | None:
-    """Width and height of an image by its annotations, else by its file, else None."""
+def size_of(image: AnnotatedImage, folder: Path | None) -> tuple[int, int] | None:
+    """Width and height of an image by its annotations, else by its file; None if unknown."""
     if image.width and image.height:
         return image.width, image.height
     if folder is None:
@@ -197,7 +179,7 @@ def size_of(image: ViaImage, folder: Path | None) -> tuple[int, int] | None:
         return None
 
 
-def _add_image(result: Statistics, image: ViaImage, folder: Path | None) -> None:
+def _add_image(result: Statistics, image: AnnotatedImage, folder: Path | None) -> None:
     size = size_of(image, folder)
     instances, problems = image_instances(image, result.table)
     result.problems += problems
@@ -220,7 +202,7 @@ def _add_image(result: Statistics, image: ViaImage, folder: Path | None) -> None
 
 
 def mask_area(instance: Instance, size: tuple[int, int] | None) -> int:
-    """Pixels of an instance's mask, cut at the image's edge where its (width, height) is known."""
+    """Pixels of an instance's mask, clipped to the image where its (width, height) is known."""
     if size is None:
         high = np.ceil(np.concatenate(instance.parts).max(axis=0)).astype(int)
         size = int(high[0]), int(high[1])

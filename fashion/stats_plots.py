@@ -2,36 +2,43 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashion.statistics import SIZE_LIMITS, SIZES, Statistics
+from fashion.json_files import writing
+from fashion.statistics import SIZE_LIMITS, SIZES, ClassCounts, Statistics
 from mrcnn.errors import DatasetError
 from mrcnn.files import replacing
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 INK, FAINT = "#222222", "#d8d8d8"
-# Light to dark, the same for all that is counted in steps.
+# Light to dark, for everything that is counted in steps.
 STEPS = ("#c6dbef", "#6baed6", "#2171b5", "#08306b")
-MOST_POLYGONS = 4  # polygons an instance from which on they are counted together
+MOST_POLYGONS = 4  # instances with more polygons are counted with these
 INCHES, DOTS = (21.0, 11.5), 100
 
 
 def write_sheet(path: str | os.PathLike[str], statistics: Statistics, title: str = "") -> None:
     """Draw the sheet as a PNG file, whole or not at all.
 
-    Classes that do not occur are left out. Raises `DatasetError` when there is no instance at all,
-    or the folder cannot be written.
+    Classes that do not occur are not drawn. Raises `DatasetError` when there is no instance at all,
+    or the file cannot be written.
     """
     names = statistics.present()
     if not names:
-        raise DatasetError("There is no instance to draw statistics of.")
+        raise DatasetError("there is no instance to draw statistics of")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=INCHES, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.02, hspace=0.02)
+    figure = Figure(figsize=INCHES, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, wspace=0.02, hspace=0.02)
     grid = figure.add_gridspec(2, 4, width_ratios=(1, 1, 1, 0.95))
     sheet = _Sheet(statistics, names)
     for place, draw in (
@@ -49,16 +56,14 @@ def write_sheet(path: str | os.PathLike[str], statistics: Statistics, title: str
         axes.tick_params(colors=INK, length=0, labelsize=11)
         draw(axes)
     figure.suptitle(title or "Data set", fontsize=17, color=INK, x=0.01, ha="left")
-    try:
+    with writing(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
             figure.savefig(stream, format="png", dpi=DOTS)
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 class _Sheet:
-    """One method a plot; each draws on the axes that it gets."""
+    """One method for each plot, which draws on the given axes."""
 
     def __init__(self, statistics: Statistics, names: list[str]) -> None:
         self.statistics = statistics
@@ -69,14 +74,14 @@ class _Sheet:
         self.colours = list(1 - 0.75 * (1 - colours))  # paler, so that ink shows on all of them
         self.rows = np.arange(len(names))
 
-    def _class_rows(self, axes, title: str, labels: bool = True) -> None:
+    def _class_rows(self, axes: "Axes", title: str, labels: bool = True) -> None:
         axes.set_title(title, loc="left", fontsize=13, color=INK, pad=12)
         axes.set_yticks(self.rows, self.names if labels else [""] * len(self.names))
         axes.set_ylim(len(self.names) - 0.4, -0.6)
         axes.set_axisbelow(True)
         axes.grid(axis="x", color=FAINT, linewidth=0.6)
 
-    def instances(self, axes) -> None:
+    def instances(self, axes: "Axes") -> None:
         """Bars of instances, with ticks for the images that have the class."""
         numbers = [len(counts.areas) for counts in self.counts]
         images = [counts.images for counts in self.counts]
@@ -95,7 +100,7 @@ class _Sheet:
         axes.margins(x=0.14)
         self._class_rows(axes, "Instances (bars) and images (ticks)")
 
-    def _stacked(self, axes, shares: np.ndarray, steps: list[str], title: str) -> None:
+    def _stacked(self, axes: "Axes", shares: np.ndarray, steps: list[str], title: str) -> None:
         """Bars of 100 % from `shares`, [classes, steps], with a legend above."""
         left = np.zeros(len(self.names))
         for index, step in enumerate(steps):
@@ -127,23 +132,23 @@ class _Sheet:
             columnspacing=1.2,
         )
 
-    def sizes(self, axes) -> None:
+    def sizes(self, axes: "Axes") -> None:
         """Shares of small, medium and large instances."""
         shares = np.array([counts.sizes() for counts in self.counts], dtype=float)
         sides = [round(limit**0.5) for limit in SIZE_LIMITS]
         texts = [f"{SIZES[0]} < {sides[0]}²", SIZES[1], f"{SIZES[2]} ≥ {sides[1]}² pixels"]
         self._stacked(axes, _percent(shares), texts, "Size (% of instances)")
 
-    def polygons(self, axes) -> None:
+    def polygons(self, axes: "Axes") -> None:
         """Shares of instances with one, two, three or more polygons."""
         shares = np.zeros((len(self.names), MOST_POLYGONS))
         for row, counts in zip(shares, self.counts, strict=True):
             for number, instances in Counter(counts.polygons).items():
                 row[min(number, MOST_POLYGONS) - 1] += instances
         texts = [*map(str, range(1, MOST_POLYGONS)), f"{MOST_POLYGONS} or more"]
-        self._stacked(axes, _percent(shares), texts, "Polygons an instance (% of instances)")
+        self._stacked(axes, _percent(shares), texts, "Polygons per instance (% of instances)")
 
-    def _boxes(self, axes, values: list[np.ndarray], title: str) -> None:
+    def _boxes(self, axes: "Axes", values: list[np.ndarray], title: str) -> None:
         """Boxes of quartiles, whiskers from 5 to 95 %, on a logarithmic axis."""
         drawn = [row for row in self.rows if len(values[row])]
         marks = np.array([np.percentile(values[row], (5, 25, 50, 75, 95)) for row in drawn])
@@ -157,7 +162,7 @@ class _Sheet:
         axes.minorticks_off()
         self._class_rows(axes, title)
 
-    def areas(self, axes) -> None:
+    def areas(self, axes: "Axes") -> None:
         """The share of its image that an instance covers."""
         shares = [100 * np.array(counts.area_shares) for counts in self.counts]
         shares = [s[np.isfinite(s) & (s > 0)] for s in shares]
@@ -167,24 +172,26 @@ class _Sheet:
         self._boxes(axes, shares, "Area (% of the image)")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
-    def points(self, axes) -> None:
-        """Points of a polygon."""
-        self._boxes(axes, [np.array(counts.points) for counts in self.counts], "Points a polygon")
+    def points(self, axes: "Axes") -> None:
+        """The number of points per polygon."""
+        self._boxes(axes, [np.array(counts.points) for counts in self.counts], "Points per polygon")
         axes.set_xticks(_round_steps(self.counts))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
-    def per_image(self, axes) -> None:
-        """How many images have so many instances."""
+    def per_image(self, axes: "Axes") -> None:
+        """The number of images by their number of instances."""
+        from matplotlib.ticker import MaxNLocator
+
         numbers = Counter(self.statistics.instances_per_image)
-        xs = np.arange(max(numbers) + 1)
+        xs = range(max(numbers) + 1)
         axes.bar(xs, [numbers[x] for x in xs], color=STEPS[1], width=0.8)
         axes.set_title("Images by number of instances", loc="left", fontsize=13, color=INK, pad=12)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_axisbelow(True)
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
 
-    def together(self, axes) -> None:
-        """A matrix of how often a class is there when another one is."""
+    def together(self, axes: "Axes") -> None:
+        """A matrix: how often a class occurs together with another."""
         index = [self.statistics.table.id_of(name) - 1 for name in self.names]
         together = self.statistics.together[np.ix_(index, index)]
         shares = 100 * together / np.maximum(np.diag(together)[:, None], 1)
@@ -206,7 +213,7 @@ class _Sheet:
         axes.set_xticks(self.rows, self.names, rotation=35, ha="right", rotation_mode="anchor")
         axes.set_yticks(self.rows, self.names)
         axes.set_title(
-            "Together: of 100 images with the row's class, so many have the column's",
+            "Together: % of the images with the row's class that also have the column's",
             loc="left",
             fontsize=13,
             color=INK,
@@ -219,8 +226,8 @@ def _percent(values: np.ndarray) -> np.ndarray:
     return 100 * values / np.maximum(values.sum(axis=1, keepdims=True), 1)
 
 
-def _round_steps(counts) -> list[int]:
-    """Ticks 3, 5, 10, 20, 50, .. for what nearly all polygons have."""
+def _round_steps(counts: Sequence[ClassCounts]) -> list[int]:
+    """Ticks 3, 5, 10, 20, 50, .. over the range of nearly all polygons."""
     least = min(np.percentile(entry.points, 5) for entry in counts)
     most = max(np.percentile(entry.points, 95) for entry in counts)
     steps = [3, 5, *(factor * 10**power for power in range(1, 7) for factor in (1, 2, 5))]

@@ -1,14 +1,14 @@
-"""The statistics of a data set in a terminal."""
+"""The statistics of a data set as text for a terminal."""
 
 import numpy as np
 
+from fashion.problem_log import problem_text
 from fashion.statistics import SIZES, ClassCounts, Statistics
 from fashion.tables import text_table
-from fashion.via_read import problem_text
 
 
 def statistics_text(statistics: Statistics) -> str:
-    """Totals, a table of the classes, the pairs most often together, and what was left out."""
+    """Totals, a table of the classes, the most frequent pairs, and what was skipped."""
     lines = [title(statistics, "Data set")]
     if statistics.subsets:
         lines.append(", ".join(f"{name} {count}" for name, count in statistics.subsets.items()))
@@ -22,12 +22,12 @@ def statistics_text(statistics: Statistics) -> str:
         lines += ["", "most often together: " + ", ".join(pairs)]
     text = "\n".join(lines)
     if statistics.problems:
-        text += "\nleft out" + problem_text(statistics.problems)
+        text += "\nskipped" + problem_text(statistics.problems)
     return text
 
 
 def title(statistics: Statistics, name: str) -> str:
-    """One line: how many images and instances."""
+    """One line with the number of images and instances."""
     empty = statistics.instances_per_image.count(0)
     return (
         f"{name}: {len(statistics.instances_per_image):,} images"
@@ -37,15 +37,18 @@ def title(statistics: Statistics, name: str) -> str:
 
 
 def class_table(statistics: Statistics) -> str:
-    """A line a class of the table, also of those that do not occur; shares in percent."""
+    """A row for each class of the table, even if it does not occur; shares in percent."""
     total = statistics.everything()
     images = len(statistics.instances_per_image)
     head = ["class", "instances", "%", "images", "% of images", "area", "% of image"]
     head += ["% of garments", *SIZES, "polygons", "points"]
     rows = [_row(name, counts, total, images) for name, counts in statistics.classes.items()]
     rows.append(_row("all", total, total, images))
-    note = "area, % of image: median; sizes: % of instances; polygons an instance, points a polygon"
-    return f"{text_table(head, rows)}\n{note}: mean"
+    note = (
+        "area, % of image: medians; sizes: % of instances; "
+        "polygons per instance and points per polygon: means"
+    )
+    return f"{text_table(head, rows)}\n{note}"
 
 
 def _row(name: str, counts: ClassCounts, total: ClassCounts, images: int) -> list[str]:
@@ -72,7 +75,7 @@ def _percent(part: float, whole: float) -> str:
 
 
 def frequent_pairs(statistics: Statistics, limit: int = 5) -> list[str]:
-    """The pairs of classes that are most often in one image, with the number of images."""
+    """The pairs of classes most often in one image, with the number of images."""
     names = statistics.table.names
     upper = np.triu(statistics.together, 1)
     order = np.argsort(-upper, axis=None, kind="stable")[:limit]

@@ -28,10 +28,10 @@ def mask_to_polygons(
     """The connected parts of a mask as polygons with holes, largest first.
 
     `mask` is [height, width], bool or any number (not 0 is in). `tolerance` is how far, in
-    pixels, the corners may be passed by (Douglas and Peucker, 1973) on the smooth outline through
-    the middles of the pixel edges between in and out; the edges that remain are then fitted to
-    that outline by least squares, so that area is neither lost nor won. None chooses it by the
-    shape, 0.4 pixels for thin and small masks to 0.85. 0 follows the pixel edges instead:
+    pixels, the polygon may leave (Douglas and Peucker, 1973) the smooth outline through the middles
+    of the pixel edges between in and out; its edges are then fitted to that outline by least
+    squares, so that area is neither lost nor gained. None chooses it by the shape, from 0.4 pixels
+    for thin and small masks to 0.85. 0 follows the pixel edges instead:
     `polygons_to_mask` gives the mask back bit by bit. Parts and holes under `minimum_area` pixels
     are dropped. Pixels that touch at a corner are connected. An empty mask gives an empty list.
     """
@@ -58,8 +58,8 @@ def _contours(mask: np.ndarray, minimum_area: float) -> tuple[dict[int, np.ndarr
 
     A parent of -1 says that the contour is an outline, else it is a hole of that contour.
     """
-    # In the mask at twice its size every border pixel knows which corner of its pixel it stands
-    # for, so that the contour through pixel centres tells the outline along the edges exactly.
+    # In the mask at twice its size every border pixel is one corner of a pixel of the mask, so that
+    # the contour through pixel centres gives the outline along the edges exactly.
     doubled = cv2.resize(mask, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     contours, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     found = {}
@@ -116,14 +116,14 @@ def _fit_edges(middles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     the real part of conj(a) * b is their dot product, the imaginary part their cross product.
     """
     starts = _positions(middles, chosen)
-    path = (middles * 0.5).view(np.complex128).ravel()
-    path = np.concatenate([path[starts[0] :], path[: starts[0] + 1]])
+    ring = (middles * 0.5).view(np.complex128).ravel()
+    path = np.concatenate([ring[starts[0] :], ring[: starts[0] + 1]])
     starts = starts - starts[0]
     corner = path[starts]
     origin, direction = _fitted_lines(path, starts, np.append(starts[1:], len(middles)))
     previous = np.arange(-1, len(corner) - 1)
     before, direction_before = origin[previous], direction[previous]
-    # Where the lines of the edges before and behind a corner cross.
+    # Where the lines of the edges before and after a corner cross.
     turn = (direction_before.conj() * direction).imag
     with np.errstate(divide="ignore", invalid="ignore"):
         along = ((origin - before).conj() * direction).imag / turn

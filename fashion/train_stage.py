@@ -4,7 +4,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from fashion.dataset import SOURCE, FashionDataset
+from fashion.dataset import FashionDataset
 from fashion.label_counts import describe_labels
 from fashion.labels import ClassTable
 from fashion.presets import make_config
@@ -253,9 +253,7 @@ def note_classes(dataset: FashionDataset) -> None:
     """Write each image's class numbers where `mrcnn.class_balance` finds them without its masks."""
     for info in dataset.image_info:
         info["class_ids"] = [
-            dataset.map_source_class_id(f"{SOURCE}.{instance.class_id}")
-            for instance in info["instances"]
-            if not instance.crowd
+            instance.class_id for instance in info["instances"] if not instance.crowd
         ]
 
 

@@ -1,4 +1,4 @@
-"""Ids that are given once each, for more entries than a set should hold."""
+"""Unique ids, for more entries than a set should hold."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ _BITS = 256  # ids in one number of the map
 
 
 class UniqueIds:
-    """Hands out the id that is wanted where it is free, else the next free number, from 1.
+    """Gives the wanted id where it is free, else the next free number, from 1.
 
     Whole numbers are kept as bits, so that a million of them, near each other, take 0.4 MB.
     """
@@ -17,7 +17,7 @@ class UniqueIds:
         self._next = 1
 
     def take(self, wanted: Any) -> Any:
-        """An id that no call before has given: `wanted` itself if it can be one and is free."""
+        """An id that no earlier call has given: `wanted` itself if it can be one and is free."""
         if wanted is None or isinstance(wanted, list | dict) or wanted in self:
             while self._next in self:
                 self._next += 1

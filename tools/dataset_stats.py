@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Say what a data set consists of, draw its annotations, or check that every image can be read.
+"""Describe a data set in figures, draw its annotations, or check that every image can be read.
 
     python3 tools/dataset_stats.py DATASET
     python3 tools/dataset_stats.py ANN.json --images DIR --samples 20
@@ -8,7 +8,7 @@
 DATASET holds train/, val/ or test/, or images with annotations beside them (VIA or COCO).
 The table goes to the terminal, all figures to OUT/statistics.json, the plots to
 OUT/statistics.png, the drawn images to OUT/samples. --check decodes every image instead, lists
-those that are missing, damaged or of another size than their annotations say, and ends with 1
+those that are missing, damaged or of another size than in their annotations, and exits with 1
 if there are any. A thousand images take five seconds, their check ten.
 """
 
@@ -33,7 +33,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--classes", metavar="TABLE", help="modanet, season, or a class table file")
     add("--out", type=Path, default=Path("dataset_stats"), metavar="DIR", help="(%(default)s)")
     add("--samples", type=int, default=0, metavar="N", help="draw N annotated images")
-    add("--seed", type=int, default=0, help="of the choice of samples")
+    add("--seed", type=int, default=0, help="random seed of the samples")
     add("--check", action="store_true", help="decode every image and list the bad ones")
     add("--workers", type=int, default=os.cpu_count() or 1, help="threads that decode")
     return parser.parse_args(arguments)
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Decode every image; 1 when one of them is bad."""
+    """Decode every image; the exit code 1 when one is bad."""
     from tqdm import tqdm
 
     from fashion import image_check
@@ -64,15 +64,23 @@ def describe(options: argparse.Namespace) -> int:
     """Statistics, and samples where asked for; 1 when there is no instance."""
     from tqdm import tqdm
 
-    from fashion import label_samples, labels, statistics, stats_plots, stats_report
+    from fashion import label_samples, statistics, stats_plots, stats_report
     from fashion.annotation_parts import annotation_parts
     from fashion.json_files import write_json
+    from fashion.label_survey import LabelSurvey, table_of
+    from fashion.labels import named_table
+    from mrcnn.errors import DatasetError
 
     parts = annotation_parts(options.data, options.images)
     if options.classes:
-        table = labels.named_table(options.classes)
+        table = named_table(options.classes)
     else:
-        table = statistics.table_of([part.annotations for part in parts], str(options.data))
+        labels = LabelSurvey.of(image for part in parts for image in part.annotations)
+        if not labels.regions:
+            raise DatasetError(
+                "it has no region", path=options.data, advice="annotate the images first"
+            )
+        table = table_of(labels, None, str(options.data))
     total = sum(len(part.annotations) for part in parts)
     with tqdm(total=total, unit="image", desc="statistics", disable=None) as bar:
         figures = statistics.collect(parts, table, bar.update)
@@ -89,7 +97,7 @@ def describe(options: argparse.Namespace) -> int:
         with tqdm(total=len(chosen), unit="image", desc="samples", disable=None) as bar:
             drawn, errors = label_samples.write_samples(chosen, table, out / "samples", bar.update)
         for sentence in errors:
-            print(f"left out: {sentence}")
+            print(f"skipped: {sentence}")
         print(f"{len(drawn)} annotated images in {out / 'samples'}")
     print(f"Written: {' and '.join(map(str, written))}")
     return 0 if figures.present() else 1

@@ -5,10 +5,10 @@
     python3 tools/draw_demo.py custom OUT --count 90 --seed 2 --truth truth.json
 
 `train` writes OUT/0000001.jpg and so on, and OUT/instances.json (COCO, 13 classes). `custom`
-writes pictures named <garment>_<season>_<number>.jpg without labels, and what is really to be seen
-there to the truth file (OUT_truth.json beside OUT unless --truth names another). The same seed
-gives the same pictures, however many are asked for; take another seed, or another --first, for
-those that are held back. Five to eight pictures a second on one core: 600 take about two minutes.
+writes pictures named <garment>_<season>_<number>.jpg without labels, and the true garments to the
+truth file (OUT_truth.json beside OUT unless --truth names another). The same seed gives the same
+pictures, however many are drawn; hold back pictures of another seed or another --first. One core
+draws five to eight pictures a second: 600 take about two minutes.
 """
 
 import argparse
@@ -39,14 +39,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--labels", nargs="+", metavar="LABEL", help="custom: such as skirt_yaz (the nine)"
     )
     parser.add_argument(
-        "--workers", type=whole(1), metavar="N", help="processes that draw (one for each core)"
+        "--workers", type=whole(1), metavar="N", help="drawing processes (one per core)"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw one set and say where it is."""
+    """Draw one set and print where it is."""
     options = parse_arguments(arguments)
     from fashion import demo
 

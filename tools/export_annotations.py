@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write annotations in the formats of other tools.
+"""Export annotations to the formats of other tools.
 
     python3 tools/export_annotations.py DIR/train/via_region_data.json out --format coco
     python3 tools/export_annotations.py DIR yolo --format yolo-seg --copy
@@ -8,8 +8,8 @@
 
 FILE is a VIA or COCO file, shards of one ("via-*.json"), or a dataset folder, whose train/, val/
 and test/ become subsets. OUT is a new folder for yolo-seg, labelme and voc, else a file, or a
-folder for it. What a format cannot say is counted and told. docs/annotation_tools.md says how each
-tool takes the files. A thousand images take seconds to a minute, however many in little memory.
+folder for it. What a format has no place for is counted and reported. docs/annotation_tools.md says
+how each tool takes the files. A thousand images take seconds to a minute, in little memory.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--images", type=Path, metavar="DIR", help="folder of the images (default: beside FILE)"
     )
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--copy", action="store_true", help="copy the images to where OUT has them")
+    place.add_argument("--copy", action="store_true", help="copy the images to their places in OUT")
     place.add_argument(
         "--link", action="store_true", help="link them there instead (copied across file systems)"
     )
@@ -56,7 +56,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--image-prefix",
         default=LOCAL_FILES,
         metavar="TEXT",
-        help="label-studio: stands before each file name in the pictures' addresses (default: "
+        help="label-studio: what precedes each file name in the pictures' addresses (default: "
         f"{LOCAL_FILES})",
     )
     parser.add_argument(
@@ -69,11 +69,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Export and say what was written."""
+    """Export and print what was written."""
     options = parse_arguments(arguments)
     from fashion.export_run import ExportSettings, export
     from fashion.labels import named_table
-    from fashion.via_read import problem_text
+    from fashion.problem_log import problem_text
 
     settings = ExportSettings(
         form=options.format,

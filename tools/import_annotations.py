@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Turn annotations of CVAT or Label Studio into the VIA annotations that both stages train on.
+"""Import annotations of CVAT or Label Studio as the VIA annotations that both stages train on.
 
     python3 tools/import_annotations.py annotations.xml DIR/train
     python3 tools/import_annotations.py tasks.json DIR/train --image-prefix "/data/local-files/?d="
 
-FILE is CVAT's "CVAT for images 1.1" (XML, unzipped) or Label Studio's export "JSON"; the ending
-tells which, or --format. OUT is a file, or a folder that gets `via_region_data.json`. What VIA has
-no region for (points, lines, tags) is counted and told. A thousand images take seconds.
+FILE is CVAT's "CVAT for images 1.1" (XML, unzipped) or Label Studio's export "JSON", by its ending
+or --format. OUT is a file, or a folder for `via_region_data.json`. What VIA has no region for
+(points, lines, tags) is counted and reported. A thousand images take seconds.
 """
 
 import argparse
@@ -26,13 +26,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("annotations", type=Path, metavar="FILE", help="CVAT or Label Studio file")
     parser.add_argument("out", type=Path, metavar="OUT", help="VIA file, or folder for it")
     parser.add_argument(
-        "--format", choices=("cvat", "label-studio"), help="default: cvat for .xml, else the other"
+        "--format",
+        choices=("cvat", "label-studio"),
+        help="default: by the ending",
     )
     parser.add_argument(
         "--image-prefix",
         default="/data/local-files/?d=",
         metavar="TEXT",
-        help="label-studio: what stands before the file names in the pictures' addresses "
+        help="label-studio: what precedes the file names in the pictures' addresses "
         "(default: /data/local-files/?d=)",
     )
     parser.add_argument("--subset", metavar="NAME", help="cvat: take the images of this subset")
@@ -44,7 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Import one file and say what was written."""
+    """Import one file and print what was written."""
     options = parse_arguments(arguments)
     from fashion.import_run import import_annotations
     from fashion.via_write import output_path

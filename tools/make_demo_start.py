@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Make the weights that the demo starts from, fashion/data/demo_start.h5, again.
+"""Make the weights that the demo starts from, fashion/data/demo_start.h5.
 
     python3 tools/make_demo_start.py
     python3 tools/make_demo_start.py --output=DIR --weights=FILE.h5 --start=FORMER.h5
 
-Draws three thousand pictures of another seed than the demo's, trains the preset `demo` on them,
-from random weights or from --start, measures, and copies the best weights. The same call goes on
-after an interruption. fashion/data/README.md tells how the weights of the repository were made,
-what they reached, and how long that took.
+Draws three thousand pictures from another seed than the demo's, trains the preset `demo` on them,
+from random weights or from --start, measures, and copies the best weights. After an interruption
+the same call resumes. fashion/data/README.md says how the weights in the repository were made, what
+they reached, and how long that took.
 """
 
 import argparse
@@ -17,14 +17,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from fashion import DEMO_START, REPOSITORY
 from fashion.commands import run
+from fashion.json_files import writing
 from fashion.pipeline import Command, Pipeline, Step
-from fashion.pipeline_steps import DEMO_START, SCRIPTS, interpreter, shown
-from fashion.stages import REPOSITORY, whole
+from fashion.pipeline_sources import interpreter, shown
+from fashion.pipeline_steps import SCRIPTS
+from fashion.stages import whole
 from mrcnn.errors import UserError
 from mrcnn.files import replacing
 
-# Not the demo's own: its pictures shall be new to these weights.
+# Not the demo's own seeds: these weights must not have seen its pictures.
 TRAIN_SEED, VALIDATION_SEED = 2001, 2002
 SCHEDULE = "all:44:0.001,all:52:0.0003,all:56:0.00006"
 
@@ -47,7 +50,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def steps(options: argparse.Namespace) -> list[Step]:
-    """Drawing, training, measuring and copying as steps that can be gone on with."""
+    """Drawing, training, measuring and copying, each a step that can be resumed."""
     work = options.output.absolute()
     data, logs, best = work / "data", work / "logs", work / "best.h5"
     sets = (
@@ -73,7 +76,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
     start = options.start if options.start == "none" else shown(Path(options.start))
     train = Command(
         (*words, f"--model={start}"),
-        going_on=(*words, "--model=last"),
+        resumed=(*words, "--model=last"),
         started=lambda: any(logs.glob("modanet*/mask_rcnn_modanet_*.h5")),
     )
     figures = work / "figures.json"
@@ -100,15 +103,14 @@ def steps(options: argparse.Namespace) -> list[Step]:
 
 
 def copy_weights(source: Path, target: Path) -> str:
-    """Replace `target` by `source`, whole or not at all; the sentence to print."""
+    """Copy `source` to `target`, whole or not at all; the sentence to print."""
     try:
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as copy, source.open("rb") as stream:
-            shutil.copyfileobj(stream, copy)
-    except OSError as error:
-        raise UserError(
-            f"{target} cannot be written ({error.strerror or error}): name another with --weights."
-        ) from error
+        with writing(target):
+            target.absolute().parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as copy, source.open("rb") as stream:
+                shutil.copyfileobj(stream, copy)
+    except UserError as error:
+        raise error.replace(advice="name another file with --weights") from None
     return f"Weights: {target}"
 
 

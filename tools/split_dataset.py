@@ -8,21 +8,27 @@
     python3 tools/split_dataset.py ANN.json IMAGES OUT --lists LISTS
 
 ANN.json is a VIA or COCO file; each subset gets its images and its part of the file. With --stage
-OUT is the stage's dataset folder. Every class gets the same share of each subset, as nearly as the
-images allow (ModaNet: within .2 points), and near-duplicate pictures stay together. A second run
-with the same settings changes nothing; with others it leaves nothing of the first. What goes
-where, and all that was left out, is in OUT/split.json. A thousand images take five seconds,
-nearly all for reading them (--ignore-duplicates reads none).
+OUT is the stage's dataset folder. Every class gets the same share of each subset, as closely as the
+images allow (ModaNet: within 0.2 points), and near-duplicate pictures stay together. A second run
+with the same settings changes nothing; with other settings it leaves nothing of the first.
+OUT/split.json records what goes where and what was skipped. A thousand images take five seconds,
+nearly all of it for reading them (--ignore-duplicates reads none).
 """
 
 import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
+
+if TYPE_CHECKING:
+    from fashion.split_annotations import AnnotationSource
+    from fashion.split_dataset import Settings, Split
+    from fashion.stages import Stage
 
 SHOWN = 5
 
@@ -34,15 +40,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("annotations", type=Path, metavar="ANN.json", help="a VIA 1 or 2 file, or a COCO file")
-    add("images", type=Path, metavar="IMAGES", help="folder of the images it names")
+    add("images", type=Path, metavar="IMAGES", help="folder of its images")
     add("out", type=Path, nargs="?", metavar="OUT", help="dataset folder (default: --stage's)")
-    add("--stage", type=int, choices=(1, 2), help="whose dataset and images folders are meant")
+    add("--stage", type=int, choices=(1, 2), help="use the folders of this stage")
     add("--ratios", default="80/10/10", metavar="T/V/T", help="train/val/test (80/10/10)")
-    add("--seed", type=int, default=0, help="of the random choice (0)")
+    add("--seed", type=int, default=0, help="random seed (0)")
     how = parser.add_mutually_exclusive_group()
     for mode, text in (
         ("copy", "copy the images (default)"),
-        ("link", "link them: no space is taken, and a change of one changes both"),
+        ("link", "link them: takes no space, and a change to one changes both"),
         ("move", "move them"),
     ):
         how.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=text)
@@ -58,7 +64,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs="?",
         const="",
         metavar="DIR",
-        help="copy (or link) the test images to DIR too (default: the stage's images folder)",
+        help="also copy (or link) the test images to DIR (default: the stage's images folder)",
     )
     add(
         "--ignore-duplicates",
@@ -66,7 +72,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="do not look for near-duplicates (nor for images that cannot be read)",
     )
     add("--overwrite", action="store_true", help="replace annotations that were changed in OUT")
-    add("--dry-run", action="store_true", help="say what would be done, and change nothing")
+    add("--dry-run", action="store_true", help="print what would be done, and change nothing")
     options = parser.parse_args(arguments)
     if options.out is None and options.stage is None:
         parser.error("give OUT, or --stage 1 or 2")
@@ -76,17 +82,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Divide the images and say what went where."""
+    """Divide the images and print what went where."""
     options = parse_arguments(arguments)
     from tqdm import tqdm
 
     from fashion import split_dataset
     from fashion.split_annotations import read_source
+    from fashion.split_record import SplitFolder
 
     stage = find_stage(options.stage)
     settings = make_settings(options, stage)
     source = read_source(options.annotations, stage and stage.table)
-    folder = split_dataset.SplitFolder(options.out or stage.dataset)
+    folder = SplitFolder(options.out or stage.dataset)
     total = len(source.names) if settings.near_duplicates else 0
     with tqdm(total=total, unit="image", disable=None if total else True) as bar:
         split = split_dataset.plan_split(source, options.images, folder, settings, bar.update)
@@ -97,27 +104,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def find_stage(number: int | None):
-    """The stage 1 or 2; None for None."""
+def find_stage(number: int | None) -> "Stage | None":
+    """The stage of that number; None for None."""
     from fashion.stages import MODANET_STAGE, SEASON_STAGE
 
-    return {1: MODANET_STAGE, 2: SEASON_STAGE}.get(number)
+    stages = {1: MODANET_STAGE, 2: SEASON_STAGE}
+    return None if number is None else stages[number]
 
 
-def make_settings(options: argparse.Namespace, stage):
-    """The command line as `Settings`. Raises `DatasetError` for ratios that are none."""
+def make_settings(options: argparse.Namespace, stage: "Stage | None") -> "Settings":
+    """The command line as `Settings`. Raises `DatasetError` for malformed ratios or lists."""
     from fashion import split_dataset, splitting
-    from mrcnn.errors import DatasetError
 
-    try:
-        ratios = splitting.parse_ratios(options.ratios)
-    except ValueError as error:
-        raise DatasetError(f"--ratios: {error}.") from None
-    test_images = None
-    if options.test_images is not None:
-        test_images = Path(options.test_images) if options.test_images else stage.images
+    test_images = Path(options.test_images) if options.test_images else None
+    if options.test_images == "" and stage is not None:
+        test_images = stage.images
     return split_dataset.Settings(
-        ratios=ratios,
+        ratios=splitting.parse_ratios(options.ratios),
         seed=options.seed,
         mode=options.mode,
         lists=splitting.read_lists(options.lists) if options.lists else None,
@@ -128,8 +131,8 @@ def make_settings(options: argparse.Namespace, stage):
     )
 
 
-def summary(split, source) -> str:
-    """Images and class shares of each subset, and what was found on the way."""
+def summary(split: "Split", source: "AnnotationSource") -> str:
+    """Images and class shares of each subset, and what was noticed on the way."""
     from fashion.split_report import findings, share_table
 
     done = ", ".join(f"{count} {name}" for name, count in split.done.items())

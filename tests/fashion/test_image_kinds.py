@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from fashion.dataset import FashionDataset, image_size
+from fashion.dataset import FashionDataset
 from fashion.image_check import bad_images, expected_images
 from fashion.labels import MODANET_TABLE
+from fashion.listing import image_size
 from fashion.near_duplicates import read_fingerprints
 from mrcnn.images import read_image
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
@@ -198,7 +199,7 @@ def test_the_check_names_everything_that_is_bad(folder):
     for name, sentence in zip(names, bad, strict=True):
         assert str(train / name) in sentence
     assert "there is no such image file" in bad[5]
-    assert "it is 24 x 40 pixels, but its annotations say 40 x 24" in bad[7]
+    assert "expected 40 x 24 pixels, found 24 x 40" in bad[7]
 
 
 def test_the_check_of_other_things(tmp_path):

@@ -3,10 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from fashion import via
+from fashion import import_cvat, import_label_studio, via
 from fashion.import_brush import brush_mask
 from fashion.import_run import import_annotations
+from fashion.import_shapes import number, whole
 from fashion.polygons import polygons_to_mask
+from fashion.via_shapes import ShapeError
 from mrcnn.errors import DatasetError
 
 WIDTH, HEIGHT = 40, 30
@@ -64,7 +66,7 @@ def test_cvat_shapes(tmp_path):
     expected[7, 8] = True
     assert (mask_of([mask]) == expected).all()
     assert report.skipped == {"polyline": 1, "points": 1, "tag": 1, "shapes of other kinds": 1}
-    assert report.summary().startswith("1 images, 6 regions\nleft out: 1 polyline, 1 points")
+    assert report.summary().startswith("1 images, 6 regions\nskipped: 1 polyline, 1 points")
 
 
 def test_cvat_shapes_that_cannot_be_read_are_listed_or_stop(tmp_path):
@@ -99,8 +101,8 @@ def test_cvat_subsets(tmp_path):
     [
         ("", "is not valid XML"),
         ("<annotations>", "is not valid XML"),
-        ("<annotation></annotation>", "begins with <annotation>"),
-        ("<annotations><track/></annotations>", "tracks in a video"),
+        ("<annotation></annotation>", "found <annotation>"),
+        ("<annotations><track/></annotations>", "tracks of a video"),
         ('<!DOCTYPE a [<!ENTITY x "y">]><annotations>&x;</annotations>', "document type"),
         (cvat("", '<image name="../a.jpg">'), "must not leave it"),
         (cvat("", "<image>"), "expected an object with"),
@@ -257,5 +259,42 @@ def test_a_brush_that_is_cut_off_is_refused():
     runs = encoded(np.eye(9, dtype=bool))
     assert (brush_mask(runs, 9, 9) == np.eye(9, dtype=bool)).all()
     for length in range(len(runs) - 1):
-        with pytest.raises(ValueError, match="a brush"):
+        with pytest.raises(ShapeError, match="brush"):
             brush_mask(runs[:length], 9, 9)
+
+
+def test_a_fault_of_an_importer_is_not_taken_for_a_bad_shape(tmp_path, monkeypatch):
+    """Only what a file has wrong is listed; anything else keeps its traceback."""
+    box = cvat('<box label="bag" xtl="1" ytl="1" xbr="9" ybr="9"/>')
+    square = json.dumps(
+        [task(result("rectanglelabels", {"x": 1, "y": 1, "width": 9, "height": 9}))]
+    )
+    for module, text, form in (
+        (import_cvat, box, "cvat"),
+        (import_label_studio, square, "label-studio"),
+    ):
+        monkeypatch.setattr(module, "rectangle", lambda: None)
+        with pytest.raises(TypeError):
+            run(tmp_path, text, form)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, "there is no x"),
+        ({"x": None}, "its x is not a number"),
+        ({"x": "one"}, "its x is not a number"),
+        ({"x": 10**400}, "its x is not a number"),
+        ({"x": "inf"}, "its x is not finite"),
+        ({"x": float("nan")}, "its x is not finite"),
+    ],
+)
+def test_numbers_that_are_refused(values, reason):
+    with pytest.raises(ShapeError, match=reason):
+        whole(values, "x")
+
+
+@pytest.mark.parametrize("given", ["3.9", 3.9, 3, "3"])
+def test_numbers_that_are_read(given):
+    assert whole({"x": given}, "x") == 3
+    assert number({"x": given}, "x") == float(given)

@@ -1,4 +1,4 @@
-"""Running steps: order, failure, going on, changed settings, Ctrl-C. The commands are real."""
+"""Running steps: order, failure, resuming, changed settings, Ctrl-C. The commands are real."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def test_all_steps_in_their_order_and_only_once(bench):
     assert records["b"]["commands"] == ["python3 make.py b 'x y'"]
 
 
-def test_it_stops_at_a_failure_and_goes_on_there(bench):
+def test_it_stops_at_a_failure_and_resumes_there(bench):
     steps = [bench.step("a"), bench.step("b", needs=("a",)), bench.step("c", needs=("b",))]
     bench.run(steps[0])
     (bench.root / "fail").touch()
@@ -97,7 +97,7 @@ def test_it_stops_at_a_failure_and_goes_on_there(bench):
     assert bench.calls() == ["b", "c"]
 
 
-def test_other_settings_begin_anew_with_all_that_follows(bench):
+def test_other_settings_start_over_with_all_that_follows(bench):
     def steps(words):
         return [bench.step("a"), bench.step("b", words, needs=("a",)),
                 bench.step("c", needs=("b",)), bench.step("d", needs=("a",))]  # fmt: skip
@@ -108,18 +108,18 @@ def test_other_settings_begin_anew_with_all_that_follows(bench):
     leftover.touch()
     bench.run(*steps("2"))
     assert bench.calls() == ["b 2", "c"]
-    assert any("begins anew" in line for line in bench.said)
+    assert any("starts over" in line for line in bench.said)
 
 
 def test_an_interrupted_step_keeps_what_it_has_unless_its_settings_changed(bench):
     def steps(words):
-        going_on = Command(
+        resumable = Command(
             ("make.py", "a", words),
-            going_on=("make.py", "a", "last"),
+            resumed=("make.py", "a", "last"),
             started=lambda: (bench.folder / "logs").exists(),
         )
         outputs = (bench.folder / "a",)
-        return Step("a", "make a", (going_on,), outputs=outputs, keep=(bench.folder / "logs",))
+        return Step("a", "make a", (resumable,), outputs=outputs, keep=(bench.folder / "logs",))
 
     (bench.root / "fail").touch()
     for expected in ("a new", "a last"):
@@ -161,7 +161,7 @@ def test_files_from_elsewhere_count(bench):
 
 def test_chosen_steps(bench):
     steps = [bench.step("a"), bench.step("b", needs=("a",)), bench.step("c", needs=("b",))]
-    with pytest.raises(UserError, match=r'"b" works on what "a" makes.*--stages a,b'):
+    with pytest.raises(UserError, match=r'"b" uses the results of "a".*--stages a,b'):
         bench.run(*steps, chosen=["b"])
     bench.run(*steps, chosen=["a", "b"])
     assert bench.calls() == ["a", "b"]
@@ -209,7 +209,7 @@ def test_an_action_that_fails_is_noted(bench):
 
 def test_a_missing_output_is_a_failure(bench):
     step = Step("a", "make", (Command(("make.py", "a")),), outputs=(bench.folder / "gone",))
-    with pytest.raises(StepError, match="gone is not there"):
+    with pytest.raises(StepError, match=r"gone: the step .* did not write it"):
         bench.run(step)
     assert read_steps(bench.folder)["a"]["status"] == "failed"
 
@@ -217,7 +217,7 @@ def test_a_missing_output_is_a_failure(bench):
 def test_a_folder_of_other_things_is_refused(bench):
     bench.folder.mkdir()
     (bench.folder / "diary.txt").touch()
-    with pytest.raises(UserError, match="holds other things"):
+    with pytest.raises(UserError, match="holds other files"):
         bench.run(bench.step("a"))
     assert bench.calls() == []
 
@@ -225,7 +225,7 @@ def test_a_folder_of_other_things_is_refused(bench):
 def test_a_damaged_state_is_told(bench):
     bench.run(bench.step("a"))
     (bench.folder / "pipeline.json").write_text('{"steps": {"a": 1}}')
-    with pytest.raises(UserError, match="no state of a pipeline"):
+    with pytest.raises(UserError, match="not the state file of a pipeline"):
         bench.run(bench.step("a"))
     (bench.folder / "pipeline.json").write_text('{"steps": ')
     with pytest.raises(UserError, match="not valid JSON"):
@@ -315,7 +315,7 @@ def test_ctrl_c_lets_the_command_finish_its_step(tmp_path, kind):
     process.send_signal(kind)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert "finishing the step" in output and "the same call goes on from here" in output
+    assert "finishing the step" in output and "repeat the call to resume" in output
     assert read_steps(tmp_path / "run")["train"]["status"] == "stopped"
     again = start(tmp_path)
     output, _ = again.communicate(timeout=60)
@@ -331,7 +331,7 @@ def test_a_killed_run_goes_on_once_its_command_has_ended(tmp_path):
     process.communicate(timeout=60)
     meanwhile = start(tmp_path)
     output, _ = meanwhile.communicate(timeout=60)
-    assert meanwhile.returncode == 2 and "a command that it has left behind" in output
+    assert meanwhile.returncode == 2 and "a command that it left behind" in output
     os.kill(int((tmp_path / "child.pid").read_text()), signal.SIGINT)
     wait_for(tmp_path / "state")
     for _ in range(100):

@@ -4,11 +4,10 @@ import argparse
 
 import pytest
 
-from fashion import pipeline_plan, pipeline_steps
+from fashion import REPOSITORY, pipeline_plan, pipeline_steps
 from fashion.pipeline_plan import make_plan
-from fashion.pipeline_sources import demo_sources, find_sources
-from fashion.pipeline_steps import SCRIPTS, RunPlan, shown
-from fashion.stages import REPOSITORY
+from fashion.pipeline_sources import RunPlan, demo_sources, find_sources, shown
+from fashion.pipeline_steps import SCRIPTS
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 from tests.fashion.factories import coco_data, write_image, write_json
 
@@ -91,8 +90,8 @@ def test_training_goes_on_from_a_checkpoint(tmp_path):
     assert not train.started()
     (logs / "mask_rcnn_modanet_0000.h5").touch()
     assert train.started()
-    assert train.going_on[-1] == "--model=last"
-    assert not any(word.startswith("--model") for word in train.going_on[:-1])
+    assert train.resumed[-1] == "--model=last"
+    assert not any(word.startswith("--model") for word in train.resumed[:-1])
     assert not steps["train2"].commands[0].started()
 
 
@@ -129,8 +128,8 @@ def test_a_folder_with_a_truth_and_a_ready_data_set(tmp_path, data):
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
-        ("modanet", "modanet does not exist"),
-        ("custom", "custom does not exist"),
+        ("modanet", "modanet: there is no such folder"),
+        ("custom", "custom: there is no such folder"),
         ("custom/bag_yaz_1.jpg", "no photograph"),
         ("modanet/instances.json", "no JSON file"),
     ],
@@ -143,7 +142,7 @@ def test_what_is_missing_is_told(data, missing, told):
 
 def test_two_annotation_files(data):
     write_json(data / "modanet" / "other.json", coco_data([{}]))
-    with pytest.raises(DatasetError, match=r"instances.json, other.json: expected"):
+    with pytest.raises(DatasetError, match=r"expected modanet/.*found instances.json, other.json"):
         find_sources(data)
 
 

@@ -154,7 +154,7 @@ def test_nothing_is_changed_when_something_is_in_the_way(world, mode):
     (world / "out/val").mkdir(parents=True)
     (world / "out/val/b").write_text("somebody's work")
     before = files(world)
-    with pytest.raises(DatasetError, match="b is in the way: it is another file"):
+    with pytest.raises(DatasetError, match="b: in the way, since it differs"):
         Placer({}, plan(world, a="train", b="val"), mode)
     assert files(world) == before
 
@@ -163,13 +163,13 @@ def test_a_copy_that_somebody_has_changed_is_not_taken_out(world):
     first = plan(world, a="train")
     Placer({}, first, "copy").run()
     (world / "out/train/a").write_text("somebody's work")
-    with pytest.raises(DatasetError, match="a has changed since it was put there"):
+    with pytest.raises(DatasetError, match="a: it has changed since it was copied"):
         Placer(first, plan(world, a="val"), "copy")
 
 
 def test_a_file_that_is_nowhere(world):
     (world / "in/a").unlink()
-    with pytest.raises(DatasetError, match="a is not there any more: nothing was changed"):
+    with pytest.raises(DatasetError, match="a: it is gone; nothing was changed"):
         Placer({}, plan(world, a="train", b="val"), "move")
     assert files(world) == ["in/b"]
 

@@ -23,7 +23,7 @@ def test_coco(tmp_path):
 def test_coco_annotations_of_no_image(tmp_path):
     data = coco_data([{"image_id": 9}, {"category_id": 8}], IMAGES)
     source = read_source(write_json(tmp_path / "ann.json", data))
-    assert source.orphans == ["annotation 1: its image_id 9 is no image's"]
+    assert source.orphans == ["annotation 1: there is no image with its image_id 9"]
     assert source.classes() == ["category 8"]
 
 

@@ -10,7 +10,8 @@ from fashion import placing, split_dataset
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.split_annotations import read_source
-from fashion.split_dataset import Settings, SplitFolder
+from fashion.split_dataset import Settings
+from fashion.split_record import SplitFolder
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, write_json
 
@@ -278,7 +279,7 @@ def test_another_picture_in_the_test_folder_is_not_replaced(world):
     images.mkdir()
     for name in NAMES:
         (images / name).write_bytes(b"another")
-    with pytest.raises(DatasetError, match="is in the way"):
+    with pytest.raises(DatasetError, match="in the way, since it differs"):
         divide(world, test_images=images)
     assert not (world / "out").exists()
 
@@ -297,7 +298,7 @@ def test_images_in_folders(world):
     ("name", "content", "message"),
     [
         ("train/via_region_data.json", "{}", "was not written by an earlier split"),
-        ("val/9999.png", "picture", "would be mixed with old ones"),
+        ("val/9999.png", "picture", "would be mixed with the new subsets"),
     ],
 )
 def test_somebody_elses_folder_is_refused(world, name, content, message):
@@ -314,23 +315,23 @@ def test_corrected_annotations_are_not_lost(world):
     divide(world)
     path = world / "out" / "train" / "via_region_data.json"
     path.write_text(path.read_text().replace("bag", "boots"))
-    with pytest.raises(DatasetError, match="has been changed since it was split off"):
+    with pytest.raises(DatasetError, match="has been changed since the split wrote it"):
         divide(world, seed=1)
     divide(world, seed=1, overwrite=True)
     assert "boots" not in path.read_text()
 
 
 def test_no_image_at_all(world):
-    with pytest.raises(DatasetError, match=r"None of the 20 images .* 20 are not in"):
+    with pytest.raises(DatasetError, match=r"none of its 20 images .* 20 are not in"):
         divide(world, images="nowhere")
     write_json(world / "via.json", {})
-    with pytest.raises(DatasetError, match="None of the 0 images"):
+    with pytest.raises(DatasetError, match="none of its 0 images"):
         divide(world)
 
 
 def test_a_record_that_is_none(world):
     write_json(world / "out" / "split.json", [1])
-    with pytest.raises(DatasetError, match="is no record of a split"):
+    with pytest.raises(DatasetError, match="is not the record of a split"):
         divide(world)
 
 

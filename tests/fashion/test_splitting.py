@@ -27,12 +27,12 @@ def test_ratios(text, ratios):
 
 @pytest.mark.parametrize("text", ["", "80", "a/b/c", "80/10/5/5", "80/-10/30", "nan/1", "inf/1/1"])
 def test_no_ratios(text):
-    with pytest.raises(ValueError, match="is no ratio such as"):
+    with pytest.raises(DatasetError, match="malformed ratios"):
         splitting.parse_ratios(text)
 
 
 def test_training_needs_a_share():
-    with pytest.raises(ValueError, match="leaves nothing to train on"):
+    with pytest.raises(DatasetError, match="leave nothing to train on"):
         splitting.parse_ratios("0/50/50")
 
 
@@ -137,10 +137,10 @@ def test_lists_in_json(tmp_path, data):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[1]", "is no split list"),
+        ("[1]", "is not a split list"),
         ('{"train": "a.jpg"}', '"train" must be a list'),
-        ('{"train": []}', "names no image"),
-        ('{"train": ["a"], "val": ["a"]}', "has a in both train and val: choose one"),
+        ('{"train": []}', "name no image"),
+        ('{"train": ["a"], "val": ["a"]}', "it has a in both train and val; choose one"),
     ],
 )
 def test_lists_that_are_none(tmp_path, content, message):
@@ -150,7 +150,7 @@ def test_lists_that_are_none(tmp_path, content, message):
 
 
 def test_a_folder_without_lists(tmp_path):
-    with pytest.raises(DatasetError, match=r"has none of train\.txt, val\.txt and test\.txt"):
+    with pytest.raises(DatasetError, match=r"no split list.* train\.txt, val\.txt and test\.txt"):
         splitting.read_lists(tmp_path)
 
 

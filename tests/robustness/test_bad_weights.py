@@ -240,8 +240,7 @@ def test_notes_that_are_none_count_as_none(tmp_path, note):
     path = tmp_path / "a.h5"
     write_layers(path, LAYERS, {"fashion_stage": note})
     read_everything(path)
-    options = type("Options", (), {"model": str(path), "logs": tmp_path})
-    assert remembered_table(options, MODANET_STAGE) is None
+    assert remembered_table(path, MODANET_STAGE, tmp_path) is None
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "a" * 300, "a\0b"])

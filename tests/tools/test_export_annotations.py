@@ -20,7 +20,7 @@ def test_there_and_back(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         "out/annotations.xml, out/annotations.labels.json: 3 images, 5 instances\n"
-        "said otherwise: 1 instances with holes written as masks, "
+        "written in another way: 1 instances with holes written as masks, "
         "1 instances of several parts written as groups\n"
     )
     done = run(tmp_path, "import_annotations", "out/annotations.xml", "back")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fashion.pipeline_steps import DEMO_START
+from fashion import DEMO_START
 from fashion.presets import find_preset
 from fashion.stages import MODANET_STAGE, preset_of, read_note
 from mrcnn.errors import UserError
@@ -19,7 +19,7 @@ def test_the_steps_are_commands_of_the_project(tmp_path):
             assert (REPOSITORY / command.words[0]).is_file()
     (train,) = steps[1].commands
     assert "--model=none" in train.words
-    assert "--model=last" in train.going_on
+    assert "--model=last" in train.resumed
     assert not train.started()
 
 
@@ -27,7 +27,7 @@ def test_a_training_can_begin_with_former_weights(tmp_path):
     arguments = [f"--output={tmp_path}", f"--start={tmp_path / 'former.h5'}", "--seed=2"]
     (train,) = make_demo_start.steps(make_demo_start.parse_arguments(arguments))[1].commands
     assert f"--model={(tmp_path / 'former.h5').as_posix()}" in train.words
-    assert "--seed=2" in train.words and "--seed=2" in train.going_on
+    assert "--seed=2" in train.words and "--seed=2" in train.resumed
 
 
 def test_copying_is_whole_or_not_at_all(tmp_path):
@@ -35,7 +35,7 @@ def test_copying_is_whole_or_not_at_all(tmp_path):
     source.write_bytes(b"weights")
     assert str(target) in make_demo_start.copy_weights(source, target)
     assert target.read_bytes() == b"weights"
-    with pytest.raises(UserError, match="name another with --weights"):
+    with pytest.raises(UserError, match="name another file with --weights"):
         make_demo_start.copy_weights(source, tmp_path)
 
 

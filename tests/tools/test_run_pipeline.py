@@ -39,13 +39,13 @@ run_pipeline = load_script()
 )
 def test_what_cannot_be_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
-        run_pipeline.parse_arguments(arguments)
+        run_pipeline.parse_arguments("", arguments)
     assert caught.value.code == 2 and "error:" in capsys.readouterr().err
 
 
 def test_label_arguments_are_split_as_a_shell_does():
     options = run_pipeline.parse_arguments(
-        ["--demo", "--label-arguments=--fallback=best --garment 'scarf tie'"]
+        "", ["--demo", "--label-arguments=--fallback=best --garment 'scarf tie'"]
     )
     assert options.label_arguments == ["--fallback=best", "--garment", "scarf tie"]
 
@@ -55,7 +55,7 @@ def test_choosing_steps():
     assert run_pipeline.choose(None, names) is None
     assert run_pipeline.choose("page, data", names) == ["page", "data"]
     for text in ("train3", "data,train3", ","):
-        with pytest.raises(UserError, match="those are data, train1, page"):
+        with pytest.raises(UserError, match="expected some of data, train1, page"):
             run_pipeline.choose(text, names)
 
 
@@ -72,11 +72,11 @@ def test_a_dry_run_prints_commands_and_does_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--data=gone"], "gone does not exist"),
+        (["--data=gone"], "gone: there is no such folder"),
         (["--demo", "--model=gone.h5"], "no weight file gone.h5"),
-        (["--demo", "--stages=train9"], "train9 is no step"),
-        (["--demo", "--stages=train2"], '"train2" works on what "split2" makes'),
-        (["--demo", "--output=file/out"], "Nothing can be written"),
+        (["--demo", "--stages=train9"], "expected some of data, convert"),
+        (["--demo", "--stages=train2"], '"train2" uses the results of "split2"'),
+        (["--demo", "--output=file/out"], "the folder cannot be written to"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, arguments, told):
@@ -107,7 +107,7 @@ def test_the_first_steps_with_data_of_the_user(tmp_path):
     assert len(placed) == 20
     assert sorted((tmp_path / "mine").rglob("*")) == before
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert "divide the pictures for stage 1" in page and "No epoch has been trained" in page
+    assert "divide the pictures for stage 1" in page and "No epoch was trained" in page
     assert f"Look at:  {tmp_path}/out/index.html" in done.stdout
 
 

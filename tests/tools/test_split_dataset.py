@@ -74,9 +74,9 @@ def test_what_was_left_out_is_said(world):
     write_picture(world / "in" / "extra.png", 99)
     done = run(world, "ann.json", "in", "out")
     assert done.returncode == 0
-    assert "annotations without image, left out: 1\n  gone.png" in done.stdout
-    assert "images without annotation, left where they are: 1\n  extra.png" in done.stdout
-    assert "images that cannot be read, left out: 1\n" in done.stdout
+    assert "annotations without an image, skipped: 1\n  gone.png" in done.stdout
+    assert "images without an annotation, left where they are: 1\n  extra.png" in done.stdout
+    assert "images that cannot be read, skipped: 1\n" in done.stdout
 
 
 def test_lists(world):
@@ -84,8 +84,8 @@ def test_lists(world):
     (world / "lists" / "train.txt").write_text("0\n1\n")
     (world / "lists" / "val.txt").write_text("2.png\nnever.png\n")
     done = run(world, "ann.json", "in", "out", "--lists", "lists")
-    assert "names in the lists that no annotation has: 1\n  never.png" in done.stdout
-    assert "images in no list, left out: 17" in done.stdout
+    assert "names in the lists without an annotation: 1\n  never.png" in done.stdout
+    assert "images in no list, skipped: 17" in done.stdout
     assert len(list((world / "out" / "train").glob("*.png"))) == 2
     assert not (world / "out" / "test").exists()
 
@@ -94,7 +94,9 @@ def test_the_stages_folders(world):
     """In a copy of the scripts, so that this tree stays clean."""
     for name in ("fashion", "mrcnn", "tools"):
         shutil.copytree(
-            REPOSITORY / name, world / "project" / name, ignore=shutil.ignore_patterns("__*")
+            REPOSITORY / name,
+            world / "project" / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
         )
     script = world / "project" / "tools" / "split_dataset.py"
     data = {name: entry(name, [region(fashion="32")]) for name in NAMES}
@@ -119,10 +121,10 @@ def test_the_stages_folders(world):
         (["ann.json", "in"], "give OUT, or --stage 1 or 2"),
         (["ann.json", "in", "out", "--test-images"], "--test-images needs a folder"),
         (["ann.json", "in", "out", "--copy", "--move"], "not allowed with"),
-        (["ann.json", "in", "out", "--ratios", "0/1/1"], '"0/1/1" leaves nothing to train on'),
-        (["none.json", "in", "out"], "none.json does not exist"),
-        (["ann.json", "nowhere", "out"], "None of the 20 images of ann.json can be placed"),
-        (["ann.json", "in", "out", "--lists", "gone.json"], "gone.json does not exist"),
+        (["ann.json", "in", "out", "--ratios", "0/1/1"], "the ratios leave nothing to train on"),
+        (["none.json", "in", "out"], "none.json: it does not exist"),
+        (["ann.json", "nowhere", "out"], "ann.json: none of its 20 images can be placed"),
+        (["ann.json", "in", "out", "--lists", "gone.json"], "gone.json: it does not exist"),
         (["season.json", "in", "out"], "must not leave it"),
     ],
 )
