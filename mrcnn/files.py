@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from mrcnn.errors import UserError
+
 _UNFINISHED = re.compile(r"\.(.+)\.[^.]+\.part")
 
 # Bytes of a file's name that its temporary name repeats: file systems take 255 in all, and tempfile
@@ -32,6 +34,19 @@ def is_folder(path: str | os.PathLike) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write UTF-8 text, whole or not at all. Raises UserError if that fails."""
+    try:
+        with replacing(path, "w") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UserError(
+            f"cannot be written ({error.strerror or error})",
+            path=path,
+            advice="make room, or name another folder",
+        ) from error
 
 
 @contextlib.contextmanager

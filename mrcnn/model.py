@@ -10,9 +10,8 @@ model.load_weights(model.find_last(), by_name=True)
 result = model.detect([image])[0]  # rois, class_ids, scores, masks
 """
 
-import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import keras
@@ -46,7 +45,6 @@ from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
-from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.layers import BatchNorm
 from mrcnn.learning_rate import LearningRate, scaled_rate
 from mrcnn.legacy_generator import data_generator
@@ -61,11 +59,11 @@ from mrcnn.losses import (
     smooth_l1_loss,
     use_class_weights,
 )
+from mrcnn.molding import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.network import build_model, pyramid_anchors
 from mrcnn.roi_align import PyramidROIAlign, log2_graph
 from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
 from mrcnn.rpn_targets import build_rpn_targets
-from mrcnn.stream import detect_stream
 from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
 from mrcnn.tensor_graph import ancestor, describe_array
 from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over
@@ -440,13 +438,6 @@ class MaskRCNN:
                 log("image", image)
         return list(self._predictor.detect(images, self.config.BATCH_SIZE, soft_masks))
 
-    def detect_stream(
-        self, images: Iterable[np.ndarray | str | os.PathLike], *, soft_masks: bool = False
-    ) -> Iterator[dict]:
-        """`detect` for any number of images or image files; see `mrcnn.stream.detect_stream`."""
-        self._require_inference()
-        return detect_stream(self._predictor, images, self.config.BATCH_SIZE, soft_masks)
-
     def detect_molded(
         self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0
     ) -> list[dict]:
@@ -511,6 +502,8 @@ class MaskRCNN:
         images: Sequence[np.ndarray],
         outputs: Iterable[tuple[str, keras.KerasTensor]],
         image_metas: np.ndarray | None = None,
+        *,
+        verbose: int = 1,
     ) -> dict[str, np.ndarray]:
         """Values of any tensors of the graph for some images.
 
@@ -519,6 +512,7 @@ class MaskRCNN:
             outputs: pairs of a name and a tensor, such as
                 `("rpn_class", model.keras_model.get_layer("rpn_class").output)`.
             image_metas: `[batch, 12 + classes]`.
+            verbose: 1 prints shape and range of each array.
 
         Returns:
             The arrays by name, in the order asked for.
@@ -537,6 +531,7 @@ class MaskRCNN:
         part = keras.Model(inputs, outputs)
         values = part([tf.convert_to_tensor(available[x.name], tf.float32) for x in inputs])
         arrays = {name: values[name].numpy() for name in outputs}
-        for name, array in arrays.items():
-            log(name, array)
+        if verbose:
+            for name, array in arrays.items():
+                log(name, array)
         return arrays
