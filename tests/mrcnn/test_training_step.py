@@ -16,9 +16,10 @@ import tensorflow as tf
 
 from mrcnn.backbone import residual_stages
 from mrcnn.config import LOSS_NAMES, Config
+from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.devices import make_training_repeatable
 from mrcnn.layer_selection import PRESETS, set_trainable
-from mrcnn.learning_rate import LearningRate, parse_rate_schedule
+from mrcnn.learning_rate import LearningRate
 from mrcnn.losses import mrcnn_mask_loss_graph, weight_decay_loss
 from mrcnn.network import build_model
 from mrcnn.training_state import Progress, restore_optimizer, save_state
