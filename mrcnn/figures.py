@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.drawing import mask_outlines
-from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.files import replacing, saving
 
 # matplotlib's backends that write files and open no window.
 _NO_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
@@ -32,16 +31,10 @@ def new_figure(rows: int, columns: int, panel: tuple[float, float] = (1.0, 1.0))
 def save_figure(path: str | os.PathLike, figure) -> Path:
     """Write a figure as PNG, whole or not at all, and make its folder. Raises UserError."""
     path = Path(path)
-    try:
+    with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
             figure.savefig(stream, format="png")
-    except OSError as error:
-        raise UserError(
-            f"cannot be written ({error.strerror or error})",
-            path=path,
-            advice="make room, or name another folder",
-        ) from error
     return path
 
 

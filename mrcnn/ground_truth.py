@@ -140,7 +140,7 @@ def _mini_masks_of_crops(
     class_ids: np.ndarray,
     resized: _Resized,
     mirror: "Augmenter | None",
-    mini_shape: tuple[int, int],
+    mini_shape: Sequence[int],
 ) -> _Truth:
     """The instances with mini masks, without building full-size masks."""
     image, flips = resized.image, (False, False)

@@ -43,10 +43,8 @@ class InspectedModel(Protocol):
     config: Config
     keras_model: Any
 
-    def run_graph(
-        self, images: Any, outputs: Any, image_metas: Any = None, *, verbose: int = 1
-    ) -> dict[str, np.ndarray]:
-        """See `MaskRCNN.run_graph`."""
+    def get_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Normalised anchors of a molded size, float32 [anchors, 4]."""
 
 
 class Truth(NamedTuple):
@@ -130,9 +128,15 @@ def run(
             expected="{mode} 'inference'",
             found=repr(model.mode),
         )
-    tensors = [(name, layer_output(model.keras_model, name)) for name in (*outputs, *layers)]
-    molded = mold_image(scene.image, model.config).astype(np.float32)
-    values = model.run_graph(molded[None], tensors, image_metas=scene.meta[None], verbose=0)
+    from mrcnn.tensor_graph import run_graph
+
+    inputs = {
+        "input_image": mold_image(scene.image, model.config).astype(np.float32)[None],
+        "input_image_meta": scene.meta[None],
+        "input_anchors": model.get_anchors(scene.image.shape)[None],
+    }
+    tensors = {name: layer_output(model.keras_model, name) for name in (*outputs, *layers)}
+    values = run_graph(model.keras_model, inputs, tensors)
     return {name: np.asarray(value[0]).astype(np.float32) for name, value in values.items()}
 
 

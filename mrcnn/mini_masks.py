@@ -99,7 +99,7 @@ def flipped_crops(
     return flipped
 
 
-def shrink_masks(crops: Sequence[np.ndarray], mini_shape: tuple[int, int]) -> np.ndarray:
+def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.ndarray:
     """Each mask (bool [h, w], any sizes above 0), resampled to `mini_shape`: bool [N, *mini_shape].
 
     Bit for bit what `mrcnn.masks.minimize_mask` gives for masks that fill their boxes: bilinear
