@@ -47,8 +47,11 @@ def batches(loader, first_step=0, last_step=4):
 
 
 def child_processes():
-    tasks = pathlib.Path(f"/proc/{os.getpid()}/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    found = set()
+    for task in pathlib.Path(f"/proc/{os.getpid()}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            found |= set(map(int, (task / "children").read_text().split()))
+    return found
 
 
 @contextlib.contextmanager
