@@ -8,7 +8,6 @@ A mask that a data set draws into its box need never be as large as the image: `
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from mrcnn.masks import nearest_indices
@@ -70,6 +69,8 @@ def _resized(crop: MaskCrop, rows, down, columns, right) -> MaskCrop:
 
 
 def _tight(crop: MaskCrop) -> MaskCrop:
+    import cv2
+
     turned = crop.mask.T
     # The array is transposed, so x and y are swapped.
     y, x, height, width = cv2.boundingRect(turned.view(np.uint8)) if turned.size else (0, 0, 0, 0)

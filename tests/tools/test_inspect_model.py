@@ -163,5 +163,5 @@ def test_a_file_alone_needs_no_network_and_errors_are_one_sentence(here):
     (here / "x.h5").write_bytes(b"<html>")
     done = run_script(SCRIPT, "--model=x.h5", "--file-only", cwd=here, path=path)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("error: x.h5 is an HTML or XML page") and "\n" in done.stderr
+    assert done.stderr.startswith("error: x.h5: is an HTML or XML page") and "\n" in done.stderr
     assert len(done.stderr.splitlines()) == 1
