@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time detection: the graph as it is, the folded graph, and the flow around it.
+"""Time detection: the graph as it is and the folded graph.
 
     python3 benchmarks/inference.py
     python3 benchmarks/inference.py --backbone resnet50 --size 512 --repeat 5 --json inference.json
@@ -10,7 +10,6 @@ timed in turn, in one run, so that ratios hold on a machine that does other thin
     whole     the seven outputs, 100 mask rows, batch norms by themselves; masks pasted
     detect    MaskRCNN.detect: batch norms within convolutions, mask rows as detected; masks pasted
     fit64     the same with IMAGE_RESIZE_MODE = "fit64": no padding to a square
-    stream    MaskRCNN.detect_stream: the same, with reading and pasting in other threads
 """
 
 import argparse
@@ -26,7 +25,7 @@ import numpy as np
 
 from mrcnn.config import Config
 
-WAYS = ("whole", "detect", "fit64", "stream")
+WAYS = ("whole", "detect", "fit64")
 
 
 def parse_arguments(arguments=None, description: str | None = __doc__) -> argparse.Namespace:
@@ -84,7 +83,6 @@ def measure(options: argparse.Namespace) -> dict:
     """Seconds an image of each way, a list of `--repeat` values."""
     from mrcnn.inference import Predictor, mold_inputs, unmold_detections
     from mrcnn.network import build_model
-    from mrcnn.stream import detect_stream
 
     config = make_config(options)
     images = photographs(options, options.repeat)
@@ -116,10 +114,6 @@ def measure(options: argparse.Namespace) -> dict:
             started = time.perf_counter()
             way(image)
             seconds[name].append(time.perf_counter() - started)
-    started = time.perf_counter()
-    count = sum(1 for _ in detect_stream(predictor, images, 1))
-    # Results come in bursts: only the whole flow has a time.
-    seconds["stream"].append((time.perf_counter() - started) / count)
     return {"build": built, "detections": found, "seconds": seconds}
 
 

@@ -10,7 +10,6 @@ processor for all instances of an image:
 
     paste          all masks into a bool array [height, width, N], as MaskRCNN.detect gives them
     paste boxes    each mask into its box alone
-    paste_rle      each mask as COCO run-lengths, no array of the image's size
     unstack        one mask after the other out of the array of `paste`, as labelling does
     polygons       outlines of each of those (mask_to_polygons)
     draw           masks, outlines, boxes and captions (draw_detections)
@@ -18,8 +17,8 @@ processor for all instances of an image:
 
 `pixels` tells how many times longer the large photograph takes, and `instances` how many times
 longer the most instances take than the fewest on the small one. The exit code is 1 where a way
-grows faster than pixels or instances do. At 4000 x 6000 more than 20 masks are left to paste_rle:
-100 of them as arrays take 2.4 GB.
+grows faster than pixels or instances do. At 4000 x 6000 more than 20 masks are only pasted into
+their boxes: 100 of them as arrays of the photograph's size take 2.4 GB.
 """
 
 import argparse
@@ -42,10 +41,10 @@ from fashion.parsing_settings import ParsingSettings
 from fashion.polygons import mask_to_polygons
 from fashion.superpixels import segment
 from mrcnn.drawing import draw_detections
-from mrcnn.masks import box_mask, paste_rle
+from mrcnn.masks import box_mask
 
 SIZES = {"400 x 600": 1, "4000 x 6000": 10}  # factor of the small photograph's sides
-WAYS = ("paste", "paste boxes", "paste_rle", "unstack", "polygons", "draw", "slic")
+WAYS = ("paste", "paste boxes", "unstack", "polygons", "draw", "slic")
 MOST_FULL_MASKS = 20
 # What lies beyond linear by less than this is the machine's caches and noise.
 TOLERANCE = 1.5
@@ -80,7 +79,6 @@ def make_ways(case: dict) -> dict:
     pairs = list(zip(soft, boxes, strict=True))
     ways = {
         "paste boxes": lambda: [box_mask(m, (b[2] - b[0], b[3] - b[1])) for m, b in pairs],
-        "paste_rle": lambda: [paste_rle(m, b, shape) for m, b in pairs],
         "slic": lambda: segment(case["image"], ParsingSettings()),
     }
     if len(soft) <= MOST_FULL_MASKS or case["factor"] == 1:

@@ -13,7 +13,7 @@ from fashion.evaluation_page import write_page
 from fashion.evaluation_pictures import write_pictures
 from fashion.json_files import write_json
 from mrcnn.evaluation_curves import rank_images
-from mrcnn.inspection_pictures import save_figure
+from mrcnn.figures import save_figure
 
 SHOWN = 6  # best images, and worst ones
 PAGE, NUMBERS = "index.html", "report.json"

@@ -5,6 +5,8 @@ boxes divide by (height - 1, width - 1) after moving (y2, x2) to the last pixel 
 0..1 spans the pixel centres of the image.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Pairs of boxes whose temporaries are held at once: small enough to stay in the cache.
@@ -26,7 +28,7 @@ def extract_bboxes(mask: np.ndarray) -> np.ndarray:
         return np.zeros((count, 4), dtype=np.int32)
     mask = mask.astype(bool, copy=False)
     rows = _any_in_row(mask)
-    columns = mask.any(axis=0)
+    columns = np.asarray(mask.any(axis=0))
     boxes = np.stack(
         [
             rows.argmax(axis=0),
@@ -52,7 +54,7 @@ def _any_in_row(mask):
 def compute_iou(
     box: np.ndarray, boxes: np.ndarray, box_area: float, boxes_area: np.ndarray
 ) -> np.ndarray:
-    """Intersection over union of one box with many; the areas are given, to be computed once.
+    """Intersection over union of one box with many, whose areas the caller has computed.
 
     Args:
         box: [4]; boxes: [count, 4], in the same coordinates.
@@ -146,7 +148,7 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
 
 
 def non_max_suppression(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Keep the best-scored boxes that do not overlap a better one by more than `threshold`.
+    """Keep the boxes that do not overlap one of a higher score by more than `threshold`.
 
     Args:
         boxes: [count, 4]; scores: [count]; of equal scores the later box wins.
@@ -226,7 +228,7 @@ def clip_boxes(boxes: np.ndarray, window: np.ndarray) -> np.ndarray:
     return np.maximum(np.minimum(boxes, high), low)
 
 
-def norm_boxes(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def norm_boxes(boxes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Pixel boxes to normalised boxes.
 
     Args:
@@ -240,7 +242,7 @@ def norm_boxes(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.divide(boxes - shift, scale).astype(np.float32)
 
 
-def denorm_boxes(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def denorm_boxes(boxes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Normalised boxes to whole pixels, the inverse of `norm_boxes`.
 
     A normalised box without area becomes a box of one pixel.

@@ -1,7 +1,7 @@
 """Captions: Unicode text on filled backgrounds, placed so that each can be read.
 
-The letters are those of DejaVu Sans, which comes with matplotlib (found without importing it), so
-the pictures look alike on every machine.
+The font is DejaVu Sans, which comes with matplotlib (found without importing it), so pictures look
+the same on every machine.
 """
 
 import functools
@@ -58,7 +58,7 @@ def shorten(text: str, size: int, width: int, bold: bool = False) -> str:
 
 
 def ink_on(colour: Sequence[int]) -> tuple[int, int, int]:
-    """Black or white, whichever is the easier to read on `colour` (Rec. 709 luma)."""
+    """Black or white, whichever is easier to read on `colour` (Rec. 709 luma)."""
     red, green, blue = (int(channel) for channel in colour)
     light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 135
     return (0, 0, 0) if light else (255, 255, 255)
@@ -94,8 +94,8 @@ def write_text(
 def write_labels(image: np.ndarray, labels: Sequence[Label], size: int) -> np.ndarray:
     """Write all captions into a uint8 [H, W, 3] image, in place, and return it.
 
-    A caption stands above its box at the left; where that would leave the image, cover an earlier
-    caption or hide something small, the best of the other corners, inside and out, is taken.
+    A caption stands above the left end of its box. If that would leave the image, cover an earlier
+    caption or hide a small box, it moves to the best of the other corners, inside or outside.
     """
     height, width = image.shape[:2]
     taken: list[tuple[int, int, int, int]] = []
@@ -116,7 +116,7 @@ def write_labels(image: np.ndarray, labels: Sequence[Label], size: int) -> np.nd
 
 
 def _best_place(box, extent, image_size, taken, small):
-    """The pixel box of a caption: the candidate that covers least of what should stay in sight."""
+    """The pixel box of a caption: the candidate that covers the least."""
     tall, wide = extent
     height, width = image_size
     y1, x1, y2, x2 = (round(value) for value in box)

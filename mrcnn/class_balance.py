@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
 from mrcnn.errors import ConfigError
 
-# A class of a handful of instances would otherwise outweigh all that is learnt of the others.
+# Otherwise a class with a handful of instances would outweigh all the others.
 GREATEST_BALANCED = 10.0
 
 
-def classes_of_images(dataset) -> list[np.ndarray]:
+def classes_of_images(dataset: Dataset) -> list[np.ndarray]:
     """Class numbers of each image's instances, crowds left out, in the order of `image_ids`.
 
     An image's `image_info` may hold them under `class_ids` (a keyword of `add_image`); else its
@@ -30,10 +32,10 @@ def classes_of_images(dataset) -> list[np.ndarray]:
 
 
 def class_factors(classes: Sequence[np.ndarray], num_classes: int, threshold: float) -> np.ndarray:
-    """How often the images of each class should be seen, float64 `[num_classes]`, at least 1.
+    """How often the images of each class should be shown, float64 `[num_classes]`, at least 1.
 
-    `sqrt(threshold / f)` for a class that is in a share f of the images, where that is below the
-    threshold. 1 for classes of no image.
+    `sqrt(threshold / f)` for a class that occurs in a share f of the images, if f is below the
+    threshold; 1 for classes that no image shows.
 
     Args:
         classes: class numbers of each image's instances.
@@ -50,7 +52,7 @@ def class_factors(classes: Sequence[np.ndarray], num_classes: int, threshold: fl
 
 
 def repeat_factors(classes: Sequence[np.ndarray], num_classes: int, threshold: float) -> np.ndarray:
-    """How often each image should be seen, float64 `[images]`: as its rarest class should."""
+    """How often each image should be shown, float64 `[images]`: as often as its rarest class."""
     factors = class_factors(classes, num_classes, threshold)
     return np.array([factors[class_ids].max(initial=1.0) for class_ids in classes])
 
@@ -66,7 +68,7 @@ def _extra_places(factors: np.ndarray) -> int:
 
 
 def repeated(factors: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """How often each image stands in one pass, int `[images]`, `places_of_a_pass` in all.
+    """How often each image occurs in one pass, int `[images]`, `places_of_a_pass` in all.
 
     A factor of 2.3 is 2 or 3, at random and 2.3 on average (a little more: the extra places are
     rounded up). Images are drawn at even distances along a line on which each has its fraction as
@@ -99,13 +101,15 @@ def class_weights(
         counts: instances of each class, for 'balanced'.
 
     Raises:
-        ConfigError: as many weights as classes are needed, or there is no such class.
+        ConfigError: not as many weights as classes, or there is no such class.
     """
     if setting is None:
         return None
     names = list(class_names)
     weights = np.ones(len(names), np.float32)
     if isinstance(setting, str):
+        if counts is None:
+            raise ValueError("'balanced' needs the number of instances of each class")
         there = np.flatnonzero(counts[1:]) + 1
         weights[there] = np.minimum(np.mean(counts[there]) / counts[there], GREATEST_BALANCED)
     elif isinstance(setting, Mapping):
@@ -113,8 +117,11 @@ def class_weights(
             weights[_class_number(key, names)] = weight
     elif len(setting) != len(names):
         raise ConfigError(
-            f"CLASS_WEIGHTS has {len(setting)} numbers, but there are {len(names)} classes, the "
-            f"background included: give one for each, or a dictionary."
+            "{CLASS_WEIGHTS} does not fit the data set",
+            settings=("CLASS_WEIGHTS",),
+            expected=f"a number for each of {len(names)} classes, the background included",
+            found=f"{len(setting)}",
+            advice="give one for each, or a dictionary",
         )
     else:
         weights[:] = setting
@@ -127,18 +134,21 @@ def _class_number(key: int | str, names: list[str]) -> int:
     if not isinstance(key, str) and 0 <= key < len(names):
         return int(key)
     raise ConfigError(
-        f"CLASS_WEIGHTS names the class {key!r}, but those of the data set are {', '.join(names)}."
+        "{CLASS_WEIGHTS} names a class that the data set does not have",
+        settings=("CLASS_WEIGHTS",),
+        expected=" or ".join(names),
+        found=repr(key),
     )
 
 
 @dataclass(frozen=True)
 class ClassBalance:
-    """What is done for rare classes in one training.
+    """What one training does for rare classes.
 
     Attributes:
-        factors: how often each image is shown, float64 `[images]`; None: once a pass.
-        weights: of the class loss, float32 `[classes]`; None: all the same.
-        summary: a line for each, for the terminal; empty where nothing is done.
+        factors: how often each image is shown, float64 `[images]`; None: once per pass.
+        weights: of the class loss, float32 `[classes]`; None: all equal.
+        summary: a line for each, for the terminal; empty if nothing is done.
     """
 
     factors: np.ndarray | None = None
@@ -146,7 +156,7 @@ class ClassBalance:
     summary: str = ""
 
 
-def class_balance(dataset, config) -> ClassBalance:
+def class_balance(dataset: Dataset, config: Config) -> ClassBalance:
     """What REPEAT_FACTOR_THRESHOLD and CLASS_WEIGHTS mean for a prepared Dataset.
 
     Raises:

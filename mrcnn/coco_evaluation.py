@@ -4,12 +4,15 @@ The twelve figures are those of https://cocodataset.org/#detection-eval. Matterp
 `compute_ap` is another measure: see `mrcnn.image_average_precision`.
 """
 
-import contextlib
-import io
+import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
+
+from mrcnn.boxes import extract_bboxes
+from mrcnn.dataset import Dataset
 
 FIGURES = (
     "AP",
@@ -26,17 +29,17 @@ FIGURES = (
     "AR_large",
 )
 KINDS = ("bbox", "segm")
-# By the area of the true mask in pixels, both ends included: an instance of exactly 1024 pixels is
-# small and medium, as pycocotools has it.
+# By the area of the true mask in pixels, both ends included: as in pycocotools, an instance of
+# exactly 1024 pixels is both small and medium.
 SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e5**2)}
 
 
 def encode_mask(mask: np.ndarray) -> dict:
-    """A bool mask `[height, width]` as COCO's run-length encoding, counts as text."""
+    """A bool mask `[height, width]` as COCO run-lengths: {"size": [h, w], "counts": str}."""
     from pycocotools import mask as coco_mask
 
     encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")}
+    return {"size": [int(n) for n in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 
 
 def _coco_box(box: Sequence[float]) -> list[float]:
@@ -44,16 +47,15 @@ def _coco_box(box: Sequence[float]) -> list[float]:
     return [x1, y1, x2 - x1, y2 - y1]
 
 
-def ground_truth(dataset, image_ids: Iterable[int] | None = None) -> dict:
+def ground_truth(dataset: Dataset, image_ids: Iterable[int] | None = None) -> dict:
     """A data set's truth as a COCO dictionary; image ids are the data set's own.
 
     Args:
         dataset: a prepared Dataset.
         image_ids: all by default.
     """
-    from mrcnn.boxes import extract_bboxes
-
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for image_id in dataset.image_ids if image_ids is None else image_ids:
         masks, class_ids = dataset.load_mask(image_id)
         height, width = masks.shape[:2]
@@ -95,7 +97,7 @@ def results_of(image_id: int, result: dict) -> list[dict]:
 
 
 def detect_all(
-    dataset,
+    dataset: Dataset,
     detect: Callable[[np.ndarray], dict],
     image_ids: Iterable[int] | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
@@ -104,7 +106,7 @@ def detect_all(
 
     Args:
         dataset: a prepared Dataset.
-        detect: from an image to its result dictionary.
+        detect: from an image, uint8 RGB [height, width, 3], to a result as of `MaskRCNN.detect`.
         image_ids: all by default.
         progress: wraps the image ids, such as tqdm.
     """
@@ -119,17 +121,17 @@ def average_precision(truth: dict, results: list[dict], kinds: Sequence[str] = K
 
     Args:
         truth: a COCO dictionary, as of `ground_truth`.
-        results: rows of a COCO results file; may be empty. Each needs `bbox` for the kind 'bbox'
-            and `segmentation` for the kind 'segm'.
-        kinds: what to measure: rows without masks are measured as ('bbox',).
+        results: rows of a COCO results file, of images of the truth; may be empty. Each needs
+            `bbox` for the kind 'bbox' and `segmentation` (run-lengths) for the kind 'segm'.
+        kinds: what to measure; ('bbox',) for rows without masks.
 
     Returns:
         For each kind a dictionary of the twelve `FIGURES`, and under 'per_class' a dictionary by
         class name: AP, AP50, AP75, AP_small, AP_medium, AP_large, AR_100 (recall of the 100 surest
         detections an image, mean over the ten IoU thresholds), recall_50 (the same at IoU .5 alone)
         and the counts `instances` (crowds left out), `instances_small`, `instances_medium`,
-        `instances_large` (see `SIZES`) and `detections`. A figure without any truth to measure is
-        -1, as pycocotools has it.
+        `instances_large` (see `SIZES`) and `detections`. As in pycocotools, a figure without any
+        ground truth is -1.
     """
     counts = _counts(truth, results)
     return {kind: _figures(truth, results, kind, counts) for kind in kinds}
@@ -138,14 +140,11 @@ def average_precision(truth: dict, results: list[dict], kinds: Sequence[str] = K
 def _figures(truth: dict, results: list[dict], kind: str, counts: dict[int, dict]) -> dict:
     from pycocotools.cocoeval import COCOeval
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = _coco(truth)
-        found = _load_results(coco, results, kind)
-        evaluation = COCOeval(coco, found, kind)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    figures = dict(zip(FIGURES, (float(x) for x in evaluation.stats), strict=True))
+    coco = _coco(truth)
+    evaluation = COCOeval(coco, _coco_of_results(coco, results, kind), kind)
+    for step in (COCOeval.evaluate, COCOeval.accumulate, COCOeval.summarize):
+        _quiet(step)(evaluation)
+    figures: dict[str, Any] = dict(zip(FIGURES, (float(x) for x in evaluation.stats), strict=True))
     names = {c["id"]: c["name"] for c in truth["categories"]}
     figures["per_class"] = {
         names[class_id]: _class_figures(evaluation, index) | counts[class_id]
@@ -190,24 +189,43 @@ def _counts(truth: dict, results: list[dict]) -> dict[int, dict]:
     }
 
 
-def _coco(data: dict):
-    """pycocotools' view of a COCO dictionary, which it may change without changing ours."""
+def _quiet(method: Any) -> Callable[..., Any]:
+    """A method of pycocotools that does not print what it does.
+
+    pycocotools has no option for that, and redirecting standard output would silence every thread.
+    """
+    silent = {**method.__globals__, "print": lambda *text: None}
+    return types.FunctionType(method.__code__, silent, method.__name__, method.__defaults__)
+
+
+def _coco(data: dict) -> Any:
+    """A pycocotools COCO object of a copy of a COCO dictionary."""
     from pycocotools.coco import COCO
 
     coco = COCO()
     coco.dataset = {**data, "annotations": [dict(row) for row in data["annotations"]]}
-    coco.createIndex()
+    _quiet(COCO.createIndex)(coco)
     return coco
 
 
-def _load_results(coco, results: list[dict], kind: str):
-    # pycocotools cannot load an empty list: nothing was found is a result like any other.
-    if not results:
-        return _coco({**coco.dataset, "annotations": []})
-    # Where a row has a box, pycocotools sorts it into small, medium and large by the box's area,
-    # also when masks are measured. Results files of masks have no boxes.
-    left_out = "segmentation" if kind == "bbox" else "bbox"
-    return coco.loadRes([{k: v for k, v in row.items() if k != left_out} for row in results])
+def _coco_of_results(coco: Any, results: list[dict], kind: str) -> Any:
+    """As `coco.loadRes`, which prints and cannot load an empty list."""
+    from pycocotools import mask as coco_mask
+
+    unknown = {row["image_id"] for row in results} - set(coco.imgs)
+    if unknown:
+        raise ValueError(f"There are results of images that are not in the truth: {unknown}.")
+    annotations = []
+    for number, row in enumerate(results, 1):
+        own = {**row, "id": number, "iscrowd": 0}
+        if kind == "bbox":
+            own["area"] = row["bbox"][2] * row["bbox"][3]
+        else:
+            # Of the mask, also where the row has a box: sizes are classed by it.
+            own["area"] = coco_mask.area(row["segmentation"])
+            own["bbox"] = coco_mask.toBbox(row["segmentation"])
+        annotations.append(own)
+    return _coco({**coco.dataset, "annotations": annotations})
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Which class is taken for which: the confusion matrix of instance segmentation."""
+"""Which class is mistaken for which: the confusion matrix of instance segmentation."""
 
 from collections.abc import Iterable, Mapping
 
@@ -18,10 +18,10 @@ def confusion_matrix(
 ) -> np.ndarray:
     """Count the instances of each true class (rows) by the class they were found as (columns).
 
-    Each detection is matched with at most one true instance of its image, by the IoU of the masks:
-    first within the classes, so that the diagonal counts what precision and recall count, then
-    what is left across them; the greatest IoU first. Row 0 holds detections of nothing, column 0
-    instances that were missed; [0, 0] stays 0.
+    Each detection is matched with at most one true instance of its image by mask IoU, the greatest
+    first: first within classes, so that the diagonal counts what precision and recall count, then
+    the rest across classes. Row 0 counts detections that match nothing, column 0 missed instances;
+    [0, 0] stays 0.
 
     Args:
         truth: one mapping an image: `class_ids` int [N], `masks` bool [height, width, N]. A
@@ -29,8 +29,8 @@ def confusion_matrix(
         found: the same for the same images, with `scores` float [N] besides, as
             `MaskRCNN.detect` gives them.
         num_classes: background included; class ids are 1 to `num_classes` - 1.
-        iou: from here on a detection matches.
-        score: less certain detections do not count.
+        iou: least mask IoU of a match.
+        score: detections below it are ignored.
 
     Returns:
         int64 [num_classes, num_classes].
@@ -56,8 +56,8 @@ def _count_image(matrix, image, result, iou, score) -> None:
         matrix[ids[row], found_ids[column]] += 1
     missed = np.setdiff1d(np.arange(len(ids)), [row for row, _ in pairs])
     np.add.at(matrix, (ids[missed], BACKGROUND), 1)
-    alone = np.setdiff1d(np.arange(len(found_ids)), [column for _, column in pairs])
-    alone = [i for i in alone if not _within(found_masks[..., i], crowds, iou)]
+    unmatched = np.setdiff1d(np.arange(len(found_ids)), [column for _, column in pairs])
+    alone = [i for i in unmatched if not _within(found_masks[..., i], crowds, iou)]
     np.add.at(matrix, (BACKGROUND, found_ids[alone]), 1)
 
 

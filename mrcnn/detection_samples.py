@@ -1,42 +1,52 @@
-"""Regions of interest and what the heads shall make of them, drawn outside the network.
+"""Regions of interest and the heads' targets for them, made outside the network.
 
-Training without the region proposal network (USE_RPN_ROIS False) takes random regions around the
+Training without the region proposal network (USE_RPN_ROIS False) uses random regions around the
 ground truth; `build_detection_targets` is the NumPy twin of the network's own target layer, for
 debugging and for training the heads alone.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from mrcnn.boxes import box_refinement, compute_overlaps
+from mrcnn.config import Config
 from mrcnn.errors import DatasetError
 from mrcnn.images import resize
 
 FOREGROUND_IOU = 0.5
-# Of the regions asked for, this part lies around the ground truth boxes, the rest anywhere.
+# This share of the regions lies around the ground truth boxes, the rest anywhere.
 SHARE_AROUND_BOXES = 0.9
 
 
 def generate_random_rois(
-    image_shape, count: int, gt_class_ids: np.ndarray, gt_boxes: np.ndarray, random=np.random
+    image_shape: Sequence[int],
+    count: int,
+    gt_class_ids: np.ndarray,
+    gt_boxes: np.ndarray,
+    random: Any = np.random,
 ) -> np.ndarray:
-    """Random regions, nine of ten of them around the ground truth boxes.
+    """Random regions, nine in ten of them around the ground truth boxes.
 
     Args:
         image_shape: (height, width, ...) in pixels.
         count: how many regions.
-        gt_class_ids: not used; kept for callers of the original.
+        gt_class_ids: not used; part of Matterport's signature.
         gt_boxes: [N, 4] pixels (y1, x1, y2, x2). Regions of a box lie within the box enlarged by
             its own size on every side. Without a box all regions lie anywhere.
         random: the module `numpy.random`, a RandomState or a Generator.
 
     Returns [count, 4] int32 pixels, every side at least 1. Raises DatasetError for an image with
-    a side below 2 pixels, which has no room for random regions.
+    a side shorter than 2 pixels, which has no room for random regions.
     """
     height, width = int(image_shape[0]), int(image_shape[1])
     if height < 2 or width < 2:
         raise DatasetError(
-            f"Random regions need an image of at least 2 x 2 pixels, this one has "
-            f"{height} x {width}: leave it out of the data set."
+            "the image is too small for random regions",
+            expected="at least 2 x 2 pixels",
+            found=f"{height} x {width}",
+            advice="leave it out of the data set",
         )
     per_box = int(SHARE_AROUND_BOXES * count / len(gt_boxes)) if len(gt_boxes) else 0
     rois = []
@@ -54,7 +64,7 @@ def _random_boxes(rows, columns, count: int, random) -> np.ndarray:
     """Boxes [count, 4] with sides of at least 1 between the given first and end row and column."""
     draw = getattr(random, "integers", None) or random.randint
     while True:
-        # Twice as many as needed are drawn, since those with equal ends fall out.
+        # Twice as many as needed are drawn, since those with equal ends are dropped.
         y = draw(rows[0], rows[1], (count * 2, 2))
         x = draw(columns[0], columns[1], (count * 2, 2))
         y = np.sort(y[y[:, 0] != y[:, 1]][:count], axis=1)
@@ -68,10 +78,10 @@ def build_detection_targets(
     gt_class_ids: np.ndarray,
     gt_boxes: np.ndarray,
     gt_masks: np.ndarray,
-    config,
-    random=np.random,
+    config: Config,
+    random: Any = np.random,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Choose regions for the heads and say what class, box and mask each shall give.
+    """Choose regions for the heads, and the class, box and mask that each is trained to give.
 
     Args:
         rpn_rois: [R, 4] int32 pixels (y1, x1, y2, x2), R at least 1.
@@ -87,13 +97,15 @@ def build_detection_targets(
         bboxes: [T, NUM_CLASSES, 4] float32 deltas divided by BBOX_STD_DEV, at the row's class.
         masks: [T, MASK_SHAPE height, width, NUM_CLASSES] float32 from 0 to 1, at the row's class.
 
-    Raises DatasetError where there is no instance or no region.
+    Raises DatasetError if there is no instance or no region.
     """
     instances = np.flatnonzero(gt_class_ids > 0)
     if not len(instances) or not len(rpn_rois):
         raise DatasetError(
-            f"Detection targets need at least one instance and one region, given were "
-            f"{len(instances)} and {len(rpn_rois)}: leave images without instances out."
+            "detection targets cannot be made",
+            expected="at least one instance and one region",
+            found=f"{len(instances)} and {len(rpn_rois)}",
+            advice="leave images without instances out",
         )
     gt_class_ids, gt_boxes = gt_class_ids[instances], gt_boxes[instances]
     gt_masks = gt_masks[:, :, instances]
@@ -121,7 +133,7 @@ def build_detection_targets(
     return rois, class_ids, bboxes, masks
 
 
-def _choose_rois(best_iou: np.ndarray, config, random) -> tuple[np.ndarray, int]:
+def _choose_rois(best_iou: np.ndarray, config: Config, random: Any) -> tuple[np.ndarray, int]:
     """Row numbers [TRAIN_ROIS_PER_IMAGE], and how many of them, from the first, are foreground."""
     total = config.TRAIN_ROIS_PER_IMAGE
     foreground = np.flatnonzero(best_iou > FOREGROUND_IOU)
@@ -137,14 +149,14 @@ def _choose_rois(best_iou: np.ndarray, config, random) -> tuple[np.ndarray, int]
     kept = np.concatenate([foreground, background])
     missing = total - len(kept)
     if missing > 0 and not len(background):
-        # The original fails here; repeated foreground is the nearest thing that is true.
+        # Matterport's code fails here; repeating foreground is the nearest correct choice.
         return np.concatenate([kept, random.choice(foreground, missing, replace=True)]), total
     if missing > 0:
         kept = np.concatenate([kept, random.choice(background, missing, replace=True)])
     return kept, len(foreground)
 
 
-def _mask_in_roi(mask: np.ndarray, box: np.ndarray, roi: np.ndarray, config) -> np.ndarray:
+def _mask_in_roi(mask: np.ndarray, box: np.ndarray, roi: np.ndarray, config: Config) -> np.ndarray:
     """The part of a mask that lies in `roi`, resized to MASK_SHAPE; float, 0 outside the box."""
     if config.USE_MINI_MASK:
         y1, x1, y2, x2 = (int(edge) for edge in box)

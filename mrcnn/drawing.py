@@ -7,13 +7,13 @@ of 0..255. Boxes are pixel boxes [y1, x1, y2, x2], exclusive at y2 and x2. Masks
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from mrcnn.captions import Label, text_height, write_labels
+from mrcnn.captions import Label, write_labels
 from mrcnn.errors import UserError
 from mrcnn.palette import Colour, class_colour
 
@@ -40,15 +40,17 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     """A contiguous uint8 [H, W, 3] copy of an image.
 
     Takes [H, W], [H, W, 1], [H, W, 3] and [H, W, 4] (the alpha channel is dropped). Bool becomes
-    black and white; other types are read as 0..255 and clipped. Raises `UserError` otherwise.
+    black and white; other types are read as 0..255 and clipped. Raises `UserError` for any other
+    shape.
     """
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[..., np.newaxis]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
         raise UserError(
-            f"An image to draw on must be [height, width] with 1, 3 or 4 channels, "
-            f"not {image.shape}."
+            "cannot draw on an array of this shape",
+            expected="[height, width] with 1, 3 or 4 channels",
+            found=image.shape,
         )
     if image.dtype == bool:
         image = image * np.uint8(255)
@@ -65,8 +67,7 @@ def overlay_masks(
     """Tint each mask with its colour.
 
     masks: bool [H, W, N]. colours: N RGB triples. alpha: 0 leaves the image, 1 hides it.
-    Where masks overlap the later one lies on top of the earlier. Only the pixels inside each
-    mask's bounding box are visited.
+    Where masks overlap, the later one lies on top.
     """
     canvas = as_rgb(image)
     masks = _checked_masks(canvas, masks)
@@ -164,15 +165,16 @@ def draw_labels(
 ) -> np.ndarray:
     """Write a caption on a filled background at each box, kept inside the image.
 
-    Captions that would cover each other move to another corner of their box where there is room.
-    Any Unicode text is taken; a caption wider than the image is shortened. Empty captions are
-    skipped.
+    A caption that would cover another one moves to another corner of its box if there is room.
+    Captions may be any Unicode text; one wider than the image is shortened, an empty one skipped.
     """
     canvas = as_rgb(image)
     size = text_size or style_for(*canvas.shape[:2]).text
     labels = [
-        Label(tuple(float(value) for value in box), str(caption), _plain(colour))
-        for box, caption, colour in zip(_checked_boxes(boxes), captions, colours, strict=True)
+        Label((float(y1), float(x1), float(y2), float(x2)), str(caption), _plain(colour))
+        for (y1, x1, y2, x2), caption, colour in zip(
+            _checked_boxes(boxes), captions, colours, strict=True
+        )
     ]
     return write_labels(canvas, labels, size)
 
@@ -192,12 +194,12 @@ def draw_detections(
     """Draw what was found on an image: tinted masks, outlines, boxes, names and scores.
 
     result: as `MaskRCNN.detect` gives it: rois int32 [N, 4], class_ids [N], scores [N] and masks
-        bool [H, W, N]. scores may be absent (then captions are names alone), masks too.
-    class_names, colours: by class id, a sequence or a mapping; class ids that `colours` does not
-        hold, and all of them when it is None, have the colour of `class_colour`.
+        bool [H, W, N]. scores and masks may be missing; without scores captions are names alone.
+    class_names, colours: by class id, a sequence or a mapping; a class id that `colours` lacks has
+        the colour of `class_colour`.
     captions: N texts in place of "name score".
     Returns uint8 RGB of the image's own size. Small instances are drawn over large ones. Raises
-    `UserError` where the arrays do not fit each other or the image.
+    `UserError` if the arrays do not fit each other or the image.
     """
     canvas = as_rgb(image)
     rois = _checked_boxes(result["rois"])
@@ -206,8 +208,9 @@ def draw_detections(
         captions = caption_texts(class_ids, result.get("scores"), class_names)
     if not len(rois) == len(class_ids) == len(captions):
         raise UserError(
-            f"Cannot draw {len(rois)} boxes with {len(class_ids)} class ids "
-            f"and {len(captions)} captions: the numbers must be equal."
+            "cannot draw detections",
+            expected="as many class ids and captions as boxes",
+            found=f"{len(rois)} boxes, {len(class_ids)} class ids and {len(captions)} captions",
         )
     order = np.argsort(-_areas(rois), kind="stable")
     paints = [colour_of(class_id, colours) for class_id in class_ids]
@@ -215,7 +218,11 @@ def draw_detections(
     if show_masks and masks is not None:
         masks = _checked_masks(canvas, masks)
         if masks.shape[2] != len(rois):
-            raise UserError(f"Cannot draw {masks.shape[2]} masks for {len(rois)} boxes.")
+            raise UserError(
+                "cannot draw detections",
+                expected="as many masks as boxes",
+                found=f"{len(rois)} boxes and {masks.shape[2]} masks",
+            )
         rank = np.argsort(order)
         found = sorted(_mask_boxes(masks), key=lambda item: rank[item[0]])
         _tint(canvas, masks, found, paints, alpha)
@@ -241,7 +248,7 @@ def caption_texts(
 
 
 def name_of(class_id: int, class_names: Sequence[str] | Mapping[int, str]) -> str:
-    """The name of a class id, or `class 17` where the table has none."""
+    """The name of a class id, or `class 17` if it has none."""
     class_id = int(class_id)
     if isinstance(class_names, Mapping):
         return str(class_names.get(class_id, f"class {class_id}"))
@@ -252,7 +259,7 @@ def name_of(class_id: int, class_names: Sequence[str] | Mapping[int, str]) -> st
 def colour_of(
     class_id: int, colours: Sequence[Colour] | Mapping[int, Colour] | None = None
 ) -> Colour:
-    """The colour that a table by class id gives, or that of `class_colour` where it gives none."""
+    """The colour of a class id in `colours`, or that of `class_colour` if it is not there."""
     class_id = int(class_id)
     if isinstance(colours, Mapping):
         return _plain(colours.get(class_id, class_colour(class_id)))
@@ -261,19 +268,15 @@ def colour_of(
     return class_colour(class_id)
 
 
-def caption_height(image_shape: tuple[int, ...]) -> int:
-    """Pixels that one caption takes in height on an image of this shape."""
-    return text_height(style_for(*image_shape[:2]).text)
-
-
 def _checked_masks(image: np.ndarray, masks: np.ndarray) -> np.ndarray:
     masks = np.asarray(masks)
     if masks.ndim == 2:
         masks = masks[..., np.newaxis]
     if masks.ndim != 3 or masks.shape[:2] != image.shape[:2]:
         raise UserError(
-            f"Masks of shape {masks.shape} do not lie on an image of {image.shape[0]} x "
-            f"{image.shape[1]} pixels: they must be [height, width, count]."
+            "masks do not have the size of their image",
+            expected=f"[{image.shape[0]}, {image.shape[1]}, count]",
+            found=masks.shape,
         )
     return masks.astype(bool, copy=False)
 
@@ -283,13 +286,15 @@ def _checked_boxes(boxes: np.ndarray) -> np.ndarray:
     if boxes.size == 0:
         return np.zeros((0, 4), np.int32)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise UserError(f"Boxes must be [count, 4] as y1, x1, y2, x2, not {boxes.shape}.")
+        raise UserError(
+            "boxes have another shape", expected="[count, (y1, x1, y2, x2)]", found=boxes.shape
+        )
     return boxes
 
 
-def _mask_boxes(masks: np.ndarray):
-    """Yield (index, slices of rows and columns) of each mask that has a pixel."""
-    in_rows, in_columns = masks.any(axis=1), masks.any(axis=0)
+def _mask_boxes(masks: np.ndarray) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """The index, and the slices of rows and columns, of each mask that has a pixel."""
+    in_rows, in_columns = np.asarray(masks.any(axis=1)), np.asarray(masks.any(axis=0))
     for index in range(masks.shape[2]):
         rows = np.flatnonzero(in_rows[:, index])
         if len(rows):
@@ -303,4 +308,5 @@ def _areas(boxes: np.ndarray) -> np.ndarray:
 
 
 def _plain(colour: Sequence[int]) -> Colour:
-    return tuple(int(channel) for channel in colour[:3])
+    red, green, blue = (int(channel) for channel in colour[:3])
+    return red, green, blue

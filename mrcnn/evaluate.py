@@ -27,7 +27,7 @@ def compute_matches(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pair detections with ground truth, best score first, each with the best mask left.
+    """Pair detections with ground truth, best score first, each with the best free mask.
 
     Of equal scores, and of equal overlaps, the later one comes first.
 
@@ -36,8 +36,8 @@ def compute_matches(
         pred_boxes: [m, 4]; pred_class_ids: [m]; pred_scores: [m];
             pred_masks: [height, width, m].
         iou_threshold: least mask IoU of a pair.
-        score_threshold: candidates of smaller *IoU* are passed over. Matterport compares the
-            overlap with it, not the score, and so do we.
+        score_threshold: candidates of a smaller *IoU* are skipped: as in Matterport's code it is
+            compared with the overlap, not with the score.
 
     Returns:
         gt_match: float64 [n], for each ground truth the rank of its detection, or -1.
@@ -148,13 +148,12 @@ def compute_ap_range(
     Returns:
         mean average precision of the image.
     """
-    if iou_thresholds is None:
-        iou_thresholds = np.arange(0.5, 1.0, 0.05)
+    thresholds = np.arange(0.5, 1.0, 0.05) if iou_thresholds is None else iou_thresholds
     overlaps, pred_class_id = _overlaps_by_score(
         gt_box, gt_mask, pred_box, pred_class_id, pred_score, pred_mask
     )
     precisions = []
-    for iou_threshold in iou_thresholds:
+    for iou_threshold in thresholds:
         gt_match, pred_match = _match(overlaps, pred_class_id, gt_class_id, iou_threshold, 0.0)
         precision = _precision_recall(pred_match, len(gt_match))[0]
         if verbose:
@@ -162,22 +161,22 @@ def compute_ap_range(
         precisions.append(precision)
     mean = np.array(precisions).mean()
     if verbose:
-        print(f"AP @{iou_thresholds[0]:.2f}-{iou_thresholds[-1]:.2f}:\t {mean:.3f}")
-    return mean
+        print(f"AP @{thresholds[0]:.2f}-{thresholds[-1]:.2f}:\t {mean:.3f}")
+    return float(mean)
 
 
 def compute_recall(
     pred_boxes: np.ndarray, gt_boxes: np.ndarray, iou: float
 ) -> tuple[float, np.ndarray]:
-    """Share of the ground truth boxes that some predicted box finds, each as its best overlap.
+    """Share of the ground truth boxes found by a predicted box, each of which finds at most one.
 
     Args:
         pred_boxes: [m, 4]; gt_boxes: [n, 4], in the same coordinates.
-        iou: least box IoU of a find.
+        iou: least box IoU for a box to be found.
 
     Returns:
         recall, 0 to 1 (NaN without ground truth);
-        indices of the predicted boxes that find something.
+        indices of the predicted boxes that find one.
     """
     overlaps = compute_overlaps(pred_boxes, gt_boxes)
     if overlaps.size == 0:

@@ -1,7 +1,7 @@
-"""What stands behind one average precision: curves, calibration, overlaps, the ranking of images.
+"""The details behind an average precision: curves, calibration, overlaps, a ranking of images.
 
-All of it is computed from `mrcnn.evaluation_matches.Matches`. None stands where there is nothing
-to measure by.
+Everything is computed from `mrcnn.evaluation_matches.Matches`. A figure is None if there is nothing
+to compute it from.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ import numpy as np
 
 from mrcnn.evaluation_matches import IGNORED, RIGHT, THRESHOLDS, ImageQuality, Matches
 
-# COCO reads precision at these recalls.
+# COCO samples precision at these recalls.
 RECALLS = np.linspace(0.0, 1.0, 101)
 CALIBRATION_BINS = 10
 IOU_BINS = 20
 
 
 class OperatingPoint(NamedTuple):
-    """What a class gives when detections below `score` are dropped; all from 0 to 1."""
+    """Precision, recall and F1 of the detections of at least `score`; all from 0 to 1."""
 
     score: float
     precision: float
@@ -30,13 +30,13 @@ class Curve(NamedTuple):
     """Precision over recall of one class, or of all detections together.
 
     Attributes:
-        instances, detections: how many there are; detections that are ignored do not count.
-        precision: float64 [101], the greatest that is reached at `RECALLS` or beyond; 0 from where
-            none is reached.
+        instances, detections: how many there are, without ignored detections.
+        precision: float64 [101], the greatest precision at each of `RECALLS` or beyond; 0 beyond
+            the greatest recall.
         scores: float64 [101], the score at which each recall is reached; 0 likewise.
         ap: the mean of `precision`, COCO's average precision at one IoU; None without instances.
-        best: the score with the greatest F1; None where no detection is right.
-        at_score: what the score of the evaluation gives; None without instances and detections.
+        best: at the score of the greatest F1; None if no detection is right.
+        at_score: at the score of the evaluation; None without instances and detections.
     """
 
     instances: int
@@ -56,7 +56,7 @@ def class_curve(matches: Matches, class_id: int, iou: float) -> Curve:
 def pooled_curve(matches: Matches, iou: float) -> Curve:
     """The curve of all detections in one list, whatever their class: frequent classes weigh more.
 
-    Its best score is the one to take where all classes share one.
+    Its best score is the one to choose as a threshold for all classes.
     """
     everything = np.ones(len(matches.class_ids), dtype=bool)
     return _curve(matches, everything, int(matches.instances.sum()), iou)
@@ -86,7 +86,8 @@ def _curve(matches: Matches, chosen: np.ndarray, instances: int, iou: float) -> 
     return Curve(
         instances,
         len(order),
-        *at_recalls,
+        at_recalls[0],
+        at_recalls[1],
         float(at_recalls[0].mean()) if instances else None,
         _best(points),
         _at(points, matches.score, instances),
@@ -96,7 +97,7 @@ def _curve(matches: Matches, chosen: np.ndarray, instances: int, iou: float) -> 
 def _operating_points(scores: np.ndarray, right: np.ndarray, instances: int) -> np.ndarray:
     """Float64 [thresholds, 4], as `OperatingPoint`, by falling score; one for each score."""
     counts = np.arange(1, len(scores) + 1)
-    # A threshold cannot part detections of one score.
+    # A threshold cannot separate detections of equal score.
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
     values = scores, right / counts, right / max(instances, 1), 2 * right / (counts + instances)
     return np.stack(values, axis=1)[last]
@@ -112,19 +113,19 @@ def _at(points: np.ndarray, score: float, instances: int) -> OperatingPoint | No
     sure = points[points[:, 0] >= score]
     if len(sure):
         return OperatingPoint(score, *(float(value) for value in sure[-1, 1:]))
-    # Nothing said, nothing wrong: there is no precision to tell, but there is a recall of 0.
+    # Without detections precision is undefined (0 here), and recall is 0.
     return OperatingPoint(score, 0.0, 0.0, 0.0) if instances else None
 
 
 class Calibration(NamedTuple):
-    """Whether scores can be taken at their word: how often detections of a score are right.
+    """Whether scores are probabilities: how often detections of a score are right.
 
     Attributes:
         edges: float64 [bins + 1], of the scores.
         counts: int64 [bins]; mean_scores, shares_right: float64 [bins], NaN in empty bins.
-        error: the expected calibration error, the mean distance of a bin's score from its share of
-            right ones, weighted by detections; None without detections.
-        bias: the mean score less the share of right ones: above 0 the scores promise too much.
+        error: the expected calibration error: the mean distance of a bin's score from its share of
+            right detections, weighted by detections; None without detections.
+        bias: the mean score minus the share of right detections: above 0 scores are too confident.
     """
 
     edges: np.ndarray
@@ -136,7 +137,7 @@ class Calibration(NamedTuple):
 
 
 def calibration(matches: Matches, iou: float = 0.5, bins: int = CALIBRATION_BINS) -> Calibration:
-    """The scores of all detections against their being right at an IoU of `THRESHOLDS`."""
+    """How well the scores of all detections predict their being right at an IoU of `THRESHOLDS`."""
     verdicts = matches.verdicts[:, THRESHOLDS.index(iou)]
     counted = verdicts != IGNORED
     scores, right = matches.scores[counted], verdicts[counted] == RIGHT
@@ -160,8 +161,8 @@ class IouHistogram(NamedTuple):
 
     Attributes:
         edges: float64 [bins + 1]; counts: int64 [bins].
-        untouched: instances that no sure detection of their class overlaps with.
-        mean_matched: of those that match; None without any.
+        untouched: instances that no sure detection of their class overlaps.
+        mean_matched: the mean IoU of those that match; None without any.
     """
 
     edges: np.ndarray
@@ -187,11 +188,11 @@ def rank_images(
 ) -> tuple[list[ImageQuality], list[ImageQuality]]:
     """The best and the worst images, at most `count` each, none twice.
 
-    The best first, of equals those with more instances; the worst first, of equals those with more
-    mistakes. Images on which there was nothing to find and nothing was found are left out.
+    The best come first, ties broken by more instances; the worst come first, ties broken by more
+    mistakes. Images with neither instances nor detections are left out.
     """
     measured = [image for image in images if image.quality is not None]
-    worst = sorted(measured, key=lambda i: (i.quality, -i.wrong - i.missed, i.image_id))
-    best = sorted(measured, key=lambda i: (-i.quality, -i.right, i.image_id))
+    worst = sorted(measured, key=lambda i: (i.quality or 0, -i.wrong - i.missed, i.image_id))
+    best = sorted(measured, key=lambda i: (-(i.quality or 0), -i.right, i.image_id))
     worst = worst[: min(count, (len(worst) + 1) // 2)]
     return [image for image in best if image not in worst][:count], worst

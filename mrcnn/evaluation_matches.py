@@ -1,6 +1,6 @@
-"""How the detections of a data set fit its truth, in one pass over run-length encoded masks.
+"""How the detections of a data set match its truth, in one pass over run-length encoded masks.
 
-Images are taken one after another and their masks stay encoded: memory grows with the number of
+Images are processed one at a time and masks stay encoded: memory grows with the number of
 detections, not with the images' sizes.
 """
 
@@ -12,18 +12,18 @@ import numpy as np
 from mrcnn.confusion import BACKGROUND, match_instances
 
 RIGHT, WRONG, IGNORED = 1, 0, -1
-# From these IoUs on a detection counts as right, each on its own.
+# A detection counts as right at each of these IoUs separately.
 THRESHOLDS = (0.5, 0.75)
-# COCO takes no more of one class in one image.
+# Per class and image, as in COCO.
 MOST_DETECTIONS = 100
 Row = Mapping[str, Any]
 
 
 class Overlaps(NamedTuple):
-    """One image's instances and detections, and how far they cover each other.
+    """One image's instances and detections, and how much they overlap.
 
     Attributes:
-        true_rows: int [N], the places of its instances among its annotations, crowds left out.
+        true_rows: int [N], the indices of its instances among its annotations, without crowds.
         true_ids: int [N], their classes.
         found_ids: int [M], the classes of the detections; scores: float [M].
         ious: float64 [N, M], of the masks.
@@ -40,13 +40,13 @@ class Overlaps(NamedTuple):
 
 
 class ImageQuality(NamedTuple):
-    """How well one image was understood, by the detections that are sure enough.
+    """How well one image was understood, judged by the detections of a sufficient score.
 
     Attributes:
         image_id: of the truth.
-        quality: the sum of the right ones' IoUs / (right + wrong / 2 + missed / 2), which is the
-            panoptic quality, over all classes at once: 1 is perfect; None where nothing was there
-            and nothing was found.
+        quality: the panoptic quality over all classes together, the sum of the right detections'
+            IoUs / (right + wrong / 2 + missed / 2): 1 is perfect; None if there were neither
+            instances nor detections.
         right: detections that match an instance of their class.
         wrong: the other detections; missed: the other instances.
         mean_iou: of the right ones; None without any.
@@ -61,17 +61,17 @@ class ImageQuality(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """A data set's detections, all of them judged as COCO does, the sure ones matched besides.
+    """A data set's detections, all judged as COCO does; the sure ones also matched to instances.
 
     Attributes:
         class_ids: int [D]; scores: float64 [D], of all detections.
         verdicts: int8 [D, len(THRESHOLDS)]: RIGHT, WRONG or IGNORED (in a crowd, or too many).
         instances: int64 [num_classes], how many there are of each class, crowds left out.
         confusion: int64 [num_classes, num_classes], see `mrcnn.confusion.confusion_matrix`.
-        ious: float64 [P], IoUs of instances with the sure detection of their class that goes with
-            them, however small; instances that none touches are not among them.
-        images: one each.
-        score, iou: from where on a detection is sure, and matches.
+        ious: float64 [P], the IoU of each instance with the sure detection of its class that is
+            paired with it, however small; instances that no such detection touches are left out.
+        images: one per image.
+        score, iou: the least score of a sure detection, and the least IoU of a match.
     """
 
     class_ids: np.ndarray
@@ -97,10 +97,10 @@ def match_dataset(
     Args:
         truth: a COCO dictionary with run-length masks, as of `coco_evaluation.ground_truth`.
         results: rows of a COCO results file with run-length masks; may be empty. Rows of other
-            images than the truth's are passed over.
+            images than the truth's are skipped.
         num_classes: background included; category ids are 1 to `num_classes` - 1.
-        score, iou: for the confusion matrix, the IoUs and the images; detections of all scores
-            are judged.
+        score, iou: thresholds for the confusion matrix, the IoUs and the images. Detections of all
+            scores are judged.
     """
     class_ids, scores, verdicts, ious = [], [], [], []
     instances = np.zeros(num_classes, dtype=np.int64)
@@ -144,7 +144,7 @@ def rows_by_image(
 
 
 def overlaps_of(true_rows: Sequence[Row], found_rows: Sequence[Row]) -> Overlaps:
-    """How one image's annotations and detections cover each other; see `Overlaps`."""
+    """How much one image's annotations and detections overlap; see `Overlaps`."""
     crowd = np.array([bool(row.get("iscrowd")) for row in true_rows], dtype=bool)
     ids = np.array([row["category_id"] for row in true_rows], dtype=int)
     return Overlaps(
@@ -171,8 +171,8 @@ def _cover(true_rows, found_rows, chosen: np.ndarray, *, crowds: bool) -> np.nda
 def judge(image: Overlaps, threshold: float) -> np.ndarray:
     """COCO's verdict on each detection of an image: int8 [M] of RIGHT, WRONG and IGNORED.
 
-    Within a class the most certain comes first and takes the instance that it overlaps with most,
-    if by `threshold` or more.
+    Within a class, in order of falling score, each takes the free instance that it overlaps most,
+    if their IoU is at least `threshold`.
     """
     verdicts = np.full(len(image.found_ids), IGNORED, dtype=np.int8)
     for class_id in np.unique(image.found_ids):
@@ -184,7 +184,7 @@ def judge(image: Overlaps, threshold: float) -> np.ndarray:
         for column in order:
             left = np.where(free, ious[:, column], -1.0)
             if left.max(initial=-1.0) >= threshold:
-                # Of equals pycocotools takes the last.
+                # Of equal IoUs pycocotools takes the last.
                 free[len(left) - 1 - left[::-1].argmax()] = False
                 verdicts[column] = RIGHT
             elif crowds[:, column].max(initial=0.0) < threshold:
@@ -198,8 +198,8 @@ def match_sure(
     """The matches of `mrcnn.confusion.confusion_matrix` in one image.
 
     Returns:
-        Pairs of places among its instances and its detections, whose classes may differ; and the
-        places of the detections that match nothing and lie in no crowd.
+        Pairs of indices of its instances and its detections, whose classes may differ; and the
+        indices of the detections that match nothing and lie in no crowd.
     """
     sure = np.flatnonzero(image.scores >= score)
     pairs = match_instances(image.ious[:, sure], image.true_ids, image.found_ids[sure], iou)

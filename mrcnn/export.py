@@ -1,15 +1,16 @@
-"""Writing a trained model for those who deploy: SavedModel, ONNX, LiteRT, each with its metadata.
+"""Exporting a trained model for deployment: SavedModel, ONNX, LiteRT, each with its metadata.
 
     model = MaskRCNN(mode="inference", config=config, model_dir="logs")
     model.load_weights("mask_rcnn_Modanet.h5", by_name=True)
     export_model(model, "exported", ["saved_model", "onnx"], class_names)
 
-docs/export.md tells how the files are used.
+docs/export.md explains how to use the files.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError, UserError
@@ -20,8 +21,16 @@ FILES = {"saved_model": "saved_model", "onnx": "model.onnx", "tflite": "model.tf
 MASKS = ("full", "mini")
 
 
+class InferenceModel(Protocol):
+    """What of a `MaskRCNN` is exported."""
+
+    mode: str
+    config: Config
+    keras_model: Any
+
+
 def export_model(
-    model,
+    model: InferenceModel,
     folder: str | os.PathLike,
     formats: Sequence[str],
     class_names: Sequence[str],
@@ -31,31 +40,36 @@ def export_model(
     notes: dict[str, str] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
-    """Write an inference model to a folder, once or in several formats.
+    """Write an inference model to a folder in one or several formats.
 
-    Each file, and the folder of a SavedModel, appears whole or not at all; beside each lies its
+    Each file, and the folder of a SavedModel, is written whole or not at all; beside each lies its
     description, `<name>.json`.
 
     Args:
         model: a `mrcnn.model.MaskRCNN` with mode 'inference' and its weights.
-        folder: made where it is absent.
+        folder: created if it does not exist.
         formats: of `FILES`.
         class_names: background first.
-        masks: what the ONNX file gives, 'full' or 'mini'. A SavedModel has both, LiteRT mini ones.
-        overwrite: whether files that are there may be replaced.
+        masks: what the ONNX file returns, 'full' or 'mini'. A SavedModel has both, LiteRT 'mini'.
+        overwrite: whether to replace existing files.
         notes: further entries of the descriptions, such as the weight file's name.
-        progress: told what begins.
+        progress: called with a text before each file.
 
     Returns:
-        What was written, without the descriptions.
+        The paths written, without the descriptions.
 
     Raises:
-        ConfigError: the model, or a setting, cannot be exported so.
-        UserError: a package is absent, or a file is there already.
+        ConfigError: the model, or a setting, cannot be exported.
+        UserError: a package is missing, or a file exists already.
     """
     folder = Path(folder)
     if model.mode != "inference":
-        raise ConfigError("This model was made with mode='training': make one for inference.")
+        raise ConfigError(
+            "this model cannot be exported",
+            settings=("mode",),
+            expected="{mode} 'inference'",
+            found=repr(model.mode),
+        )
     check_exportable(model.config, formats, class_names, masks)
     check_free(folder, formats, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,42 +86,55 @@ def export_model(
 
 
 def description_path(path: Path) -> Path:
-    """Where the description of an exported file lies."""
+    """The path of the description of an exported file."""
     return path.with_name(f"{path.name}.json")
 
 
 def check_exportable(
     config: Config, formats: Sequence[str], class_names: Sequence[str], masks: str = "full"
 ) -> None:
-    """Find out before a model is built whether it can be exported; see `export_model`."""
+    """Raise what `export_model` raises for these settings, before a model is built."""
     unknown = [name for name in formats if name not in FILES]
     if unknown or not formats:
         raise ConfigError(
-            f"The formats are {', '.join(map(repr, unknown)) or 'none'}, but must be of "
-            f"{', '.join(FILES)}."
+            "{formats} is not valid",
+            settings=("formats",),
+            expected=" or ".join(FILES),
+            found=", ".join(map(repr, unknown)) or "none",
         )
     if masks not in MASKS:
-        raise ConfigError(f"masks is {masks!r}, but must be one of {', '.join(MASKS)}.")
+        raise ConfigError(
+            "{masks} is not valid",
+            settings=("masks",),
+            expected=" or ".join(map(repr, MASKS)),
+            found=repr(masks),
+        )
     if config.IMAGE_RESIZE_MODE == "crop":
         raise ConfigError(
-            "IMAGE_RESIZE_MODE is 'crop', which is for training only: take 'square' to export."
+            "{IMAGE_RESIZE_MODE} is 'crop', which is for training only",
+            settings=("IMAGE_RESIZE_MODE",),
+            advice="set it to 'square' to export",
         )
     if config.IMAGE_CHANNEL_COUNT != 3:
         raise ConfigError(
-            f"IMAGE_CHANNEL_COUNT is {config.IMAGE_CHANNEL_COUNT}, but only RGB models, with 3, "
-            f"can be exported."
+            "only RGB models can be exported",
+            settings=("IMAGE_CHANNEL_COUNT",),
+            expected="{IMAGE_CHANNEL_COUNT} 3",
+            found=config.IMAGE_CHANNEL_COUNT,
         )
     if len(class_names) != config.NUM_CLASSES:
         raise ConfigError(
-            f"There are {len(class_names)} class names, but NUM_CLASSES is {config.NUM_CLASSES}: "
-            f"give one for each, background first."
+            "the class names do not fit {NUM_CLASSES}",
+            settings=("NUM_CLASSES",),
+            expected=f"{config.NUM_CLASSES} names, background first",
+            found=len(class_names),
         )
     others = [name for name in formats if name != "saved_model"]
     if others:
         _check_portable(config, others)
 
 
-def _check_portable(config, formats):
+def _check_portable(config: Config, formats: Sequence[str]) -> None:
     from mrcnn.export_onnx import require_tf2onnx
 
     if "onnx" in formats:
@@ -123,26 +150,38 @@ def _check_portable(config, formats):
     ):
         if value != wanted:
             raise ConfigError(
-                f"{name} is {value!r}, but {' and '.join(formats)} can be written with {wanted!r} "
-                f"only: take that, or the format saved_model alone."
+                f"{' and '.join(formats)} cannot be written with this {{{name}}}",
+                settings=(name,),
+                expected=repr(wanted),
+                found=repr(value),
+                advice="take that, or the format saved_model alone",
             )
 
 
 def check_free(folder: Path, formats: Sequence[str], overwrite: bool) -> None:
-    """Raise a UserError where an exported file is there already, unless it may be replaced."""
+    """Raise a UserError if an exported file exists already, unless it may be replaced."""
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: name a folder to write to.")
+        raise UserError("this is a file", path=folder, advice="name a folder to write to")
     for name in formats:
         path = folder / FILES[name]
         if path.exists() and not overwrite:
-            raise UserError(f"{path} is there already: name another folder, or overwrite it.")
+            raise UserError(
+                "there is an export already",
+                path=path,
+                settings=("overwrite",),
+                advice="name another folder, or replace it with {overwrite}",
+            )
         if path.exists() and path.is_dir() != (name == "saved_model"):
-            raise UserError(f"{path} is not what an export writes there: move it away.")
+            raise UserError("this is not what an export writes", path=path, advice="move it away")
         if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
-            raise UserError(f"{path} is a folder of something else: name another folder.")
+            raise UserError(
+                "this is a folder of something else", path=path, advice="name another folder"
+            )
 
 
-def _write(name, model, path, class_names, masks):
+def _write(
+    name: str, model: InferenceModel, path: Path, class_names: Sequence[str], masks: str
+) -> None:
     from mrcnn.export_detector import ExportedDetector
     from mrcnn.export_lite import write_lite
     from mrcnn.export_onnx import write_onnx

@@ -1,12 +1,11 @@
-"""Photograph in, detections out, as one graph: what the exported files hold."""
-
-from collections.abc import Callable
+"""Detection from a photograph as one graph, which the exported files hold."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mrcnn.boxes import norm_boxes
+from mrcnn.config import Config
 from mrcnn.export_network import exported_network
 from mrcnn.export_photograph import (
     Resizing,
@@ -29,11 +28,11 @@ class ExportedDetector(tf.Module):
     """
 
     def __init__(
-        self, model: keras.Model, config, portable: bool = False, fixed_rows: bool = False
+        self, model: keras.Model, config: Config, portable: bool = False, fixed_rows: bool = False
     ):
         super().__init__(name="mask_rcnn")
         network = exported_network(model, portable, fixed_rows)
-        # Behind a function the Keras objects stay out of what is saved; their weights go in.
+        # In a function, so that the weights are saved but not the Keras objects.
         self._parts = lambda: (network, config)
         self.network_weights = [weight.value for weight in network.weights]
 
@@ -66,7 +65,7 @@ class ExportedDetector(tf.Module):
         return found | {"masks": full_masks(own, boxes, size, config.MASK_RESAMPLE == "aligned")}
 
     def detect_molded(self, image: tf.Tensor, window: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Detections of a photograph that has the network's size already; all shapes are fixed.
+        """Detections of a photograph resized to the network's size; all shapes are fixed.
 
         Args:
             image: uint8 or float32 RGB `[side, side, 3]`, grey levels 0 to 255, zeros around the
@@ -109,7 +108,7 @@ class ExportedDetector(tf.Module):
             anchors = tf.constant(anchors, tf.float32)
         else:
             anchors = anchors_graph(config, molded_size)
-        # Of the meta data the network looks at the molded size and the window only.
+        # Of the meta vector the network uses only the molded size and the window.
         size = tf.cast(molded_size, tf.float32)
         others = np.zeros(config.NUM_CLASSES + 1, np.float32)
         parts = [np.zeros(4, np.float32), size, [config.IMAGE_CHANNEL_COUNT]]
@@ -118,17 +117,17 @@ class ExportedDetector(tf.Module):
         detections, masks = network([molded[None], meta[None], anchors[None]], training=False)
         return tf.cast(detections[0], tf.float32), tf.cast(masks[0], tf.float32)
 
-    def image_function(self, masks: str = "full") -> Callable:
+    def image_function(self, masks: str = "full") -> "tf.types.experimental.PolymorphicFunction":
         """`detect` as a `tf.function` of an image of any size."""
         spec = tf.TensorSpec([None, None, 3], tf.uint8, name="image")
         return _function(lambda image: self.detect(image, masks), spec)
 
-    def encoded_function(self) -> Callable:
+    def encoded_function(self) -> "tf.types.experimental.PolymorphicFunction":
         """`detect` as a `tf.function` of the bytes of a JPEG or PNG file."""
         spec = tf.TensorSpec([], tf.string, name="encoded")
         return _function(lambda encoded: self.detect(decode(encoded)), spec)
 
-    def molded_function(self) -> Callable:
+    def molded_function(self) -> "tf.types.experimental.PolymorphicFunction":
         """`detect_molded` as a `tf.function`."""
         side = self._parts()[1].IMAGE_MAX_DIM
         image = tf.TensorSpec([side, side, 3], tf.float32, name="image")
@@ -137,12 +136,12 @@ class ExportedDetector(tf.Module):
 
 
 def _function(python_function, *specs):
-    # There is nothing in the graph for AutoGraph to rewrite.
+    # AutoGraph has nothing to rewrite here.
     return tf.function(python_function, input_signature=specs, autograph=False)
 
 
 def _own_masks(masks, rows, class_ids):
-    """Of masks `[n, h, w, classes]` the given rows', each of its own class: `[rows, h, w]`."""
+    """From masks `[n, h, w, classes]` each given row's mask of its class: `[rows, h, w]`."""
     height, width, classes = masks.shape[1:]
     by_class = tf.reshape(tf.transpose(masks, [0, 3, 1, 2]), [-1, height, width])
     return tf.gather(by_class, rows * classes + class_ids)

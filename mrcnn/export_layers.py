@@ -1,9 +1,9 @@
-"""The layers that other runtimes lack operations for, made of operations that they have.
+"""Replacements for the layers whose operations other runtimes lack.
 
-For one image of a size that is fixed. Each stands for a layer of the network, on the same settings
-and weights: numbers agree within rounding. CropAndResize becomes gathering of neighbours, and
-suppression within classes becomes one call of NonMaxSuppressionV4 for each class, which ONNX and
-LiteRT both know; every shape is known before anything runs.
+They work on one image of a fixed size. Each replaces a layer of the network with the same settings,
+and their results agree within rounding. CropAndResize becomes gathering of neighbours, and
+suppression within classes becomes one NonMaxSuppressionV4 per class, which ONNX and LiteRT both
+support; every shape is static.
 """
 
 import keras
@@ -57,10 +57,10 @@ class PortableProposals(layers.Layer):
 
 
 def _suppress(boxes, scores, count, threshold):
-    """Indices by falling score, int32 `[count]`, and which of them count.
+    """Indices by falling score, int32 `[count]`, and which of them are valid.
 
-    A box without area overlaps nothing, itself included, for which LiteRT takes it again and again.
-    Such boxes go to places of their own outside the image: they still overlap no other.
+    A box without area overlaps nothing, not even itself, so that LiteRT would return it repeatedly.
+    Each such box is therefore moved to its own place outside the image, where it overlaps no other.
     """
     is_flat = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) <= 0.0
     begin = 2.0 * tf.range(1, boxes.shape[0] + 1, dtype=tf.float32)[:, None]
@@ -122,9 +122,9 @@ class PortableROIAlign(layers.Layer):
 
 
 def _levels(boxes, image_area):
-    """As `roi_levels`, but from 0, and without an infinity on the way.
+    """As `roi_levels`, but counted from 0 and without infinite intermediate values.
 
-    tf2onnx makes sums of products of a choice, and nothing times infinity is not nothing.
+    tf2onnx turns a selection into a sum of products, in which 0 times infinity is NaN.
     """
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     relative = tf.sqrt(tf.maximum(area, SMALLEST_AREA)) / (CANONICAL_SIZE / tf.sqrt(image_area))
@@ -141,8 +141,8 @@ def _samples(ends, size, count):
         count: samples, from end to end.
 
     Returns:
-        The cells before and after, int32 `[rois, count]`; how far a sample is on the way between;
-        and 1 where it lies within the map, else 0.
+        The cells before and after each sample, int32 `[rois, count]`; its fraction of the way
+        between them; and 1 if it lies within the map, else 0.
     """
     last = tf.cast(size - 1, tf.float32)[:, None]
     begin, end = ends[:, :1], ends[:, 1:]
@@ -208,10 +208,10 @@ class PortableDetections(layers.Layer):
 
 
 class AllRows(layers.Layer):
-    """Stands for `DetectedRows` where every shape must be fixed: no row is left out."""
+    """Replaces `DetectedRows` if every shape must be static: it keeps all rows."""
 
     def call(self, inputs):
-        """The RoIs as they are."""
+        """The RoIs unchanged."""
         return inputs[0]
 
     def compute_output_spec(self, inputs):

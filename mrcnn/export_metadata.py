@@ -1,8 +1,10 @@
-"""The description beside an exported file: what goes in, what comes out, how it is loaded."""
+"""The description beside an exported file: its inputs, its outputs, and how to load it."""
 
 import json
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+
+from mrcnn.config import Config
 
 _IMAGE = {"dtype": "uint8", "shape": ["height", "width", 3], "meaning": "RGB, of any size"}
 _FOUND = {
@@ -45,7 +47,7 @@ LOADING = {
 def metadata(
     name: str,
     file: str,
-    config,
+    config: Config,
     class_names: Sequence[str],
     masks: str,
     notes: dict[str, str],
@@ -57,7 +59,7 @@ def metadata(
         file: its name.
         config: the model's Config.
         class_names: background first.
-        masks: 'full' or 'mini', what an ONNX file gives.
+        masks: 'full' or 'mini', what an ONNX file returns.
         notes: further entries.
     """
     described = {

@@ -1,4 +1,4 @@
-"""The network of an inference model as it is exported: folded, detections only."""
+"""The network that is exported: folded, with the outputs for detections only."""
 
 import keras
 
@@ -13,9 +13,9 @@ def exported_network(
 
     Args:
         model: of `mrcnn.network.build_model("inference", ...)`.
-        portable: take the layers of `mrcnn.export_layers`, which other runtimes can run; for one
+        portable: use the layers of `mrcnn.export_layers`, which other runtimes can run, for one
             image of a known size.
-        fixed_rows: masks for DETECTION_MAX_INSTANCES rows, whatever is detected.
+        fixed_rows: always give masks for DETECTION_MAX_INSTANCES rows.
 
     Returns:
         A model of `[image, meta, anchors]` to `[detections [batch, n, 6], masks
@@ -35,7 +35,7 @@ def exported_network(
 
     folded = fold_inference(model)
     wanted = keras.Model(folded.inputs, [folded.outputs[DETECTIONS], folded.outputs[MASKS]])
-    # Every call is made anew, so that an exchanged layer stands where the former one did.
+    # Every layer is called again, so that a replacement takes the place of the original.
     return keras.models.clone_model(
         wanted,
         clone_function=exported,

@@ -8,31 +8,38 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mrcnn.errors import UserError
 from mrcnn.files import replacing
 
-# NonMaxSuppression and GatherND with batches are settled here, and every runtime of today has it.
+if TYPE_CHECKING:
+    from mrcnn.export_detector import ExportedDetector
+
+# Has NonMaxSuppression and GatherND with batches, and current runtimes support it.
 OPSET = 18
 
 
 def require_tf2onnx() -> None:
-    """Raise a UserError that tells what to install where tf2onnx is absent."""
+    """Raise a UserError that says what to install if tf2onnx is missing."""
     if importlib.util.find_spec("tf2onnx") is None:
         raise UserError(
-            "Writing ONNX needs tf2onnx, which is not installed: pip install "
-            '"tf2onnx>=1.17" "onnx>=1.23", or install this project with its extra [export].'
+            "writing ONNX needs tf2onnx, which is not installed",
+            advice='run pip install "tf2onnx>=1.17" "onnx>=1.23", or install this project with '
+            "its extra [export]",
         )
 
 
-def write_onnx(detector, path: Path, class_names: Sequence[str], masks: str = "full") -> None:
+def write_onnx(
+    detector: "ExportedDetector", path: Path, class_names: Sequence[str], masks: str = "full"
+) -> None:
     """Write an ONNX file: a uint8 RGB image `[height, width, 3]` in, `detect`'s outputs out.
 
-    The class names stand in its metadata, as JSON under `class_names`.
+    Its metadata hold the class names, as JSON under `class_names`.
 
     Args:
         detector: a portable `mrcnn.export_detector.ExportedDetector`.
-        path: the file, replaced once all is written.
+        path: the file, replaced when everything is written.
         class_names: background first.
         masks: 'full' or 'mini'.
 
@@ -48,7 +55,7 @@ def write_onnx(detector, path: Path, class_names: Sequence[str], masks: str = "f
         proto, _ = tf2onnx.convert.from_function(
             function, input_signature=function.input_signature, opset=OPSET
         )
-        # tf2onnx hands operations on that it does not know; this finds them.
+        # tf2onnx copies operations that it does not know; this finds them.
         onnx.checker.check_model(proto)
     entry = proto.metadata_props.add()
     entry.key, entry.value = "class_names", json.dumps(list(class_names))
@@ -58,7 +65,7 @@ def write_onnx(detector, path: Path, class_names: Sequence[str], masks: str = "f
 
 @contextlib.contextmanager
 def _quietly():
-    """tf2onnx tells of its progress, and of what is old in other packages."""
+    """Silence tf2onnx, which logs its progress and other packages' deprecations."""
     before, root = os.environ.get("TF_CPP_MIN_LOG_LEVEL"), logging.getLogger()
     level = root.level
     with warnings.catch_warnings():

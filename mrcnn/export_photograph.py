@@ -1,8 +1,8 @@
-"""A photograph's way into the network and back, as a graph: the twin of `mrcnn.images` and masks.
+"""Molding a photograph and unmolding its detections as a graph, the twin of the NumPy functions.
 
-The same sums in the same order and in float64 as `mrcnn.images.resize_image` and
-`mrcnn.masks.box_mask`, of operations that TensorFlow and ONNX both have, so that an exported model
-sees the same grey levels as `MaskRCNN.detect` and gives the same pixels.
+It computes the same sums in the same order and in float64 as `mrcnn.images.resize_image` and
+`mrcnn.masks.box_mask`, with operations that TensorFlow and ONNX both have, so that an exported
+model sees the same grey levels as `MaskRCNN.detect` and gives the same pixels.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.box_graph import norm_boxes_graph
+from mrcnn.config import Config
 from mrcnn.masks import MASK_THRESHOLD
 
 _EXACT = tf.float64
@@ -18,7 +19,7 @@ _EXACT = tf.float64
 
 @dataclass(frozen=True)
 class Resizing:
-    """How photographs are brought to the network's size; the values of a Config.
+    """How photographs are resized for the network; the values of a Config.
 
     Attributes:
         mode: 'square', 'fit64', 'pad64' or 'none'.
@@ -31,8 +32,8 @@ class Resizing:
     min_scale: float
 
     @classmethod
-    def of_config(cls, config) -> "Resizing":
-        """Those of a Config."""
+    def of_config(cls, config: Config) -> "Resizing":
+        """The IMAGE_* attributes of a Config."""
         return cls(
             config.IMAGE_RESIZE_MODE,
             int(config.IMAGE_MIN_DIM or 0),
@@ -46,7 +47,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
     The pixels are those that Pillow decodes.
     """
-    # By default TensorFlow takes a faster transform, which is off by several grey levels. The
+    # TensorFlow's default is a faster transform, which is off by several grey levels. The
     # operation decodes PNG as well.
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
@@ -69,7 +70,7 @@ def resample(pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tenso
     before, after = before[None, :, None], after[None, :, None]
     upper = tf.cast(tf.gather(pixels, top), _EXACT) * above
     lower = tf.cast(tf.gather(pixels, top + 1), _EXACT) * below
-    # One after the other, as the sums of the numpy twin: another order rounds differently.
+    # In the order of the NumPy twin: another one rounds differently.
     total = tf.gather(upper, left, axis=1) * before
     total += tf.gather(upper, left + 1, axis=1) * after
     total += tf.gather(lower, left, axis=1) * before
@@ -77,7 +78,7 @@ def resample(pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tenso
 
 
 def _sample_points(size, new_size):
-    """First neighbours among pixels with one of padding before, and both neighbours' weights."""
+    """First neighbours in the padded picture, and the weights of both neighbours."""
     step = tf.cast(size, _EXACT) / tf.cast(new_size, _EXACT)
     half = tf.constant(0.5, _EXACT)
     position = (tf.cast(tf.range(new_size), _EXACT) + half) * step - half
@@ -87,7 +88,7 @@ def _sample_points(size, new_size):
 
 
 def resized_size(height: tf.Tensor, width: tf.Tensor, resizing: Resizing) -> tuple:
-    """The factor, float64, and the size in whole pixels that a photograph gets, int32 each."""
+    """The scale, float64, and the new height and width of a photograph, int32."""
     sides = tf.cast(tf.stack([height, width]), _EXACT)
     scale = tf.constant(1.0, _EXACT)
     if resizing.min_dim:
@@ -119,12 +120,12 @@ def mold_graph(image: tf.Tensor, resizing: Resizing, mean_pixel: np.ndarray) -> 
     if resizing.mode != "none":
         _, height, width = resized_size(shape[0], shape[1], resizing)
         least, most = (tf.cast(f(image), _EXACT) for f in (tf.reduce_min, tf.reduce_max))
-        # At the same size the weights are 1 and 0: the pixels stay as they are.
+        # At the same size the weights are 1 and 0, which keeps the pixels.
         image = tf.minimum(tf.maximum(resample(image, height, width), least), most)
         side = resizing.max_dim
         tall, wide = (side, side) if resizing.mode == "square" else (_to_64(height), _to_64(width))
         top, left = (tall - height) // 2, (wide - width) // 2
-        # uint8 is what the pixels are truncated to; all of them are positive.
+        # The twin truncates to uint8, and no pixel is negative.
         image = tf.floor(image)
         image = tf.pad(image, [[top, tall - height - top], [left, wide - width - left], [0, 0]])
     molded = tf.cast(tf.cast(image, _EXACT) - tf.constant(mean_pixel, _EXACT), tf.float32)
@@ -179,11 +180,11 @@ def full_masks(
         mask, box = mask_and_box
         y1, x1, y2, x2 = tf.unstack(box)
         inside = enlarge(mask, y2 - y1, x2 - x1) >= MASK_THRESHOLD
-        # Padding numbers is what every runtime can do; padding truth values is not.
+        # Not every runtime can pad booleans.
         margins = [[y1, size[0] - y2], [x1, size[1] - x2]]
         return tf.pad(tf.cast(inside, tf.int32), margins) > 0
 
-    # With one row more, which is dropped: no runtime knows the shape of masks that it never saw.
+    # With one more row, which is dropped: without any row runtimes do not know the masks' shape.
     masks = tf.pad(masks, [[0, 1], [0, 0], [0, 0]])
     boxes = tf.concat([boxes, [[0, 0, 1, 1]]], axis=0)
     signature = tf.TensorSpec([None, None], tf.bool)
@@ -201,15 +202,15 @@ def _aligned(mask, height, width):
 
 
 def _between_ends(size, values):
-    """Weights, float32 `[size, values]`, of values at equal distances from end to end."""
+    """Weights, float32 `[size, values]`, of values spaced equally from end to end."""
     step = tf.constant(values - 1, _EXACT) / tf.cast(size, _EXACT)
     position = (tf.cast(tf.range(size), _EXACT) + tf.constant(0.5, _EXACT)) * step
     distance = tf.abs(position[:, None] - tf.constant(np.arange(values), _EXACT))
     return tf.cast(tf.maximum(1.0 - distance, 0.0), tf.float32)
 
 
-def anchors_graph(config, shape: tf.Tensor) -> tf.Tensor:
-    """Normalised anchors of a molded size that is known at run time only, float32 `[anchors, 4]`.
+def anchors_graph(config: Config, shape: tf.Tensor) -> tf.Tensor:
+    """Normalised anchors, float32 `[anchors, 4]`, of a molded size known only at run time.
 
     Args:
         config: a Config whose molded sizes are multiples of 64 and of its strides.

@@ -14,7 +14,7 @@ CLASS_NAMES_FILE = "class_names.txt"
 
 
 def write_saved_model(detector: ExportedDetector, folder: Path, class_names: Sequence[str]) -> None:
-    """Write a SavedModel that needs TensorFlow alone, neither this package nor Keras.
+    """Write a SavedModel that needs only TensorFlow, neither this package nor Keras.
 
     Its signatures: `serving_default` (an image), `encoded` (the bytes of a JPEG or PNG file),
     `mini` (an image; mini masks) and `class_names` (the names, by class id). The names also lie
@@ -22,7 +22,7 @@ def write_saved_model(detector: ExportedDetector, folder: Path, class_names: Seq
 
     Args:
         detector: the graph.
-        folder: replaced once all is written.
+        folder: replaced when everything is written.
         class_names: background first.
     """
     with tempfile.TemporaryDirectory(
@@ -51,7 +51,7 @@ def write_saved_model(detector: ExportedDetector, folder: Path, class_names: Seq
 
 
 def _replace_folder(written: Path, folder: Path) -> None:
-    """Put a folder in the place of another: a rename each; if the second fails, it is undone."""
+    """Replace a folder by renaming both; if the second renaming fails, undo the first."""
     former = written.parent / "former"
     if folder.exists():
         folder.replace(former)

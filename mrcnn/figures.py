@@ -1,16 +1,41 @@
-"""What the functions of `mrcnn.visualize` share: axes, patches, captions, showing.
+"""Helpers for matplotlib: figures that are saved, and axes, patches, captions, showing.
 
 matplotlib is imported when a figure is made, not with this module.
 """
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from mrcnn.drawing import mask_outlines
+from mrcnn.files import replacing, saving
 
 # matplotlib's backends that write files and open no window.
 _NO_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+_PANEL_INCHES, _DOTS = 4.6, 110
+
+
+def new_figure(rows: int, columns: int, panel: tuple[float, float] = (1.0, 1.0)):
+    """A figure of equal panels and its axes [rows, columns]; panel: (width, height) relative."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = (_PANEL_INCHES * n for n in panel)
+    figure = Figure(figsize=(columns * width, rows * height), dpi=_DOTS, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save_figure(path: str | os.PathLike, figure) -> Path:
+    """Write a figure as PNG, whole or not at all, and make its folder. Raises UserError."""
+    path = Path(path)
+    with saving(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as stream:
+            figure.savefig(stream, format="png")
+    return path
 
 
 def axes_for(ax, figsize: tuple[float, float] | None):
@@ -31,7 +56,9 @@ def frame(ax, image: np.ndarray, title: str) -> None:
     ax.set_title(title)
 
 
-def add_box(ax, box: Sequence[float], color, style: str = "solid", alpha: float = 1.0) -> None:
+def add_box(
+    ax, box: np.ndarray | Sequence[float], color, style: str = "solid", alpha: float = 1.0
+) -> None:
     """Add the border of a box [y1, x1, y2, x2] in pixels."""
     from matplotlib.patches import Rectangle
 
@@ -59,7 +86,7 @@ def add_outline(ax, mask: np.ndarray, color) -> None:
 
 
 def add_caption(ax, caption: str, x: float, y: float, paper: bool = False) -> None:
-    """Add a text at (x, y): white, or black on a light ground where `paper` is set."""
+    """Add a text at (x, y): white, or black on a light background if `paper` is set."""
     if not caption:
         return
     if not paper:
@@ -78,7 +105,7 @@ def displayable(image: np.ndarray) -> np.ndarray:
 
 
 def show() -> None:
-    """Show the open figures where there is something to show them on."""
+    """Show the open figures, unless matplotlib's backend has no windows."""
     import matplotlib
     from matplotlib import pyplot as plt
 

@@ -1,4 +1,4 @@
-"""A convolution and the batch norm behind it as one, with a kernel that is multiplied out once."""
+"""A convolution and the batch norm after it as one layer, with a kernel multiplied out once."""
 
 from collections.abc import Iterable
 
@@ -9,16 +9,16 @@ from keras import layers
 
 from mrcnn.layers import BatchNorm, WholeWindowConv2D
 
-SAMPLES = 512  # of a kernel, by which a change is noticed
+SAMPLES = 512  # values of a kernel that are compared to notice a change
 
 
 class FoldedConv2D(layers.Layer):
-    """A convolution and the batch norm behind it as one convolution, with weights of its own.
+    """A convolution and the batch norm after it as one convolution, with weights of its own.
 
     With s = gamma / sqrt(variance + epsilon) the kernel is multiplied by s, and the bias is
     (bias - mean) * s + beta (Jacob et al., "Quantization and Training of Neural Networks" (2018),
-    section 3.2). Leading dimensions before the last three count as one batch. Kernel and bias are
-    kept in the number format that is computed in, rounded once.
+    section 3.2). All dimensions before the last three form one batch. Kernel and bias are stored in
+    the compute dtype, rounded once.
 
     Args:
         convolution: a Conv2D without activation, or a WholeWindowConv2D.
@@ -28,7 +28,7 @@ class FoldedConv2D(layers.Layer):
     def __init__(self, convolution: layers.Conv2D, norm: BatchNorm, **kwargs):
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.output_dtype = convolution.compute_dtype
-        # Behind a function Keras does not take the two for layers, and weights, of this one.
+        # In a function, so that Keras does not track the two as sublayers.
         self._parts = lambda: (convolution, norm)
         shapes = {"kernel": convolution.kernel.shape, "bias": (convolution.filters,)}
         for name, shape in shapes.items():
@@ -40,7 +40,7 @@ class FoldedConv2D(layers.Layer):
         self.fold()
 
     def fold(self) -> None:
-        """Take the weights of the two as they are now."""
+        """Compute kernel and bias from the current weights of the two layers."""
         convolution, norm = self._parts()
         scale = norm.gamma.value * tf.math.rsqrt(norm.moving_variance.value + norm.epsilon)
         bias = 0.0 if convolution.bias is None else convolution.bias.value
@@ -61,7 +61,7 @@ class FoldedConv2D(layers.Layer):
         if len(inputs.shape) == 4:
             return self._convolve(inputs)
         outputs = self._convolve(tf.reshape(inputs, (-1, *inputs.shape[-3:])))
-        # LiteRT takes known shapes only, where they are known.
+        # LiteRT needs static shapes wherever they are known.
         known = None not in inputs.shape[:-3]
         leading = inputs.shape[:-3] if known else tf.unstack(tf.shape(inputs)[:-3])
         return tf.reshape(outputs, (*leading, *outputs.shape[1:]))
@@ -79,7 +79,7 @@ class FoldedConv2D(layers.Layer):
             padding=convolution.padding,
             dilation_rate=convolution.dilation_rate,
         )
-        # As an operation of its own kind, which TensorFlow makes part of the convolution.
+        # TensorFlow fuses this operation into the convolution.
         return tf.nn.bias_add(outputs, bias)
 
     def compute_output_spec(self, inputs):
@@ -91,14 +91,14 @@ class FoldedConv2D(layers.Layer):
 
 
 class FoldedWeights:
-    """Keeps folded convolutions at the weights they are made of, which may change at any time.
+    """Keeps folded convolutions up to date with the weights they are made of.
 
-    A change is noticed by all numbers but the kernels', and by some hundred of each kernel, spread
-    over its filters and channels: weights that are loaded, trained or set show there. Some numbers
-    of a kernel that are edited by hand, or one filter of the largest, may not; `fold` takes them.
+    To notice a change it compares all biases and batch-norm weights, and some hundred values of
+    each kernel, spread over its filters and channels. Loading, training or setting weights changes
+    these. Editing a few values of a kernel by hand may go unnoticed: call `fold` then.
 
     Args:
-        convolutions: the `FoldedConv2D` of a model; other layers are passed over.
+        convolutions: the `FoldedConv2D` layers of a model; other layers are skipped.
     """
 
     def __init__(self, convolutions: Iterable[layers.Layer]):
@@ -107,7 +107,7 @@ class FoldedWeights:
         self._seen = self._now()
 
     def refresh(self) -> bool:
-        """Fold anew if a weight has changed since; returns whether one has."""
+        """Fold again if a weight has changed since the last time; returns whether one has."""
         now = self._now()
         if np.array_equal(now, self._seen, equal_nan=True):
             return False
@@ -116,7 +116,7 @@ class FoldedWeights:
         return True
 
     def fold(self) -> None:
-        """Take the weights as they are now."""
+        """Fold the current weights."""
         for convolution in self._convolutions:
             convolution.fold()
 
@@ -131,5 +131,5 @@ class FoldedWeights:
     def _spread(source: tf.Variable) -> tf.Tensor:
         if len(source.shape) == 1:
             return tf.convert_to_tensor(source)
-        # An odd stride meets every filter in turn, whose number is even as a rule.
+        # The number of filters is usually even, so an odd stride visits every filter in turn.
         return tf.reshape(source, [-1])[:: source.shape.num_elements() // SAMPLES | 1]

@@ -1,8 +1,10 @@
-"""The inference graph with less to do: batch norm within convolutions, masks for detections only.
+"""A faster inference graph: batch norm folded into convolutions, masks for detections only.
 
-Both leave the results as they are, but for rounding. Kernels are multiplied out once; where weights
-may change later, `mrcnn.folded_convolution.FoldedWeights` sees to it that they count.
+The results stay the same within rounding. Kernels are multiplied out once; if weights may change
+later, `mrcnn.folded_convolution.FoldedWeights` folds them again.
 """
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -31,15 +33,15 @@ def fold_inference(model: keras.Model) -> keras.Model:
 
 
 class _Folding:
-    """Calls the layers of a model anew, pairs of convolution and batch norm as one.
+    """Calls the layers of a model again, each pair of convolution and batch norm as one layer.
 
-    The convolution alone, which the pair has replaced, then leads nowhere and drops out.
+    Nothing uses the convolution that the pair replaced, so that it drops out of the model.
     """
 
-    def __init__(self):
-        # The tensors are kept, since an id is only good while its owner lives.
+    def __init__(self) -> None:
+        # By the id of the output tensor, which is kept because an id is unique only while it lives.
         self.convolved: dict[int, tuple] = {}
-        self.detections = None
+        self.detections: Any = None
 
     def __call__(self, layer, *args, **kwargs):
         if layer.name == MASK_ROIS_LAYER and self.detections is not None:
@@ -63,7 +65,7 @@ def _inner(layer):
 
 
 def _is_foldable(layer) -> bool:
-    """Batch norm that goes by its moving statistics."""
+    """A batch norm that uses its moving statistics."""
     return (
         isinstance(layer, BatchNorm)
         and layer.train_bn is not True
@@ -74,7 +76,7 @@ def _is_foldable(layer) -> bool:
 
 
 def _is_plain_convolution(layer) -> bool:
-    """A convolution after which nothing happens but batch norm."""
+    """A convolution without activation, as in front of a batch norm."""
     return (
         type(layer) in (layers.Conv2D, WholeWindowConv2D)
         and layer.activation is keras.activations.linear
@@ -84,9 +86,9 @@ def _is_plain_convolution(layer) -> bool:
 
 
 class DetectedRows(layers.Layer):
-    """The first rows of RoIs, as many as the image with the most detections of the batch needs.
+    """The first RoIs, as many as the most detections of an image in the batch.
 
-    One row stays where nothing was detected: convolutions do not all take an empty batch.
+    One RoI remains if nothing was detected, because not all convolutions accept an empty batch.
     """
 
     def call(self, inputs):
@@ -96,6 +98,6 @@ class DetectedRows(layers.Layer):
         return rois[:, : tf.maximum(tf.reduce_max(counts), 1)]
 
     def compute_output_spec(self, inputs):
-        """Rows are known at run time only."""
+        """The number of rows is known only at run time."""
         rois = inputs[0]
         return keras.KerasTensor((rois.shape[0], None, rois.shape[2]), rois.dtype)

@@ -1,9 +1,9 @@
-"""Matterport's measure of a data set: `compute_ap` of each image, and the mean of that.
+"""Matterport's measure of a data set: the mean over images of `compute_ap`.
 
-It is not COCO's AP50, and usually another number. COCO ranks the detections of one class over the
-whole data set and takes the mean over classes; here each image ranks its own detections, all
-classes together, and all images weigh the same. A common class thus weighs more, and a score need
-not mean the same from image to image. See `mrcnn.coco_evaluation` for COCO's.
+It differs from COCO's AP50 (`mrcnn.coco_evaluation`). COCO ranks the detections of one class over
+the whole data set and takes the mean over classes; here each image ranks its own detections, all
+classes together, and all images weigh the same. So frequent classes weigh more, and scores need not
+be comparable between images.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,15 +16,15 @@ from mrcnn.evaluate import compute_ap
 
 @dataclass(frozen=True)
 class ImageAveragePrecision:
-    """The mean of `compute_ap` over images, and which images it is of.
+    """The mean of `compute_ap` over images, and how many images it covers.
 
     Attributes:
-        mean_image_ap: 0 to 1; -1 where no image has an instance.
+        mean_image_ap: 0 to 1; -1 if no image has an instance.
         iou: least mask IoU of a match.
-        images: how many the mean is of: those with an instance.
-        images_without_truth: those without, which are no part of it.
-        images_without_truth_but_detections: the ones of them with detections. `compute_ap` is NaN
-            for these: all that was found there is wrong, and this measure does not see it.
+        images: images with an instance, over which the mean is taken.
+        images_without_truth: the other images, which are left out.
+        images_without_truth_but_detections: those of them with detections. `compute_ap` is NaN
+            there: every detection is wrong, but this measure does not notice.
     """
 
     mean_image_ap: float
@@ -45,8 +45,8 @@ def mean_image_average_precision(
 ) -> ImageAveragePrecision:
     """Mean of Matterport's `compute_ap` over the images with an instance.
 
-    Crowds and instances without a pixel are no truth, as in Matterport's `load_image_gt`; what is
-    found on a crowd therefore counts as wrong here.
+    As in Matterport's `load_image_gt`, crowds and instances without a pixel are left out, so that a
+    detection of a crowd counts as wrong here.
 
     Args:
         truth: one mapping an image: `class_ids` int [N], `masks` bool [height, width, N]. A
@@ -75,7 +75,7 @@ def _one_image(image: Mapping, result: Mapping, iou: float) -> float | None:
     true = (ids > 0) & masks.any(axis=(0, 1))
     if not true.any():
         return None
-    # compute_ap reads the boxes only to see which rows are padding: none of these is.
+    # compute_ap reads boxes only to find padding rows, of which there are none here.
     true_boxes, found_boxes = (np.ones((n, 4)) for n in (true.sum(), len(result["class_ids"])))
     return compute_ap(
         true_boxes,

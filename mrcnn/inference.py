@@ -1,7 +1,7 @@
 """From photographs to detections: mold, run the network, unmold."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -9,11 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.boxes import denorm_boxes, norm_boxes
+from mrcnn.config import Config
 from mrcnn.errors import DatasetError
 from mrcnn.folded_convolution import FoldedWeights
 from mrcnn.folding import fold_inference
-from mrcnn.images import compose_image_meta, mold_image, resize_image
+from mrcnn.images import resize_image
 from mrcnn.masks import paste_mask
+from mrcnn.molding import compose_image_meta, mold_image
 from mrcnn.network import pyramid_anchors
 
 DETECTIONS, MASKS = 0, 3  # which of the inference model's outputs
@@ -36,17 +38,18 @@ class MoldedImage:
     original_shape: tuple[int, ...]
 
 
-def mold_one(image: np.ndarray, config) -> MoldedImage:
+def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
     """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
 
     Raises:
-        DatasetError: the array is no image of the configured channels.
+        DatasetError: the array is not an image with the configured number of channels.
     """
     channels = config.IMAGE_CHANNEL_COUNT
     if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
         raise DatasetError(
-            f"An image of shape {tuple(image.shape)} cannot be used: expected "
-            f"(height, width, {channels}) with at least one pixel."
+            "an array of this shape is not an image for this model",
+            expected=f"(height, width, {channels}) with at least one pixel",
+            found=tuple(image.shape),
         )
     molded, window, scale, _, _ = resize_image(
         image,
@@ -61,8 +64,10 @@ def mold_one(image: np.ndarray, config) -> MoldedImage:
     return MoldedImage(normalised, meta, tuple(window), tuple(image.shape))
 
 
-def mold_inputs(images: Sequence[np.ndarray], config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mold a batch: the legacy function.
+def mold_inputs(
+    images: Sequence[np.ndarray], config: Config
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mold a batch of images, as Matterport's function of that name does.
 
     Returns:
         `molded_images` float32 `[batch, h, w, channels]`, `image_metas` `[batch, 12 + classes]`,
@@ -75,11 +80,13 @@ def mold_inputs(images: Sequence[np.ndarray], config) -> tuple[np.ndarray, np.nd
     shapes = {m.image.shape for m in molded}
     if len(shapes) > 1:
         raise DatasetError(
-            f"The images of one batch get different sizes {sorted(s[:2] for s in shapes)}: take "
-            f"IMAGE_RESIZE_MODE = 'square', or one image a batch."
+            "the images of one batch get different sizes",
+            settings=("IMAGE_RESIZE_MODE",),
+            found=sorted(s[:2] for s in shapes),
+            advice="set {IMAGE_RESIZE_MODE} to 'square', or take one image per batch",
         )
-    stacks = ([m.image for m in molded], [m.meta for m in molded], [m.window for m in molded])
-    return tuple(np.stack(stack) for stack in stacks)
+    images_in, metas = np.stack([m.image for m in molded]), np.stack([m.meta for m in molded])
+    return images_in, metas, np.stack([m.window for m in molded])
 
 
 def unmold_detections(
@@ -90,7 +97,7 @@ def unmold_detections(
     window: Sequence[int],
     resample: str = "exact",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Carry one image's detections back to the original.
+    """Map one image's detections back to the original image.
 
     Args:
         detections: float `[n, (y1, x1, y2, x2, class id, score)]`, normalised, zero-padded.
@@ -111,7 +118,7 @@ def unmold_detections(
 
 
 def _unmold_boxes(detections, mrcnn_mask, original_image_shape, image_shape, window):
-    """As `unmold_detections`, but each mask `[h, w]` as the network gives it, within its box."""
+    """As `unmold_detections`, but with each mask as the network gives it, `[h, w]` in its box."""
     padding = np.where(detections[:, 4] == 0)[0]
     count = padding[0] if len(padding) else len(detections)
     boxes, class_ids = detections[:count, :4], detections[:count, 4].astype(np.int32)
@@ -128,9 +135,9 @@ def boxes_in_window(
     original_image_shape: Sequence[int],
 ) -> np.ndarray:
     """Normalised boxes on the molded image to int32 pixel boxes `[n, 4]` on the original."""
-    window = norm_boxes(np.asarray(window), image_shape[:2])
-    origin, size = window[[0, 1, 0, 1]], window[2:] - window[:2]
-    # A window one pixel high has no height in normalised coordinates, and neither have its boxes.
+    normalised = norm_boxes(np.asarray(window), image_shape[:2])
+    origin, size = normalised[[0, 1, 0, 1]], normalised[2:] - normalised[:2]
+    # A window one pixel high has no height in normalised coordinates, nor do its boxes.
     boxes = (boxes - origin) / np.tile(np.where(size > 0, size, 1), 2)
     return denorm_boxes(boxes, original_image_shape[:2])
 
@@ -140,8 +147,8 @@ def paste_all(
 ) -> np.ndarray:
     """Masks `[N, h, w]` pasted into their boxes: bool `[height, width, N]`.
 
-    In memory one mask lies behind the other. Side by side, pixel by pixel, reading one of N would
-    mean to read all of them.
+    In memory the masks follow each other. Interleaved pixel by pixel, reading one of N would mean
+    reading all of them.
     """
     if not len(masks):
         return np.empty((*image_shape[:2], 0))
@@ -152,30 +159,31 @@ def paste_all(
 
 
 def _compiled(model: keras.Model):
-    # The graph has no Python of tensors' values, and looking for it takes time.
+    # No Python in the graph depends on tensors, and AutoGraph's search for it takes time.
     return tf.function(
         lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False
     )
 
 
 class Predictor:
-    """Runs an inference model, compiled for the first input shape; one program then serves others.
+    """Runs an inference model, compiled at the first call and again for a more general shape.
 
     Args:
         model: of `mrcnn.network.build_model("inference", ...)`.
         config: its configuration.
     """
 
-    def __init__(self, model: keras.Model, config):
+    def __init__(self, model: keras.Model, config: Config):
         self.model = model
         self.config = config
         self._anchors: dict[tuple[int, ...], np.ndarray] = {}
         self._run_all = _compiled(model)
-        self._run_detection = self._folded_weights = None
+        self._run_detection: Callable[[list], list[tf.Tensor]] | None = None
+        self._folded_weights = FoldedWeights([])
 
     def anchors(self, image_shape: Sequence[int]) -> np.ndarray:
         """Normalised anchors of a molded size, float32 `[anchors, 4]`."""
-        key = tuple(int(n) for n in image_shape[:2])
+        key = int(image_shape[0]), int(image_shape[1])
         if key not in self._anchors:
             self._anchors[key] = norm_boxes(pyramid_anchors(self.config, key), key)
         return self._anchors[key]
@@ -187,7 +195,7 @@ class Predictor:
     def run_detection(
         self, molded_images: np.ndarray, image_metas: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What detections need, by the faster graph of `mrcnn.folding`.
+        """The two outputs that detections need, by the faster graph of `mrcnn.folding`.
 
         Returns:
             `mrcnn_detection` float32 `[batch, n, 6]`, and `mrcnn_mask` float32
@@ -199,7 +207,8 @@ class Predictor:
             self._run_detection = _compiled(keras.Model(folded.inputs, wanted))
             self._folded_weights = FoldedWeights(folded.layers)
         self._folded_weights.refresh()
-        return tuple(self._outputs(self._run_detection, molded_images, image_metas))
+        detections, masks = self._outputs(self._run_detection, molded_images, image_metas)
+        return detections, masks
 
     def _outputs(self, run, molded_images, image_metas) -> list[np.ndarray]:
         anchors = self.anchors(molded_images.shape[1:])
@@ -213,7 +222,7 @@ class Predictor:
     ) -> Iterator[dict]:
         """Detections of each image, in order; see `MaskRCNN.detect`.
 
-        Images are taken in batches of neighbours that get the same molded size.
+        A batch holds consecutive images that get the same molded size.
         """
         molded = (mold_one(image, self.config) for image in images)
         for _, same_size in itertools.groupby(molded, key=lambda m: m.image.shape):
@@ -235,7 +244,7 @@ class Predictor:
         Args:
             molded: the image.
             detections: its `[n, 6]`. masks: its `[rows, h, w, classes]`; see `run_detection`.
-            soft_masks: whether the masks before the decision are wanted, too.
+            soft_masks: whether to include the masks before they are thresholded.
         """
         boxes, class_ids, scores, soft = _unmold_boxes(
             detections, masks, molded.original_shape, molded.image.shape, molded.window

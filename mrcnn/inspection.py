@@ -10,19 +10,20 @@ said otherwise. The steps repeat what the layers `ROI` and `mrcnn_detection` do 
 and end in the same boxes.
 """
 
-import contextlib
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from mrcnn.boxes import apply_box_deltas, clip_boxes, compute_overlaps, norm_boxes
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
 from mrcnn.errors import ConfigError
 from mrcnn.ground_truth import load_image_gt
-from mrcnn.images import mold_image, unmold_image
+from mrcnn.molding import mold_image, unmold_image
 
-# What of the graph the steps below are made of.
+# The layers whose outputs the steps below are computed from.
 OUTPUTS = (
     "rpn_class",
     "rpn_bbox",
@@ -35,54 +36,80 @@ OUTPUTS = (
 RECALL_IOUS = (0.5, 0.7)
 
 
+class InspectedModel(Protocol):
+    """What of a `MaskRCNN` an inspection uses."""
+
+    mode: str
+    config: Config
+    keras_model: Any
+
+    def get_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Normalised anchors of a molded size, float32 [anchors, 4]."""
+
+
+class Truth(NamedTuple):
+    """The instances that an image shows.
+
+    Attributes:
+        class_ids: int [N], negative for crowds.
+        boxes: int [N, 4], pixels of the molded image.
+        masks: bool [height, width, N].
+    """
+
+    class_ids: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray
+
+
 @dataclass(frozen=True)
 class Scene:
-    """An image as the network sees it, with the truth where that is known.
+    """An image as the network sees it, with its truth if that is known.
 
     Attributes:
         name: for titles.
         image: uint8 [height, width, 3], molded: resized and padded.
-        meta: [12 + classes], see `mrcnn.images.compose_image_meta`.
+        meta: [12 + classes], see `mrcnn.molding.compose_image_meta`.
         window: (y1, x1, y2, x2), where the picture lies in it.
-        class_ids: int [N], negative for crowds; None where the truth is not known.
-        boxes: int [N, 4]; masks: bool [height, width, N].
+        truth: None if it is not known.
     """
 
     name: str
     image: np.ndarray
     meta: np.ndarray
     window: tuple[int, int, int, int]
-    class_ids: np.ndarray | None = None
-    boxes: np.ndarray | None = None
-    masks: np.ndarray | None = None
+    truth: Truth | None = None
 
     @property
     def instances(self) -> np.ndarray:
-        """The true boxes, crowds apart, int [N, 4]; none where the truth is not known."""
-        if self.class_ids is None:
+        """The true boxes without crowds, int [N, 4]; none if the truth is not known."""
+        if self.truth is None:
             return np.zeros((0, 4), int)
-        return self.boxes[self.class_ids > 0]
+        return self.truth.boxes[self.truth.class_ids > 0]
 
 
-def scene_of_dataset(dataset, config, image_id: int) -> Scene:
+def scene_of_dataset(dataset: Dataset, config: Config, image_id: int) -> Scene:
     """An image of a prepared Dataset with its truth. Raises what `load_image_gt` raises."""
     image, meta, class_ids, boxes, masks = load_image_gt(dataset, config, image_id)
     name = str(dataset.image_info[image_id]["id"])
-    return Scene(name, image, meta, tuple(int(n) for n in meta[7:11]), class_ids, boxes, masks)
+    y1, x1, y2, x2 = (int(n) for n in meta[7:11])
+    return Scene(name, image, meta, (y1, x1, y2, x2), Truth(class_ids, boxes, masks))
 
 
-def scene_of_image(image: np.ndarray, config, name: str = "image") -> Scene:
+def scene_of_image(image: np.ndarray, config: Config, name: str = "image") -> Scene:
     """A photograph, uint8 RGB [height, width, 3], without truth. Raises DatasetError."""
     from mrcnn.inference import mold_one
 
     molded = mold_one(image, config)
-    # Rounded: unmold_image truncates what mean subtraction has made a little smaller.
+    # Rounded, since unmold_image truncates and mean subtraction may lose the last bit.
     picture = unmold_image(molded.image + 0.5, config)
-    return Scene(name, picture, molded.meta, tuple(int(n) for n in molded.window))
+    return Scene(name, picture, molded.meta, molded.window)
 
 
 def run(
-    model, scene: Scene, layers: Iterable[str] = (), outputs: Iterable[str] = OUTPUTS
+    model: InspectedModel,
+    scene: Scene,
+    layers: Iterable[str] = (),
+    outputs: Iterable[str] = OUTPUTS,
 ) -> dict[str, np.ndarray]:
     """The values of layers for one image, float32 without the batch axis, by layer name.
 
@@ -90,33 +117,44 @@ def run(
         model: a `MaskRCNN` made with mode="inference".
         scene: the image.
         layers: names of further layers, such as "res2c_out".
-        outputs: what `proposal_stages` and `detection_stages` take.
+        outputs: the layers that `proposal_stages` and `detection_stages` need.
 
-    Raises ConfigError where the model has no layer of a name.
+    Raises ConfigError if the model has no layer of such a name, or is one for training.
     """
     if model.mode != "inference":
-        raise ConfigError("A model made with mode='training' cannot be looked into: make another.")
-    tensors = [(name, layer_output(model.keras_model, name)) for name in (*outputs, *layers)]
-    molded = mold_image(scene.image, model.config).astype(np.float32)
-    # run_graph prints each array's shape and range, which is for notebooks.
-    with contextlib.redirect_stdout(io.StringIO()):
-        values = model.run_graph(molded[None], tensors, image_metas=scene.meta[None])
+        raise ConfigError(
+            "this model cannot be inspected",
+            settings=("mode",),
+            expected="{mode} 'inference'",
+            found=repr(model.mode),
+        )
+    from mrcnn.tensor_graph import run_graph
+
+    inputs = {
+        "input_image": mold_image(scene.image, model.config).astype(np.float32)[None],
+        "input_image_meta": scene.meta[None],
+        "input_anchors": model.get_anchors(scene.image.shape)[None],
+    }
+    tensors = {name: layer_output(model.keras_model, name) for name in (*outputs, *layers)}
+    values = run_graph(model.keras_model, inputs, tensors)
     return {name: np.asarray(value[0]).astype(np.float32) for name, value in values.items()}
 
 
-def layer_output(keras_model, name: str):
-    """The output tensor of a layer; ConfigError names similar ones where there is no such layer."""
+def layer_output(keras_model: Any, name: str) -> Any:
+    """The output tensor of a layer; for an unknown one ConfigError names similar layers."""
     names = [layer.name for layer in keras_model.layers]
     if name not in names:
         import difflib
 
         close = difflib.get_close_matches(name, names, 5) or names[-5:]
-        raise ConfigError(f"The network has no layer {name!r}; it has {', '.join(close)} and more.")
+        raise ConfigError(
+            f"the network has no layer {name!r}", expected=f"{', '.join(close)} or another layer"
+        )
     return keras_model.get_layer(name).output
 
 
 def to_pixels(boxes: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
-    """Normalised boxes [N, 4] in pixels, not rounded, float32."""
+    """Normalised boxes [N, 4] as float32 pixel boxes, not rounded."""
     height, width = image_shape[:2]
     scale = np.array([height - 1, width - 1, height - 1, width - 1], np.float32)
     return np.asarray(boxes, np.float32) * scale + np.array([0, 0, 1, 1], np.float32)
@@ -128,7 +166,6 @@ def recall(boxes: np.ndarray, truth: np.ndarray, iou: float) -> float | None:
         return None
     if not len(boxes):
         return 0.0
-    # Boxes without area have an IoU of 0 with all that have one.
     return float((compute_overlaps(truth, boxes).max(axis=1) >= iou).mean())
 
 
@@ -158,7 +195,7 @@ class ProposalStages:
     all_deltas: np.ndarray = field(repr=False)
 
     def figures(self) -> dict[str, dict]:
-        """`boxes` and the recall at each IoU (None without truth), by stage."""
+        """The number of boxes, and the recall at each IoU (None without truth), by stage."""
         stages = {
             "anchors by score": self.anchors,
             "refined": self.refined,
@@ -176,16 +213,16 @@ class ProposalStages:
         }
 
 
-def proposal_stages(values: dict[str, np.ndarray], scene: Scene, config) -> ProposalStages:
+def proposal_stages(values: dict[str, np.ndarray], scene: Scene, config: Config) -> ProposalStages:
     """The stages of the layer `ROI`, from what `run` gives."""
     from mrcnn.network import pyramid_anchors
 
     shape = scene.image.shape
     anchors = pyramid_anchors(config, shape).astype(np.float32)
     scores, deltas = values["rpn_class"][:, 1], values["rpn_bbox"]
-    # Of equal scores the lower number is first, as top_k has it.
+    # Stable, as top_k is: of equal scores the lower index comes first.
     best = np.argsort(-scores, kind="stable")[: config.PRE_NMS_LIMIT]
-    # The network refines normalised boxes: pixels would differ by the pixel that y2 excludes.
+    # The network refines normalised boxes, in which y2 and x2 are inclusive.
     normal = norm_boxes(anchors[best], shape[:2])
     refined = apply_box_deltas(normal, deltas[best] * np.asarray(config.RPN_BBOX_STD_DEV))
     clipped = clip_boxes(refined, np.array([0, 0, 1, 1], np.float32))
@@ -212,7 +249,7 @@ class DetectionStages:
         class_ids: int [R], the most probable class of each; 0 is background.
         scores: float [R], its probability.
         boxes: float [R, 4], the proposals moved by that class's deltas, cut at the window.
-        confident: bool [R], no background and of at least DETECTION_MIN_CONFIDENCE.
+        confident: bool [R], not background and of at least DETECTION_MIN_CONFIDENCE.
         kept: int [D], rows after non-maximum suppression within each class, by falling score.
         class_masks: float [D, 28, 28, classes] (MASK_SHAPE), each kept row's masks of all classes.
     """
@@ -232,7 +269,7 @@ class DetectionStages:
         return self.class_masks[rows, ..., self.class_ids[self.kept]]
 
     def counts(self, class_names: Sequence[str]) -> dict[str, dict[str, int]]:
-        """`proposals`, `confident`, `after NMS` of each class that any proposal is taken for."""
+        """`proposals`, `confident` and `after NMS` of each class that any proposal has."""
         return {
             class_names[number]: {
                 "proposals": int((self.class_ids == number).sum()),
@@ -243,7 +280,9 @@ class DetectionStages:
         }
 
 
-def detection_stages(values: dict[str, np.ndarray], scene: Scene, config) -> DetectionStages:
+def detection_stages(
+    values: dict[str, np.ndarray], scene: Scene, config: Config
+) -> DetectionStages:
     """The stages of the layer `mrcnn_detection`, from what `run` gives."""
     from mrcnn.detection import detection_settings, suppress_within_classes
 

@@ -1,8 +1,8 @@
-"""Anchors: what each pyramid level has, and how well they fit the instances of a data set.
+"""The anchors of each pyramid level, and how well they fit the instances of a data set.
 
-An instance that no anchor overlaps by half trains the region proposal network by its single best
-anchor only, and is found late or never: badly chosen RPN_ANCHOR_SCALES show here before any
-training. Boxes are [y1, x1, y2, x2] in pixels of the molded image. Nothing needs a network.
+An instance that no anchor overlaps by half trains the region proposal network only through its
+single best anchor, and is found late or never: badly chosen RPN_ANCHOR_SCALES show here before any
+training. Boxes are [y1, x1, y2, x2] in pixels of the molded image. No network is needed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,16 +12,18 @@ import numpy as np
 
 from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.boxes import compute_overlaps
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.rpn_targets import AnchorIndex
 
-# IoU from which on an anchor is usable, and from which on it is positive whatever others overlap.
+# Least IoU of a usable anchor, and of one that is positive even if another overlaps more.
 USABLE, POSITIVE = 0.5, 0.7
-# Shares of instances with a usable anchor that count as good and as bearable.
-GOOD, BEARABLE = 0.9, 0.75
-# Another set of scales is proposed only where it raises the mean best IoU by this much.
+# Shares of instances with a usable anchor that are called good and moderate.
+GOOD, MODERATE = 0.9, 0.75
+# Other scales are proposed only if they raise the mean best IoU by at least this much.
 WORTH_CHANGING = 0.03
-# Instances that other scales are tried with.
+# The size of the sample of instances on which other scales are tried.
 _BOXES_TO_TRY = 400
 
 
@@ -50,7 +52,7 @@ class AnchorLevel:
         return cells[np.argmin(np.square(centres - [y, x]).sum(axis=1))]
 
 
-def anchor_levels(config, image_shape: Sequence[int]) -> list[AnchorLevel]:
+def anchor_levels(config: Config, image_shape: Sequence[int]) -> list[AnchorLevel]:
     """The anchors of each level, finest first, for a molded image of (height, width, ...)."""
     levels = []
     shapes = compute_backbone_shapes(config, image_shape)
@@ -59,7 +61,7 @@ def anchor_levels(config, image_shape: Sequence[int]) -> list[AnchorLevel]:
         zip(config.RPN_ANCHOR_SCALES, config.BACKBONE_STRIDES, shapes, strict=True), start=2
     ):
         boxes = generate_pyramid_anchors([scale], config.RPN_ANCHOR_RATIOS, [shape], [stride], step)
-        cells = tuple(int(-(-n // step)) for n in shape)
+        cells = int(-(-shape[0] // step)), int(-(-shape[1] // step))
         levels.append(AnchorLevel(f"P{number}", int(stride), float(scale), cells, boxes))
     return levels
 
@@ -74,7 +76,7 @@ class AnchorFit:
         best_iou: float64 [N], IoU of each with its best anchor.
         scales: RPN_ANCHOR_SCALES.
         ratios: RPN_ANCHOR_RATIOS.
-        better_scales: scales that fit the instances clearly better, else None.
+        better_scales: scales that fit the instances clearly better, if any.
         better_mean: the mean best IoU with these.
     """
 
@@ -92,7 +94,7 @@ class AnchorFit:
         return np.sqrt(np.prod(self.boxes[:, 2:] - self.boxes[:, :2], axis=1))
 
     def figures(self, of: np.ndarray | slice = np.s_[:]) -> dict:
-        """`instances`, `mean` best IoU, shares `at_50` and `at_70`; None where there is nothing."""
+        """`instances`, `mean` best IoU, shares `at_50` and `at_70`; None without instances."""
         ious = self.best_iou[of]
         if not len(ious):
             return {"instances": 0, "mean": None, "at_50": None, "at_70": None}
@@ -103,7 +105,7 @@ class AnchorFit:
         return {"instances": len(ious), "mean": float(ious.mean()), **_plain(shares)}
 
     def by_class(self, class_names: Sequence[str]) -> dict[str, dict]:
-        """`figures` for every class of the table, background apart, by name."""
+        """`figures` of every class except background, by name."""
         numbers = range(1, len(class_names))
         return {class_names[i]: self.figures(self.class_ids == i) for i in numbers}
 
@@ -113,7 +115,7 @@ class AnchorFit:
             return "There is no instance to compare the anchors with."
         all_of_them = self.figures()
         share = all_of_them["at_50"]
-        word = "well" if share >= GOOD else "moderately" if share >= BEARABLE else "badly"
+        word = "well" if share >= GOOD else "moderately" if share >= MODERATE else "badly"
         text = (
             f"The anchors fit {word}: {share:.0%} of {len(self.best_iou)} instances have an anchor "
             f"of IoU {USABLE} or more, {all_of_them['at_70']:.0%} of {POSITIVE} or more; the best "
@@ -123,9 +125,9 @@ class AnchorFit:
         advice = ""
         if self.better_scales:
             advice = (
-                f" RPN_ANCHOR_SCALES = {self.better_scales} would give {self.better_mean:.2f} in "
-                f"place of {all_of_them['mean']:.2f} on average; scales belong to the training, so "
-                "change them before it."
+                f" RPN_ANCHOR_SCALES = {self.better_scales} would give {self.better_mean:.2f} "
+                f"instead of {all_of_them['mean']:.2f} on average; scales belong to the training, "
+                "so change them before it."
             )
         return text + reason + advice
 
@@ -138,9 +140,7 @@ class AnchorFit:
             < min(self.scales),
             f"are larger than the largest anchor ({max(self.scales):g} pixels)": sides
             > max(self.scales),
-            "are narrower or wider than RPN_ANCHOR_RATIOS have it": (
-                shapes < min(self.ratios) / 1.5
-            )
+            "are narrower or wider than RPN_ANCHOR_RATIOS allow": (shapes < min(self.ratios) / 1.5)
             | (shapes > max(self.ratios) * 1.5),
         }
         words, hits = max(reasons.items(), key=lambda item: item[1].sum())
@@ -149,7 +149,9 @@ class AnchorFit:
         return f" Of the {bad.sum()} without one, {hits.sum()} {words}."
 
 
-def molded_instances(dataset, config, image_ids: Iterable[int]):
+def molded_instances(
+    dataset: Dataset, config: Config, image_ids: Iterable[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The instances of images as the network sees them.
 
     Returns class ids, int [N], boxes, int [N, 4] in molded pixels, and the molded (height, width)
@@ -169,8 +171,10 @@ def molded_instances(dataset, config, image_ids: Iterable[int]):
     )
 
 
-def anchor_fit(config, class_ids: np.ndarray, boxes: np.ndarray, shapes: np.ndarray) -> AnchorFit:
-    """How well the anchors of a Config fit instances, see `molded_instances`; better scales too."""
+def anchor_fit(
+    config: Config, class_ids: np.ndarray, boxes: np.ndarray, shapes: np.ndarray
+) -> AnchorFit:
+    """How well the anchors of a Config fit instances, see `molded_instances`; and better scales."""
     scales = tuple(float(scale) for scale in config.RPN_ANCHOR_SCALES)
     ratios = tuple(float(ratio) for ratio in config.RPN_ANCHOR_RATIOS)
     best = best_anchor_iou(config, scales, boxes, shapes)
@@ -184,7 +188,7 @@ def anchor_fit(config, class_ids: np.ndarray, boxes: np.ndarray, shapes: np.ndar
 
 
 def best_anchor_iou(
-    config, scales: Sequence[float], boxes: np.ndarray, shapes: np.ndarray
+    config: Config, scales: Sequence[float], boxes: np.ndarray, shapes: np.ndarray
 ) -> np.ndarray:
     """IoU of each box with the best anchor of its image, float64 [N], were these the scales."""
     best = np.zeros(len(boxes))
@@ -218,8 +222,10 @@ def _plain(shares: dict) -> dict:
     return {name: float(share) for name, share in shares.items()}
 
 
-def _propose_scales(config, boxes: np.ndarray, shapes: np.ndarray) -> tuple[int, ...] | None:
-    """The series of doubling whole scales that fits the boxes, or a part of them, best."""
+def _propose_scales(
+    config: Config, boxes: np.ndarray, shapes: np.ndarray
+) -> tuple[int, ...] | None:
+    """The series of doubling whole scales that best fits the boxes, or a sample of them."""
     if not len(boxes):
         return None
     part = np.s_[:: -(-len(boxes) // _BOXES_TO_TRY)]

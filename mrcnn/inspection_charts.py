@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.figures import new_figure
 from mrcnn.inspection import ProposalStages
 from mrcnn.inspection_anchors import POSITIVE as POSITIVE_IOU
 from mrcnn.inspection_anchors import USABLE, AnchorFit
 from mrcnn.inspection_layers import FeatureMaps
-from mrcnn.inspection_pictures import LEVEL_COLOURS, new_figure
+from mrcnn.inspection_pictures import LEVEL_COLOURS
 from mrcnn.inspection_weights import WeightStatistics
 from mrcnn.palette import class_colour
 

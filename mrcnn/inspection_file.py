@@ -1,6 +1,6 @@
-"""What a `.h5` weight file holds, told without building a network.
+"""What a `.h5` weight file holds, without building a network.
 
-Every layout that `mrcnn.h5_layout` reads will do: Matterport's files and ours, whole Keras 2
+It reads every layout that `mrcnn.h5_layout` reads: Matterport's files and ours, whole Keras 2
 models, the ImageNet files. Neither Keras nor TensorFlow is imported.
 """
 
@@ -15,13 +15,13 @@ from mrcnn.h5_layout import read_attributes, read_layers
 
 # The blocks of stages 2 to 5, by which the ResNets of this project differ.
 _BACKBONES = {
-    (3, 4, 6, 3): "resnet50",
-    (3, 4, 23, 3): "resnet101",
-    (2, 2, 2, 2): "compact_resnet_graph (preset demo)",
+    "3-4-6-3": "resnet50",
+    "3-4-23-3": "resnet101",
+    "2-2-2-2": "compact_resnet_graph (preset demo)",
 }
 _MATTERPORT_BLOCK = re.compile(r"res([2-5])([a-z])_branch2a")
 _KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_1_conv")
-# Attributes that every such file has, and that say nothing of this one.
+# Attributes of every such file, which say nothing about this one.
 _USUAL_ATTRIBUTES = re.compile(r"backend|keras_version|(layer|weight)_names\d*")
 
 
@@ -46,11 +46,10 @@ class FileContents:
         path: the file.
         size: bytes on disk.
         layout: "matterport", "keras.applications" (another naming of the same ResNets), or "other".
-        whole_model: whether the weights lie in a saved model instead of a file of their own.
+        whole_model: whether the file is a saved model, of which the weights are read.
         layers: in the file's order; layers without weights have an empty list.
-        settings: Config attributes, and the backbone, as the shapes tell them; what cannot be told
-            is left out.
-        notes: what the file says of itself, such as classes and preset; JSON texts are parsed.
+        settings: the backbone and Config attributes that follow from the shapes.
+        notes: the file's own attributes, such as classes and preset; JSON texts are parsed.
     """
 
     path: Path
@@ -97,7 +96,7 @@ class FileContents:
         }
 
     def to_text(self, with_layers: bool = True) -> str:
-        """For a terminal: what the file is, and a line for each weight."""
+        """Text for a terminal: what the file is, and a line per weight."""
         kind = "a whole model, of which the weights are read" if self.whole_model else "weights"
         with_weights = sum(bool(layer.weights) for layer in self.layers)
         lines = [
@@ -106,7 +105,7 @@ class FileContents:
             f"{self.weight_count} arrays, {self.parameters:,} numbers",
         ]
         if self.settings:
-            lines.append("its shapes tell:")
+            lines.append("from its shapes:")
             lines += [f"  {name} = {value}" for name, value in self.settings.items()]
         for title, note in self.notes.items():
             lines += _note_lines(title, note)
@@ -119,7 +118,7 @@ class FileContents:
 
 
 def read_contents(path: str | os.PathLike) -> FileContents:
-    """Look into a weight file; values are not read.
+    """Read the structure of a weight file, without its values.
 
     Raises WeightsNotFoundError or WeightsError, as `mrcnn.h5_layout.read_layers`.
     """
@@ -194,7 +193,7 @@ def _settings(layers: list[StoredLayer]) -> dict[str, Any]:
 
 
 def _backbone(layers: list[StoredLayer]) -> str | None:
-    """The ResNet's name by its number of blocks; None where there is none."""
+    """The ResNet's name by its numbers of blocks; None if there are no such blocks."""
     blocks: dict[int, set[str]] = {}
     for layer in layers:
         found = _MATTERPORT_BLOCK.fullmatch(layer.name) or _KERAS_BLOCK.fullmatch(layer.name)
@@ -202,8 +201,8 @@ def _backbone(layers: list[StoredLayer]) -> str | None:
             blocks.setdefault(int(found[1]), set()).add(found[2])
     if not blocks:
         return None
-    counts = tuple(len(blocks.get(stage, ())) for stage in (2, 3, 4, 5))
-    return _BACKBONES.get(counts, f"a ResNet of {'-'.join(map(str, counts))} blocks")
+    counts = "-".join(str(len(blocks.get(stage, ()))) for stage in (2, 3, 4, 5))
+    return _BACKBONES.get(counts, f"a ResNet of {counts} blocks")
 
 
 def _parsed(text: str) -> Any:

@@ -1,19 +1,21 @@
-"""Which layers' activations are worth a look, and what can be said of them in numbers."""
+"""Which layers' activations are worth a look, and statistics of them."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mrcnn.errors import ConfigError
+from mrcnn.inspection import layer_output
 
-# The last block of a ResNet's stage stands for the stage; then the pyramid.
+# The last block of each stage of a ResNet represents the stage.
 _BLOCK = re.compile(r"res([2-5])([a-z])_out")
 _PYRAMID = re.compile(r"fpn_p[2-6]")
-# Of a backbone that is no ResNet, so many layers are taken.
+# The number of layers chosen of another backbone.
 _OTHERS = 5
-# A map whose values all lie within this says nothing of where in the image something is.
+# A map whose values all lie within this range says nothing about places in the image.
 FLAT = 1e-6
 
 
@@ -36,7 +38,7 @@ class FeatureMaps:
         return int((np.ptp(cells, axis=0) <= FLAT).sum()) if len(cells) > 1 else 0
 
     def figures(self) -> dict:
-        """Size, range, mean, spread, and how many channels are flat or of zeros."""
+        """Shape, range, mean, standard deviation, share of zeros, and number of flat channels."""
         values = self.values.astype(np.float64)
         return {
             "shape": list(self.values.shape),
@@ -49,10 +51,10 @@ class FeatureMaps:
         }
 
 
-def chosen_layers(keras_model) -> list[str]:
+def chosen_layers(keras_model: Any) -> list[str]:
     """The layers to look at: the image, the end of each stage of the backbone, the pyramid.
 
-    A backbone that is no ResNet gives five of its convolutions, evenly spread.
+    Of a backbone other than a ResNet five convolutions are chosen, evenly spread.
     """
     names = [layer.name for layer in keras_model.layers]
     last: dict[str, str] = {}
@@ -65,7 +67,7 @@ def chosen_layers(keras_model) -> list[str]:
 
 
 def _convolutions(keras_model, names: list[str]) -> list[str]:
-    """A few convolutions of a backbone: what stands before the pyramid."""
+    """A few convolutions of the backbone, which is everything before the pyramid."""
     end = min((i for i, name in enumerate(names) if name.startswith("fpn_")), default=len(names))
     found = [
         layer.name
@@ -77,27 +79,26 @@ def _convolutions(keras_model, names: list[str]) -> list[str]:
 
 
 def _dimensions(layer) -> int:
-    """Axes of a layer's output, 0 where it has several outputs."""
+    """Axes of a layer's output, 0 if it has several outputs."""
     output = layer.output
     return 0 if isinstance(output, list | tuple | dict) else len(output.shape)
 
 
-def require_maps(keras_model, names: Sequence[str]) -> None:
-    """Raise ConfigError where a layer is not there or gives no feature maps."""
-    from mrcnn.inspection import layer_output
-
+def require_maps(keras_model: Any, names: Sequence[str]) -> None:
+    """Raise ConfigError if a layer does not exist or gives no feature maps."""
     for name in names:
         output = layer_output(keras_model, name)
         if isinstance(output, list | tuple | dict) or len(output.shape) not in (4, 5):
             raise ConfigError(
-                f"The layer {name} gives no feature maps: take one whose output is "
-                "[batch, height, width, channels], such as " + ", ".join(chosen_layers(keras_model))
+                f"the layer {name} gives no feature maps",
+                advice="choose one whose output is [batch, height, width, channels], such as "
+                + ", ".join(chosen_layers(keras_model)),
             )
 
 
 def feature_maps(layer: str, values: np.ndarray) -> FeatureMaps:
-    """Of what `mrcnn.inspection.run` gives: [height, width, channels].
+    """Feature maps of a value of `mrcnn.inspection.run`, [height, width, channels].
 
-    Of the layers that work on RoIs, [RoIs, height, width, channels], the first RoI is taken.
+    Of layers that work on RoIs, [RoIs, height, width, channels], the first RoI is taken.
     """
     return FeatureMaps(layer, values[0] if values.ndim == 4 else values)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.files import write_text
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2937; background: #f8fafc; margin: 0 auto;
@@ -59,7 +58,7 @@ class Section:
 
 
 def write_page(path: Path, title: str, subtitle: str, sections: Sequence[Section]) -> None:
-    """Write the page, whole or not at all. Raises UserError where that fails."""
+    """Write the page, whole or not at all. Raises UserError if that fails."""
     links = "".join(f'<a href="#{_text(s.name)}">{_text(s.title)}</a>' for s in sections)
     page = (
         "<!doctype html>\n"
@@ -71,18 +70,6 @@ def write_page(path: Path, title: str, subtitle: str, sections: Sequence[Section
         + "\n</body></html>\n"
     )
     write_text(path, page)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all. Raises UserError where that fails."""
-    try:
-        with replacing(path, "w") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): make room, or name another "
-            "folder."
-        ) from error
 
 
 def _section(section: Section) -> str:

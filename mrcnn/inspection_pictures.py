@@ -1,56 +1,25 @@
 """Pictures of boxes and masks on the molded image, for the steps of `mrcnn.inspection`.
 
-Every function returns a matplotlib Figure; `save_figure` writes it. matplotlib is imported when a
-figure is made, and no window is opened.
+Every function returns a matplotlib Figure, which `mrcnn.figures.save_figure` writes. matplotlib is
+imported when a figure is made, and no window is opened.
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from mrcnn import figures
 from mrcnn.drawing import as_rgb, name_of
-from mrcnn.errors import UserError
-from mrcnn.files import replacing
 from mrcnn.inspection import DetectionStages, ProposalStages, Scene
 from mrcnn.inspection_anchors import AnchorLevel
 from mrcnn.inspection_targets import HeadTargets, RpnTargets
-from mrcnn.palette import class_colour
+from mrcnn.palette import Colour, class_colour
 
 POSITIVE, NEGATIVE, NEUTRAL, TRUTH = "#16a34a", "#dc2626", "#9ca3af", "#facc15"
 LEVEL_COLOURS = ("#0ea5e9", "#22c55e", "#eab308", "#f97316", "#d946ef")
 # More boxes than these hide the image and each other.
 MOST_BOXES, MOST_NEUTRAL = 50, 200
 MOST_MASKS = 12
-_PANEL_INCHES, _DOTS = 4.6, 110
-
-
-def new_figure(rows: int, columns: int, panel: tuple[float, float] = (1.0, 1.0)):
-    """A figure of equal panels and its axes [rows, columns]; panel: (width, height) relative."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    width, height = (_PANEL_INCHES * n for n in panel)
-    figure = Figure(figsize=(columns * width, rows * height), dpi=_DOTS, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def save_figure(path: str | os.PathLike, figure) -> Path:
-    """Write a figure as PNG, whole or not at all. Raises UserError where that fails."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as stream:
-            figure.savefig(stream, format="png")
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): make room, or name another "
-            "folder."
-        ) from error
-    return path
 
 
 def show_image(axes, image: np.ndarray, title: str, margin: float = 0.0) -> None:
@@ -85,7 +54,7 @@ def anchors_at_centre(image: np.ndarray, levels: Sequence[AnchorLevel]):
     """
     centre = np.array(image.shape[:2]) / 2
     columns = -(-(len(levels) + 1) // 2)
-    figure, panels = new_figure(2, columns)
+    figure, panels = figures.new_figure(2, columns)
     panels = panels.ravel()
     everything = np.concatenate([level.around(*centre) for level in levels])
     title = "the centre's anchors of all levels"
@@ -121,7 +90,7 @@ def _colours(count: int) -> list[str]:
 
 def rpn_target_boxes(scene: Scene, targets: RpnTargets, seed: int = 0):
     """Positive, negative and neutral anchors, and where the positives' deltas take them."""
-    figure, panels = new_figure(2, 2)
+    figure, panels = figures.new_figure(2, 2)
     panels = panels.ravel()
     for axes, boxes, colour, word, most in (
         (panels[0], targets.positive, POSITIVE, "positive", MOST_BOXES),
@@ -157,7 +126,7 @@ def _some(rows: np.ndarray, most: int, seed: int) -> tuple[np.ndarray, str]:
 
 def proposal_boxes(scene: Scene, stages: ProposalStages, most: int = MOST_BOXES):
     """The best anchors by score, refined, clipped, and what non-maximum suppression keeps."""
-    figure, panels = new_figure(2, 2)
+    figure, panels = figures.new_figure(2, 2)
     panels = panels.ravel()
     numbers = stages.figures()
     titles = {
@@ -184,7 +153,7 @@ def proposal_boxes(scene: Scene, stages: ProposalStages, most: int = MOST_BOXES)
 
 def head_target_boxes(scene: Scene, targets: HeadTargets, class_names: Sequence[str]):
     """Sampled RoIs: positives in their class's colour, what they become, and negatives."""
-    figure, panels = new_figure(1, 3)
+    figure, panels = figures.new_figure(1, 3)
     positive = targets.class_ids > 0
     colours = [_unit(class_colour(i)) for i in targets.class_ids[positive]]
     rois, negatives = targets.rois[positive], targets.rois[~positive]
@@ -214,8 +183,9 @@ def _class_legend(axes, class_ids, class_names) -> None:
         axes.legend(handles=patches, fontsize=7, loc="lower left", framealpha=0.8)
 
 
-def _unit(colour: Sequence[int]) -> tuple[float, ...]:
-    return tuple(channel / 255 for channel in colour)
+def _unit(colour: Colour) -> tuple[float, float, float]:
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255
 
 
 def mask_targets(targets: HeadTargets, class_names: Sequence[str], most: int = 2 * MOST_MASKS):
@@ -229,7 +199,7 @@ def mask_targets(targets: HeadTargets, class_names: Sequence[str], most: int = 2
 
 def _mask_grid(masks, titles, columns):
     columns = min(columns, len(masks))
-    figure, panels = new_figure(-(-len(masks) // columns), columns, panel=(0.4, 0.45))
+    figure, panels = figures.new_figure(-(-len(masks) // columns), columns, panel=(0.4, 0.45))
     for axes in panels.ravel():
         axes.axis("off")
     for axes, mask, title in zip(panels.ravel(), masks, titles, strict=False):
@@ -242,7 +212,7 @@ def detection_boxes(
     scene: Scene, stages: DetectionStages, class_names: Sequence[str], min_confidence: float
 ):
     """RoIs by their most probable class: before and after the threshold, and after NMS."""
-    figure, panels = new_figure(1, 4)
+    figure, panels = figures.new_figure(1, 4)
     panels = panels.ravel()
     wanted = stages.class_ids > 0
     best = np.argsort(-np.where(wanted, stages.scores, -1), kind="stable")[: int(wanted.sum())]
@@ -272,7 +242,7 @@ def detection_masks(
         return None
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
-    figure, panels = new_figure(lines, 2 * columns, panel=(0.55, 0.68))
+    figure, panels = figures.new_figure(lines, 2 * columns, panel=(0.55, 0.68))
     for axes in panels.ravel():
         axes.axis("off")
     for number, row in enumerate(rows):

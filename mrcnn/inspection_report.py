@@ -1,7 +1,7 @@
-"""A whole inspection as pictures, one page and JSON: which parts there are, and what they need.
+"""A whole inspection as pictures, a page and JSON: which parts there are, and what they need.
 
-subject = Subject(config, class_names, scene=scene, model=model)
-sections = write_inspection(subject, ["proposals", "masks"], Path("inspected"))
+inspected = Inspected(config, class_names, scene=scene, model=model)
+sections = write_inspection(inspected, ["proposals", "masks"], Path("pictures"))
 """
 
 import json
@@ -10,12 +10,13 @@ from pathlib import Path
 
 from mrcnn import inspection_sections
 from mrcnn.errors import ConfigError, DatasetError
+from mrcnn.files import write_text
 from mrcnn.inspection_file import FileContents
-from mrcnn.inspection_page import Section, write_page, write_text
-from mrcnn.inspection_sections import Subject
+from mrcnn.inspection_page import Section, write_page
+from mrcnn.inspection_sections import Inspected
 
-# In the order of the way through the network.
-PARTS: dict[str, Callable[[Subject, Path], Section]] = {
+# In the order of the data flow through the network.
+PARTS: dict[str, Callable[[Inspected, Path], Section]] = {
     "anchors": inspection_sections.anchors,
     "rpn_targets": inspection_sections.rpn_targets,
     "proposals": inspection_sections.proposals,
@@ -30,17 +31,17 @@ NEED_MODEL = frozenset(("proposals", "rois", "detections", "masks", "activations
 
 
 def check_parts(parts: Sequence[str]) -> list[str]:
-    """The parts in their own order, once each; ConfigError names those there are."""
+    """The parts in the order of `PARTS`, once each. Raises ConfigError for an unknown one."""
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
         raise ConfigError(
-            f"There is no part {', '.join(unknown)} to show; those are {', '.join(PARTS)}."
+            f"there is no part {', '.join(unknown)} to show", expected=", ".join(PARTS)
         )
     return [part for part in PARTS if part in parts]
 
 
 def write_inspection(
-    subject: Subject,
+    inspected: Inspected,
     parts: Sequence[str],
     output: Path,
     title: str = "Inspection",
@@ -48,23 +49,23 @@ def write_inspection(
 ) -> list[Section]:
     """Write the pictures of `parts`, `index.html`, `inspection.json` and texts into a folder.
 
-    `done` is called after each part. Raises DatasetError where a part needs the truth of an image
-    that has none, ConfigError for a part or layer that there is not, UserError where a file cannot
-    be written.
+    `done` is called after each part. Raises DatasetError if a part needs the truth of an image that
+    has none, ConfigError for an unknown part or layer, UserError if a file cannot be written.
     """
-    parts = check_parts(parts)
-    sections = [_file_section(subject.contents, output)] if subject.contents else []
+    parts, scene = check_parts(parts), inspected.scene
+    sections = [_file_section(inspected.contents, output)] if inspected.contents else []
     for part in parts:
-        if part in NEED_TRUTH and subject.scene.class_ids is None:
-            raise DatasetError(f"{part} needs the truth of the image: take one of a data set.")
-        sections.append(PARTS[part](subject, output))
+        if part in NEED_TRUTH and (scene is None or scene.truth is None):
+            raise DatasetError(
+                f"{part} needs the truth of the image", advice="choose an image of a data set"
+            )
+        sections.append(PARTS[part](inspected, output))
         done(part)
-    scene = subject.scene
     subtitle = ""
     if scene is not None:
         height, width = scene.image.shape[:2]
         subtitle = f"{scene.name}, as the network sees it: {height} x {width} pixels."
-        if scene.class_ids is not None:
+        if scene.truth is not None:
             subtitle += f" Yellow boxes are its {len(scene.instances)} true instances."
     write_page(output / "index.html", title, subtitle, sections)
     numbers = {section.name: section.figures | _said(section) for section in sections}

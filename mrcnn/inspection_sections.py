@@ -1,24 +1,25 @@
 """The parts of an inspection: each writes its pictures and says what they show.
 
-Every public function takes a `Subject` and the folder for its pictures, and returns a `Section`.
+Every public function takes an `Inspected` and the folder for its pictures, and returns a `Section`.
 """
 
-import contextlib
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from mrcnn import inspection, inspection_charts, inspection_pictures
+from mrcnn.config import Config
+from mrcnn.figures import save_figure
+from mrcnn.files import write_text
 from mrcnn.inspection_anchors import AnchorFit, anchor_levels
 from mrcnn.inspection_file import FileContents, read_contents
 from mrcnn.inspection_layers import chosen_layers, feature_maps, require_maps
-from mrcnn.inspection_page import Section, write_text
-from mrcnn.inspection_pictures import save_figure
+from mrcnn.inspection_page import Section
 from mrcnn.inspection_targets import head_targets
 from mrcnn.inspection_targets import rpn_targets as targets_of_rpn
 from mrcnn.inspection_weights import (
@@ -28,30 +29,30 @@ from mrcnn.inspection_weights import (
     table_rows,
     verdict,
 )
-from mrcnn.weight_table import display_table
+from mrcnn.weight_table import table_text
 
 
 @dataclass
-class Subject:
-    """What is looked into.
+class Inspected:
+    """What an inspection looks at. Each part needs some of it.
 
     Attributes:
-        config: the model's.
+        config: the model's; for all parts but `weights`.
         class_names: by class id, background first.
-        scene: the image.
-        model: a `MaskRCNN` made with mode="inference"; not needed for anchors and rpn_targets, nor
-            for weights where `weights` are given.
-        fit: how anchors fit a data set, where there is one.
-        weights: statistics of a file, see `read_file`; else those of the model are taken.
+        scene: the image; for all parts but `anchors` and `weights`.
+        model: a `MaskRCNN` made with mode="inference"; not for `anchors` and `rpn_targets`, nor for
+            `weights` if these are given.
+        fit: how the anchors fit a data set.
+        weights: statistics of a file, see `read_file`; by default those of the model.
         contents: what that file holds.
-        layers: whose activations are shown; none: a choice.
-        seed: of what training draws.
+        layers: whose activations are shown; by default `inspection_layers.chosen_layers`.
+        seed: of the random choices of a training step.
     """
 
-    config: object = None
+    config: Config | None = None
     class_names: Sequence[str] = ()
     scene: inspection.Scene | None = None
-    model: object = None
+    model: inspection.InspectedModel | None = None
     fit: AnchorFit | None = None
     weights: list[WeightStatistics] | None = None
     contents: FileContents | None = None
@@ -65,24 +66,35 @@ class Subject:
     @cached_property
     def values(self) -> dict[str, np.ndarray]:
         """What the network computes for the image."""
-        return inspection.run(self.model, self.scene)
+        return inspection.run(_given(self.model, "model"), _given(self.scene, "scene"))
 
     @cached_property
     def detections(self) -> inspection.DetectionStages:
         """The stages of detection."""
-        return inspection.detection_stages(self.values, self.scene, self.config)
+        return inspection.detection_stages(
+            self.values, _given(self.scene, "scene"), _given(self.config, "config")
+        )
 
 
-def anchors(subject: Subject, output: Path) -> Section:
-    """The anchors of each level, and how they fit a data set where there is one."""
+Given = TypeVar("Given")
+
+
+def _given(value: Given | None, name: str) -> Given:
+    if value is None:
+        raise ValueError(f"This part of an inspection needs {name}.")
+    return value
+
+
+def anchors(inspected: Inspected, output: Path) -> Section:
+    """The anchors of each level, and how they fit a data set if there is one."""
     section = Section(
         "anchors",
         "Anchors",
         "The reference boxes of each pyramid level. An instance that no anchor overlaps by half "
-        "trains the region proposal network by its one best anchor only.",
+        "trains the region proposal network only through its single best anchor.",
     )
-    config = subject.config
-    image = subject.scene.image if subject.scene else np.full(config.IMAGE_SHAPE, 230, np.uint8)
+    config = _given(inspected.config, "config")
+    image = inspected.scene.image if inspected.scene else np.full(config.IMAGE_SHAPE, 230, np.uint8)
     levels = anchor_levels(config, image.shape)
     rows = [["level", "stride", "scale", "cells", "anchors"]]
     for level in levels:
@@ -97,13 +109,12 @@ def anchors(subject: Subject, output: Path) -> Section:
         {"level": v.name, "stride": v.stride, "scale": v.scale, "anchors": len(v.boxes)}
         for v in levels
     ]
-    if subject.fit is not None:
-        _anchor_fit(section, subject, output)
+    if inspected.fit is not None:
+        _anchor_fit(section, inspected.fit, inspected.class_names, output)
     return section
 
 
-def _anchor_fit(section: Section, subject: Subject, output: Path) -> None:
-    fit, names = subject.fit, subject.class_names
+def _anchor_fit(section: Section, fit: AnchorFit, names: Sequence[str], output: Path) -> None:
     section.findings.append(fit.sentence())
     section.figures["fit"] = {
         "all": fit.figures(),
@@ -121,41 +132,43 @@ def _anchor_fit(section: Section, subject: Subject, output: Path) -> None:
     section.tables.append(("how well anchors fit the instances", rows))
     _add(section, output, "anchor_fit.png", inspection_charts.anchor_fit_chart(fit, names),
          "The IoU of each instance of the data set with its best anchor: all, by class, and by "
-         "size beside the anchors' sizes. Much on the left of .5 asks for other "
+         "size beside the anchors' sizes. Many below .5 call for other "
          "RPN_ANCHOR_SCALES.")  # fmt: skip
 
 
-def rpn_targets(subject: Subject, output: Path) -> Section:
+def rpn_targets(inspected: Inspected, output: Path) -> Section:
     """What the image trains in the region proposal network."""
     section = Section(
         "rpn_targets",
         "Targets of the region proposal network",
-        "Which anchors one step of training takes as foreground and background.",
+        "Which anchors one training step uses as foreground and background.",
     )
-    targets = targets_of_rpn(subject.scene, subject.config, subject.seed)
+    scene, config = _given(inspected.scene, "scene"), _given(inspected.config, "config")
+    targets = targets_of_rpn(scene, config, inspected.seed)
     section.figures = targets.figures()
     _count_table(section, "anchors", section.figures)
     if targets.forced and targets.forced == len(targets.positive):
         section.findings.append(
-            "No anchor overlaps an instance by .7: all positives are but the best of a poor choice."
+            "No anchor overlaps an instance by .7: each positive is only the best available."
         )
-    picture = inspection_pictures.rpn_target_boxes(subject.scene, targets, subject.seed)
+    picture = inspection_pictures.rpn_target_boxes(scene, targets, inspected.seed)
     _add(section, output, "rpn_targets.png", picture,
-         "Green: positive anchors. Dashed and solid in one colour: a positive anchor and where its "
-         "deltas take it, which must be an instance's box. Red: negatives, which must not sit on "
-         "an instance. Grey: neutral ones, which train nothing.")  # fmt: skip
+         "Green: positive anchors. Dashed and solid in one colour: a positive anchor, and the same "
+         "moved by its deltas, which must be an instance's box. Red: negatives, which must not lie "
+         "on an instance. Grey: neutral anchors, which train nothing.")  # fmt: skip
     return section
 
 
-def proposals(subject: Subject, output: Path) -> Section:
+def proposals(inspected: Inspected, output: Path) -> Section:
     """From the best anchors to the proposals."""
     section = Section(
         "proposals",
         "Proposals",
-        "What the region proposal network makes of the anchors. What no proposal hits cannot be "
-        "detected, however good the heads are.",
+        "How the region proposal network selects and moves anchors. An instance that no proposal "
+        "hits cannot be detected, however good the heads are.",
     )
-    stages = inspection.proposal_stages(subject.values, subject.scene, subject.config)
+    scene, config = _given(inspected.scene, "scene"), _given(inspected.config, "config")
+    stages = inspection.proposal_stages(inspected.values, scene, config)
     figures = stages.figures()
     section.figures = {"anchors": stages.total, "stages": figures}
     rows = [["stage", "boxes", "recall at IoU .5", "recall at IoU .7"]]
@@ -171,56 +184,58 @@ def proposals(subject: Subject, output: Path) -> Section:
             ".7."
         )
     _add(section, output, "proposals.png",
-         inspection_pictures.proposal_boxes(subject.scene, stages),
-         "The best boxes of each step, the better the stronger. Trained well, the refined boxes "
-         "gather on instances.")  # fmt: skip
+         inspection_pictures.proposal_boxes(scene, stages),
+         "The best boxes of each step, drawn stronger the higher their score. In a well-trained "
+         "network the refined boxes gather on instances.")  # fmt: skip
     if found is not None:
         _add(section, output, "recall.png", inspection_charts.recall_chart(figures),
-             "Boxes and recall at each step. Recall that falls from 'clipped' to 'after NMS' asks "
+             "Boxes and recall at each step. Recall that falls from 'clipped' to 'after NMS' calls "
              "for a higher RPN_NMS_THRESHOLD or more POST_NMS_ROIS_INFERENCE.")  # fmt: skip
     _add(section, output, "rpn_histograms.png", inspection_charts.rpn_histograms(stages),
          "Scores of all anchors, few of which should be near 1, and their deltas in units of "
-         "RPN_BBOX_STD_DEV: a mean near 0 and a spread near 1 for the best is right, much more is "
-         "a sign of wrong anchors or of a training that went astray.")  # fmt: skip
+         "RPN_BBOX_STD_DEV. For the best anchors a mean near 0 and a spread near 1 are right; "
+         "much more is a sign of wrong anchors or of failed training.")  # fmt: skip
     return section
 
 
-def rois(subject: Subject, output: Path) -> Section:
+def rois(inspected: Inspected, output: Path) -> Section:
     """What the image trains in the heads."""
     section = Section(
         "rois",
         "RoIs that train the heads",
-        "Sampled from the proposals as one step of training does it.",
+        "Sampled from the proposals as in one training step.",
     )
-    targets = head_targets(subject.scene, subject.config, subject.values, subject.seed)
-    by_class = targets.by_class(subject.class_names)
+    scene, config = _given(inspected.scene, "scene"), _given(inspected.config, "config")
+    targets = head_targets(scene, config, inspected.values, inspected.seed)
+    by_class = targets.by_class(inspected.class_names)
     section.findings.append(targets.sentence())
     section.figures = {**targets.figures(), "by_class": by_class}
     _count_table(section, "RoIs", targets.figures())
     _add(section, output, "rois.png",
-         inspection_pictures.head_target_boxes(subject.scene, targets, subject.class_names),
-         "Positives in the colour of their class, where their deltas take them, and negatives in "
-         "red; without negatives beside the garments the heads learn no background.")  # fmt: skip
+         inspection_pictures.head_target_boxes(scene, targets, inspected.class_names),
+         "Positives in the colour of their class, the same moved by their deltas, and negatives in "
+         "red. Without negatives near garments the heads do not learn background.")  # fmt: skip
     _add(section, output, "rois_by_class.png",
-         inspection_charts.class_histogram(by_class, "RoIs by class", subject.class_names),
-         "How many RoIs train each class. One that never has any is not learned.")  # fmt: skip
-    if (masks := inspection_pictures.mask_targets(targets, subject.class_names)) is not None:
+         inspection_charts.class_histogram(by_class, "RoIs by class", inspected.class_names),
+         "How many RoIs train each class. A class that never has any is not learned.")  # fmt: skip
+    if (masks := inspection_pictures.mask_targets(targets, inspected.class_names)) is not None:
         _add(section, output, "mask_targets.png", masks,
-             "What the mask head shall give for positive RoIs: the instance as seen through the "
-             "RoI. Empty or shifted masks mean bad annotations.")  # fmt: skip
+             "The mask head's targets for positive RoIs: the part of the instance within the RoI. "
+             "Empty or shifted masks mean bad annotations.")  # fmt: skip
     return section
 
 
-def detections(subject: Subject, output: Path) -> Section:
+def detections(inspected: Inspected, output: Path) -> Section:
     """From the proposals to the detections."""
     section = Section(
         "detections",
         "Detections",
-        "Each proposal stands for its most probable class. Then the threshold "
-        "(DETECTION_MIN_CONFIDENCE), then non-maximum suppression within each class.",
+        "Each proposal gets its most probable class. Then the threshold "
+        "(DETECTION_MIN_CONFIDENCE) and non-maximum suppression within each class are applied.",
     )
-    stages, config = subject.detections, subject.config
-    counts = stages.counts(subject.class_names)
+    scene, config = _given(inspected.scene, "scene"), _given(inspected.config, "config")
+    stages = inspected.detections
+    counts = stages.counts(inspected.class_names)
     section.figures = {"by_class": counts, "min_confidence": config.DETECTION_MIN_CONFIDENCE}
     rows = [["class", "proposals", "confident", "after NMS"]]
     rows += [[name, *map(str, of.values())] for name, of in counts.items()]
@@ -232,49 +247,52 @@ def detections(subject: Subject, output: Path) -> Section:
             f"{config.DETECTION_MIN_CONFIDENCE:g}."
         )
     picture = inspection_pictures.detection_boxes(
-        subject.scene, stages, subject.class_names, config.DETECTION_MIN_CONFIDENCE or 0
+        scene, stages, inspected.class_names, config.DETECTION_MIN_CONFIDENCE or 0
     )
     _add(section, output, "detections.png", picture,
          "Boxes in the colour of their class at each step. Several boxes of one garment at the "
-         "end ask for a lower DETECTION_NMS_THRESHOLD; garments that go at the threshold for more "
-         "training or a lower threshold.")  # fmt: skip
+         "end call for a lower DETECTION_NMS_THRESHOLD; garments that are lost at the threshold "
+         "for more training or a lower threshold.")  # fmt: skip
     return section
 
 
-def masks(subject: Subject, output: Path) -> Section:
+def masks(inspected: Inspected, output: Path) -> Section:
     """The detections' masks."""
     section = Section(
-        "masks", "Masks", "What the mask head gives for the detected class, and the pasted mask."
+        "masks", "Masks", "The mask head's output for the detected class, and the pasted mask."
     )
-    stages = subject.detections
+    stages = inspected.detections
     section.figures = {"detections": len(stages.kept)}
-    picture = inspection_pictures.detection_masks(subject.scene, stages, subject.class_names)
+    scene = _given(inspected.scene, "scene")
+    picture = inspection_pictures.detection_masks(scene, stages, inspected.class_names)
     if picture is None:
-        section.findings.append("Nothing is detected, so there is no mask: --min-confidence=0.")
+        section.findings.append(
+            "Nothing is detected, so there is no mask; a lower DETECTION_MIN_CONFIDENCE gives some."
+        )
         return section
     _add(section, output, "masks.png", picture,
-         "Left: probabilities within the box, dark 0 to bright 1. Right: pasted, cut at .5. Grey "
-         "areas in the middle mean a mask head that is unsure; one shape for all garments one "
-         "that has learned little.")  # fmt: skip
+         "Left: probabilities within the box, dark 0 to bright 1. Right: pasted, thresholded at "
+         ".5. Grey areas in the middle mean that the mask head is unsure; the same shape for all "
+         "garments means that it has learned little.")  # fmt: skip
     _add(section, output, "class_masks.png",
-         inspection_pictures.class_masks(stages, subject.class_names),
-         "The mask head gives a mask for every class; only that of the detected class (framed) is "
-         "taken. Here those of the most certain detection.")  # fmt: skip
+         inspection_pictures.class_masks(stages, inspected.class_names),
+         "The mask head gives a mask for every class, of which that of the detected class (framed) "
+         "is used. These are the masks of the detection of the highest score.")  # fmt: skip
     return section
 
 
-def activations(subject: Subject, output: Path) -> Section:
-    """Feature maps, and figures of each layer's."""
+def activations(inspected: Inspected, output: Path) -> Section:
+    """Feature maps of layers, and statistics of them."""
     section = Section(
         "activations",
         "Activations",
-        "Feature maps of the image. Maps that are alike whatever the image shows, or flat, are "
-        "channels without use; many of them in trained weights mean dead units.",
+        "Feature maps of the image. Maps that are flat, or the same whatever the image shows, are "
+        "unused channels; many of them in trained weights mean dead units.",
     )
-    network = subject.model.keras_model
-    names = list(subject.layers) or chosen_layers(network)
-    require_maps(network, names)
-    values = inspection.run(subject.model, subject.scene, names, outputs=())
+    model, scene = _given(inspected.model, "model"), _given(inspected.scene, "scene")
+    names = list(inspected.layers) or chosen_layers(model.keras_model)
+    require_maps(model.keras_model, names)
+    values = inspection.run(model, scene, names, outputs=())
     rows = [["layer", "shape", "min", "max", "mean", "std", "zeros", "flat channels"]]
     for name in names:
         maps = feature_maps(name, values[name])
@@ -288,28 +306,25 @@ def activations(subject: Subject, output: Path) -> Section:
     return section
 
 
-def weights(subject: Subject, output: Path) -> Section:
-    """Every weight in numbers."""
+def weights(inspected: Inspected, output: Path) -> Section:
+    """Statistics of every weight."""
     section = Section(
         "weights",
         "Weights",
-        "Range and spread of every weight. Dead, zero and exploded ones are marked; stages of the "
-        "backbone that resemble each other and heads of a similar size are right.",
+        "Range and spread of every weight. Dead, zero and exploded ones are marked. In a good "
+        "network the stages of the backbone resemble each other, and so do the heads.",
     )
-    statistics = subject.weights
+    statistics = inspected.weights
     if statistics is None:
-        statistics = model_statistics(subject.model.keras_model)
+        statistics = model_statistics(_given(inspected.model, "model").keras_model)
     rows = table_rows(statistics)
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text):
-        display_table(rows)
-    write_text(output / "weights.txt", text.getvalue())
+    write_text(output / "weights.txt", table_text(rows) + "\n")
     section.findings.append(verdict(statistics))
     section.figures["weights"] = [weight.to_json() for weight in statistics]
     section.tables.append((f"{len(statistics)} weights (also in weights.txt)", rows))
     _add(section, output, "weights.png", inspection_charts.weight_chart(statistics),
          "Each kernel's spread and largest value on a logarithmic scale, from the image to the "
-         "heads. Lone points far off the others are worth a look.")  # fmt: skip
+         "heads. Single points far from the others are worth a look.")  # fmt: skip
     return section
 
 

@@ -1,17 +1,19 @@
-"""What one image trains: the anchors of the region proposal network, the RoIs of the heads.
+"""What one image trains: anchors of the region proposal network, and RoIs of the heads.
 
-Both are drawn anew in every step of a training; a seed makes the draw shown here repeatable. Boxes
-are float [N, (y1, x1, y2, x2)] in pixels of the molded image.
+Training samples both in every step; a seed makes the sample shown here repeatable. Boxes are
+float [N, (y1, x1, y2, x2)] in pixels of the molded image.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from mrcnn.boxes import apply_box_deltas, compute_overlaps, norm_boxes
+from mrcnn.config import Config
 from mrcnn.errors import DatasetError
-from mrcnn.inspection import Scene, to_pixels
+from mrcnn.inspection import Scene, Truth, to_pixels
 from mrcnn.masks import minimize_mask
 from mrcnn.rpn_targets import POSITIVE_IOU, build_rpn_targets
 
@@ -21,12 +23,12 @@ class RpnTargets:
     """The anchors that train the region proposal network.
 
     Attributes:
-        positive: [P, 4], anchors that shall be foreground.
-        refined: [P, 4], where their deltas take them: the instances' boxes.
-        negative: [M, 4], anchors that shall be background.
-        neutral: [K, 4], anchors without effect, without those that only the draw left out.
-        unused: how many positives and negatives the draw left out.
-        forced: of the positives, how many overlap their instance by less than .7 and stand only
+        positive: [P, 4], anchors trained to be foreground.
+        refined: [P, 4], the same moved by their deltas: the instances' boxes.
+        negative: [M, 4], anchors trained to be background.
+        neutral: [K, 4], anchors without effect because of their IoU.
+        unused: how many positives and negatives are without effect because of the sampling.
+        forced: how many positives overlap their instance by less than .7, and are positive only
             because no anchor is better.
     """
 
@@ -41,29 +43,28 @@ class RpnTargets:
         """Counts by name."""
         return {
             "positive": len(self.positive),
-            "of these the best of a poor choice (IoU below 0.7)": self.forced,
+            "of these only the best available (IoU below 0.7)": self.forced,
             "negative": len(self.negative),
             "neutral (IoU between 0.3 and 0.7)": len(self.neutral),
-            "left out by the draw": self.unused,
+            "left out by sampling": self.unused,
         }
 
 
-def rpn_targets(scene: Scene, config, seed: int = 0) -> RpnTargets:
+def rpn_targets(scene: Scene, config: Config, seed: int = 0) -> RpnTargets:
     """The anchors of an image as `mrcnn.rpn_targets.build_rpn_targets` labels them.
 
-    Raises DatasetError where the scene has no truth.
+    Raises DatasetError if the scene has no truth.
     """
     from mrcnn.network import pyramid_anchors
 
-    _require_truth(scene)
-    shape = scene.image.shape
+    truth, shape = _truth(scene), scene.image.shape
     anchors = pyramid_anchors(config, shape)
     match, deltas = build_rpn_targets(
-        shape, anchors, scene.class_ids, scene.boxes, config, np.random.RandomState(seed)
+        shape, anchors, truth.class_ids, truth.boxes, config, np.random.RandomState(seed)
     )
     positive = anchors[match == 1]
     deltas = deltas[: len(positive)] * np.asarray(config.RPN_BBOX_STD_DEV)
-    everyone = _without_draw(scene, anchors, config)
+    everyone = _without_draw(truth, shape, anchors, config)
     overlaps = compute_overlaps(positive, scene.instances.astype(float))
     forced = int((overlaps.max(axis=1, initial=0) < POSITIVE_IOU).sum())
     return RpnTargets(
@@ -76,14 +77,19 @@ def rpn_targets(scene: Scene, config, seed: int = 0) -> RpnTargets:
     )
 
 
-def _without_draw(scene: Scene, anchors: np.ndarray, config) -> np.ndarray:
+class _EveryAnchor(NamedTuple):
+    """Settings of `build_rpn_targets` with which no surplus is left out."""
+
+    RPN_TRAIN_ANCHORS_PER_IMAGE: int
+    RPN_BBOX_STD_DEV: np.ndarray
+
+
+def _without_draw(
+    truth: Truth, shape: Sequence[int], anchors: np.ndarray, config: Config
+) -> np.ndarray:
     """Labels [A] of all anchors before the surplus is left out."""
-
-    class All:
-        RPN_TRAIN_ANCHORS_PER_IMAGE = 2 * len(anchors)
-        RPN_BBOX_STD_DEV = config.RPN_BBOX_STD_DEV
-
-    return build_rpn_targets(scene.image.shape, anchors, scene.class_ids, scene.boxes, All)[0]
+    settings = _EveryAnchor(2 * len(anchors), config.RPN_BBOX_STD_DEV)
+    return build_rpn_targets(shape, anchors, truth.class_ids, truth.boxes, settings)[0]
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,11 @@ class HeadTargets:
     Attributes:
         rois: [T, 4], positives first.
         class_ids: int [T], 0 for negatives.
-        refined: [P, 4], where the positives' deltas take them: the instances' boxes.
-        masks: float [P, 28, 28] (MASK_SHAPE), what the mask head shall give, 0 or 1.
+        refined: [P, 4], the positives moved by their deltas: the instances' boxes.
+        masks: float [P, 28, 28] (MASK_SHAPE), the mask head's targets, 0 or 1.
         proposals: how many RoIs there were to choose from.
         candidates: how many of them overlap an instance by half.
-        most_positives: as many positives as training takes, TRAIN_ROIS_PER_IMAGE times
+        most_positives: the greatest number of positives, TRAIN_ROIS_PER_IMAGE times
             ROI_POSITIVE_RATIO.
     """
 
@@ -132,37 +138,36 @@ class HeadTargets:
             return (
                 "No proposal overlaps an instance by half: the heads learn nothing from this "
                 "image, neither classes nor masks, until the region proposal network finds better "
-                "ones "
-                "(Config.ADD_GT_TO_PROPOSALS helps a training from random weights)."
+                "ones (ADD_GT_TO_PROPOSALS helps training from random weights)."
             )
         text = f"{figures['positive']} positive and {figures['negative']} negative RoIs"
         if figures["positive"] >= self.most_positives:
             return f"{text}, as many as training takes."
         return (
-            f"{text}, of {self.most_positives} positives that training would take: few proposals "
+            f"{text}, where training would take {self.most_positives} positives: few proposals "
             "overlap an instance by half, and negatives are taken in proportion."
         )
 
 
-def head_targets(scene: Scene, config, values: dict[str, np.ndarray], seed: int = 0) -> HeadTargets:
+def head_targets(
+    scene: Scene, config: Config, values: dict[str, np.ndarray], seed: int = 0
+) -> HeadTargets:
     """The RoIs of an image as `mrcnn.targets.DetectionTargetLayer` samples them in training.
 
-    values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.run`. Training takes more proposals of
-    them (POST_NMS_ROIS_TRAINING) than inference does. Raises DatasetError where the scene has no
-    truth.
+    values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.run`. Training keeps more proposals
+    (POST_NMS_ROIS_TRAINING) than inference. Raises DatasetError if the scene has no truth.
     """
     from mrcnn.targets import DetectionTargetLayer
 
-    _require_truth(scene)
-    shape = scene.image.shape
-    truth = norm_boxes(scene.boxes, shape[:2])
+    truth, shape = _truth(scene), scene.image.shape
+    boxes = norm_boxes(truth.boxes, shape[:2])
     proposals = _training_proposals(scene, config, values)
-    if getattr(config, "ADD_GT_TO_PROPOSALS", False):
-        proposals = np.concatenate([proposals, truth])
-    masks = scene.masks
+    if config.ADD_GT_TO_PROPOSALS:
+        proposals = np.concatenate([proposals, boxes])
+    masks = truth.masks
     if config.USE_MINI_MASK:
-        masks = minimize_mask(scene.boxes, masks, config.MINI_MASK_SHAPE)
-    inputs = [proposals, scene.class_ids.astype(np.int32), truth, masks]
+        masks = minimize_mask(truth.boxes, masks, config.MINI_MASK_SHAPE)
+    inputs = [proposals, truth.class_ids.astype(np.int32), boxes, masks]
     layer = DetectionTargetLayer(config, seed=seed)
     rois, class_ids, deltas, mask = (x.numpy()[0] for x in layer([x[None] for x in inputs]))
     used, positive = np.abs(rois).sum(axis=1) > 0, class_ids > 0
@@ -180,7 +185,7 @@ def head_targets(scene: Scene, config, values: dict[str, np.ndarray], seed: int 
     )
 
 
-def _training_proposals(scene: Scene, config, values) -> np.ndarray:
+def _training_proposals(scene: Scene, config: Config, values: dict[str, np.ndarray]) -> np.ndarray:
     """Normalised proposals float32 [N, 4] as many as training takes."""
     from mrcnn.network import pyramid_anchors
     from mrcnn.rpn import ProposalLayer
@@ -192,9 +197,10 @@ def _training_proposals(scene: Scene, config, values) -> np.ndarray:
     return rois[np.abs(rois).sum(axis=1) > 0]
 
 
-def _require_truth(scene: Scene) -> None:
-    if scene.class_ids is None:
+def _truth(scene: Scene) -> Truth:
+    if scene.truth is None:
         raise DatasetError(
-            f"Nothing is known of what {scene.name} shows, so it trains nothing: take an image of "
-            "a data set."
+            f"the instances of {scene.name} are not known, so it trains nothing",
+            advice="choose an image of a data set",
         )
+    return scene.truth

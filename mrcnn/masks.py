@@ -5,6 +5,7 @@ exclusive.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,14 @@ from mrcnn.images import resize
 # A predicted pixel belongs to the instance from this probability on.
 MASK_THRESHOLD = 0.5
 RESAMPLES = ("exact", "fast", "aligned")  # how `box_mask` enlarges
+
+
+class MaskSettings(Protocol):
+    """What of a Config `mold_mask` uses."""
+
+    @property
+    def MASK_SHAPE(self) -> Sequence[int]:
+        """(height, width) of a predicted mask in pixels."""
 
 
 def resize_mask(
@@ -88,15 +97,15 @@ def minimize_mask(bbox: np.ndarray, mask: np.ndarray, mini_shape: Sequence[int])
         cropped = mask[y1:y2, x1:x2, i].astype(bool)
         if cropped.size == 0:
             raise DatasetError(
-                f"Instance {i} has the box {[int(n) for n in (y1, x1, y2, x2)]}, which has no "
-                f"area; leave out instances whose mask is empty."
+                f"instance {i} has the box {[int(n) for n in (y1, x1, y2, x2)]}, which has no area",
+                advice="leave out instances whose mask is empty",
             )
         mini_mask[:, :, i] = np.around(resize(cropped, mini_shape)).astype(bool)
     return mini_mask
 
 
 def expand_mask(bbox: np.ndarray, mini_mask: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
-    """Put mini masks back into full-size masks: `minimize_mask` reversed, up to resampling.
+    """Expand mini masks to full-size masks: the inverse of `minimize_mask`, up to resampling.
 
     Args:
         bbox: [instances, >=4] in pixels, inside the image.
@@ -139,55 +148,21 @@ def unmold_mask(
 def paste_mask(
     mask: np.ndarray, bbox: Sequence[int], out: np.ndarray, resample: str = "exact"
 ) -> None:
-    """Write a predicted mask into its box in `out`; all else stays as it is.
+    """Write a predicted mask into its box in `out`, and nothing outside the box.
 
     Args:
         mask, bbox, resample: as for `unmold_mask`.
-        out: bool [height, width], changed in place; a view into a larger array will do.
+        out: bool [height, width], changed in place; it may be a view of a larger array.
     """
     y1, x1, y2, x2 = bbox
     out[y1:y2, x1:x2] = box_mask(mask, (y2 - y1, x2 - x1), resample)
 
 
-def paste_rle(
-    mask: np.ndarray, bbox: Sequence[int], image_shape: Sequence[int], resample: str = "exact"
-) -> dict:
-    """A predicted mask as COCO run-lengths of the whole image, which is never built.
-
-    Args:
-        mask, bbox, image_shape, resample: as for `unmold_mask`.
-
-    Returns:
-        {"size": [height, width], "counts": str}: what `pycocotools.mask.encode` makes of the mask
-        of `unmold_mask`, its bytes as text.
-    """
-    from pycocotools import mask as coco_mask
-
-    height, width = (int(n) for n in image_shape[:2])
-    y1, x1, y2, x2 = (int(n) for n in bbox)
-    # Run-lengths go down the columns. With a pixel of nothing at both ends of each, every run
-    # begins and ends within its column.
-    columns = np.zeros((x2 - x1, y2 - y1 + 2), dtype=bool)
-    columns[:, 1:-1] = box_mask(mask, (y2 - y1, x2 - x1), resample).T
-    column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])
-    bounds = (x1 + column) * height + (y1 + row)
-    # A run down to the image's last row goes on in the first row of the next column.
-    apart = bounds[2::2] != bounds[1:-1:2]
-    kept = np.ones(len(bounds), dtype=bool)
-    kept[1:-1] = np.repeat(apart, 2)
-    counts = np.diff(bounds[kept], prepend=0, append=height * width)
-    if counts[-1] == 0:
-        counts = counts[:-1]
-    runs = {"size": [height, width], "counts": counts.tolist()}
-    packed = coco_mask.frPyObjects(runs, height, width)
-    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
-
-
 def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") -> np.ndarray:
-    """Enlarge a predicted mask to its box and decide each pixel.
+    """Enlarge a predicted mask to its box and threshold it.
 
-    Bilinear, zero outside the mask, so that it fades towards the box's border; at least
-    `MASK_THRESHOLD` counts as set.
+    Bilinear, zero outside the mask, so that it fades towards the box's border; pixels of at least
+    `MASK_THRESHOLD` are set.
 
     Args:
         mask: float [mask height, mask width], probabilities.
@@ -201,22 +176,27 @@ def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") ->
         bool [height, width].
 
     Raises:
-        ConfigError: another `resample`.
+        ConfigError: an unknown `resample`.
     """
     if resample == "exact":
         return resize(mask, shape) >= MASK_THRESHOLD
     if resample == "aligned":
         return aligned_probabilities(mask, shape) >= MASK_THRESHOLD
     if resample != "fast":
-        raise ConfigError(f"resample is {resample!r}, but must be one of {', '.join(RESAMPLES)}.")
+        raise ConfigError(
+            "{MASK_RESAMPLE} is not valid",
+            settings=("MASK_RESAMPLE",),
+            expected=" or ".join(map(repr, RESAMPLES)),
+            found=repr(resample),
+        )
     if mask.min() >= MASK_THRESHOLD:
-        # The exact way clips to the mask's range, which undoes the fading here.
+        # "exact" clips to the mask's range, which undoes the fading here.
         return np.ones(shape, dtype=bool)
     return box_probabilities(mask, shape) >= MASK_THRESHOLD
 
 
 def box_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Enlarge a predicted mask to its box, undecided: what `box_mask` decides from.
+    """Enlarge a predicted mask to its box, as the probabilities that `box_mask` thresholds.
 
     Args:
         mask: float [mask height, mask width], probabilities.
@@ -231,8 +211,8 @@ def box_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     enlarged = cv2.resize(
         mask.astype(np.float32, copy=False), (width, height), interpolation=cv2.INTER_LINEAR
     )
-    # OpenCV repeats the outermost pixels where zeros are wanted. As the weights are a product of
-    # a row's and a column's, scaling the outermost rows and columns makes up for it.
+    # OpenCV repeats the outermost pixels where zeros are wanted. Since each weight is the product
+    # of a row's and a column's, scaling the outermost rows and columns corrects that.
     _fade_border(enlarged, mask.shape[0])
     _fade_border(enlarged.T, mask.shape[1])
     return enlarged
@@ -241,9 +221,9 @@ def box_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 def aligned_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Enlarge a predicted mask so that its outermost values lie on the box's borders.
 
-    There RoIAlign (`crop_and_resize`) takes its first and last sample, from the features and from
-    the masks to learn. Matterport pastes a mask as if its values stood for the middles of the
-    cells of a grid over the box, and as if all around were 0: each mask comes out too small, by 8 %
+    RoIAlign (`crop_and_resize`) takes its first and last samples there, from the features and from
+    the target masks. Matterport pastes a mask as if its values belonged to the centres of a grid of
+    cells over the box and everything outside were 0, so that each mask comes out too small: by 8 %
     of its area where this was measured (docs/matterport_users.md).
 
     Args:
@@ -258,7 +238,7 @@ def aligned_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def _between_ends(size, values):
-    """Weights, float32 [size, values], of values at equal distances from end to end."""
+    """Weights, float32 [size, values], of values spaced equally from end to end."""
     if values == 1:
         return np.ones((size, 1), np.float32)
     position = (np.arange(size) + 0.5) * ((values - 1) / size)
@@ -278,10 +258,12 @@ def _fade_border(enlarged, size):
         enlarged[-outside:] *= weights[::-1]
 
 
-def mold_mask(mask: np.ndarray, config, bbox: Sequence[int] | None = None) -> np.ndarray:
+def mold_mask(
+    mask: np.ndarray, config: MaskSettings, bbox: Sequence[int] | None = None
+) -> np.ndarray:
     """Reduce a full-size mask to what the mask head would have to predict for its box.
 
-    The inverse of `unmold_mask`, up to resampling. Matterport has the name only.
+    The inverse of `unmold_mask`, up to resampling. Matterport declares it without a body.
 
     Args:
         mask: bool [height, width].

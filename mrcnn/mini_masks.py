@@ -1,23 +1,24 @@
 """Masks within their boxes, from an annotation to the mini masks of training.
 
 A mask that a data set draws into its box need never be as large as the image: `resized_crops` and
-`shrink_masks` do what `mrcnn.masks.resize_mask`, `mrcnn.boxes.extract_bboxes` and
-`mrcnn.masks.minimize_mask` do to full-size masks, bit by bit.
+`shrink_masks` give bit for bit what `mrcnn.masks.resize_mask`, `mrcnn.boxes.extract_bboxes` and
+`mrcnn.masks.minimize_mask` give for full-size masks.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from mrcnn.masks import nearest_indices
 
 
 class MaskCrop(NamedTuple):
-    """A part of a mask outside of which nothing is set: bool [h, w], and the place of its corner.
+    """The part of a mask that contains all its set pixels.
 
-    `mask` may be of size 0: then the mask is empty. `top` and `left` are in pixels of the image.
+    Attributes:
+        mask: bool [h, w]; of size 0 if the mask is empty.
+        top, left: where its corner lies in the image, in pixels.
     """
 
     mask: np.ndarray
@@ -32,7 +33,7 @@ def resized_crops(
     padding: Sequence[tuple[int, int]],
     window: Sequence[int] | None = None,
 ) -> list[MaskCrop]:
-    """What `mrcnn.masks.resize_mask` makes of the whole masks, cut to their boxes.
+    """Resize masks as `mrcnn.masks.resize_mask` does, and crop them to their boxes.
 
     Args:
         crops: of masks of one image, within it.
@@ -40,7 +41,7 @@ def resized_crops(
         scale, padding, window: as `mrcnn.images.resize_image` returns them, `window` its crop.
 
     Returns:
-        One crop for each, tight around what is set, of size 0 where nothing is.
+        One crop each, tight around the set pixels; of size 0 where there is none.
     """
     rows = _source_indices(image_shape[0], scale, padding[0], window and window[0::2])
     columns = _source_indices(image_shape[1], scale, padding[1], window and window[1::2])
@@ -48,7 +49,7 @@ def resized_crops(
 
 
 def _source_indices(size, scale, padding, window):
-    """Source index of each resized pixel, ascending, and what to add to its place."""
+    """Source index of each resized pixel, ascending, and the offset of the first one."""
     indices, inside = nearest_indices(size, scale)
     if window is None:
         return indices[inside], padding[0]
@@ -61,15 +62,17 @@ def _resized(crop: MaskCrop, rows, down, columns, right) -> MaskCrop:
     height, width = crop.mask.shape
     top, bottom = rows.searchsorted((crop.top, crop.top + height))
     left, end = columns.searchsorted((crop.left, crop.left + width))
-    # Rasterised polygons lie in memory column by column: columns are picked in one piece.
+    # Rasterised polygons are stored column by column, so whole columns are contiguous.
     picked = crop.mask.T.take(columns[left:end] - crop.left, axis=0)
     picked = picked.take(rows[top:bottom] - crop.top, axis=1)
     return MaskCrop(picked.T, down + int(top), right + int(left))
 
 
 def _tight(crop: MaskCrop) -> MaskCrop:
+    import cv2
+
     turned = crop.mask.T
-    # x and y change places with the axes.
+    # The array is transposed, so x and y are swapped.
     y, x, height, width = cv2.boundingRect(turned.view(np.uint8)) if turned.size else (0, 0, 0, 0)
     return MaskCrop(crop.mask[y : y + height, x : x + width], crop.top + y, crop.left + x)
 
@@ -97,16 +100,16 @@ def flipped_crops(
     return flipped
 
 
-def shrink_masks(crops: Sequence[np.ndarray], mini_shape: tuple[int, int]) -> np.ndarray:
+def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.ndarray:
     """Each mask (bool [h, w], any sizes above 0), resampled to `mini_shape`: bool [N, *mini_shape].
 
-    Bit by bit what `mrcnn.masks.minimize_mask` makes of masks that fill their boxes: bilinear with
-    half-pixel centres, nothing outside the box, more than half counts as set; a full crop stays
-    full. Only the pixels that count are looked at, so that size does not matter.
+    Bit for bit what `mrcnn.masks.minimize_mask` gives for masks that fill their boxes: bilinear
+    with half-pixel centres, nothing outside the box, more than half counts as set; a full crop
+    stays full. Only the source pixels that are needed are read, so the time hardly depends on size.
     """
     if not len(crops):
         return np.zeros((0, *mini_shape), dtype=bool)
-    # All crops in one line, each with a pixel of nothing around it, column by column.
+    # All crops in one flat array, each with a border of one zero pixel, column by column.
     heights, widths = np.array([crop.shape for crop in crops]).T
     sizes = (heights + 2) * (widths + 2)
     starts = np.cumsum(sizes) - sizes
@@ -126,7 +129,7 @@ def shrink_masks(crops: Sequence[np.ndarray], mini_shape: tuple[int, int]) -> np
     )
     upper_left = row + column
     right = down[:, :, None]
-    # Summed in this order, no bit differs from the plain way.
+    # In this order of summation no bit differs from the plain computation.
     total = line.take(upper_left) * (above * before)
     total += line.take(upper_left + right) * (above * after)
     upper_left += 1

@@ -4,8 +4,7 @@ import colorsys
 
 Colour = tuple[int, int, int]
 
-# Each is as far as possible, in CIELAB, from all that stand before it, and neither near black,
-# white nor grey.
+# Each is as far as possible, in CIELAB, from all before it, and not close to black, white or grey.
 _PALETTE: tuple[Colour, ...] = (
     (238, 34, 51),
     (0, 255, 0),
@@ -36,8 +35,8 @@ _BACKGROUND_COLOUR: Colour = (128, 128, 128)
 def class_colour(class_id: int) -> Colour:
     """The RGB colour of a class: the same in every image and every run.
 
-    Class 0 (background) and negative ids (crowds) are grey. The first twenty-two have chosen
-    colours; later ones walk round the hue circle by the golden angle, which never repeats.
+    Class 0 (background) and negative ids (crowds) are grey. The first twenty-two colours are
+    chosen by hand; later ones step round the hue circle by the golden angle, which never repeats.
     """
     class_id = int(class_id)
     if class_id <= 0:
@@ -47,4 +46,5 @@ def class_colour(class_id: int) -> Colour:
     step = class_id - len(_PALETTE)
     hue = (0.11 + step * 0.6180339887498949) % 1.0
     rgb = colorsys.hsv_to_rgb(hue, 0.55 + 0.2 * (step % 3), 0.95 - 0.18 * (step % 2))
-    return tuple(round(255 * channel) for channel in rgb)
+    red, green, blue = (round(255 * channel) for channel in rgb)
+    return red, green, blue

@@ -1,7 +1,7 @@
-"""In which order the images of a data set are trained on, pass after pass, as a function of a seed.
+"""The order in which the images of a data set are trained on, as a function of a seed.
 
-It says which image stands at a position of the endless sequence of samples, whoever asks for it
-and in whatever order: so training can go on in the middle, and any number of workers can share it.
+It gives the image at any position of the endless sequence of samples, independent of earlier
+requests: so training can be resumed anywhere, and any number of workers can share the sequence.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ ORDER_STREAM, SAMPLE_STREAM = 0, 1
 
 
 class PassOrder:
-    """The order of the images, and how often each stands in a pass.
+    """The order of the images, and how often each occurs in a pass.
 
     Args:
         image_ids: of the data set, int `[n]`.
         shuffle: a new random order for each pass, else that of `image_ids`.
         seed: a whole number of at least 0.
-        repeat_factors: how often each image is shown in a pass on average, float `[n]`, of
-            `class_balance.repeat_factors`; None: once. Of a fraction a part of the passes sees it.
+        repeat_factors: how often each image is shown in a pass on average, float `[n]`, see
+            `class_balance.repeat_factors`; None: once. 2.3 means thrice in 30 % of the passes.
 
     Attributes:
         places: positions in a pass.
@@ -52,7 +52,7 @@ class PassOrder:
         order = self._known.get(pass_number)
         if order is None:
             order = self._new_order(pass_number)
-            # Another thread may read the old dictionary meanwhile; two passes are in use at most.
+            # Other threads may still read the old dictionary; at most two passes are in use.
             before = self._known.get(pass_number - 1)
             self._known = {pass_number: order}
             if before is not None:

@@ -1,13 +1,15 @@
 """Which anchors the region proposal network learns from: matching anchors to ground truth boxes.
 
-An anchor is positive where it fits a box best or well (IoU of at least 0.7), negative where it
-fits none (below 0.3 for every box), else neutral (Ren et al. 2015, Faster R-CNN, section 3.1.2).
-Nearly all of the 262 thousand anchors of a large image touch no box, so `AnchorIndex` looks only at
-the anchors around each box; `build_rpn_targets` falls back to looking at all of them where the
-anchors are not laid out in grids. Both give the same labels.
+An anchor is positive if no other overlaps some box more, or if it overlaps a box with an IoU of at
+least 0.7; negative if its IoU is below 0.3 with every box; else neutral (Ren et al. 2015, Faster
+R-CNN, section 3.1.2). Nearly all of the 262 thousand anchors of a large image touch no box, so
+`AnchorIndex` visits only the anchors around each box; `build_rpn_targets` visits all of them if
+they are not laid out in grids. Both give the same labels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +20,18 @@ NEGATIVE_IOU = 0.3
 CROWD_IOU = 0.001
 # An upper bound of an IoU is compared with a margin far above float64 rounding.
 BOUND_MARGIN = 1 + 1e-6
+
+
+class RpnTargetSettings(Protocol):
+    """What of a Config `build_rpn_targets` uses."""
+
+    @property
+    def RPN_TRAIN_ANCHORS_PER_IMAGE(self) -> int:
+        """Positive and negative anchors together."""
+
+    @property
+    def RPN_BBOX_STD_DEV(self) -> np.ndarray:
+        """float [4], which the deltas are divided by."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,7 @@ class AnchorFamily:
 
 
 class AnchorIndex:
-    """Finds the anchors around a box without looking at the others."""
+    """Finds the anchors around a box without visiting the others."""
 
     def __init__(self, families: list[AnchorFamily], count: int):
         self.families = families
@@ -68,7 +82,7 @@ class AnchorIndex:
         """Index `anchors` [A, 4] (pixels) laid out on grids of `feature_shapes` [levels, 2].
 
         The order is that of `generate_pyramid_anchors`: level, row, column, ratio. Returns None
-        where the anchors do not lie so.
+        if the anchors are not laid out that way.
         """
         cells = [int(rows) * int(columns) for rows, columns in feature_shapes]
         if not len(anchors) or not sum(cells) or len(anchors) % sum(cells):
@@ -86,7 +100,7 @@ class AnchorIndex:
         return cls(families, len(anchors))
 
     def by_best_iou(self, box: np.ndarray) -> tuple[np.ndarray, list[AnchorFamily]]:
-        """The families, and no IoU of theirs with `box` exceeds its bound; best bound first."""
+        """An upper bound of each family's IoU with `box`, and the families, best bound first."""
         height, width = box[2] - box[0], box[3] - box[1]
         largest = np.minimum(self.heights, height) * np.minimum(self.widths, width)
         bounds = largest / (self.heights * self.widths + height * width - largest) * BOUND_MARGIN
@@ -124,35 +138,35 @@ def _families(level: np.ndarray, first: int) -> list[AnchorFamily]:
 
 
 def build_rpn_targets(
-    image_shape,
+    image_shape: Sequence[int],
     anchors: np.ndarray,
     gt_class_ids: np.ndarray,
     gt_boxes: np.ndarray,
-    config,
-    random=np.random,
+    config: RpnTargetSettings,
+    random: Any = np.random,
     index: AnchorIndex | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the region proposal network shall say of each anchor.
+    """The labels and deltas that the region proposal network is trained to give.
 
     Args:
-        image_shape: not used; kept for callers of the original.
+        image_shape: not used; part of Matterport's signature.
         anchors: [A, 4] float64 pixels (y1, x1, y2, x2).
         gt_class_ids: [N] int; a negative id marks a crowd, which makes no anchor positive and
             keeps those that touch it from being negative.
         gt_boxes: [N, 4] int32 pixels, exclusive at y2, x2.
         config: RPN_TRAIN_ANCHORS_PER_IMAGE and RPN_BBOX_STD_DEV are used.
-        random: where the surplus is drawn from: the module `numpy.random` or a RandomState give
-            the numbers of the original; a Generator draws what to keep instead of what to drop,
-            which is as random and quicker.
-        index: `AnchorIndex.build(anchors, ...)`, to look only at the anchors around the boxes.
+        random: draws which surplus anchors become neutral. The module `numpy.random` and a
+            RandomState draw Matterport's numbers; a Generator draws which to keep instead of which
+            to drop, equally random and faster.
+        index: `AnchorIndex.build(anchors, ...)`, to visit only the anchors around the boxes.
 
     Returns:
         rpn_match: [A] int32, 1 positive, -1 negative, 0 neutral.
         rpn_bbox: [RPN_TRAIN_ANCHORS_PER_IMAGE, 4] float64 (dy, dx, log dh, log dw) divided by
             RPN_BBOX_STD_DEV; row i belongs to the i-th positive anchor, unused rows are zero.
 
-    A box that touches no anchor at all makes every anchor that does not touch it positive, as in
-    the original. Without any box all anchors outside crowds are negative.
+    As in Matterport's code, a box that no anchor touches makes every anchor positive. Without any
+    box all anchors outside crowds are negative.
     """
     is_crowd = gt_class_ids < 0
     crowd_boxes = gt_boxes[is_crowd].astype(np.float64)
@@ -177,7 +191,7 @@ def build_rpn_targets(
 
 
 def _are_plain(*box_arrays: np.ndarray) -> bool:
-    """Whether all boxes have sides of at least a pixel, so that the bounds of an IoU hold."""
+    """Whether all sides are at least a pixel long, so that the bounds of an IoU hold."""
     return all(
         bool(np.isfinite(boxes).all() and (boxes[:, 2:] - boxes[:, :2] >= 1).all())
         for boxes in box_arrays
@@ -195,7 +209,8 @@ def _match_near(index: AnchorIndex, boxes: np.ndarray, crowd_boxes: np.ndarray) 
             match[numbers[iou >= CROWD_IOU]] = 0
     positives = []
     for box in boxes:
-        best, best_numbers = 0.0, []
+        best = 0.0
+        best_numbers: list[np.ndarray] = []
         for bound, family in zip(*index.by_best_iou(box), strict=True):
             if bound < min(best, NEGATIVE_IOU):
                 break

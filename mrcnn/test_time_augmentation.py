@@ -5,21 +5,25 @@
     result = detector.detect([image])[0]  # as MaskRCNN.detect gives it
 
 A scale is a factor of the size at which the network sees the picture. Resizing the photograph
-would change nothing, as detection brings every photograph to the configured size; so the picture is
-molded at the scaled size instead, and padded to an input of that size (a multiple of 64), for which
-the anchors are made anew. The network takes inputs of any such size with the same weights. Boxes
-and masks come back at the original's size, as from any detection.
+would change nothing, since detection resizes every photograph to the configured size; so the
+picture is molded at the scaled size instead, and padded to an input of that size (a multiple of 64)
+with anchors of its own. The network accepts inputs of any such size with the same weights. Boxes
+and masks have the original's size, as in any detection.
 
-Nothing here imports TensorFlow before a scale is detected at.
+TensorFlow is not imported until detection at another scale begins.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from mrcnn.boxes import compute_overlaps, extract_bboxes
+from mrcnn.config import Config
 from mrcnn.errors import ConfigError
+from mrcnn.images import resize, resize_image
+from mrcnn.molding import compose_image_meta, mold_image
 
 LEAST_SCALE, GREATEST_SCALE = 0.25, 4.0
 STRIDE = 64  # a network's input has sides that can be halved six times
@@ -28,13 +32,23 @@ SAME_INSTANCE = 0.5
 Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
+class InferenceModel(Protocol):
+    """What of a `MaskRCNN` in inference mode is used."""
+
+    config: Config
+    keras_model: Any
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[dict]:
+        """See `MaskRCNN.detect`."""
+
+
 @dataclass(frozen=True)
 class Augmentation:
-    """What an image is detected on: every scale, and each of them mirrored with `flip`.
+    """The variants of an image to detect on: every scale, and with `flip` each also mirrored.
 
     Attributes:
-        flip: mirrored left to right, too.
-        scales: factors of the usual input size; 1.0 comes first and is always there.
+        flip: also detect on the image mirrored left to right.
+        scales: factors of the usual input size; the first one is always 1.0.
     """
 
     flip: bool = False
@@ -42,10 +56,10 @@ class Augmentation:
 
     @classmethod
     def parse(cls, text: str) -> "Augmentation":
-        """Of words between commas: `flip`, and scales, such as "flip,0.8,1.25".
+        """Parse comma-separated words: `flip`, and scales, such as "flip,0.8,1.25".
 
         Raises:
-            ConfigError: another word, a scale out of range, or nothing at all.
+            ConfigError: another word, a scale out of range, or an empty text.
         """
         flip, scales = False, [1.0]
         for word in (word.strip() for word in text.split(",")):
@@ -58,22 +72,23 @@ class Augmentation:
                 scale = 0.0
             if not LEAST_SCALE <= scale <= GREATEST_SCALE:
                 raise ConfigError(
-                    f"{word!r} is no test-time augmentation: expected flip, or a scale from "
-                    f"{LEAST_SCALE:g} to {GREATEST_SCALE:g}, with commas between, such as "
-                    f"flip,0.8,1.25."
+                    "this is not a test-time augmentation",
+                    expected=f"flip, or a scale from {LEAST_SCALE:g} to {GREATEST_SCALE:g}, "
+                    "separated by commas, such as flip,0.8,1.25",
+                    found=repr(word),
                 )
             if scale not in scales:
                 scales.append(scale)
         return cls(flip, tuple(scales))
 
     def __str__(self) -> str:
-        """The same for the same passes: `flip,0.8,1.25`; "none" for the image as it is."""
+        """A text that `parse` reads, equal for equal passes: `flip,0.8,1.25`; or "none"."""
         words = ["flip"] * self.flip + [f"{s:g}" for s in sorted(self.scales) if s != 1]
         return ",".join(words) or "none"
 
     @property
     def passes(self) -> int:
-        """How often the network runs on an image."""
+        """How often the network runs per image."""
         return len(self.scales) * (1 + self.flip)
 
 
@@ -81,7 +96,7 @@ class AugmentedDetector:
     """Detects as `MaskRCNN.detect` does, on several variants of each image.
 
     Args:
-        detects: from an image to its result, one for each scale. Each gives boxes and masks of the
+        detects: functions from an image to its result, one per scale, with boxes and masks at the
             image's own size.
         flip: run each on the mirrored image as well.
         nms_threshold, max_instances: see `merge_detections`.
@@ -98,14 +113,16 @@ class AugmentedDetector:
         self.nms_threshold, self.max_instances = nms_threshold, max_instances
 
     @classmethod
-    def of_model(cls, model, augmentation: Augmentation) -> "AugmentedDetector":
+    def of_model(cls, model: InferenceModel, augmentation: Augmentation) -> "AugmentedDetector":
         """With a `MaskRCNN` in inference mode, merged by its configuration's own limits."""
 
-        def plain(image):
+        def plain(image: np.ndarray) -> Mapping[str, np.ndarray]:
             return model.detect([image])[0]
 
-        scaled = ScaledDetector(model) if len(augmentation.scales) > 1 else None
-        detects = [plain if scale == 1 else scaled.at(scale) for scale in augmentation.scales]
+        detects: list[Detect] = [plain]
+        if len(augmentation.scales) > 1:
+            scaled = ScaledDetector(model)
+            detects += [scaled.at(scale) for scale in augmentation.scales if scale != 1]
         config = model.config
         return cls(
             detects,
@@ -115,7 +132,7 @@ class AugmentedDetector:
         )
 
     def detect(self, images: Sequence[np.ndarray]) -> list[dict]:
-        """Find the instances in photographs; arguments and results as of `MaskRCNN.detect`."""
+        """Find the instances in photographs; see `MaskRCNN.detect`."""
         return [
             merge_detections(self.detect_passes(image), self.nms_threshold, self.max_instances)
             for image in images
@@ -133,7 +150,7 @@ class AugmentedDetector:
 
 
 def flip_result(result: Mapping[str, np.ndarray], width: int) -> dict[str, np.ndarray]:
-    """A mirrored image's detections on the image itself; `width` in pixels. Its own inverse."""
+    """Map detections between an image and its mirror image, `width` pixels wide."""
     rois = np.asarray(result["rois"]).copy()
     rois[:, 1], rois[:, 3] = width - result["rois"][:, 3], width - result["rois"][:, 1]
     return {**result, "rois": rois, "masks": np.asarray(result["masks"])[:, ::-1]}
@@ -144,25 +161,25 @@ def merge_detections(
     nms_threshold: float = 0.3,
     max_instances: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """One image's detections out of those of several passes.
+    """Merge one image's detections of several passes.
 
-    Non-maximum suppression within each class, over all passes: the surest detection left takes what
-    overlaps its box by more than `nms_threshold` out. Of these, the best of each other pass whose
-    box overlaps by `SAME_INSTANCE` or more is the same instance, seen again, and has a vote:
+    Non-maximum suppression within each class, over all passes: the detection of the highest score
+    removes those that overlap its box by more than `nms_threshold`. Of these, the best detection of
+    each other pass whose box overlaps by `SAME_INSTANCE` or more is the same instance and votes:
 
-    - mask: the pixels that more than half of the votes hold, each weighing its score; where exactly
-      half do, the surest detection decides. (Of two passes the surer one has its way.)
-    - box: the mean of the votes' boxes, each weighing its score, rounded to pixels.
-    - score: the sum of the votes' scores over the number of passes. What one pass alone has found
-      thus sinks below what all of them agree on.
+    - mask: the pixels with more than half of the votes, weighted by score; at exactly half the
+      detection of the highest score decides (so, of two passes, always the one of higher score).
+    - box: the mean of the votes' boxes, weighted by score, rounded to pixels.
+    - score: the sum of the votes' scores divided by the number of passes, so that what only one
+      pass has found ranks below what all of them agree on.
 
-    One pass comes back as it is, but for order and what its boxes hide of one another.
+    The result of a single pass is only sorted and suppressed.
 
     Args:
-        results: a pass each, on the same image: `rois` [N, 4], `class_ids` [N], `scores` [N],
+        results: one per pass on the same image: `rois` [N, 4], `class_ids` [N], `scores` [N],
             `masks` [height, width, N].
         nms_threshold: box IoU, 0 to 1.
-        max_instances: at most so many, the surest; None: all.
+        max_instances: how many to keep at most, by score; None: all.
 
     Returns:
         A dictionary of the same keys, by falling score: int32, int32, float32 and bool.
@@ -194,10 +211,10 @@ def merge_detections(
 
 
 def _join(results: Sequence[Mapping]) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    """All passes' detections, the surest first, with `passes` int [n]; and their masks.
+    """All passes' detections by falling score, with their pass, int [n]; and their masks.
 
-    The masks stay views [height, width] of the passes' own: a hundred of a photograph's size are a
-    gigabyte.
+    The masks are views [height, width] of the given ones: copies of a hundred at a photograph's
+    size would take a gigabyte.
     """
     passes = np.repeat(np.arange(len(results)), [len(r["class_ids"]) for r in results])
     scores = np.concatenate([r["scores"] for r in results]).astype(np.float32)
@@ -215,7 +232,7 @@ def _join(results: Sequence[Mapping]) -> tuple[dict[str, np.ndarray], list[np.nd
 
 
 def _groups(joined: Mapping[str, np.ndarray], threshold: float) -> list[np.ndarray]:
-    """Indices of the detections of each instance, its surest first."""
+    """Indices of the detections of each instance, by falling score."""
     same_class = joined["class_ids"][:, None] == joined["class_ids"][None]
     overlaps = np.nan_to_num(compute_overlaps(joined["rois"], joined["rois"])) * same_class
     left, groups = np.ones(len(overlaps), dtype=bool), []
@@ -252,14 +269,14 @@ class ScaledDetector:
         ConfigError: its resize mode is 'crop', which is for training.
     """
 
-    def __init__(self, model) -> None:
+    def __init__(self, model: InferenceModel) -> None:
         from mrcnn.inference import Predictor
 
         self.config = model.config
         if self.config.IMAGE_RESIZE_MODE == "crop":
             raise ConfigError(
-                "Scales need the IMAGE_RESIZE_MODE 'square', 'fit64', 'pad64' or 'none'; 'crop' is "
-                "for training only."
+                "scales need another {IMAGE_RESIZE_MODE} than 'crop', which is for training only",
+                settings=("IMAGE_RESIZE_MODE",),
             )
         self._predictor = Predictor(model.keras_model, self.config)
 
@@ -277,7 +294,7 @@ class ScaledDetector:
 
 
 def mold_at_scale(
-    image: np.ndarray, config, scale: float
+    image: np.ndarray, config: Config, scale: float
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int, int]]:
     """Resize, pad and normalise an image so that the network sees it `scale` times its usual size.
 
@@ -287,12 +304,10 @@ def mold_at_scale(
         scale: a factor.
 
     Returns:
-        the molded image float32 [h, w, 3], h and w multiples of 64 (in mode 'square' the same for
-        every image), its meta [12 + classes], and the window (y1, x1, y2, x2) in pixels, the part
-        of it that is picture.
+        the molded image, float32 [h, w, 3] with h and w multiples of 64 (in mode 'square' the same
+        for every image); its meta [12 + classes]; and the window (y1, x1, y2, x2) in pixels, where
+        the picture lies in it.
     """
-    from mrcnn.images import compose_image_meta, mold_image, resize, resize_image
-
     mode = config.IMAGE_RESIZE_MODE
     sizes = (config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE)
     factor = resize_image(image, *sizes, mode)[2] * scale

@@ -1,16 +1,15 @@
-"""Looking at images, masks, matches and weights with matplotlib: Matterport's functions.
+"""Matterport's functions to show images, masks, matches and weights with matplotlib.
 
-For notebooks and interactive windows; without a display the figures are drawn all the same and
-can be saved with `matplotlib.pyplot.savefig`. To paint results straight into an image, as the
-scripts of this project do, see `mrcnn.drawing`.
+For notebooks and interactive windows; without a display the figures are still drawn and can be
+saved with `matplotlib.pyplot.savefig`. To paint results straight into an image, as the scripts of
+this project do, see `mrcnn.drawing`.
 
-Colours here are RGB triples of 0..1, as matplotlib has them. Boxes are [y1, x1, y2, x2] in pixels,
+Colours here are RGB triples of 0..1, as in matplotlib. Boxes are [y1, x1, y2, x2] in pixels,
 exclusive at y2 and x2; masks are [H, W, N]; images are RGB, 0..255.
 """
 
 import colorsys
 import random
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -102,16 +101,17 @@ def display_instances(
     show_mask, show_bbox: whether to draw them. colors: N colours, random ones by default.
     captions: N texts in place of name and score.
 
-    Rows of `boxes` that are all zero are left out. Raises `UserError` where the numbers of boxes,
-    masks and class ids differ.
+    Rows of `boxes` that are all zero are skipped. Raises `UserError` if the numbers of boxes, masks
+    and class ids differ.
     """
     count = len(boxes)
     if not count:
         print("\n*** No instances to display *** \n")
     elif not count == np.shape(masks)[-1] == len(class_ids):
         raise UserError(
-            f"Cannot display {count} boxes with {np.shape(masks)[-1]} masks and "
-            f"{len(class_ids)} class ids: the numbers must be equal."
+            "cannot display instances",
+            expected="as many masks and class ids as boxes",
+            found=f"{count} boxes, {np.shape(masks)[-1]} masks and {len(class_ids)} class ids",
         )
     ax, auto_show = axes_for(ax, figsize)
     frame(ax, image, title)
@@ -157,8 +157,8 @@ def display_differences(
 ) -> None:
     """Show ground truth in green and detections in red, these captioned `score / IoU`.
 
-    Arguments as those of `mrcnn.evaluate.compute_matches`, which says what counts as a match. The
-    IoU is that of the matched ground truth, or the best one where there is no match.
+    The arguments are those of `mrcnn.evaluate.compute_matches`, which decides what is a match. The
+    IoU is that with the matched ground truth, or the greatest one if there is no match.
     """
     gt_count = int(np.any(gt_box, axis=1).sum()) if len(gt_box) else 0
     pred_count = int(np.any(pred_box, axis=1).sum()) if len(pred_box) else 0
@@ -169,7 +169,7 @@ def display_differences(
     pred_score, pred_mask = np.asarray(pred_score)[order], pred_mask[..., order]
     captions = [""] * gt_count
     if gt_count and pred_count:
-        # Falling ranks instead of the scores: equal scores then keep the order of the captions.
+        # Falling ranks instead of the scores keep equal scores in the order of the captions.
         ranks = np.arange(pred_count, 0, -1)
         _, matches, overlaps = compute_matches(
             gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, ranks, pred_mask,
@@ -198,7 +198,7 @@ def display_differences(
 
 
 def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10) -> None:
-    """Show regions of interest (dashed), what they were refined to (solid), and their masks.
+    """Show regions of interest (dashed), their refined boxes (solid), and their masks.
 
     rois, refined_rois: [N, 4]; mask: [N, height, width], each within its refined region;
     class_ids: [N], 0 for negative regions, which are grey. At most `limit` regions are shown,
@@ -245,7 +245,7 @@ def draw_box(image: np.ndarray, box, color) -> np.ndarray:
 
 
 def display_top_masks(image, mask, class_ids, class_names, limit=4) -> None:
-    """Show an image and, for each of the `limit` classes of most area, the classes' masks."""
+    """Show an image and the masks of the `limit` classes with the largest area."""
     class_ids = np.asarray(class_ids)
     areas = np.sum(mask, axis=(0, 1))
     present = [class_id for class_id in np.unique(class_ids) if class_id > 0]
@@ -316,7 +316,7 @@ def draw_boxes(
     title="",
     ax=None,
 ) -> None:
-    """Show boxes (dashed), what they were refined to (solid), masks and captions.
+    """Show boxes (dashed), refined boxes (solid), masks and captions.
 
     boxes, refined_boxes: [N, 4], either may be None; masks: [H, W, N]; captions: N texts.
     visibilities: N of 0 (grey, faint), 1 (coloured, dotted) and 2 (coloured, solid); default 1.
@@ -349,7 +349,9 @@ def draw_boxes(
         show()
 
 
-def _visibility(level: int, color) -> tuple[Sequence[float], str, float]:
+def _visibility(
+    level: int, color: tuple[float, float, float]
+) -> tuple[tuple[float, float, float], str, float]:
     """Colour, line style and opacity for a visibility of 0, 1 or 2."""
     if level == 0:
         return _GREY, "dotted", 0.5

@@ -14,12 +14,12 @@ def display_table(table: Iterable[Sequence]) -> None:
 
     Cells are shown as they are; in a notebook HTML tags in them take effect.
     """
-    rows = [[str(cell) for cell in row] for row in table]
     if not _in_notebook():
-        print(_as_text(rows))
+        print(table_text(table))
         return
     import IPython.display
 
+    rows = [[str(cell) for cell in row] for row in table]
     cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     IPython.display.display(IPython.display.HTML(f"<table>{cells}</table>"))
 
@@ -27,8 +27,8 @@ def display_table(table: Iterable[Sequence]) -> None:
 def display_weight_stats(model) -> None:
     """Show name, shape, minimum, maximum and standard deviation of each weight of a model.
 
-    model: a `MaskRCNN`. Weights whose values are all equal are marked as perhaps dead (biases of
-    convolutions apart, which begin as zeros), those beyond 1000 as perhaps overflowing.
+    model: a `MaskRCNN`. Weights whose values are all equal are marked as possibly dead (except
+    biases of convolutions, which start as zeros), those beyond 1000 as possibly overflowing.
     """
     table = [["WEIGHT NAME", "SHAPE", "MIN", "MAX", "STD"]]
     for layer in model.get_trainable_layers():
@@ -58,7 +58,7 @@ def _weight_row(name, value, may_be_constant):
 
 
 def _name(layer, variable):
-    # Keras 3 calls a variable `kernel`; its path leads there by way of the layer's name.
+    # Keras 3 names a variable `kernel`, without its layer.
     name = variable.name
     return name if "/" in name else f"{layer.name}/{name}"
 
@@ -71,8 +71,12 @@ def _in_notebook():
     return type(get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
-def _as_text(rows):
-    rows = [[html.unescape(re.sub(r"<[^>]*>", " ", cell)).rstrip() for cell in row] for row in rows]
+def table_text(table: Iterable[Sequence]) -> str:
+    """Rows of cells as aligned text; HTML tags are dropped."""
+    rows = [
+        [html.unescape(re.sub(r"<[^>]*>", " ", str(cell))).rstrip() for cell in row]
+        for row in table
+    ]
     columns = max((len(row) for row in rows), default=0)
     rows = [row + [""] * (columns - len(row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(columns)]

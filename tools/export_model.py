@@ -10,8 +10,8 @@
     DIR/model.tflite   LiteRT, built-in operations only: a picture of the network's size in;
                        boxes and mini masks out
 
-Beside each lies a description, such as model.onnx.json. docs/export.md tells how they are loaded
-and how near they come to this project's own detections. The preset `demo` takes less than a minute
+Beside each lies a description, such as model.onnx.json. docs/export.md explains how to load them
+and how close they come to this project's own detections. The preset `demo` takes less than a minute
 for each format on an idle machine, ResNet-101 some minutes.
 """
 
@@ -68,7 +68,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
     add_class_table_argument(parser)
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
-    # Takes the place of --resize-mode among those: a SavedModel can have further ways.
+    # Replaces --resize-mode of those, since a SavedModel supports more modes.
     add(
         "--resize",
         "--resize-mode",
@@ -77,7 +77,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="square: the network always sees --size; fit64, pad64 and none: it sees other sizes "
         "with other pictures, see IMAGE_RESIZE_MODE; saved_model only (the preset's)",
     )
-    # The machine that a file is made for need not be the one that makes it.
+    # The file may be used on another machine, so "auto" would be wrong.
     parser.set_defaults(precision="float32")
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
@@ -87,7 +87,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def set_sizes(config, options: argparse.Namespace) -> None:
-    """Change a Config to the sizes that were asked for; the network itself knows no size."""
+    """Set the sizes of a Config by the options; the network itself has no fixed size."""
     if options.size:
         config.IMAGE_MAX_DIM = options.size
         config.IMAGE_MIN_DIM = min(config.IMAGE_MIN_DIM, options.size)
@@ -95,12 +95,12 @@ def set_sizes(config, options: argparse.Namespace) -> None:
         config.IMAGE_RESIZE_MODE = options.resize
         if options.resize == "pad64":
             config.IMAGE_MIN_DIM = -(-config.IMAGE_MIN_DIM // 64) * 64
-    # What is derived from these, and the checks.
+    # Derive and check the other attributes again.
     config.__init__()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Export, and say what was written."""
+    """Export, and print what was written."""
     options = parse_arguments(arguments)
     if options.number == "2":
         choose_class_table(options)
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = [BACKGROUND, *stage.table.names]
     weights = inference_weights(options, stage)
     preset = preset_of(weights, options.preset)
-    # A second is enough to find out what else would come up after minutes.
+    # Check in a second what would otherwise fail after minutes.
     plan = make_config(preset, stage.name, len(names), inference=True, PRECISION=options.precision)
     set_sizes(plan, options)
     check_exportable(plan, options.formats, names, options.masks)
@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def megabytes(path: Path) -> float:
-    """What a file, or all files of a folder, take."""
+    """The size of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Look into a model, or into a weight file: pictures of every step, one page, the numbers as JSON.
+"""Inspect a model or a weight file: pictures of every step, a page, and the numbers as JSON.
 
     python3 tools/inspect_model.py --model=FILE.h5 --file-only
     python3 tools/inspect_model.py --model=FILE.h5 --dataset=DIR --subset=val
     python3 tools/inspect_model.py --model=FILE.h5 --image=FILE --show=proposals,masks
     python3 tools/inspect_model.py --model=none --preset=demo --dataset=DIR --show=anchors
 
-Writes index.html, which names what each picture shows, and inspection.json into --output. With
---dataset all parts are shown, of one picture, and how well the anchors fit the subset; with --image
-those that need no truth. --model=none takes random weights, to look at anchors before a training.
+Writes index.html, which explains each picture, and inspection.json into --output. With --dataset
+all parts are shown for one picture, and how well the anchors fit the subset; with --image the parts
+that need no truth. --model=none uses random weights, to look at anchors before training.
 --file-only lists what a weight file holds, without a network. What to look for: docs/inspecting.md.
 The preset `demo` takes half a minute on two cores.
 """
@@ -53,57 +53,57 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Look, write, and print what was found."""
+    """Inspect, write, and print the findings."""
     options = parse_arguments(arguments)
     from mrcnn.inspection_report import write_inspection
 
-    subject, parts, title = file_subject(options) if options.file_only else model_subject(options)
-    for section in write_inspection(subject, parts, options.output, title):
+    inspected, parts, title = of_file(options) if options.file_only else of_model(options)
+    for section in write_inspection(inspected, parts, options.output, title):
         for sentence in section.findings:
             print(f"{section.name}: {sentence}")
     print(f"Written: {(options.output / 'index.html').absolute()}")
     return 0
 
 
-def file_subject(options: argparse.Namespace) -> tuple:
-    """A weight file of any classes, without a network; its parts and title."""
+def of_file(options: argparse.Namespace) -> tuple:
+    """A weight file of any classes without a network, the parts to show, and the title."""
     from fashion.stages import weights_path
-    from mrcnn.inspection_report import Subject
+    from mrcnn.inspection_report import Inspected
 
-    stage, subject = options.stage, Subject()
+    stage, inspected = options.stage, Inspected()
     path = weights_path(options.model or stage.folder / stage.weights, stage, options.logs)
-    subject.read_file(path)
-    print(subject.contents.to_text())
+    inspected.read_file(path)
+    print(inspected.contents.to_text())
     writable_folder(options.output, "--output")
-    return subject, ["weights"], path.name
+    return inspected, ["weights"], path.name
 
 
-def model_subject(options: argparse.Namespace) -> tuple:
-    """A network with its picture; the parts to show and the title."""
+def of_model(options: argparse.Namespace) -> tuple:
+    """A network with its picture, the parts to show, and the title."""
     from fashion.presets import make_config
     from fashion.stages import inference_model, inference_weights, preset_of
-    from mrcnn.inspection_report import NEED_MODEL, Subject
+    from mrcnn.inspection_report import NEED_MODEL, Inspected
 
     parts, stage, random = chosen_parts(options), options.stage, options.model == "none"
     path = None if random else inference_weights(options, stage)
     preset, classes = preset_of(path, options.preset), ["background", *stage.table.names]
     values = {"PRECISION": options.precision, "DETECTION_MIN_CONFIDENCE": options.min_confidence}
     config = make_config(preset, stage.name, len(classes), inference=True, **values)
-    subject = Subject(config, classes, layers=options.layers, seed=options.seed)
-    set_picture(subject, options, fit="anchors" in parts)
+    inspected = Inspected(config, classes, layers=options.layers, seed=options.seed)
+    set_picture(inspected, options, fit="anchors" in parts)
     writable_folder(options.output, "--output")
     if path:
-        subject.read_file(path)
+        inspected.read_file(path)
     if NEED_MODEL.intersection(parts) or (random and "weights" in parts):
         from mrcnn.model import MaskRCNN
 
         untrained = MaskRCNN("inference", config, stage.logs) if random else None
-        subject.model = untrained or inference_model(options, stage)
-    return subject, parts, f"{path.name if path else 'random weights'}, preset {preset}"
+        inspected.model = untrained or inference_model(options, stage)
+    return inspected, parts, f"{path.name if path else 'random weights'}, preset {preset}"
 
 
 def chosen_parts(options: argparse.Namespace) -> list[str]:
-    """What to show: as asked for, else all that the picture allows."""
+    """The parts to show: those that were chosen, by default all that the picture allows."""
     from mrcnn.inspection_report import NEED_MODEL, NEED_TRUTH, PARTS, check_parts
 
     lacking = set() if options.dataset else set(NEED_TRUTH)
@@ -115,19 +115,19 @@ def chosen_parts(options: argparse.Namespace) -> list[str]:
     for part in parts:
         if part in lacking:
             source = "--dataset=DIR" if part in NEED_TRUTH else "--dataset=DIR or --image=FILE"
-            raise UserError(f"{part} needs a picture: give {source}.")
+            raise UserError(f"{part} needs a picture", advice=f"give {source}")
     return parts
 
 
-def set_picture(subject, options: argparse.Namespace, fit: bool) -> None:
-    """Give the subject its picture, and of a data set how well the anchors fit it."""
+def set_picture(inspected, options: argparse.Namespace, fit: bool) -> None:
+    """Set the picture, and for a data set how well the anchors fit it."""
     from mrcnn.images import read_image
     from mrcnn.inspection import scene_of_dataset, scene_of_image
     from mrcnn.inspection_anchors import anchor_fit, molded_instances
 
-    config = subject.config
+    config = inspected.config
     if options.image:
-        subject.scene = scene_of_image(read_image(options.image), config, options.image.name)
+        inspected.scene = scene_of_image(read_image(options.image), config, options.image.name)
     if not options.dataset:
         return
     from fashion.dataset import FashionDataset
@@ -137,12 +137,12 @@ def set_picture(subject, options: argparse.Namespace, fit: bool) -> None:
     print(dataset.summary())
     names = [info["id"] for info in dataset.image_info]
     if options.picture not in (None, *names):
-        raise DatasetError(f"{options.dataset} has no annotated picture {options.picture}.")
+        raise DatasetError(f"there is no annotated picture {options.picture}", path=options.dataset)
     number = names.index(options.picture) if options.picture else 0
-    subject.scene = scene_of_dataset(dataset, config, number)
+    inspected.scene = scene_of_dataset(dataset, config, number)
     if fit:
         instances = molded_instances(dataset, config, dataset.image_ids[: options.limit])
-        subject.fit = anchor_fit(config, *instances)
+        inspected.fit = anchor_fit(config, *instances)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import keras
 
+from mrcnn.image_files import read_image
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
@@ -52,14 +53,15 @@ def draw_pictures(folder: Path) -> list[Path]:
 
 
 def detect(folder: Path, count: int) -> None:
-    """So many picture files through `detect_stream`."""
+    """So many picture files, read and detected four at a time."""
     paths = draw_pictures(folder)
     keras.utils.set_random_seed(1)
     model = MaskRCNN("inference", SoakConfig(), folder)
     found = 0
-    images = (paths[number % len(paths)] for number in range(count))
-    for done, result in enumerate(model.detect_stream(images), 1):
-        found += len(result["scores"])
+    batch = SoakConfig.IMAGES_PER_GPU
+    for done in range(batch, count + 1, batch):
+        images = [read_image(paths[number % len(paths)]) for number in range(done - batch, done)]
+        found += sum(len(result["scores"]) for result in model.detect(images))
         if done % (count // READINGS) == 0:
             read(done)
     assert found > 0, "nothing was detected, so no mask was pasted"

@@ -84,9 +84,9 @@ def test_weights_by_list_and_by_name_or_number():
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ([1, 2], "has 2 numbers, but there are 5 classes"),
-        ({"hat": 2}, "names the class 'hat', but those of the data set are BG, c1"),
-        ({5: 2}, "names the class 5"),
+        ([1, 2], "expected a number for each of 5 classes, .* found 2"),
+        ({"hat": 2}, "a class that the data set does not have: expected BG or c1 .* found 'hat'"),
+        ({5: 2}, "found 5"),
     ],
 )
 def test_weights_that_do_not_fit(setting, sentence):

@@ -41,7 +41,7 @@ def test_numbers_and_source_ids_map_both_ways(dataset):
     assert dataset.map_source_class_id("season.yaz") == 3
     assert dataset.get_source_class_id(2, "modanet") == 13
     assert dataset.image_from_source_map == {"modanet.377": 0, "season.b": 1}
-    with pytest.raises(DatasetError, match="is of source 'modanet', not of 'season'"):
+    with pytest.raises(DatasetError, match="another source: expected 'season', found 'modanet'"):
         dataset.get_source_class_id(2, "season")
 
 

@@ -129,7 +129,7 @@ def test_molding_one_image():
 )
 def test_what_is_no_image_is_refused(shape):
     with pytest.raises(
-        DatasetError, match=r"shape .* cannot be used: expected \(height, width, 3\)"
+        DatasetError, match=r"not an image for this model: expected \(height, width, 3\)"
     ):
         mold_one(np.zeros(shape, np.uint8), tiny_config())
 

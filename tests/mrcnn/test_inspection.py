@@ -35,8 +35,8 @@ def values(model, scene):
 
 def test_an_image_of_a_data_set_comes_with_its_truth(scene):
     assert scene.image.shape == (128, 128, 3) and scene.image.dtype == np.uint8
-    assert scene.class_ids.tolist() == [1, 2] and scene.masks.shape == (128, 128, 2)
-    np.testing.assert_array_equal(scene.instances, scene.boxes)
+    assert scene.truth.class_ids.tolist() == [1, 2] and scene.truth.masks.shape == (128, 128, 2)
+    np.testing.assert_array_equal(scene.instances, scene.truth.boxes)
 
 
 def test_a_photograph_is_molded_alike(model, scene):
@@ -44,8 +44,8 @@ def test_a_photograph_is_molded_alike(model, scene):
     other = inspection.scene_of_image(image, model.config, "a.jpg")
     np.testing.assert_array_equal(other.image, scene.image)
     assert other.window == scene.window
-    assert other.class_ids is None and other.instances.shape == (0, 4)
-    with pytest.raises(DatasetError, match="cannot be used"):
+    assert other.truth is None and other.instances.shape == (0, 4)
+    with pytest.raises(DatasetError, match="not an image for this model"):
         inspection.scene_of_image(image[..., 0], model.config)
 
 
@@ -122,11 +122,11 @@ def test_recall():
 
 
 def test_layers_that_are_not_there(model, scene):
-    with pytest.raises(ConfigError, match=r"no layer 'res2c_ot'; it has .*res2"):
+    with pytest.raises(ConfigError, match=r"no layer 'res2c_ot': expected .*res2"):
         run(model, scene, ["res2c_ot"])
 
 
 def test_a_training_model_is_refused(scene, tmp_path):
     trainer = MaskRCNN("training", tiny_config(), tmp_path)
-    with pytest.raises(ConfigError, match="mode='training'"):
+    with pytest.raises(ConfigError, match="expected mode 'inference'"):
         run(trainer, scene)

@@ -36,7 +36,7 @@ def test_of_a_network_without_either_the_image_alone():
 def test_layers_without_maps_are_refused():
     model = build_model("inference", TinyConfig())
     require_maps(model, ["mrcnn_mask"])  # of every RoI
-    with pytest.raises(ConfigError, match="rpn_class gives no feature maps: take one whose"):
+    with pytest.raises(ConfigError, match="rpn_class gives no feature maps; choose one whose"):
         require_maps(model, ["conv1", "rpn_class"])
     with pytest.raises(ConfigError, match="no layer 'con'"):
         require_maps(model, ["con"])

@@ -12,7 +12,7 @@ from mrcnn import inspection
 from mrcnn.errors import ConfigError, DatasetError, UserError
 from mrcnn.inspection_anchors import anchor_fit, molded_instances
 from mrcnn.inspection_page import Section, write_page
-from mrcnn.inspection_report import NEED_TRUTH, PARTS, Subject, check_parts, write_inspection
+from mrcnn.inspection_report import NEED_TRUTH, PARTS, Inspected, check_parts, write_inspection
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.models import assign_recipe, tiny_config
 from tests.mrcnn.tiny import ShapesDataset
@@ -57,10 +57,10 @@ def model(tmp_path_factory):
     return made
 
 
-def subject_of(model, **changes):
+def inspected_of(model, **changes):
     dataset = ShapesDataset(3)
     config = model.config
-    subject = Subject(
+    inspected = Inspected(
         config,
         NAMES,
         inspection.scene_of_dataset(dataset, config, 0),
@@ -68,16 +68,16 @@ def subject_of(model, **changes):
         anchor_fit(config, *molded_instances(dataset, config, dataset.image_ids)),
         layers=["conv1", "fpn_p4"],
     )
-    return dataclasses.replace(subject, **changes)
+    return dataclasses.replace(inspected, **changes)
 
 
 def test_everything(model, tmp_path):
     model.save_weights(tmp_path / "x.h5")
-    subject = subject_of(model)
-    subject.read_file(tmp_path / "x.h5")
+    inspected = inspected_of(model)
+    inspected.read_file(tmp_path / "x.h5")
     output, told = tmp_path / "out", []
     output.mkdir()
-    sections = write_inspection(subject, list(PARTS), output, "x.h5 & more", told.append)
+    sections = write_inspection(inspected, list(PARTS), output, "x.h5 & more", told.append)
     assert told == list(PARTS)
     assert [section.name for section in sections] == ["file", *PARTS]
     expected = [name for names in PICTURES.values() for name in names]
@@ -95,16 +95,16 @@ def test_everything(model, tmp_path):
     assert numbers["anchors"]["fit"]["all"]["instances"] == 6
     assert numbers["file"]["settings"]["NUM_CLASSES"] == 3
     assert numbers["rois"]["positive"] == sum(list(numbers["rois"]["by_class"].values())[1:])
-    assert len((output / "weights.txt").read_text().splitlines()) == len(subject.weights) + 1
+    assert len((output / "weights.txt").read_text().splitlines()) == len(inspected.weights) + 1
     assert "conv1/kernel:0" in (output / "file.txt").read_text()
 
 
 def test_a_photograph_without_truth_of_which_nothing_is_detected(model, tmp_path):
     scene = inspection.scene_of_image(ShapesDataset(1).load_image(0), model.config)
     config = tiny_config(DETECTION_MIN_CONFIDENCE=1.0, NUM_CLASSES=3)
-    subject = subject_of(model, scene=scene, fit=None, config=config)
+    inspected = inspected_of(model, scene=scene, fit=None, config=config)
     parts = [part for part in PARTS if part not in NEED_TRUTH]
-    sections = {s.name: s for s in write_inspection(subject, parts, tmp_path)}
+    sections = {s.name: s for s in write_inspection(inspected, parts, tmp_path)}
     assert "Nothing is detected" in sections["detections"].findings[0]
     assert sections["masks"].pictures == []
     assert [name for name, _ in sections["proposals"].pictures] == [
@@ -117,44 +117,42 @@ def test_a_photograph_without_truth_of_which_nothing_is_detected(model, tmp_path
 def test_an_image_without_instances(model, tmp_path):
     blank = np.zeros((128, 128, 0), bool)
     scene = dataclasses.replace(
-        subject_of(model).scene,
-        class_ids=np.zeros(0, int),
-        boxes=np.zeros((0, 4), int),
-        masks=blank,
+        inspected_of(model).scene,
+        truth=inspection.Truth(np.zeros(0, int), np.zeros((0, 4), int), blank),
     )
-    subject = subject_of(model, scene=scene)
-    sections = {s.name: s for s in write_inspection(subject, list(PARTS), tmp_path)}
+    inspected = inspected_of(model, scene=scene)
+    sections = {s.name: s for s in write_inspection(inspected, list(PARTS), tmp_path)}
     assert "the heads learn nothing" in sections["rois"].findings[0]
     assert not (tmp_path / "mask_targets.png").exists()
 
 
 def test_what_needs_no_model_and_no_picture(tmp_path):
-    sections = write_inspection(Subject(tiny_config(), NAMES), ["anchors"], tmp_path)
+    sections = write_inspection(Inspected(tiny_config(), NAMES), ["anchors"], tmp_path)
     assert [name for name, _ in sections[0].pictures] == ["anchors.png"]
     assert (tmp_path / "index.html").exists()
 
 
 def test_weights_of_the_model_where_there_is_no_file(model, tmp_path):
-    write_inspection(subject_of(model), ["weights"], tmp_path)
+    write_inspection(inspected_of(model), ["weights"], tmp_path)
     weights = json.loads((tmp_path / "inspection.json").read_text())["weights"]["weights"]
     assert weights[0]["name"] == "conv1/kernel:0" and weights[0]["shape"] == [7, 7, 3, 32]
 
 
 def test_parts_are_put_in_order_and_checked():
     assert check_parts(["masks", "anchors", "masks"]) == ["anchors", "masks"]
-    with pytest.raises(ConfigError, match="no part boxes to show; those are anchors, "):
+    with pytest.raises(ConfigError, match="no part boxes to show: expected anchors, "):
         check_parts(["boxes", "masks"])
 
 
 def test_what_cannot_be_shown(model, tmp_path):
     scene = inspection.scene_of_image(np.zeros((8, 8, 3), np.uint8), model.config)
     with pytest.raises(DatasetError, match="rois needs the truth"):
-        write_inspection(subject_of(model, scene=scene), ["rois"], tmp_path)
+        write_inspection(inspected_of(model, scene=scene), ["rois"], tmp_path)
     with pytest.raises(ConfigError, match="no layer 'res9'"):
-        write_inspection(subject_of(model, layers=["res9"]), ["activations"], tmp_path)
+        write_inspection(inspected_of(model, layers=["res9"]), ["activations"], tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        write_inspection(subject_of(model), ["anchors"], tmp_path / "file")
+        write_inspection(inspected_of(model), ["anchors"], tmp_path / "file")
 
 
 def test_the_page_escapes_what_it_shows_and_marks_alarms(tmp_path):

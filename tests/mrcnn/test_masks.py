@@ -4,7 +4,6 @@ import warnings
 import numpy as np
 import pytest
 import scipy.ndimage
-from pycocotools import mask as coco_mask
 
 from mrcnn import masks
 from mrcnn.boxes import extract_bboxes
@@ -97,7 +96,7 @@ def test_training_masks_golden(i):
 def test_minimize_mask_names_the_box_without_area():
     mask = np.ones((5, 5, 2), dtype=bool)
     boxes = np.array([[0, 0, 2, 2], [3, 3, 3, 4]])
-    with pytest.raises(DatasetError, match=r"Instance 1 has the box \[3, 3, 3, 4\]"):
+    with pytest.raises(DatasetError, match=r"instance 1 has the box \[3, 3, 3, 4\]"):
         masks.minimize_mask(boxes, mask, (4, 4))
 
 
@@ -208,7 +207,7 @@ def test_one_pixel_box(resample):
 
 
 def test_unknown_resample_is_refused():
-    with pytest.raises(ConfigError, match="resample is 'nearest'"):
+    with pytest.raises(ConfigError, match=r"MASK_RESAMPLE is not valid: .*found 'nearest'"):
         masks.box_mask(np.ones((2, 2)), (4, 4), "nearest")
 
 
@@ -227,49 +226,3 @@ def test_mold_mask_is_undone_by_unmold_mask():
 
 def test_mold_mask_of_an_empty_mask_is_empty():
     assert not masks.mold_mask(np.zeros((9, 9), bool), Config()).any()
-
-
-# Run-lengths without the mask
-
-
-def encoded(mask):
-    packed = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    return {"size": list(packed["size"]), "counts": packed["counts"].decode("ascii")}
-
-
-@pytest.mark.parametrize("resample", ["exact", "fast"])
-def test_pasted_run_lengths_are_those_of_the_pasted_mask(resample):
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        height, width = rng.integers(1, 50, 2)
-        y1, x1 = rng.integers(0, height), rng.integers(0, width)
-        y2, x2 = rng.integers(y1 + 1, height + 1), rng.integers(x1 + 1, width + 1)
-        mask = rng.random((28, 28), dtype=np.float32)
-        box = (y1, x1, y2, x2)
-        expected = encoded(masks.unmold_mask(mask, box, (height, width), resample))
-        assert masks.paste_rle(mask, box, (height, width, 3), resample) == expected
-
-
-@pytest.mark.parametrize(
-    "box",
-    [
-        (0, 0, 6, 5),  # the whole image: one run over all columns
-        (0, 1, 6, 4),  # whole columns, joined
-        (2, 1, 6, 4),  # down to the last row, but not from the first
-        (0, 0, 1, 1),
-        (5, 4, 6, 5),  # the last pixel: no run behind it
-    ],
-)
-@pytest.mark.parametrize("value", [0.0, 1.0])
-def test_pasted_run_lengths_of_full_and_empty_masks(box, value):
-    mask = np.full((28, 28), value, np.float32)
-    found = masks.paste_rle(mask, box, (6, 5), "fast")
-    assert found == encoded(masks.unmold_mask(mask, box, (6, 5), "fast"))
-    assert coco_mask.decode(found).sum() == value * (box[2] - box[0]) * (box[3] - box[1])
-
-
-def test_pasted_run_lengths_of_an_image_that_no_memory_holds():
-    mask = np.ones((28, 28), np.float32)
-    found = masks.paste_rle(mask, (10, 20, 12, 23), (60_000, 60_000), "fast")
-    assert coco_mask.area(found) == 6
-    assert coco_mask.toBbox(found).tolist() == [20, 10, 3, 2]

@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mrcnn import model as modellib
 from mrcnn import visualize
@@ -394,7 +395,7 @@ def test_an_unknown_mode(mode):
         MaskRCNN(mode, tiny_config(), "logs")
 
 
-@pytest.mark.skipif(bool(modellib.tf.config.list_physical_devices("GPU")), reason="has GPUs")
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="has GPUs")
 def test_gpus_that_are_not_there():
     with pytest.raises(ConfigError, match="GPU_COUNT is 2, but TensorFlow finds 0 GPUs"):
         MaskRCNN("training", tiny_config(GPU_COUNT=2), "logs")

@@ -174,7 +174,7 @@ def test_the_same_passes_have_the_same_name():
 
 @pytest.mark.parametrize("text", ["", "flop", "flip,", "0", "-1", "nan", "inf", "100", "0.8;1.25"])
 def test_words_that_are_none(text):
-    with pytest.raises(ConfigError, match="no test-time augmentation"):
+    with pytest.raises(ConfigError, match="not a test-time augmentation"):
         Augmentation.parse(text)
 
 
@@ -256,5 +256,5 @@ def test_a_model_runs_once_for_each_scale_and_direction(monkeypatch):
 
 def test_the_crop_mode_has_no_scales():
     config = tiny_config(IMAGE_RESIZE_MODE="crop")
-    with pytest.raises(ConfigError, match="'crop' is for training"):
+    with pytest.raises(ConfigError, match="'crop', which is for training"):
         ScaledDetector(SimpleNamespace(config=config, keras_model=None))

@@ -118,7 +118,7 @@ def test_display_instances_without_instances(capsys):
 
 def test_display_instances_refuses_numbers_that_differ():
     boxes, masks, ids = instances((5, 6, 20, 30), (1, 1, 9, 9))
-    with pytest.raises(UserError, match="2 boxes with 1 masks"):
+    with pytest.raises(UserError, match="found 2 boxes, 1 masks"):
         visualize.display_instances(picture(), boxes, masks[..., :1], ids, NAMES)
 
 

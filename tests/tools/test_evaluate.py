@@ -357,7 +357,7 @@ def test_what_cannot_be_written_is_told_before_the_network_runs(here, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--tta=flop"], "'flop' is no test-time augmentation"),
+        (["--tta=flop"], "not a test-time augmentation: .* found 'flop'"),
         (["--tta=0.1"], "scale from 0.25 to 4"),
         (["--from-results=f", "--model=x.h5"], "leave --model out"),
         (["--from-results=f", "--tta=flip"], "leave --tta out"),

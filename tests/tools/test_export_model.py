@@ -38,10 +38,10 @@ def export(tmp_path):
     ("options", "sentence"),
     [
         (["--model=nothing.h5"], "There is no weight file nothing.h5"),
-        (["--format", "tflite", "--resize=pad64"], "IMAGE_RESIZE_MODE is 'pad64'"),
-        (["--format", "tflite", "--resize-mode=fit64"], "IMAGE_RESIZE_MODE is 'fit64'"),
+        (["--format", "tflite", "--resize=pad64"], "expected 'square', found 'pad64'"),
+        (["--format", "tflite", "--resize-mode=fit64"], "expected 'square', found 'fit64'"),
         (["--size=100"], "IMAGE_MAX_DIM is 100"),
-        (["--format", "tflite", "--precision=bfloat16"], "PRECISION is 'bfloat16'"),
+        (["--format", "tflite", "--precision=bfloat16"], "expected 'float32', found 'bfloat16'"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(export, tmp_path, options, sentence):
@@ -54,7 +54,7 @@ def test_what_cannot_be_done_is_one_sentence(export, tmp_path, options, sentence
 def test_a_former_export_stays_unless_told(export, tmp_path):
     (tmp_path / "out" / "saved_model").mkdir(parents=True)
     done = export()
-    assert done.returncode == 2 and "there already" in done.stderr
+    assert done.returncode == 2 and "there is an export already" in done.stderr
 
 
 def formats():

@@ -86,9 +86,9 @@ def test_what_is_shown(arguments, parts):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (["--show=masks"], UserError, "masks needs a picture: give --dataset=DIR or --image=FILE"),
-        (["--image=a.jpg", "--show=rois"], UserError, "rois needs a picture: give --dataset=DIR"),
-        (["--show=boxes"], ConfigError, "no part boxes to show; those are anchors, rpn_targets"),
+        (["--show=masks"], UserError, "masks needs a picture; give --dataset=DIR or --image=FILE"),
+        (["--image=a.jpg", "--show=rois"], UserError, "rois needs a picture; give --dataset=DIR"),
+        (["--show=boxes"], ConfigError, "no part boxes to show: expected anchors, rpn_targets"),
         (["--show="], ConfigError, "no part"),
         (["--model=y.h5"], WeightsError, r"no weight file y\.h5"),
         (["--model=x.h5", "--stage=2"], WeightsError, "for 13 classes"),
@@ -163,5 +163,5 @@ def test_a_file_alone_needs_no_network_and_errors_are_one_sentence(here):
     (here / "x.h5").write_bytes(b"<html>")
     done = run_script(SCRIPT, "--model=x.h5", "--file-only", cwd=here, path=path)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("error: x.h5 is an HTML or XML page") and "\n" in done.stderr
+    assert done.stderr.startswith("error: x.h5: is an HTML or XML page") and "\n" in done.stderr
     assert len(done.stderr.splitlines()) == 1
