@@ -39,6 +39,7 @@ from fashion.label_report import (
 from fashion.label_workers import ProcessCrew, core_count
 from fashion.remote_files import RemoteOutput
 from mrcnn.errors import UserError
+from mrcnn.signals import handling_signals
 
 MakeCrew = Callable[[LabelJob, Callable[[], Detector], int], Crew]
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -261,9 +262,6 @@ def stopping_at_signals() -> Iterator[StopRequest]:
     A second SIGTERM does not: `timeout` and service managers send it to a process and its group.
     """
     stop = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread gets signals
-        return
 
     def note(number: int, _) -> None:
         at_once = not stop.is_awaited or (stop.is_set() and number == signal.SIGINT)
@@ -276,9 +274,5 @@ def stopping_at_signals() -> Iterator[StopRequest]:
             # Unlike print, this may happen in the middle of another output.
             os.write(2, b"\nFinishing the image at hand; Ctrl-C again stops at once.\n")
 
-    former = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
+    with handling_signals(SIGNALS, note):
         yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

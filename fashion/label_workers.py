@@ -22,8 +22,6 @@ from fashion.label_crew import BatchLabeller, Event, Task, job_for_workers, port
 from mrcnn.thread_counts import children_with_threads
 
 SECONDS_TO_END = 5
-# Starting a process changes what all threads of this process see, for a moment.
-_starting = threading.Lock()
 
 
 def core_count() -> int:
@@ -56,7 +54,7 @@ class ProcessCrew:
         process = context.Process(
             target=_serve, args=(far, *self._work), name="labelling", daemon=True
         )
-        with _starting, children_with_threads(self._threads), _signals_held_back():
+        with children_with_threads(self._threads), _signals_held_back():
             process.start()
         far.close()  # else the death of the process would not end the pipe
         worker, self._count = self._count, self._count + 1
