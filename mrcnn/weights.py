@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from mrcnn.errors import WeightsError
-from mrcnn.h5_layout import StoredWeight, read_arrays, read_layers, write_layers
+from mrcnn.h5_layout import StoredWeight, read_arrays, read_layers
+from mrcnn.h5_writing import write_layers
 
 __all__ = [
     "CLASS_DEPENDENT_LAYERS",
