@@ -10,7 +10,7 @@ import logging
 import os
 import random as python_random
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 import numpy as np
 
@@ -243,7 +243,7 @@ class BatchLoader:
 
     def stream(
         self, first_step: int = 0, last_step: int | None = None
-    ) -> Iterator[tuple[int, list[int], list[np.ndarray]]]:
+    ) -> Generator[tuple[int, list[int], list[np.ndarray]], None, None]:
         """(step, image ids, inputs) for first_step, first_step + 1, ... before last_step.
 
         Endless where last_step is None. The ids are those of the images really in the batch.

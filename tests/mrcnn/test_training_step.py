@@ -8,6 +8,8 @@ much to the mask loss and the mask head; all others put the reference's target m
 """
 
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -36,7 +38,7 @@ from tests.mrcnn.models import (
     tiny_config,
 )
 from tests.mrcnn.tiny import tiny_backbone
-from tests.support import golden, unpack
+from tests.support import REPOSITORY, golden, unpack
 
 TRAIN = golden("train_model")
 ROIS = 100
@@ -532,6 +534,74 @@ def test_steps_make_the_loss_smaller(fresh):
     for number in range(15):
         step.train(BATCH, number)
     assert step.validate(BATCH, 0)[0] < 0.7 * first
+
+
+# ---- repeatable steps ----
+
+
+def is_deterministic():
+    """Whether TensorFlow refuses random numbers without a seed, as its deterministic mode does."""
+    tf.random.set_seed(None)
+    try:
+        tf.raw_ops.RandomUniform(shape=[1], dtype=tf.float32)
+    except (RuntimeError, tf.errors.OpError):
+        return True
+    return False
+
+
+processor_only = pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="GPUs do without the mode"
+)
+
+
+IN_PROCESS = """
+import contextlib, sys
+import tensorflow as tf
+from mrcnn.training_step import repeatable_training
+from tests.mrcnn.test_training_step import is_deterministic
+
+blocks = [contextlib.ExitStack() for _ in range(2)]
+found = [is_deterministic()]
+for block in blocks:
+    block.enter_context(repeatable_training(7))
+found.append(float(tf.random.uniform([])) == float(tf.random.uniform([])))
+tf.random.set_seed(7)
+first = float(tf.random.uniform([]))
+tf.random.set_seed(7)
+found.append(float(tf.random.uniform([])) == first)
+found.append(is_deterministic())
+tf.random.set_seed(7)
+order = sys.argv[1] == "first"
+blocks[not order].close()
+found.append(is_deterministic())
+blocks[order].close()
+found.append(is_deterministic())
+print(*found)
+"""
+
+
+@processor_only
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_the_deterministic_mode_ends_with_the_last_training(order):
+    """In a process of its own: the mode is one of the whole process, and this module needs it."""
+    command = [sys.executable, "-c", IN_PROCESS, order]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "False", "True", "True", "True", "False"]
+
+
+@processor_only
+def test_steps_of_two_trainings_are_equal(fresh):
+    """RoIAlign's gradient is the one that several threads would sum in any order."""
+    start = [np.asarray(w) for w in fresh.weights]
+    ends = []
+    for _ in range(3):
+        put_back(fresh, start)
+        step_of(fresh).train(BATCH, 0)
+        ends.append([np.asarray(w) for w in fresh.weights])
+    for other in ends[1:]:
+        for weight, same in zip(ends[0], other, strict=True):
+            np.testing.assert_array_equal(weight, same)
 
 
 # ---- what a step does not compute ----
