@@ -48,6 +48,8 @@ ROW_IN_LOSS, ROW_IN_GRADIENT = 0.01, 0.03
 # Relative errors of gradients: half of them are below USUAL; below the heads rounding adds up, and
 # here and there a ReLU falls to the other side.
 USUAL, HEADS, BELOW_HEADS = 2e-4, 1e-3, 5e-3
+# Share of a head's units where a ReLU may fall to the other side for a RoI.
+RARE = 0.01
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -261,13 +263,35 @@ def test_steps(model, layers):
         errors = {name: abs(deltas[name] / norm - 1) for name, norm in expected.items() if norm}
         assert_small(errors, mask_head=ROW_IN_GRADIENT)
         assert all(deltas[name] < 1e-9 for name, norm in expected.items() if not norm)
+    flipped = greatest_summand(model)
     for key in TRAIN:
         if key.startswith(f"step_{layers}_after2__"):
             name = key.rpartition("after2__")[2].replace("__", "/")
             change = np.abs(TRAIN[key] - before[name]).max()
             exact = name.startswith(("rpn", "mrcnn_class", "mrcnn_bbox"))
-            tolerance = 5e-3 if exact else ROW_IN_GRADIENT
-            np.testing.assert_allclose(after[name], TRAIN[key], atol=tolerance * change)
+            errors = np.abs(after[name] - TRAIN[key])
+            off = errors > (5e-3 if exact else ROW_IN_GRADIENT) * change
+            if name == "mrcnn_class_bn1/beta":
+                assert off.mean() < RARE, name
+                off = errors > 5e-3 * change + flipped
+            assert not off.any(), (name, errors.max(), change)
+
+
+def greatest_summand(model):
+    """By how much one RoI can move each weight of mrcnn_class_bn1/beta in two steps, `[1024]`.
+
+    Its gradient is a sum over the RoIs of those whose unit is above 0. Where a unit of one RoI is 0
+    but for the last bit, it counts or not as the processor rounds, and a whole summand is there or
+    not. The summands are the loss' gradient behind the ReLU; momentum passes the first step's on.
+    """
+    assign_recipe(model)
+    behind = model.get_layer("mrcnn_class_conv2").input
+    part = keras.Model(model.inputs, [behind, *model.outputs[-5:]])
+    with tf.GradientTape() as tape:
+        values, *losses = part([tf.constant(x) for x in golden_inputs()], training=True)
+        total = tf.add_n(losses)
+    summands = np.abs(tape.gradient(total, values)).reshape(-1, values.shape[-1])
+    return TRAIN["learning_rate"] * (1 + TRAIN["momentum"]) * summands.max(axis=0)
 
 
 # ---- by hand, on small networks ----
