@@ -30,8 +30,8 @@ setup(
             "pytest>=8",
             "hypothesis>=6.100",
             "ruff>=0.17,<0.18",
-    "mypy>=2,<3",
-    "types-tqdm",
+            "mypy>=2,<3",
+            "types-tqdm",
             "pytest-xdist>=3.7",
             "flask>=3,<4",  # the parsing page is tested as a real server
         ],

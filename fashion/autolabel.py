@@ -24,9 +24,10 @@ from fashion.label_pictures import Picture, PictureList, file_stamp, stem_finder
 from fashion.label_policy import Choice, LabelPolicy, Subject, choose
 from fashion.label_regions import LEAST_AREA, instance_regions, regions_mask, via_entry
 from fashion.labels import class_colour
-from fashion.picture_stage import read_or_reason
+from fashion.listing import read_or_error
 from fashion.segments import remove_files, write_segments
 from fashion.write_behind import WriteBehind
+from mrcnn.errors import UserError
 from mrcnn.read_ahead import read_ahead
 
 Detector = Callable[[list[np.ndarray]], Sequence[dict[str, Any]]]
@@ -180,10 +181,10 @@ def _read(item: tuple[Picture, bool]) -> np.ndarray | str:
 
 def read_picture(picture: Picture) -> np.ndarray | str:
     """A picture, uint8 RGB [height, width, 3], or the sentence that says why it cannot be read."""
-    path = picture.path
-    image = read_or_reason(path)
+    image = read_or_error(picture.path)
     # The report must not depend on where the folder is.
-    return image.replace(str(path), path.name) if isinstance(image, str) else image
+    name = picture.path.name
+    return str(image.replace(path=name)) if isinstance(image, UserError) else image
 
 
 class Recorder:

@@ -15,7 +15,7 @@ from fashion.label_stage import ANNOTATIONS
 from fashion.pipeline import Command, Step
 from fashion.pipeline_sources import Sources
 from fashion.season_truth import write_season_truth
-from fashion.stages import MODANET_STAGE, REPOSITORY, SEASON_STAGE, Stage
+from fashion.stage import MODANET_STAGE, REPOSITORY, SEASON_STAGE, Stage
 
 # Weights that the demo begins with; without the file it begins with random ones.
 DEMO_START = REPOSITORY / "fashion" / "data" / "demo_start.h5"

@@ -10,7 +10,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -115,7 +115,7 @@ def _opened(url: str):
 
 
 def list_remote(
-    folder: RemoteFolder, suffixes: Sequence[str] | set[str], limit: int | None = None
+    folder: RemoteFolder, suffixes: Collection[str], limit: int | None = None
 ) -> list[RemotePicture]:
     """The pictures of a remote folder in the order of their names; or the one picture.
 
@@ -144,8 +144,8 @@ def list_remote(
     return sorted(pictures, key=lambda picture: picture.name)[:limit]
 
 
-def read_remote(picture: RemotePicture) -> np.ndarray | str:
-    """A remote picture, uint8 RGB [height, width, 3], or the sentence why it cannot be read.
+def read_remote(picture: RemotePicture) -> np.ndarray | UserError:
+    """A remote picture, uint8 RGB [height, width, 3], or the error why it cannot be read.
 
     A store that does not answer is no fault of the picture: that is tried again, and then raises
     `UserError`, so that the picture is labelled by a later run.
@@ -153,11 +153,17 @@ def read_remote(picture: RemotePicture) -> np.ndarray | str:
     from mrcnn.images import read_image
 
     if picture.size > MAX_BYTES:
-        return f"{picture.url}: its {picture.size} bytes are too many for a picture."
+        return DatasetError(
+            f"its {picture.size} bytes are too many for a picture", path=picture.url
+        )
     try:
         data = _fetch(picture.url)
     except DatasetError:
-        return f"{picture.url}: there is no such image file; check its name and the image folder."
+        return DatasetError(
+            "there is no such image file",
+            path=picture.url,
+            advice="check its name and the image folder",
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / picture.name
         path.write_bytes(data)
@@ -165,7 +171,7 @@ def read_remote(picture: RemotePicture) -> np.ndarray | str:
         try:
             return read_image(path)
         except DatasetError as error:
-            return str(error).replace(str(path), picture.url)
+            return error.replace(path=picture.url)
 
 
 def _fetch(url: str) -> bytes:

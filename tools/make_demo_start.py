@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fashion.commands import run
 from fashion.pipeline import Command, Pipeline, Step
 from fashion.pipeline_steps import DEMO_START, SCRIPTS, interpreter, shown
-from fashion.stages import REPOSITORY, whole
+from fashion.stage import REPOSITORY, whole
 from mrcnn.errors import UserError
 from mrcnn.files import replacing
 

@@ -8,7 +8,7 @@ from fashion import pipeline_plan, pipeline_steps
 from fashion.pipeline_plan import make_plan
 from fashion.pipeline_sources import demo_sources, find_sources
 from fashion.pipeline_steps import SCRIPTS, RunPlan, shown
-from fashion.stages import REPOSITORY
+from fashion.stage import REPOSITORY
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 from tests.fashion.factories import coco_data, write_image, write_json
 
