@@ -25,13 +25,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from fashion import DEMO_START
 from fashion.commands import run
 from fashion.tables import text_table
 from mrcnn.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "model1" / "samples" / "custom" / "generateVggAnno.py"
-WEIGHTS = REPOSITORY / "fashion" / "data" / "demo_start.h5"
+WEIGHTS = DEMO_START
 POLL_SECONDS = 0.1
 DRAWN = 60  # pictures; further ones repeat them, so that drawing does not take the time
 

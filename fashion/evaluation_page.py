@@ -4,7 +4,6 @@ It needs no server and no network. Its look is that of the pipeline's page, whos
 it takes.
 """
 
-import base64
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,13 +15,13 @@ from fashion.evaluation_charts import DOTS
 from fashion.evaluation_findings import findings
 from fashion.evaluation_numbers import EvaluationNumbers
 from fashion.evaluation_pictures import describe
+from fashion.html_page import embedded, fill, link, page_file
 from fashion.json_files import write_text
 from fashion.pipeline_charts import bar_cell, cell, confusion_table, number, table
-from fashion.pipeline_gallery import WIDE, link, picture
+from fashion.pipeline_gallery import WIDE, picture
 from mrcnn.evaluation_curves import Curve
 from mrcnn.evaluation_matches import ImageQuality
 
-PAGES = Path(__file__).with_name("pages")
 CSS_PIXELS = 96  # an inch, by definition
 WIDE_CHART = 560  # a wider one is scrolled sideways on a telephone
 FIGURES = (
@@ -67,8 +66,8 @@ def page_text(
         f"scored {matches.score:g} or more."
     )
     parts = {
-        "STYLE": "\n" + _page_file("pipeline.css") + _page_file("evaluation.css"),
-        "SCRIPT": "\n" + _page_file("pipeline.js"),
+        "STYLE": "\n" + page_file("pipeline.css") + page_file("evaluation.css"),
+        "SCRIPT": "\n" + page_file("pipeline.js"),
         "SUBJECT": html.escape(subject),
         "HEADLINES": _headlines(numbers),
         "FINDINGS": _findings(numbers),
@@ -83,17 +82,7 @@ def page_text(
         "WORST": _gallery(page, numbers, pictures["worst"]),
         "BEST": _gallery(page, numbers, pictures["best"]),
     }
-    # In one pass: what stands in a part is not looked through for the marks of others.
-    first, *pieces = _page_file("evaluation.html").split("/*")
-    filled = [first]
-    for piece in pieces:
-        name, _, rest = piece.partition("*/")
-        filled += [parts[name], rest]
-    return "".join(filled)
-
-
-def _page_file(name: str) -> str:
-    return (PAGES / name).read_text(encoding="utf-8")
+    return fill(page_file("evaluation.html"), parts)
 
 
 def _headlines(numbers: EvaluationNumbers) -> str:
@@ -293,7 +282,7 @@ def _chart(page: Path, name: str, about: str, caption: str = "") -> str:
     return (
         f'<figure class="drawn{kind}"><div class="frame" tabindex="0">'
         f'<a class="picture" href="{link(path, page)}">'
-        f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}" width="{wide}" '
+        f'<img src="{embedded(data, "png")}" width="{wide}" '
         f'height="{tall}" alt="{html.escape(about, quote=True)}"></a></div>{note}</figure>'
     )
 

@@ -17,11 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from fashion import REPOSITORY
 from fashion.autolabel import Detector, LabelJob
 from fashion.label_crew import BatchLabeller, Event, Task, job_for_workers, portable_error
 from mrcnn.errors import UserError
@@ -226,8 +226,7 @@ def _with_this_project() -> str:
 
     Ray fills in what the variable is on the machine of the worker.
     """
-    root = Path(__file__).resolve().parent.parent
-    return os.pathsep.join([str(root), "${PYTHONPATH}"])
+    return os.pathsep.join([str(REPOSITORY), "${PYTHONPATH}"])
 
 
 def _cause(error: Exception) -> str:

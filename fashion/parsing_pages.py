@@ -1,13 +1,12 @@
 """The addresses of the parsing page, as a Flask application."""
 
-import html
 import json
 
 import cv2
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
-from fashion import PAGES
+from fashion.html_page import escaped, fill, page_file
 from fashion.parsing_workshop import (
     HOST,
     LARGEST_SETTINGS,
@@ -41,7 +40,7 @@ def make_app(workshop: Workshop, port: int) -> Flask:
     /photographs/TOKEN/PANEL.png and /photographs/TOKEN/clothing.zip: the results. Errors are JSON
     with one sentence, `error`.
     """
-    app = Flask("fashion.parsing_pages", static_folder=None, template_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
     hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
     _guard(app, hosts)
@@ -91,8 +90,7 @@ def _add_page(app: Flask, workshop: Workshop) -> None:
             "body": workshop.body is not None,
             "largest": LARGEST_UPLOAD,
         }
-        text = (PAGES / "parsing.html").read_text(encoding="utf-8")
-        return text.replace("{{about}}", html.escape(json.dumps(about)))
+        return fill(page_file("parsing.html"), {"ABOUT": escaped(json.dumps(about))})
 
     @app.get("/parsing.css")
     def style():
@@ -104,7 +102,7 @@ def _add_page(app: Flask, workshop: Workshop) -> None:
 
 
 def _text(name: str, kind: str) -> Response:
-    return Response((PAGES / name).read_text(encoding="utf-8"), mimetype=kind)
+    return Response(page_file(name), mimetype=kind)
 
 
 def _add_photographs(app: Flask, workshop: Workshop) -> None:

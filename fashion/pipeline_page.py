@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fashion.html_page import fill, link, page_file
 from fashion.json_files import write_text
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.pipeline import Step, duration
@@ -21,10 +22,9 @@ from fashion.pipeline_charts import (
     number,
     table,
 )
-from fashion.pipeline_gallery import WIDE, gallery, link, picture
+from fashion.pipeline_gallery import WIDE, gallery, picture
 from fashion.pipeline_results import RunResults, StageResult, StepResult, gather_results
 
-PAGES = Path(__file__).with_name("pages")
 SHOWN_PAIRS, SHOWN_PICTURES = 6, 8
 LOSS_PARTS = {
     "rpn_class_loss": "anchors: garment or not",
@@ -48,14 +48,10 @@ def write_page(page: Path, work: Path, steps: Iterable[Step]) -> Path:
 
 def page_text(results: RunResults, page: Path) -> str:
     """The page as HTML. page: where it will stand, for the links."""
-    text, style, script = (
-        (PAGES / f"pipeline.{ending}").read_text(encoding="utf-8")
-        for ending in ("html", "css", "js")
-    )
     one, two = results.stages
     parts = {
-        "STYLE": f"\n{style}",
-        "SCRIPT": f"\n{script}",
+        "STYLE": f"\n{page_file('pipeline.css')}",
+        "SCRIPT": f"\n{page_file('pipeline.js')}",
         "HERO": _hero(results, page),
         "HEADLINES": _headlines(results),
         "PAIRS": _pairs(results, page),
@@ -66,13 +62,7 @@ def page_text(results: RunResults, page: Path) -> str:
         "STEPS": _steps(results),
         "FOLDERS": _folders(results, page),
     }
-    # In one pass: what stands in a part is not looked through for the marks of others.
-    pieces = text.split("/*")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:
-        name, _, rest = piece.partition("*/")
-        filled.append(parts[name] + rest)
-    return "".join(filled)
+    return fill(page_file("pipeline.html"), parts)
 
 
 def _none(text: str) -> str:

@@ -3,8 +3,9 @@
 import argparse
 from dataclasses import dataclass, replace
 
+from fashion import DEMO_START
 from fashion.pipeline_sources import demo_sources, find_sources
-from fashion.pipeline_steps import DEMO_START, RunPlan, Training, shown
+from fashion.pipeline_steps import RunPlan, Training, shown
 from fashion.stage import MODANET_STAGE
 from fashion.stages import find_weights
 

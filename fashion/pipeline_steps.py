@@ -10,15 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fashion import REPOSITORY
 from fashion.dataset import ANNOTATION_FILE
 from fashion.label_stage import ANNOTATIONS
 from fashion.pipeline import Command, Step
 from fashion.pipeline_sources import Sources
 from fashion.season_truth import write_season_truth
-from fashion.stage import MODANET_STAGE, REPOSITORY, SEASON_STAGE, Stage
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, Stage
 
-# Weights that the demo begins with; without the file it begins with random ones.
-DEMO_START = REPOSITORY / "fashion" / "data" / "demo_start.h5"
 CLOTHING_PARSER = "tools/parse_clothing.py"
 SCRIPTS = {
     "train1": "model1/samples/custom/trainModaNet.py",

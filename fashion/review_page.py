@@ -4,19 +4,13 @@ The page needs no server and no network: thumbnails are embedded, and what is de
 browser and exported as a JSON file, which `fashion.review_decisions` applies.
 """
 
-import base64
-import html
-import json
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import cv2
 import numpy as np
 
+from fashion.html_page import escaped, fill, link, page_file, script_json, thumbnail
 from fashion.instances import group_regions, region_score
 from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
@@ -26,9 +20,7 @@ from mrcnn.files import replacing
 from mrcnn.images import read_image
 from mrcnn.read_ahead import read_ahead
 
-PAGES = Path(__file__).with_name("pages")
 THUMBNAIL = 360  # pixels of the longer side
-JPEG_QUALITY = 80
 
 
 def instance_key(regions: Sequence[ViaRegion]) -> str:
@@ -60,7 +52,7 @@ def page_images(
 
 def _page_image(image: ViaImage, folder: Path, page: Path, size: int) -> dict[str, Any]:
     path = folder / image.filename
-    entry = {"name": image.filename, "link": _link(path, page), "thumbnail": "", "problem": ""}
+    entry = {"name": image.filename, "link": link(path, page), "thumbnail": "", "problem": ""}
     width, height = image.width or 1, image.height or 1
     try:
         pixels = read_image(path)
@@ -68,7 +60,7 @@ def _page_image(image: ViaImage, folder: Path, page: Path, size: int) -> dict[st
         entry["problem"] = str(error).replace(str(path), image.filename)
     else:
         height, width = pixels.shape[:2]
-        entry["thumbnail"] = _thumbnail(pixels, size)
+        entry["thumbnail"], _, _ = thumbnail(pixels, size)
     groups = group_regions(image.regions)
     instances = [_page_instance(regions) for regions in groups]
     return {**entry, "width": width, "height": height, "instances": instances}
@@ -88,25 +80,6 @@ def _page_instance(regions: Sequence[ViaRegion]) -> dict[str, Any]:
 def _path(points: np.ndarray) -> str:
     """An outline as SVG path data, in pixels of the image."""
     return "M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in points) + "Z"
-
-
-def _thumbnail(pixels: np.ndarray, size: int) -> str:
-    """A JPEG of the image as a data address."""
-    height, width = pixels.shape[:2]
-    factor = min(1.0, size / max(height, width))
-    shape = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
-
-
-def _link(path: Path, page: Path) -> str:
-    """The address of an image as seen from the page."""
-    try:
-        relative = os.path.relpath(path, page.parent)
-    except ValueError:  # another drive
-        return path.absolute().as_uri()
-    return quote(os.fsencode(Path(relative).as_posix()))
 
 
 def write_page(
@@ -133,7 +106,7 @@ def write_page(
             stream.write(head)
             for entry in images:
                 stream.write(",\n" if count else "\n")
-                stream.write(_script_json(entry))
+                stream.write(script_json(entry))
                 count += 1
                 progress()
             stream.write(tail)
@@ -147,27 +120,15 @@ def write_page(
 
 def _template(annotations: str, digest: str, colours: dict[str, str]) -> tuple[str, str]:
     """What stands in the page before and after the images."""
-    text, style, script = (
-        (PAGES / f"review.{ending}").read_text(encoding="utf-8") for ending in ("html", "css", "js")
-    )
     about = {"annotations": annotations, "sha256": digest, "colours": colours}
     parts = {
-        "/*STYLE*/": f"\n{style}",
-        "/*SCRIPT*/": f"\n{script}",
-        "/*ABOUT*/": _script_json(about),
-        "{{title}}": html.escape(annotations),
+        "STYLE": f"\n{page_file('review.css')}",
+        "SCRIPT": f"\n{page_file('review.js')}",
+        "ABOUT": script_json(about),
+        "TITLE": escaped(annotations),
     }
-    # In one pass: what stands in a part is not looked through for the marks of others.
-    halves = text.split("/*IMAGES*/")
-    mark = re.compile("|".join(map(re.escape, parts)))
-    head, tail = (mark.sub(lambda found: parts[found[0]], half) for half in halves)
-    return head, tail
-
-
-def _script_json(value: Any) -> str:
-    """JSON that can stand in a script element: nothing in it ends the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    head, tail = page_file("review.html").split("/*IMAGES*/")
+    return fill(head, parts), fill(tail, parts)
 
 
 def _colours(labels: Sequence[str], table: ClassTable | None) -> dict[str, str]:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from fashion import DEMO_START, REPOSITORY
 from fashion.commands import run
 from fashion.pipeline import Command, Pipeline, Step
-from fashion.pipeline_steps import DEMO_START, SCRIPTS, interpreter, shown
-from fashion.stage import REPOSITORY, whole
+from fashion.pipeline_steps import SCRIPTS, interpreter, shown
+from fashion.stage import whole
 from mrcnn.errors import UserError
 from mrcnn.files import replacing
 

@@ -23,12 +23,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from fashion import REPOSITORY
 from fashion.commands import run
 from fashion.pipeline import Pipeline, duration
 from fashion.pipeline_plan import make_plan
 from fashion.pipeline_steps import interpreter, pipeline_steps, shown
 from fashion.presets import PRESETS
-from fashion.stage import REPOSITORY, whole
+from fashion.stage import whole
 from mrcnn.errors import UserError
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fashion import DEMO_START
 from fashion.demo import write_custom_set
 from fashion.label_ray import Cluster, host_and_port
 from fashion.label_run import Staff, label_folder
@@ -21,7 +22,6 @@ from tests.stages.factory import draw_picture, run_script
 from tests.support import REPOSITORY
 
 COUNT = 30
-DEMO_START = REPOSITORY / "fashion" / "data" / "demo_start.h5"
 has_ray = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not has_ray, reason='needs Ray: pip install ".[ray]"')
 

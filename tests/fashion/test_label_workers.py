@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fashion import DEMO_START
 from fashion.autolabel import label_pictures, survey
 from fashion.demo import write_custom_set
 from fashion.label_crew import AT_ONCE, Event, WorkerError, label_with_crew
@@ -23,7 +24,6 @@ from tests.stages.factory import run_script
 from tests.support import REPOSITORY
 
 COUNT = 30
-DEMO_START = REPOSITORY / "fashion" / "data" / "demo_start.h5"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
 

@@ -4,11 +4,10 @@ import argparse
 
 import pytest
 
-from fashion import pipeline_plan, pipeline_steps
+from fashion import REPOSITORY, pipeline_plan, pipeline_steps
 from fashion.pipeline_plan import make_plan
 from fashion.pipeline_sources import demo_sources, find_sources
 from fashion.pipeline_steps import SCRIPTS, RunPlan, shown
-from fashion.stage import REPOSITORY
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 from tests.fashion.factories import coco_data, write_image, write_json
 

@@ -4,9 +4,9 @@ import argparse
 
 import pytest
 
+from fashion import REPOSITORY
 from fashion.stage import (
     MODANET_STAGE,
-    REPOSITORY,
     SEASON_STAGE,
     fraction,
     positive,

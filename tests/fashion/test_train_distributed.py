@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashion import DEMO_START
 from tests.mrcnn.workers import run_workers
 from tests.stages.factory import copy_project, make_dataset, run_script
-from tests.support import REPOSITORY
 
 
 def history(logs: Path) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_the_script_with_tf_config_trains_as_one_process(tmp_path):
     project = copy_project(tmp_path / "project")
     script = project / "model1" / "samples" / "custom" / "trainModaNet.py"
     make_dataset(tmp_path / "data")
-    start = REPOSITORY / "fashion" / "data" / "demo_start.h5"
+    start = DEMO_START
     common = ["train", "--dataset=data", "--preset=demo", f"--model={start}", "--seed=5"]
     common += ["--steps=2", "--workers=1", "--precision=float32", "--epochs=1"]
     one = run_script(script, *common, "--batch=2", "--logs=one", cwd=tmp_path)

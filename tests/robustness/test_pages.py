@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fashion.html_page import link, page_file
 from fashion.pipeline_charts import bar_cell, cell, confusion_table, line_chart, table
-from fashion.pipeline_gallery import gallery, link, picture
+from fashion.pipeline_gallery import gallery, picture
 from fashion.review_page import write_page as write_review
 from mrcnn.inspection_page import Section
 from mrcnn.inspection_page import write_page as write_inspection
@@ -203,9 +204,7 @@ def test_the_attacks_in_a_browser(tmp_path):
 @pytest.mark.parametrize("name", ["review", "pipeline", "evaluation"])
 def test_pages_load_nothing_from_elsewhere(name):
     """Their content security policy, which holds even where escaping would fail one day."""
-    from fashion.review_page import PAGES
-
-    text = (PAGES / f"{name}.html").read_text(encoding="utf-8")
+    text = page_file(f"{name}.html")
     policy = text.split('Content-Security-Policy" content="')[1].split('"')[0]
     assert policy.startswith("default-src 'none';")
     assert "http" not in policy and "*" not in policy

@@ -19,7 +19,7 @@ import tempfile
 import pytest
 from PIL import Image
 
-from fashion import PAGES
+from fashion.html_page import page_file
 from fashion.parsing_workshop import LARGEST_SETTINGS, Workshop
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.parsing_page_process import find_garments
@@ -277,5 +277,5 @@ def test_other_methods_do_nothing(port, token, method):
 
 def test_no_text_of_a_file_becomes_markup_in_the_page():
     """The page's script writes texts alone."""
-    text = (PAGES / "parsing.js").read_text(encoding="utf-8")
+    text = page_file("parsing.js")
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)

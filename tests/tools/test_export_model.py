@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import demo
+from fashion import DEMO_START, demo
 from fashion.labels import MODANET_TABLE
 from fashion.presets import make_config
 from fashion.stages import weights_note
@@ -17,7 +17,7 @@ from tests.stages.factory import head_weights, run_script, without_tensorflow
 from tests.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "tools" / "export_model.py"
-DEMO_WEIGHTS = REPOSITORY / "fashion" / "data" / "demo_start.h5"
+DEMO_WEIGHTS = DEMO_START
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fashion.pipeline_steps import DEMO_START
+from fashion import DEMO_START
 from fashion.presets import find_preset
 from fashion.stage import MODANET_STAGE
 from fashion.stages import describe_weights, preset_of

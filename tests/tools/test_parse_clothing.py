@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion import DEMO_START
 from fashion.demo import draw_picture
 from fashion.labels import MODANET_TABLE
 from fashion.parsing_models import BODY_STAGE
@@ -14,7 +15,7 @@ from tests.stages.factory import demo_weights, head_weights, run_script, without
 from tests.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "tools" / "parse_clothing.py"
-WEIGHTS = REPOSITORY / "fashion" / "data" / "demo_start.h5"
+WEIGHTS = DEMO_START
 # Random weights find "persons" anywhere; from this score on they find nobody.
 SURE = 0.7
 
