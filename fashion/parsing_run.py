@@ -18,7 +18,7 @@ from fashion.parsing import Parsed, ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
 from mrcnn.errors import DatasetError, UserError
-from mrcnn.image_files import opened
+from mrcnn.image_files import decoded
 from mrcnn.read_ahead import read_ahead
 
 # Parsing takes some 100 bytes a pixel, plus one for each garment.
@@ -210,7 +210,7 @@ def _label_maps(folder: Path) -> LabelMapFiles | None:
         path = folder / f"{name}.png"
         if not path.is_file():
             return None
-        with opened(path) as image:
+        with decoded(path) as image:
             if image.mode != "P":
                 raise DatasetError(
                     "this is not a label map",

@@ -49,7 +49,8 @@ from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.layers import BatchNorm
 from mrcnn.learning_rate import LearningRate, scaled_rate
-from mrcnn.loader import BatchLoader, data_generator
+from mrcnn.legacy_generator import data_generator
+from mrcnn.loader import BatchLoader
 from mrcnn.log_lock import holding
 from mrcnn.losses import (
     mrcnn_bbox_loss_graph,
