@@ -102,7 +102,7 @@ def decoded(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[
 @contextlib.contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     """Turn what Pillow raises at a bad file into a DatasetError; for code that only decodes."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         yield
@@ -114,6 +114,8 @@ def _decoding(path: Path) -> Iterator[None]:
         raise
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):  # whose text repeats the path
+            reason = "unknown format"
         raise DatasetError(
             f"not a readable image ({reason})",
             path=path,

@@ -103,7 +103,7 @@ def test_another_class_table():
 
 
 def test_masks_of_another_picture_are_refused():
-    with pytest.raises(DatasetError, match="do not fit an image of 50 x 80"):
+    with pytest.raises(DatasetError, match=r"not the image: expected masks of shape \[50, 80, N\]"):
         parse(person_picture()[:50], outfit())
 
 

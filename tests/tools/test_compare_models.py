@@ -20,7 +20,7 @@ def here(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--images=gone"], "image folder gone does not exist"),
+        (["--images=gone"], "gone: the image folder does not exist"),
         (["--model1=gone.h5"], "gone.h5: there is no weight file"),
         (["--output=x.h5/out"], "nothing can be written to this folder"),
     ],

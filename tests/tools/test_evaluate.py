@@ -291,7 +291,7 @@ def test_results_without_masks(here, monkeypatch, capsys):
     output = capsys.readouterr().out
     assert table(output)["AP"] == ["1.000"] and "masks are left out" in output
     assert json.loads((here / "f.json").read_text()) == {"bbox": direct["bbox"]}
-    with pytest.raises(DatasetError, match=r"boxes\.json has boxes only"):
+    with pytest.raises(DatasetError, match=r"boxes\.json: the results have boxes only"):
         from_file(monkeypatch, "--from-results=boxes.json", "--confusion")
 
 
