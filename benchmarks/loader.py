@@ -41,8 +41,9 @@ import skimage.draw
 import skimage.io
 import skimage.transform
 
-from fashion.dataset import ANNOTATION_FILE, FashionDataset
+from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
+from fashion.locating import ANNOTATION_FILE
 from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.augmentation import augmentation_preset
 from mrcnn.config import Config

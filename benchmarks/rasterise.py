@@ -24,10 +24,10 @@ import numpy as np
 import skimage.draw
 import skimage.measure
 
-from fashion.polygons import mask_to_polygons, polygons_to_box_mask, polygons_to_mask
+from fashion.polygons import mask_to_polygons, polygons_to_crop, polygons_to_mask
 from mrcnn.boxes import extract_bboxes
 from mrcnn.masks import minimize_mask
-from mrcnn.mini_masks import shrink_masks
+from mrcnn.mini_masks import MaskCrop, crop_boxes, resized_crops, shrink_masks
 
 HEIGHT, WIDTH, INSTANCES, MINI_SHAPE = 600, 400, 5, (56, 56)
 
@@ -75,8 +75,10 @@ def full_masks(instances):
 
 def mini_masks(instances):
     """Boxes and mini masks without full-size masks."""
-    found = [polygons_to_box_mask(parts, [], HEIGHT, WIDTH) for parts in instances]
-    return [box for _, box in found], shrink_masks([crop for crop, _ in found], MINI_SHAPE)
+    found = [polygons_to_crop(parts, [], HEIGHT, WIDTH) for parts in instances]
+    crops = [MaskCrop(mask, *corner) for mask, corner in found]
+    crops = resized_crops(crops, (HEIGHT, WIDTH), 1.0, [(0, 0), (0, 0)])
+    return crop_boxes(crops), shrink_masks([crop.mask for crop in crops], MINI_SHAPE)
 
 
 def classic_polygons(mask):

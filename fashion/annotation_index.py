@@ -44,15 +44,15 @@ class Place(NamedTuple):
 
 
 class AnnotationIndex:
-    """The entries of one annotation file, or of the shards of one; VIA or COCO, told by itself.
+    """The entries of one annotation file, or of the shards of one, VIA or COCO.
 
     Attributes:
         is_coco: which of the two it is.
         version: of VIA, "1", "2" or "2 project".
-        head: of COCO, all but the three lists, from the first file.
+        head: of COCO, everything but the three lists, from the first file.
         categories: of COCO, as they stand in the file.
 
-    `wanted`, "via" or "coco", refuses the other.
+    `wanted` is "via" or "coco" to refuse the other.
 
     Raises:
         DatasetError: as `fashion.json_files.read_json`, `fashion.via_read.read` and
@@ -95,7 +95,7 @@ class AnnotationIndex:
         self.close()
 
     def close(self) -> None:
-        """Give the database and the files back."""
+        """Close the database and the files."""
         self._database.close()
         for reader in self._readers.values():
             reader.close()
@@ -103,13 +103,14 @@ class AnnotationIndex:
 
     @contextlib.contextmanager
     def on_disk(self) -> Iterator[None]:
-        """Make errors of the database sentences."""
+        """Turn errors of the database into `DatasetError`."""
         try:
             yield
         except sqlite3.Error as error:
             raise DatasetError(
-                f"The index of {self.source} cannot be kept on the disk ({error}): make room in "
-                "the folder for temporary files, or set TMPDIR to another."
+                f"its index cannot be kept on the disk ({error})",
+                path=self.source,
+                advice="make room in the folder for temporary files, or set TMPDIR to another",
             ) from None
 
     def rows(self, query: str, *values: Any) -> Iterator[tuple]:
@@ -136,7 +137,9 @@ class AnnotationIndex:
         try:
             return json.loads(data.decode("utf-8"))
         except ValueError:
-            raise DatasetError(f"{path} was changed while it was read: start again.") from None
+            raise DatasetError(
+                "it was changed while it was read", path=path, advice="start over"
+            ) from None
 
     # --- the first pass -----------------------------------------------------------------------
 
@@ -195,35 +198,44 @@ class AnnotationIndex:
         self._database.execute("INSERT INTO annotations VALUES (NULL, ?, ?, ?, ?, ?)", row)
 
     def _conclude(self, scan: "_Scan", *, first: bool) -> None:
-        """Tell the format of a file, and check it against that of the files before."""
-        is_coco = not scan.project and scan.lists == set(_LISTS)
-        if self._wanted == "coco" and not is_coco:
-            coco.check({}, scan.source)
-        if self._wanted == "via" and is_coco:
-            via_entries({name: [] for name in _LISTS}, scan.source)
+        """Take the format of a file, which must be that of the files before."""
+        is_coco = scan.is_coco
+        self._check_wanted(scan)
         if not first and is_coco != self.is_coco:
             raise DatasetError(
-                f"{self.source}: {self.files[0]} and {scan.source} are of two formats; shards "
-                "must be of one."
+                f"{self.files[0]} and {scan.source} are of two formats",
+                path=self.source,
+                advice="shards must be of one",
             )
         self.is_coco = is_coco
         if is_coco:
-            self._take_head(scan, first=first)
-        elif scan.project:
-            self.version = "2 project"
+            self._conclude_coco(scan, first=first)
         else:
-            # What is wrong with the members that are no entries: the one who reads whole files
-            # says it.
-            data, _ = via_entries({**scan.others, **dict.fromkeys(scan.lists)}, scan.source)
-            for key, entry in data.items():
-                image_of_entry(key, entry, scan.source)
-            if scan.old:
-                self.version = "1"
+            self._conclude_via(scan)
 
-    def _take_head(self, scan: "_Scan", *, first: bool) -> None:
-        categories = scan.others.get("categories")
-        lists = {"images": [], "annotations": [], "categories": categories}
-        coco.check(lists, scan.source)
+    def _check_wanted(self, scan: "_Scan") -> None:
+        """Refuse the format that is not wanted, with the sentence of who reads whole files."""
+        if self._wanted == "coco" and not scan.is_coco:
+            coco.check({}, scan.source)
+        if self._wanted == "via" and scan.is_coco:
+            via_entries({name: [] for name in _LISTS}, scan.source)
+
+    def _conclude_via(self, scan: "_Scan") -> None:
+        """Take the version of a VIA file, and refuse members that are no entries."""
+        if scan.project:
+            self.version = "2 project"
+            return
+        # Who reads whole files says what is wrong.
+        data, _ = via_entries({**scan.others, **dict.fromkeys(scan.lists)}, scan.source)
+        for key, entry in data.items():
+            image_of_entry(key, entry, scan.source)
+        if scan.old:
+            self.version = "1"
+
+    def _conclude_coco(self, scan: "_Scan", *, first: bool) -> None:
+        """Take what a COCO file has beside its images and annotations."""
+        categories: Any = scan.others.get("categories")
+        coco.check({"images": [], "annotations": [], "categories": categories}, scan.source)
         if first:
             self.categories = categories
             self.head = {k: v for k, v in scan.others.items() if k != "categories"}
@@ -232,14 +244,15 @@ class AnnotationIndex:
                 self._database.executemany("INSERT INTO categories VALUES (?)", rows)
         elif categories != self.categories:
             raise DatasetError(
-                f"{self.source}: {self.files[0]} and {scan.source} have different categories; "
-                "shards must have the same."
+                f"{self.files[0]} and {scan.source} have different categories",
+                path=self.source,
+                advice="shards must have the same",
             )
 
     # --- between the passes -------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Sort out entries of one key, and refuse images of one id or name."""
+        """Keep one of the entries of one key, and refuse images of one id or name."""
         with self.on_disk():
             if self.is_coco:
                 self._database.execute("CREATE INDEX image_id ON images (id)")
@@ -260,9 +273,9 @@ class AnnotationIndex:
             raise coco.not_unique(image[key], key, "images", self.source)
 
     def _keep_last_of_each_key(self) -> None:
-        """Let the last of several members of one name count, at the place of the first.
+        """Of several members of one name keep the last, at the place of the first.
 
-        So Python's `json` reads them. In different files the same key is no other entry.
+        Python's `json` does so. Entries of one key in different files are all kept.
         """
         doubled = """SELECT file, key, MIN(place), MAX(place) FROM entries
             GROUP BY file, key HAVING COUNT(*) > 1"""
@@ -285,7 +298,7 @@ _IMAGE_KEYS = ("id", "file_name")
 
 
 class _Scan:
-    """What is known of a file while it is gone through."""
+    """What is known of a file while it is scanned."""
 
     def __init__(self, number: int, source: str) -> None:
         self.number = number
@@ -295,8 +308,16 @@ class _Scan:
         self.old = False
         self.others: dict[str, Any] = {}
 
+    @property
+    def is_coco(self) -> bool:
+        """Whether it is a COCO file, else VIA."""
+        return not self.project and self.lists == set(_LISTS)
+
     def note_other(self, key: str, value: Any) -> None:
-        """Keep a member that is no entry of a VIA file; too many of them are none of COCO."""
+        """Keep a member that is no entry of a VIA file.
+
+        So many that no COCO file has them are refused as bad entries.
+        """
         if len(self.others) >= MOST_OTHERS:
             for other, entry in self.others.items():
                 image_of_entry(other, entry, self.source)

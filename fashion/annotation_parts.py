@@ -1,12 +1,11 @@
-"""What a user means by a data set: a dataset folder, a folder of images, or an annotation file."""
+"""The annotations a user names: a dataset folder, a folder of images, or an annotation file."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from fashion.dataset import find_annotations, read_annotations
+from fashion.annotated import Annotations
 from fashion.links import check_links
-from fashion.splitting import SUBSETS
-from fashion.via_read import ViaFile
+from fashion.locating import SUBSETS, find_annotations, read_annotations
 from mrcnn.errors import DatasetError
 
 
@@ -14,7 +13,7 @@ class AnnotationPart(NamedTuple):
     """Annotations and the folder of their images (None when unknown); `subset` may be ""."""
 
     subset: str
-    annotations: ViaFile
+    annotations: Annotations
     folder: Path | None
 
 
@@ -36,7 +35,9 @@ def _parts(path: Path, images: Path | None) -> list[AnnotationPart]:
     if path.is_file():
         return [AnnotationPart("", read_annotations(path), images or path.absolute().parent)]
     if not path.is_dir():
-        raise DatasetError(f"{path} does not exist: name a dataset folder or an annotation file.")
+        raise DatasetError(
+            "it does not exist", path=path, advice="name a dataset folder or an annotation file"
+        )
     subsets = [subset for subset in SUBSETS if any((path / subset).glob("*.json"))]
     if not subsets:
         return [AnnotationPart("", read_annotations(find_annotations(path)), images or path)]

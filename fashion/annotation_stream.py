@@ -12,26 +12,24 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from fashion import coco
+from fashion.annotated import AnnotatedImage, Annotations
 from fashion.annotation_index import AnnotationIndex, Place
-from fashion.coco import Conversion
-from fashion.problem_log import ProblemLog
+from fashion.coco_read import CocoReader, Conversion, unknown_category, unknown_image
+from fashion.problem_log import ProblemLog, problem_text, stop_at_first
 from fashion.shards import annotation_files
-from fashion.via_read import ViaFile, ViaImage, add_regions, image_of_entry, problem_text
-from mrcnn.errors import DatasetError
+from fashion.via_read import CORRECT, add_regions, image_of_entry
 
 
 class ImageStream:
     """The images of annotation files, one after the other, as often as they are gone through.
 
-    Each round reads the files again and gives what `fashion.via_read.read` has in `images`; of a
-    COCO file, what it has after `fashion.coco.to_via`. A context manager: the index on the disk
-    goes at its end.
+    Each round reads the files again and gives the images of `fashion.via_read.read`, or for COCO
+    those of `fashion.coco_read.to_via`. A context manager: its end removes the index on the disk.
 
     Attributes:
         source: what the user named, for messages.
         is_coco: the format.
-        problems: of the round that was begun last, a `ProblemLog`; complete when it is through.
+        problems: of the latest round, complete when that is through.
 
     `strict` raises `DatasetError` at the first problem.
     """
@@ -48,7 +46,7 @@ class ImageStream:
         self.is_coco = self.index.is_coco
         self.strict = strict
         self.problems = ProblemLog()
-        self._result = ViaFile()
+        self._result = Annotations()
 
     def __enter__(self) -> "ImageStream":
         return self
@@ -71,20 +69,22 @@ class ImageStream:
         text = f"{len(self)} images, {self.region_count} regions"
         return text + problem_text(self.problems, limit)
 
-    def __iter__(self) -> Iterator[ViaImage]:
+    def __iter__(self) -> Iterator[AnnotatedImage]:
         self.problems = ProblemLog()
-        self._result = ViaFile(problems=self.problems)
+        self._result = Annotations(problems=self.problems)
         return self._of_coco() if self.is_coco else self._of_via()
 
-    def _of_via(self) -> Iterator[ViaImage]:
+    def _of_via(self) -> Iterator[AnnotatedImage]:
         for _, rows in itertools.groupby(self._entry_rows(), key=lambda row: row[0]):
-            target: ViaImage | None = None
+            target: AnnotatedImage | None = None
             for _, key, *place in rows:
                 entry = self.index.read(Place(*place))
                 image = image_of_entry(key, entry, self.source)
                 target = target or image
                 add_regions(target, image, entry, self.source, self._result)
-            self._stop_at_problem()
+            if self.strict:
+                stop_at_first(self.problems, self.source, CORRECT)
+            assert target is not None, "no group is empty"
             yield target
 
     def _entry_rows(self) -> Iterator[tuple]:
@@ -101,18 +101,13 @@ class ImageStream:
             ORDER BY f.first, e.place"""
         )
 
-    def _of_coco(self) -> Iterator[ViaImage]:
+    def _of_coco(self) -> Iterator[AnnotatedImage]:
         conversion = Conversion(problems=self.problems)
-        for key, entry in via_entries_of_coco(self.index, conversion):
-            image = image_of_entry(key, entry, self.source)
-            add_regions(image, image, entry, self.source, self._result)
-            self._stop_at_problem()
+        for image in images_of_coco(self.index, conversion):
+            self._result.region_count += image.region_count
+            if self.strict:
+                stop_at_first(self.problems, self.source)
             yield image
-
-    def _stop_at_problem(self) -> None:
-        if self.strict and self.problems:
-            advice = "" if self.is_coco else " Correct it in VIA."
-            raise DatasetError(f"{self.source}: {self.problems[0]}.{advice}")
 
 
 def open_annotations(path: str | os.PathLike[str], *, strict: bool = False) -> ImageStream:
@@ -124,7 +119,7 @@ def open_annotations(path: str | os.PathLike[str], *, strict: bool = False) -> I
 
 
 def coco_images(index: AnnotationIndex) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Each image of a COCO file as it stands, with its annotations, in the order of the file.
+    """Each image of a COCO file, as the file has it, with its annotations, in the file's order.
 
     Annotations of unknown images and categories are not among them. Raises `DatasetError`.
     """
@@ -144,10 +139,10 @@ def coco_images(index: AnnotationIndex) -> Iterator[tuple[dict[str, Any], list[d
         yield index.read(Place(*place)), own
 
 
-def via_entries_of_coco(
-    index: AnnotationIndex, conversion: Conversion, *, plain: bool = False
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Key and VIA entry of each image of a COCO file, as `fashion.coco.to_via` makes them.
+def images_of_coco(
+    index: AnnotationIndex, conversion: Conversion, *, first_polygon: bool = False
+) -> Iterator[AnnotatedImage]:
+    """The images of a COCO file, as `fashion.coco_read.to_via` makes them.
 
     What was met is counted in `conversion`. Raises `DatasetError`.
     """
@@ -160,14 +155,10 @@ def via_entries_of_coco(
     for name, *place in unknown:
         annotation = index.read(Place(*place))
         conversion.problems.append(
-            coco.unknown_image(annotation)
-            if name is None
-            else coco.unknown_category(name, annotation)
+            unknown_image(annotation) if name is None else unknown_category(name, annotation)
         )
-    categories = {entry["id"]: entry["name"] for entry in index.categories}
-    for image, annotations in coco_images(index):
-        entry = coco.via_entry(
-            image, annotations, categories, conversion, index.source, plain=plain
-        )
-        if entry is not None:
-            yield str(image["id"]), entry
+    reader = CocoReader(index.categories, index.source, conversion, first_polygon=first_polygon)
+    for entry, annotations in coco_images(index):
+        image = reader.image(entry, annotations)
+        if image is not None:
+            yield image

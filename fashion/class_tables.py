@@ -25,7 +25,8 @@ def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
         "--class-table",
         metavar="FILE",
         help='labels other than the nine: a JSON list such as ["bag_yaz", "dress_kis"], or all for '
-        "the fifty that the code knows (default: those that the weights name, else the nine)",
+        "the fifty that have a code (default: those that the weights were trained with, else the "
+        "nine)",
     )
 
 

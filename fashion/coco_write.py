@@ -1,4 +1,4 @@
-"""From VIA files to COCO files; the way there, and what travels along, is in `fashion.coco`."""
+"""From annotated images to COCO files; what travels along in VIA files is in `fashion.coco`."""
 
 import os
 from collections.abc import Mapping
@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotated import AnnotatedImage, Annotations
 from fashion.coco import EXTRA, extra_fields, outline_checksum
 from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.json_files import write_json
 from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
-from fashion.polygons import mask_to_rle, polygons_to_crop, polygons_to_mask
+from fashion.polygons import polygons_to_crop, polygons_to_mask
+from fashion.problem_log import Problem, Problems, problem_text, stop_at_first
 from fashion.unique_ids import UniqueIds
-from fashion.via_read import Problem, ViaFile, ViaImage, problem_text
+from fashion.via_read import CORRECT
+from fashion.via_shapes import ShapeError
+from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
 
 _CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area"}
@@ -25,7 +29,7 @@ class CocoConversion:
     """A COCO file made of a VIA file: `data` is its JSON object; the rest counts what was met."""
 
     data: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=list)
     images: int = 0
     annotations: int = 0
     run_lengths: int = 0
@@ -42,7 +46,7 @@ class CocoConversion:
 
 
 def from_via(
-    via: ViaFile,
+    via: Annotations,
     source: str = "the VIA data",
     *,
     table: ClassTable | None = None,
@@ -51,9 +55,9 @@ def from_via(
 ) -> CocoConversion:
     """COCO annotations of VIA data: one annotation an instance.
 
-    `table` tells the classes; without it they are those of `like`, else ModaNet's or the nine
+    `table` names the classes; without it they are those of `like`, else ModaNet's or the nine
     season labels when they hold all labels of the file, else the labels met. `like` is a COCO
-    object whose categories, info and licences are taken over. What `coco.to_via` sent along comes
+    object whose categories, info and licences are copied. What `coco_read.to_via` sent along comes
     back: image and annotation ids, category ids, fields, and bbox and area of every outline that
     has not been changed. Otherwise bbox is the polygons' extent, and area that of the mask in
     pixels. Instances with holes become run-length masks, which need the image's size. Regions
@@ -70,8 +74,8 @@ def from_via(
         entry, made = builder.add(image)
         images.append(entry)
         annotations += made
-        if strict and result.problems:
-            raise DatasetError(f"{source}: {result.problems[0]}. Correct it in VIA.")
+        if strict:
+            stop_at_first(result.problems, source, CORRECT)
     result.data = {
         **head_of(like),
         "images": images,
@@ -82,7 +86,7 @@ def from_via(
 
 
 def head_of(like: Mapping[str, Any] | None) -> dict[str, Any]:
-    """All that a COCO object says beside its three lists."""
+    """Everything in a COCO object beside its three lists."""
     return {key: like[key] for key in like if key not in _LISTS} if like else {}
 
 
@@ -109,84 +113,23 @@ class CocoBuilder:
         self._image_ids = UniqueIds()
         self._annotation_ids = UniqueIds()
 
-    def add(self, image: ViaImage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def add(self, image: AnnotatedImage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The COCO entries of one image, and of its instances."""
         entry = self._image(image)
         instances, problems = image_instances(image, self.table)
-        self.result.problems += problems
+        for problem in problems:
+            self.result.problems.append(problem)
         annotations = []
         for instance in instances:
             try:
                 annotations.append(self._annotation(instance, image, entry))
-            except ValueError as error:
+            except (ShapeError, DatasetError) as error:
                 number = instance.numbers[0]
-                self.result.problems.append(Problem(image.filename, number, str(error)))
+                reason = error.problem if isinstance(error, DatasetError) else str(error)
+                self.result.problems.append(Problem(image.filename, number, reason))
         self.result.images += 1
         self.result.annotations += len(annotations)
         return entry, annotations
-
-    def _image(self, image: ViaImage) -> dict[str, Any]:
-        extra = extra_fields(image.attributes)
-        entry = {"id": None, "file_name": image.filename}
-        for name, value in (("width", image.width), ("height", image.height)):
-            if value is not None:
-                entry[name] = value
-        told = ("id", "file_name", "width", "height")
-        entry |= {key: value for key, value in extra.items() if key not in told}
-        own = {
-            key: value
-            for key, value in image.attributes.items()
-            if key not in (EXTRA, "width", "widht", "height", "heigth")
-        }
-        if own:
-            entry["attributes"] = own
-        entry["id"] = self._image_ids.take(extra.get("id"))
-        return entry
-
-    def _annotation(
-        self, instance: Instance, image: ViaImage, entry: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        attributes = [r.attributes for r in image.regions if r.number in instance.numbers]
-        extra = next((e for e in map(extra_fields, attributes) if e), {})
-        outlines = [*instance.parts, *instance.holes]
-        told = "outlines" in extra
-        unchanged = told and extra["outlines"] == outline_checksum(outlines)
-        self.result.redrawn += told and not unchanged
-        geometry = {key: extra[key] for key in ("segmentation", "bbox", "area") if key in extra}
-        if not unchanged:
-            geometry = {}
-        annotation = {
-            "id": None,
-            "image_id": entry["id"],
-            "category_id": self.category_ids[self.table[instance.class_id].name],
-            "segmentation": None,
-            "area": None,
-            "bbox": None,
-            "iscrowd": int(instance.crowd),
-        }
-        annotation |= {"segmentation": self._segmentation(instance, entry)} | geometry
-        if "bbox" not in geometry:
-            annotation["bbox"] = _extent(instance.parts)
-        if "area" not in geometry:
-            annotation["area"] = _area(instance, entry)
-        annotation |= {key: extra[key] for key in extra if key not in _CARRIED_APART}
-        annotation |= _own_attributes(attributes[0], instance)
-        identity = instance.identity
-        wanted = extra.get("id", int(identity) if identity.isdecimal() else None)
-        annotation["id"] = self._annotation_ids.take(wanted)
-        return annotation
-
-    def _segmentation(self, instance: Instance, entry: Mapping[str, Any]) -> Any:
-        if not instance.holes:
-            return [[_number(value) for value in part.ravel().tolist()] for part in instance.parts]
-        if "width" not in entry or "height" not in entry:
-            raise ValueError(
-                "it has a hole, which COCO can only say for an image of known size: "
-                "give width and height in file_attributes"
-            )
-        self.result.run_lengths += 1
-        mask = polygons_to_mask(instance.parts, instance.holes, entry["height"], entry["width"])
-        return mask_to_rle(mask)
 
     def categories(self, like: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The COCO categories: `like`'s, else the class table's in the order of their ids."""
@@ -197,6 +140,72 @@ class CocoBuilder:
             for row in self.table
         ]
         return sorted(rows, key=lambda row: (str(type(row["id"])), row["id"]))
+
+    def _image(self, image: AnnotatedImage) -> dict[str, Any]:
+        extra = extra_fields(image.attributes)
+        entry = {"id": self._image_ids.take(extra.get("id")), "file_name": image.filename}
+        for name, value in (("width", image.width), ("height", image.height)):
+            if value is not None:
+                entry[name] = value
+        own_fields = ("id", "file_name", "width", "height")
+        entry |= {key: value for key, value in extra.items() if key not in own_fields}
+        own = {
+            key: value
+            for key, value in image.attributes.items()
+            if key not in (EXTRA, "width", "widht", "height", "heigth")
+        }
+        if own:
+            entry["attributes"] = own
+        return entry
+
+    def _annotation(
+        self, instance: Instance, image: AnnotatedImage, entry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The COCO entry of one instance; `ShapeError` with the reason where there can be none."""
+        attributes = [r.attributes for r in image.regions if r.number in instance.numbers]
+        extra = next((e for e in map(extra_fields, attributes) if e), {})
+        geometry = self._geometry(instance, extra, entry)
+        identity = instance.identity
+        wanted = extra.get("id", int(identity) if identity.isdecimal() else None)
+        return {
+            "id": self._annotation_ids.take(wanted),
+            "image_id": entry["id"],
+            "category_id": self.category_ids[self.table[instance.class_id].name],
+            **geometry,
+            "iscrowd": int(instance.crowd),
+            **{key: extra[key] for key in extra if key not in _CARRIED_APART},
+            **_own_attributes(attributes[0], instance),
+        }
+
+    def _geometry(
+        self, instance: Instance, extra: Mapping[str, Any], entry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Segmentation, area and bbox: as they came from COCO where the outlines are the same."""
+        carried: Mapping[str, Any] = {}
+        if "outlines" in extra:
+            if extra["outlines"] == outline_checksum([*instance.parts, *instance.holes]):
+                carried = extra
+            else:
+                self.result.redrawn += 1
+        return {
+            "segmentation": carried["segmentation"]
+            if "segmentation" in carried
+            else self._segmentation(instance, entry),
+            "area": carried["area"] if "area" in carried else _area(instance, entry),
+            "bbox": carried["bbox"] if "bbox" in carried else _extent(instance.parts),
+        }
+
+    def _segmentation(self, instance: Instance, entry: Mapping[str, Any]) -> Any:
+        if not instance.holes:
+            return [[_number(value) for value in part.ravel().tolist()] for part in instance.parts]
+        if "width" not in entry or "height" not in entry:
+            raise ShapeError(
+                "it has a hole, which COCO can only say for an image of known size: "
+                "give width and height in file_attributes"
+            )
+        self.result.run_lengths += 1
+        mask = polygons_to_mask(instance.parts, instance.holes, entry["height"], entry["width"])
+        return encode_mask(mask)
 
 
 def _own_attributes(attributes: Mapping[str, Any], instance: Instance) -> dict[str, Any]:

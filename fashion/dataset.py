@@ -3,29 +3,23 @@
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from fashion import coco, via_read
+from fashion.annotated import AnnotatedImage, Annotations
 from fashion.instances import Instance, image_instances
-from fashion.json_files import read_json
 from fashion.labels import ClassTable
-from fashion.links import check_links
-from fashion.polygons import polygons_to_box_mask, polygons_to_crop
-from fashion.via_read import Problem, ViaFile, ViaImage, problem_text
-from fashion.via_shapes import ShapeError, check_inside
+from fashion.listing import image_size
+from fashion.locating import check_present, find_annotations, read_annotations, subset_folder
+from fashion.polygons import polygons_to_crop
+from fashion.problem_log import Problem, problem_text, stop_at_first
 from mrcnn.dataset import Dataset
 from mrcnn.errors import DatasetError
-from mrcnn.files import is_file
-from mrcnn.image_files import opened, orientation
-from mrcnn.mini_masks import MaskCrop, shrink_masks
+from mrcnn.mini_masks import MaskCrop
 
-ANNOTATION_FILE = "via_region_data.json"
 SOURCE = "fashion"
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 MOST_MASK_BYTES = 8 << 30  # of one image: a byte a pixel and instance
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # the tags' numbers
-SHOWN = 5  # so many names stand in a message; the rest is counted
 
 
 class FashionDataset(Dataset):
@@ -33,8 +27,9 @@ class FashionDataset(Dataset):
 
     `load` one or more folders, then `prepare`. Each `image_info` holds `width`, `height` (pixels,
     upright as shown on a screen, which is what annotations refer to) and `instances`
-    (`fashion.instances.Instance`). It can be pickled and sent to worker processes. `problems` are
-    the regions that were left out, `left_out` the images without any instance.
+    (`fashion.instances.Instance`). Class numbers are the table's. It can be pickled and sent to
+    worker processes. `problems` are the regions that were left out, `left_out` the images without
+    any instance.
     """
 
     def __init__(self) -> None:
@@ -56,48 +51,58 @@ class FashionDataset(Dataset):
         """Add the images of `folder/subset` (such as train or val) with their annotations.
 
         The annotations are `via_region_data.json` in that folder, or else the one other JSON file
-        there, VIA or COCO. An empty `subset` takes `folder` itself. `instances_of` keeps the
+        there, VIA or COCO. An empty `subset` is `folder` itself. `instances_of` keeps the
         instances of these classes only (names or aliases). Images without instances are left out
         and listed in `left_out` unless `keep_empty`. Bad regions and unknown labels are left out
         and listed in `problems`; with `strict` the first one raises. Sizes come from the
         annotations, or from the head of the image file; no image is decoded. Returns itself.
 
-        Raises `DatasetError` that says what to do: no such folder, no or several annotation
-        files, broken JSON, images that are named but not there, a class name that is not in
-        `table`, no instance at all.
+        Raises `DatasetError`: no such folder, no or several annotation files, broken JSON, images
+        that are named but not there, a class name that is not in `table`, no instance at all.
         """
-        if self.table is not None and self.table != table:
-            raise DatasetError(
-                "One data set takes one class table: load the folders with the same."
-            )
+        self._check_table(table)
         wanted = None if instances_of is None else {table.id_of(name) for name in instances_of}
         root = subset_folder(folder, subset)
         path = find_annotations(root)
-        via = read_annotations(path, strict=strict)
-        check_present(via, root, path)
-        infos, problems, left_out = [], list(via.problems), []
-        for image in via:
-            info = _image_info(image, root, table, wanted)
-            problems += info.pop("problems")
-            if strict and problems:
-                raise DatasetError(f"{path}: {problems[0]}. Correct it, or load without strict.")
+        annotations = read_annotations(path, strict=strict)
+        check_present(annotations, root, path)
+        problems, left_out = list(annotations.problems), []
+        infos: list[dict[str, Any]] = []
+        for image in annotations:
+            info, found = _image_info(image, root / image.filename, table, wanted)
+            problems += found
+            if strict:
+                stop_at_first(problems, path, "correct it, or load without strict")
             if not info["instances"] and not keep_empty:
                 left_out.append(image.filename)
                 continue
             infos.append(info)
         if not any(info["instances"] for info in infos):
-            raise DatasetError(_nothing_found(path, via, problems, table, instances_of))
-        self._add_classes(table)
+            raise _nothing_found(path, annotations, problems, table, instances_of)
+        self.add_classes(table)
         for info in infos:
             self.add_image(SOURCE, **info)
         self.problems += problems
         self.left_out += left_out
         return self
 
-    def _add_classes(self, table: ClassTable) -> None:
+    def add_classes(self, table: ClassTable) -> None:
+        """Register the classes of `table`, whose ids become the data set's class numbers.
+
+        Raises `DatasetError` when the data set has other classes already.
+        """
+        self._check_table(table)
         self.table = table
         for row in table:
             self.add_class(SOURCE, row.id, row.name)
+
+    def _check_table(self, table: ClassTable) -> None:
+        rows = [{"source": SOURCE, "id": row.id, "name": row.name} for row in table]
+        if self.table not in (None, table) or self.class_info[1:] not in ([], rows):
+            raise DatasetError(
+                "a data set has the classes of one class table",
+                advice="load all its folders with the same, and register no others",
+            )
 
     def summary(self) -> str:
         """Counts of images and instances, and what was left out, for a terminal or a log."""
@@ -121,9 +126,10 @@ class FashionDataset(Dataset):
         info = self.image_info[image_id]
         if image.shape[:2] != (info["height"], info["width"]):
             raise DatasetError(
-                f"{info['path']} is {image.shape[1]} x {image.shape[0]} pixels, but its "
-                f"annotations say {info['width']} x {info['height']}: use the images that were "
-                "annotated."
+                f"it is {image.shape[1]} x {image.shape[0]} pixels, but its annotations say "
+                f"{info['width']} x {info['height']}",
+                path=info["path"],
+                advice="use the images that were annotated",
             )
         return image
 
@@ -138,15 +144,16 @@ class FashionDataset(Dataset):
         instances = info["instances"]
         if len(instances) * info["height"] * info["width"] > MOST_MASK_BYTES:
             raise DatasetError(
-                f"{info['path']} has {len(instances)} instances on {info['width']} x "
-                f"{info['height']} pixels, whose masks would take more than "
-                f"{MOST_MASK_BYTES >> 30} GB: make the image smaller, or cut it into several."
+                f"it has {len(instances)} instances on {info['width']} x {info['height']} pixels, "
+                f"whose masks would take more than {MOST_MASK_BYTES >> 30} GB",
+                path=info["path"],
+                advice="make the image smaller, or cut it into several",
             )
         masks = np.zeros((len(instances), info["height"], info["width"]), dtype=bool)
         for mask, instance in zip(masks, instances, strict=True):
             crop, (top, left) = _crop(instance, info)
             mask[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
-        return np.moveaxis(masks, 0, -1), self._class_ids(instances)
+        return np.moveaxis(masks, 0, -1), _class_ids(instances)
 
     def load_mask_crops(self, image_id: int) -> tuple[list[MaskCrop], np.ndarray]:
         """The masks of `load_mask`, each within its polygons' extent, and the class ids, int32 [N].
@@ -156,162 +163,57 @@ class FashionDataset(Dataset):
         info = self.image_info[image_id]
         instances = info["instances"]
         found = (_crop(instance, info) for instance in instances)
-        return [MaskCrop(mask, *corner) for mask, corner in found], self._class_ids(instances)
-
-    def load_mini_masks(
-        self, image_id: int, mini_shape: tuple[int, int] = (56, 56)
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Boxes, mini masks and class ids of an image, without building full-size masks.
-
-        The same as `extract_bboxes` and `minimize_mask` give for `load_mask`, bit by bit, less the
-        instances without a pixel: boxes int32 [N, 4] (y1, x1, y2, x2 in pixels of the unscaled
-        image, y2 and x2 exclusive), masks bool [*mini_shape, N], class ids int32 [N].
-        """
-        info = self.image_info[image_id]
-        crops, boxes, instances = [], [], []
-        for instance in info["instances"]:
-            crop, box = polygons_to_box_mask(
-                instance.parts, instance.holes, info["height"], info["width"]
-            )
-            if crop.size:
-                crops.append(crop)
-                boxes.append(box)
-                instances.append(instance)
-        minis = np.moveaxis(shrink_masks(crops, mini_shape), 0, -1)
-        boxes = np.array(boxes, dtype=np.int32).reshape(-1, 4)
-        return boxes, minis, self._class_ids(instances)
-
-    def _class_ids(self, instances: list[Instance]) -> np.ndarray:
-        ids = [
-            self.map_source_class_id(f"{SOURCE}.{instance.class_id}")
-            * (-1 if instance.crowd else 1)
-            for instance in instances
-        ]
-        return np.array(ids, dtype=np.int32)
+        return [MaskCrop(mask, *corner) for mask, corner in found], _class_ids(instances)
 
 
-def subset_folder(folder: str | os.PathLike[str], subset: str) -> Path:
-    """The folder of one subset; `DatasetError` that says what is expected when it is not there."""
-    root = Path(folder)
-    layout = f"expected train/ and val/, each with images and {ANNOTATION_FILE}"
-    if not root.is_dir():
-        raise DatasetError(f"The dataset folder {root} does not exist: {layout}.")
-    if subset and not (root / subset).is_dir():
-        raise DatasetError(f"The dataset folder {root} has no folder {subset}: {layout}.")
-    return root / subset
+def _class_ids(instances: list[Instance]) -> np.ndarray:
+    ids = [-instance.class_id if instance.crowd else instance.class_id for instance in instances]
+    return np.array(ids, dtype=np.int32)
 
 
-def find_annotations(folder: Path) -> Path:
-    """The annotation file among the images of `folder`, VIA or COCO, not opened yet.
-
-    `via_region_data.json` if it is there, else the only other JSON file (reports and class tables
-    apart). Raises `DatasetError` when there is none, or several.
-    """
-    if (folder / ANNOTATION_FILE).is_file():
-        return folder / ANNOTATION_FILE
-    found = sorted(
-        path
-        for path in folder.glob("*.json")
-        if not path.name.endswith(".report.json") and not path.name.startswith((".", "class"))
-    )
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DatasetError(
-            f"{folder} has several JSON files ({_some([p.name for p in found])}): name the one "
-            f"with the annotations {ANNOTATION_FILE}."
-        )
-    raise DatasetError(
-        f"{folder} has no {ANNOTATION_FILE}: put the VIA annotations of its images there "
-        "(tools/coco_to_via.py makes them of a COCO file), or a COCO file."
-    )
-
-
-def read_annotations(path: Path, *, strict: bool = False) -> ViaFile:
-    """A VIA or COCO annotation file, whichever it is, as VIA data. Raises `DatasetError`."""
-    data = read_json(path)
-    if not coco.is_coco(data):
-        return via_read.from_json(data, str(path), strict=strict)
-    conversion = coco.to_via(data, str(path), strict=strict)
-    via = via_read.from_json(conversion.data, str(path), strict=strict)
-    via.problems = conversion.problems + via.problems
-    return via
-
-
-def check_present(via: ViaFile, folder: Path, path: Path) -> None:
-    """Raise `DatasetError` that lists the images `via` names but `folder` does not hold.
-
-    And for links that lead out of the folder, see `fashion.links`.
-    """
-    check_links((image.filename for image in via), folder)
-    missing = [image.filename for image in via if not is_file(folder / image.filename)]
-    if missing:
-        raise DatasetError(
-            f"{path} names {len(missing)} of {len(via)} images that are not in {folder}: "
-            f"{_some(missing)}. Put them there, or take them out of the annotations."
-        )
-
-
-def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Width and height of an image file as it is shown (EXIF orientation taken in).
-
-    Only the head of the file is read. Raises `DatasetError` when it is no readable image, or one
-    of more than `mrcnn.image_files.MAX_PIXELS`.
-    """
-    with opened(path) as image:
-        width, height = image.size
-        # Orientations 5 to 8 lie on their side.
-        turned = orientation(image) >= 5 and image.size == _size_as_stored(image)
-    return (height, width) if turned else (width, height)
-
-
-def _size_as_stored(image) -> tuple[int, int]:
-    # Of a TIFF newer versions of Pillow give the upright size.
-    if image.format == "TIFF":
-        return image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
-    return image.size
-
-
-def _image_info(image: ViaImage, root: Path, table: ClassTable, wanted: set[int] | None) -> dict:
-    path = root / image.filename
+def _image_info(
+    image: AnnotatedImage, path: Path, table: ClassTable, wanted: set[int] | None
+) -> tuple[dict[str, Any], list[Problem]]:
+    """What `add_image` wants to know of an image, and the regions that were left out."""
     width, height = image.width, image.height
     problems: list[Problem] = []
     if width is None or height is None:
         width, height = image_size(path)
-        for region in list(image.regions):
-            try:
-                check_inside(region.points, width, height)
-            except ShapeError as error:
-                problems.append(Problem(image.filename, region.number, str(error)))
-                image.regions.remove(region)
+        problems = image.leave_out_outside(width, height)
     instances, unknown = image_instances(image, table)
     if wanted is not None:
         instances = [instance for instance in instances if instance.class_id in wanted]
-    return {
+    info = {
         "image_id": image.filename,
         "path": path,
         "width": width,
         "height": height,
         "instances": instances,
-        "problems": problems + unknown,
     }
+    return info, problems + unknown
 
 
-def _crop(instance: Instance, info: dict) -> tuple[np.ndarray, tuple[int, int]]:
+def _crop(instance: Instance, info: dict[str, Any]) -> tuple[np.ndarray, tuple[int, int]]:
     return polygons_to_crop(instance.parts, instance.holes, info["height"], info["width"])
 
 
-def _nothing_found(path, via, problems, table, instances_of) -> str:
-    if not via.region_count:
-        return f"{path} has no region in its {len(via)} images: annotate them first."
+def _nothing_found(
+    path: Path,
+    annotations: Annotations,
+    problems: list[Problem],
+    table: ClassTable,
+    instances_of: Collection[str] | None,
+) -> DatasetError:
+    if not annotations.region_count:
+        return DatasetError(
+            f"it has no region in its {len(annotations)} images",
+            path=path,
+            advice="annotate them first",
+        )
     if instances_of is not None and not problems:
-        return f"{path} has no instance of {', '.join(instances_of)}."
-    return (
-        f"{path} has {via.region_count} regions, but none can be used: {problems[0]}. "
-        f"The classes are {', '.join(table.names)}."
+        return DatasetError(f"it has no instance of {', '.join(instances_of)}", path=path)
+    return DatasetError(
+        f"it has {annotations.region_count} regions, but none can be used ({problems[0]})",
+        path=path,
+        advice=f"the classes are {', '.join(table.names)}",
     )
-
-
-def _some(names: list[str]) -> str:
-    text = ", ".join(names[:SHOWN])
-    return text if len(names) <= SHOWN else f"{text} and {len(names) - SHOWN} more"

@@ -29,7 +29,8 @@ from fashion.demo_outfit import Dresser
 from fashion.demo_person import make_person
 from fashion.demo_seasons import Wardrobe
 from fashion.labels import MODANET_TABLE, SEASON_LABELS, SEASONS, canonical_name, parse_file_name
-from fashion.polygons import mask_to_polygons, mask_to_rle
+from fashion.polygons import mask_to_polygons
+from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
 from mrcnn.files import replacing
 
@@ -307,7 +308,7 @@ def _segmentation(mask: np.ndarray) -> Any:
     """Polygons to a hundredth of a pixel; COCO says holes by run-lengths only."""
     parts = mask_to_polygons(mask)
     if not parts or any(part.holes for part in parts):
-        return mask_to_rle(mask)
+        return encode_mask(mask)
     return [np.round(part.outline, 2).ravel().tolist() for part in parts]
 
 

@@ -123,7 +123,7 @@ class Pictures:
         """Width and height: as told, else by the file's head. Raises `DatasetError`."""
         if width is not None and height is not None:
             return width, height
-        from fashion.dataset import image_size
+        from fashion.listing import image_size
 
         try:
             path = self.source(filename)

@@ -20,9 +20,9 @@ from fashion.instances import OTHER_ATTRIBUTES
 from fashion.json_files import write_text
 from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
+from fashion.locating import SUBSETS
 from fashion.problem_log import ProblemLog
 from fashion.shards import PendingFiles
-from fashion.splitting import SUBSETS
 from fashion.via_read import Problem, ViaImage
 from fashion.via_shapes import ShapeError, check_inside
 from fashion.via_write import output_path

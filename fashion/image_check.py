@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fashion.annotation_parts import AnnotationPart, annotation_parts
-from fashion.dataset import IMAGE_SUFFIXES
+from fashion.locating import IMAGE_SUFFIXES
 from mrcnn.errors import DatasetError
 from mrcnn.images import read_image
 

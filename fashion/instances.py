@@ -1,7 +1,7 @@
-"""Instances: the regions of a VIA image, put together and named by a class table.
+"""Instances: the regions of an annotated image, put together and named by a class table.
 
-This is the form in which everything behind the annotation formats (the dataset, the statistics,
-the COCO writer) sees a garment.
+Everything behind the annotation formats (the data set, the statistics, the COCO writer) sees a
+garment in this form.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotated import AnnotatedImage, Region, attribute_text, is_true
 from fashion.labels import SEASON_TABLE, ClassTable, GarmentClass
-from fashion.via_read import Problem, ViaImage, ViaRegion, attribute_text, is_true
+from fashion.problem_log import Problem
 
 LABEL_ATTRIBUTES = ("label", "class", "name", "fashion")
-# Attributes that say something else than the label, whatever their value looks like.
+# Attributes that never name the class, whatever their value looks like.
 OTHER_ATTRIBUTES = ("instance", "hole", "score", "iscrowd", "coco")
 
 
@@ -23,8 +24,8 @@ class Instance:
     """One garment: outlines to fill and outlines to cut out, float64 [n, 2] x and y each.
 
     `class_id` is the class table's, 1 to n. `identity` is the `instance` value ("" if none),
-    `score` that of an automatic label. A crowd stands for several garments in one outline.
-    `numbers` are the numbers of its regions in the image, from 1.
+    `score` an automatic label's. A crowd is several garments in one outline. `numbers` are those
+    of its regions in the image, from 1.
     """
 
     class_id: int
@@ -37,21 +38,28 @@ class Instance:
 
 
 class LabelError(ValueError):
-    """A region whose class cannot be told; the message is the reason alone."""
+    """A region whose class is not known; the message is the reason alone.
+
+    `label` is its label where that is not in the class table.
+    """
+
+    def __init__(self, reason: str, label: str | None = None) -> None:
+        super().__init__(reason)
+        self.label = label
 
 
 def region_class(attributes: Mapping[str, Any], table: ClassTable) -> GarmentClass:
     """The class that `region_attributes` name, by `table`. Raises `LabelError`.
 
-    `label` wins where it is there: it must be a name or alias of the table. Then `class` and
-    `name` are tried, `fashion` as a code or a name, and every other attribute as a name; several
+    `label`, where there is one, must be a name or alias of the table. Otherwise `class` and `name`
+    are tried, then `fashion` as a code or a name, then every other attribute as a name; several
     that name different classes are an error. A VIA checkbox counts by its ticked option.
     """
     label = attribute_text(attributes.get("label"))
     if label:
         row = table.find(label)
         if row is None:
-            raise LabelError(f'the label "{label}" is not in the class table')
+            raise LabelError(f'the label "{label}" is not in the class table', label)
         return row
     for name in ("class", "name", "fashion"):
         text = attribute_text(attributes.get(name))
@@ -79,10 +87,10 @@ def _any_attribute(attributes: Mapping[str, Any], table: ClassTable) -> GarmentC
 
 def _why_unknown(attributes: Mapping[str, Any]) -> str:
     texts = {k: attribute_text(v) for k, v in attributes.items() if k not in OTHER_ATTRIBUTES}
-    told = [f'{name} "{text}"' for name, text in texts.items() if text]
-    if not told:
+    named = [f'{name} "{text}"' for name, text in texts.items() if text]
+    if not named:
         return "it has no label"
-    reason = f"{', '.join(told)} is not in the class table"
+    reason = f"{', '.join(named)} is not in the class table"
     season = SEASON_TABLE.find_code(texts.get("fashion", ""))
     return f"{reason} (in stage 2 that code is {season.name})" if season else reason
 
@@ -95,18 +103,20 @@ def region_score(attributes: Mapping[str, Any]) -> float | None:
         return None
 
 
-def group_regions(regions: list[ViaRegion]) -> list[list[ViaRegion]]:
+def group_regions(regions: list[Region]) -> list[list[Region]]:
     """The regions of each instance, in the order of their first regions.
 
-    Regions with the same, not empty `instance` value are one instance; any other is its own.
+    Regions with the same `instance` value are one instance; one without a value is its own.
     """
-    groups: dict[Any, list[ViaRegion]] = {}
+    groups: dict[Any, list[Region]] = {}
     for region in regions:
         groups.setdefault(region.instance or region.number, []).append(region)
     return list(groups.values())
 
 
-def image_instances(image: ViaImage, table: ClassTable) -> tuple[list[Instance], list[Problem]]:
+def image_instances(
+    image: AnnotatedImage, table: ClassTable
+) -> tuple[list[Instance], list[Problem]]:
     """The instances of one image by `table`, and the regions that had to be left out, with reasons.
 
     Several regions of one `instance` value become one instance; a `hole` needs no label. Left out
@@ -120,13 +130,13 @@ def image_instances(image: ViaImage, table: ClassTable) -> tuple[list[Instance],
             try:
                 _add(instance, region, table)
             except LabelError as error:
-                problems.append(Problem(image.filename, region.number, str(error)))
+                problems.append(Problem(image.filename, region.number, str(error), error.label))
         if instance.parts:
             instances.append(instance)
     return instances, problems
 
 
-def _add(instance: Instance, region: ViaRegion, table: ClassTable) -> None:
+def _add(instance: Instance, region: Region, table: ClassTable) -> None:
     if region.is_hole:
         if not instance.parts:
             raise LabelError("it is a hole, but no other region has its instance value")

@@ -15,49 +15,52 @@ MAX_BYTES = 1 << 30
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """The content of a UTF-8 JSON file (a byte order mark is passed over).
+    """The content of a UTF-8 JSON file (a byte order mark is skipped).
 
-    Raises `DatasetError` that names the file when it is missing, cannot be read, or is not valid
-    JSON (then with the line and column where reading stopped), or is larger than `MAX_BYTES`; and
-    for text that is none: half of a surrogate pair, which no file name or page can hold.
+    Raises `DatasetError` that names the file when it is missing, cannot be read, is larger than
+    `MAX_BYTES`, is not valid JSON (then with the line and column where reading stopped), or has
+    text with half of a surrogate pair, which no file name or page can hold.
     """
     path = Path(path)
     with reading(path):
         text = _text(path)
         data = json.loads(text)
-        if may_hold_no_text(text):
+        if may_hold_half_pairs(text):
             check_text(data)
         return data
 
 
 @contextlib.contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Make errors that reading JSON of `path` raises `DatasetError`s that name the file."""
+    """Turn what reading JSON of a bad file raises into `DatasetError` that names the file."""
     try:
         yield
     except FileNotFoundError:
-        raise DatasetError(f"{path} does not exist: check the path.") from None
+        raise DatasetError("it does not exist", path=path, advice="check the path") from None
     except json.JSONDecodeError as error:
         raise DatasetError(
-            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
-            "Is the file cut off? Export it again."
+            f"it is not valid JSON ({error.msg} at line {error.lineno}, column {error.colno})",
+            path=path,
+            advice="export it again, it may be cut off",
         ) from None
     except UnicodeDecodeError as error:
         raise DatasetError(
-            f"{path} is not a UTF-8 text file (byte {error.start}): expected JSON."
+            "it is not a UTF-8 text file", path=path, expected="JSON", found=f"byte {error.start}"
         ) from None
     except RecursionError:
-        raise DatasetError(f"{path} is nested too deeply for an annotation file.") from None
+        raise DatasetError("it is nested too deeply for an annotation file", path=path) from None
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise DatasetError(f"it cannot be read ({error.strerror or error})", path=path) from None
     except UnicodeEncodeError:
         raise DatasetError(
-            f"{path} holds text that is none (half of a surrogate pair): export it again."
+            "it contains half of a surrogate pair, which is not text",
+            path=path,
+            advice="export it again",
         ) from None
     except DatasetError:
         raise
     except ValueError as error:  # a number of thousands of digits
-        raise DatasetError(f"{path} cannot be read: {error}.") from None
+        raise DatasetError(f"it cannot be read ({error})", path=path) from None
 
 
 def _text(path: Path) -> str:
@@ -69,13 +72,13 @@ def _text(path: Path) -> str:
 
 
 def check_regular(path: Path) -> None:
-    """Raise `OSError` for a pipe or a device, which would be read for ever, and for a folder."""
+    """Raise `OSError` for a pipe or a device, which might never end, and for a folder."""
     if path.exists() and not path.is_file():
         raise OSError("it is no file")
 
 
-def may_hold_no_text(text: str, start: int = 0, end: int | None = None) -> bool:
-    """Whether JSON text may hold half a surrogate pair: UTF-8 cannot, but an escape can say it."""
+def may_hold_half_pairs(text: str, start: int = 0, end: int | None = None) -> bool:
+    """Whether JSON text may hold half a surrogate pair: UTF-8 cannot, but an escape can."""
     return text.find("\\ud", start, end) >= 0 or text.find("\\uD", start, end) >= 0
 
 
@@ -97,8 +100,8 @@ def check_text(data: Any) -> None:
 def write_json(path: str | os.PathLike[str], data: Any, *, indent: int | None = None) -> None:
     """Write `data` as UTF-8 JSON so that `path` holds the old content or the new, never a part.
 
-    The text goes to a temporary file in the same folder, is forced to the disk, and takes the
-    place of `path` in one step. Folders above `path` are made. Raises `DatasetError` when the
+    The text is written to a temporary file in the same folder, flushed to the disk, and renamed to
+    `path`. Folders above `path` are made. Raises `DatasetError` when the
     folder cannot be written, or a number is one that JSON does not know (NaN, infinity).
     """
     write_text(path, json_text(data, path, indent=indent) + "\n")
@@ -109,7 +112,7 @@ def json_text(data: Any, path: str | os.PathLike[str], *, indent: int | None = N
     try:
         return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise DatasetError(f"{path} cannot be written as JSON: {error}.") from None
+        raise DatasetError(f"it cannot be written as JSON ({error})", path=path) from None
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -123,13 +126,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Make errors that writing JSON text to `path` raises `DatasetError`s that name the file."""
+    """Turn what writing text to `path` raises into `DatasetError` that names the file."""
     try:
         yield
     except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise DatasetError(f"it cannot be written ({error.strerror or error})", path=path) from None
     except UnicodeEncodeError as error:
         raise DatasetError(
-            f"{path} cannot be written: {error.object[error.start : error.end]!a} is no text "
-            "that UTF-8 can hold; rename the file whose name has it."
+            f"it cannot be written: UTF-8 cannot hold {error.object[error.start : error.end]!a}",
+            path=path,
+            advice="rename the file whose name has it",
         ) from None

@@ -1,4 +1,4 @@
-"""JSON files larger than memory: read from begin to end, a value of a list or an object at a time.
+"""JSON files larger than memory, read value by value of a list or an object.
 
     with JsonStream("annotations.json") as stream:
         for name in stream.members():
@@ -9,7 +9,7 @@
                 stream.value()
 
 Values are built by Python's own `json`, so that they are those of `json.loads`, and as quickly.
-Bytes stand for characters while it is looked for where a value ends, which tells its place in the
+To find where a value ends, bytes are read as Latin-1 characters, so that positions are those in the
 file; only a value that holds more than ASCII is then decoded.
 """
 
@@ -21,13 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from fashion.json_files import check_regular, check_text, may_hold_no_text, reading
+from fashion.json_files import check_regular, check_text, may_hold_half_pairs, reading
 from mrcnn.errors import DatasetError
 
 CHUNK = 1 << 20  # bytes that are read at once
 MOST_VALUE_BYTES = 1 << 27  # of one value: an image's annotations have some thousands
 _BLANKS = " \t\n\r"
-# A number may go on behind what has been read ("1" of "1.5", "1.5e+" of "1.5e+3").
+# A number may continue behind what has been read ("1" of "1.5", "1.5e+" of "1.5e+3").
 _NUMBER_TAIL = 3
 _LONGEST_TOKEN = 16  # a pair of escaped surrogates has 12 characters, -Infinity 9
 
@@ -35,9 +35,9 @@ _LONGEST_TOKEN = 16  # a pair of escaped surrogates has 12 characters, -Infinity
 class JsonStream:
     """A JSON file that is being read; a context manager.
 
-    `members` and `elements` go through the object or the list that comes next; within, each value
-    must be taken: by `value`, or by going through it in turn. `span` is the place of the value
-    taken last: its first byte, and its number of bytes. Memory: a few `CHUNK`, and one value.
+    `members` and `elements` iterate over the object or the list that comes next; in each step the
+    value must be taken: by `value`, or by iterating over it in turn. `span` is the place of the
+    value taken last: its first byte, and its number of bytes. Memory: a few `CHUNK`, and one value.
 
     Every method raises `DatasetError` as `fashion.json_files.read_json` does; the size of the
     file has no limit, that of a value `MOST_VALUE_BYTES`.
@@ -47,7 +47,7 @@ class JsonStream:
         self.path = Path(path)
         self.span = (0, 0)
         self._chunk = max(chunk, len(codecs.BOM_UTF8))
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes]
         self._text = ""  # bytes as Latin-1
         self._at = 0  # the next character of `_text`
         self._base = 0  # the file's byte at which `_text` begins
@@ -83,7 +83,7 @@ class JsonStream:
                 self._more()
 
     def members(self) -> Iterator[str]:
-        """Go through an object: the name of each member, whose value must then be taken."""
+        """Iterate over an object: the name of each member, whose value must then be taken."""
         self._take("{", "Expecting value")
         if self.next_character() == "}":
             self._at += 1
@@ -98,7 +98,7 @@ class JsonStream:
                 return
 
     def elements(self) -> Iterator[int]:
-        """Go through a list: the number, from 0, of each element, which must then be taken."""
+        """Iterate over a list: the number, from 0, of each element, which must then be taken."""
         self._take("[", "Expecting value")
         if self.next_character() == "]":
             self._at += 1
@@ -138,12 +138,12 @@ class JsonStream:
         self.span = (self._base + start, end - start)
         if not self._text.isascii():
             value = self._decoded(value, start, end)
-        if may_hold_no_text(self._text, start, end):
+        if may_hold_half_pairs(self._text, start, end):
             check_text(value)
         return value
 
     def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
-        """Whether the rest of the file may mend an error, which then is at the end of the text."""
+        """Whether the value may only be cut off: the error is then at the end of the text."""
         return error.msg.startswith("Unterminated string") or (
             error.pos + _LONGEST_TOKEN >= len(self._text)
         )
@@ -159,7 +159,7 @@ class JsonStream:
             raise UnicodeDecodeError("utf-8", b"", place, place + 1, error.reason) from None
 
     def _take(self, wanted: str, message: str) -> str:
-        """Pass over one of the characters `wanted`; which it was."""
+        """Skip one of the characters `wanted`; which it was."""
         character = self.next_character()
         if not character or character not in wanted:
             self._fail(message)
@@ -178,7 +178,7 @@ class JsonStream:
         return error
 
     def _more(self) -> None:
-        """Read on; what has been taken is dropped. Reads as much again as is waiting."""
+        """Read more, as much again as is waiting, and drop what has been taken."""
         done = self._text[: self._at]
         line_ends = done.count("\n")
         if line_ends:
@@ -188,8 +188,9 @@ class JsonStream:
         waiting, self._at = self._text[self._at :], 0
         if len(waiting) > MOST_VALUE_BYTES:
             raise DatasetError(
-                f"{self.path} holds a value of more than {MOST_VALUE_BYTES:,} bytes at byte "
-                f"{self._base:,}: that is no entry of an annotation file."
+                f"its value at byte {self._base:,} has more than {MOST_VALUE_BYTES:,} bytes, as no "
+                "entry of an annotation file has",
+                path=self.path,
             )
         data = self._file.read(max(self._chunk, len(waiting)))
         self._ended = not data

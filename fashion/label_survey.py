@@ -1,19 +1,19 @@
-"""Which classes a VIA file is about, and which COCO categories they are, where nobody says so."""
+"""The classes of annotations, and their COCO category ids, where nobody names them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fashion.annotated import AnnotatedImage, attribute_text
 from fashion.coco import extra_fields
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.unique_ids import UniqueIds
-from fashion.via_read import ViaImage, attribute_text
 from mrcnn.errors import DatasetError
 
 
 @dataclass(slots=True)
 class LabelSurvey:
-    """What the regions of a file say of their classes, gathered in one pass.
+    """What the regions of a file say about their classes, gathered in one pass.
 
     Attributes:
         names: the labels met, in the order of the file.
@@ -27,15 +27,15 @@ class LabelSurvey:
     _codes: dict[Any, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, images: Iterable[ViaImage]) -> "LabelSurvey":
+    def of(cls, images: Iterable[AnnotatedImage]) -> "LabelSurvey":
         """The survey of all `images`."""
         survey = cls()
         for image in images:
             survey.add(image)
         return survey
 
-    def add(self, image: ViaImage) -> None:
-        """Take in one image."""
+    def add(self, image: AnnotatedImage) -> None:
+        """Count one image."""
         for region in image.regions:
             self.regions += 1
             self._note(region.attributes)
@@ -71,7 +71,7 @@ class LabelSurvey:
 
 
 def table_of(survey: LabelSurvey, like: Mapping[str, Any] | None, source: str) -> ClassTable:
-    """The classes of a VIA file that nobody has named.
+    """The classes of annotations, where nobody names them.
 
     They are those of the COCO object `like`; else ModaNet's or the nine season labels when they
     hold all labels met; else the labels met. Raises `DatasetError` where there are only codes.
@@ -80,8 +80,9 @@ def table_of(survey: LabelSurvey, like: Mapping[str, Any] | None, source: str) -
         return ClassTable([str(entry["name"]) for entry in like["categories"]], name="like")
     if not survey.names and survey.regions:
         raise DatasetError(
-            f"{source} carries codes but no label: say which classes they mean "
-            "(modanet, season, or a class table file)."
+            "its regions have codes but no labels",
+            path=source,
+            advice="say which classes they mean: modanet, season, or a class table file",
         )
     for table in (MODANET_TABLE, SEASON_TABLE):
         if all(table.find(name) for name in survey.names):

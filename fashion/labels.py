@@ -1,8 +1,8 @@
 """The one table of labels that all stages share.
 
 ModaNet's thirteen garments, the five seasons of the custom photographs, the nine season labels of
-stage 2, and the numeric codes, spellings and colours that stand for them. `ClassTable` is the same
-thing for any list of classes, so that nothing else in this project depends on thirteen or nine.
+stage 2, and their numeric codes, spellings and colours. `ClassTable` holds the same for any list of
+classes, so that nothing else in this project depends on thirteen or nine.
 """
 
 import json
@@ -24,8 +24,8 @@ MOST_CLASSES = 10_000  # the heads of a network grow with them: some 40 MB for 1
 class GarmentClass:
     """One class: its id (1 to n; 0 is the background), name, colour, spellings and `fashion` code.
 
-    `code` is what stands in the `fashion` attribute of an annotation; `aliases` are other
-    spellings that are read as `name`.
+    `code` is the value of the `fashion` attribute of an annotation; `aliases` are other spellings
+    that are read as `name`.
     """
 
     id: int
@@ -36,7 +36,7 @@ class GarmentClass:
 
 
 def canonical_text(text: object) -> str:
-    """`text` in the form in which names are compared: lower case, no needless blanks."""
+    """`text` as names are compared: in lower case, without superfluous blanks."""
     folded = " ".join(str(text).casefold().split())
     return re.sub(r" ?([/&]) ?", r"\1", folded)
 
@@ -53,7 +53,7 @@ class ClassTable:
         self.name = name
         self._rows = tuple(_row(index, entry) for index, entry in enumerate(classes, 1))
         if not self._rows:
-            raise DatasetError("A class table needs at least one class: name one.")
+            raise DatasetError("a class table needs at least one class")
         self._by_name: dict[str, GarmentClass] = {}
         self._by_code: dict[str, GarmentClass] = {}
         for row in self._rows:
@@ -64,12 +64,13 @@ class ClassTable:
     @staticmethod
     def _enter(index: dict[str, GarmentClass], key: str, row: GarmentClass) -> None:
         if not key:
-            raise DatasetError(f"Class {row.id} of the class table has no name: give it one.")
+            raise DatasetError(f"class {row.id} of the class table has no name")
         other = index.setdefault(key, row)
         if other is not row:
             raise DatasetError(
                 f'"{key}" stands for both class {other.id} ({other.name}) and class {row.id} '
-                f"({row.name}) of the class table: make names, aliases and codes unique."
+                f"({row.name}) of the class table",
+                advice="make names, aliases and codes unique",
             )
 
     def __len__(self) -> int:
@@ -113,7 +114,7 @@ class ClassTable:
         row = self.find(name)
         if row is None:
             raise DatasetError(
-                f'"{name}" is not a class of this table; it has {", ".join(self.names)}.'
+                f'"{name}" is not a class of this table', advice=f"it has {', '.join(self.names)}"
             )
         return row.id
 
@@ -130,7 +131,7 @@ class ClassTable:
         """Read a class table from JSON.
 
         Either a list of names (`["bag", "belt"]`), or a list of objects, or an object with such a
-        list under `classes`. An object has `name` and, if wished, `code`, `colour` ("#rrggbb" or
+        list under `classes`. An object has `name` and, optionally, `code`, `colour` ("#rrggbb" or
         [r, g, b]), `aliases` and `id`, which must then equal its position. Raises `DatasetError`.
         """
         path = Path(path)
@@ -141,18 +142,21 @@ class ClassTable:
             data = data.get("classes")
         if not isinstance(data, list):
             raise DatasetError(
-                f'{path} is no class table: expected a list of class names, or {{"classes": [..]}}.'
+                "it is no class table",
+                path=path,
+                expected='a list of class names, or {"classes": [..]}',
             )
         if len(data) > MOST_CLASSES:
             raise DatasetError(
-                f"{path} has {len(data):,} classes, more than the {MOST_CLASSES:,} that are "
-                "accepted: is it a class table?"
+                f"it has {len(data):,} classes, more than the {MOST_CLASSES:,} that are accepted",
+                path=path,
+                advice="check that it is a class table",
             )
-        rows = [_row_from_json(entry, index, path) for index, entry in enumerate(data, 1)]
         try:
+            rows = [_row_from_json(entry, index) for index, entry in enumerate(data, 1)]
             return cls(rows, name=name)
         except DatasetError as error:
-            raise DatasetError(f"{path}: {error}") from None
+            raise error.replace(path=path) from None
 
     def to_json(self) -> dict[str, Any]:
         """What `from_file` reads, as plain lists and dictionaries."""
@@ -177,37 +181,49 @@ def _row(index: int, entry: str | GarmentClass) -> GarmentClass:
     if isinstance(entry, str):
         entry = GarmentClass(index, entry.strip(), class_colour(index))
     code = entry.code or str(index)
-    return GarmentClass(index, entry.name, tuple(entry.colour), tuple(entry.aliases), code)
+    return GarmentClass(index, entry.name, entry.colour, tuple(entry.aliases), code)
 
 
-def _row_from_json(entry: Any, index: int, path: Path) -> GarmentClass:
-    where = f"{path}, class {index}"
+def _row_from_json(entry: Any, index: int) -> GarmentClass:
     if isinstance(entry, str):
         entry = {"name": entry}
     if not isinstance(entry, dict) or not str(entry.get("name") or "").strip():
-        raise DatasetError(f'{where}: expected a name or an object with "name".')
+        raise DatasetError(
+            f"its class {index} is wrong", expected='a name or an object with "name"'
+        )
     if entry.get("id", index) != index:
-        raise DatasetError(f"{where}: its id is {entry['id']}; ids must be 1 to n in order.")
+        raise DatasetError(
+            f"its class {index} has the wrong id",
+            expected=f"{index}, ids are 1 to n in order",
+            found=entry["id"],
+        )
     aliases = entry.get("aliases") or []
     if not isinstance(aliases, list):
-        raise DatasetError(f'{where}: "aliases" must be a list of names.')
+        raise DatasetError(
+            f'its class {index} has wrong "aliases"', expected="a list of names", found=aliases
+        )
     return GarmentClass(
         id=index,
         name=str(entry["name"]).strip(),
-        colour=_colour_from_json(entry.get("colour"), index, where),
+        colour=_colour_from_json(entry.get("colour"), index),
         aliases=tuple(str(alias) for alias in aliases),
         code=str(entry.get("code") or ""),
     )
 
 
-def _colour_from_json(value: Any, index: int, where: str) -> Colour:
+def _colour_from_json(value: Any, index: int) -> Colour:
     if value is None:
         return class_colour(index)
     if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         value = [int(value[i : i + 2], 16) for i in (1, 3, 5)]
     if isinstance(value, list) and len(value) == 3 and all(v in range(256) for v in value):
-        return tuple(int(v) for v in value)
-    raise DatasetError(f'{where}: colour {json.dumps(value)} is neither "#rrggbb" nor [r, g, b].')
+        red, green, blue = (int(v) for v in value)
+        return red, green, blue
+    raise DatasetError(
+        f"its class {index} has a wrong colour",
+        expected='"#rrggbb" or [r, g, b]',
+        found=json.dumps(value),
+    )
 
 
 MODANET: tuple[str, ...] = (
@@ -277,9 +293,9 @@ def fashion_code(garment: str, season: str) -> int | None:
     """
     name = canonical_name(garment)
     if name is None:
-        raise DatasetError(f'"{garment}" is no garment; those are {", ".join(MODANET)}.')
+        raise DatasetError(f'"{garment}" is no garment', advice=f"those are {', '.join(MODANET)}")
     if season not in SEASONS:
-        raise DatasetError(f'"{season}" is no season; those are {", ".join(SEASONS)}.')
+        raise DatasetError(f'"{season}" is no season', advice=f"those are {', '.join(SEASONS)}")
     name = coded_garment(name)
     if name not in CODED_GARMENTS:
         return None
@@ -301,7 +317,9 @@ def decode(code: int | str) -> tuple[str, str]:
     except ValueError:
         number = 0
     if not 1 <= number <= 5 * len(CODED_GARMENTS):
-        raise DatasetError(f'"{code}" is no region code; those are 1 to {5 * len(CODED_GARMENTS)}.')
+        raise DatasetError(
+            f'"{code}" is no region code', advice=f"those are 1 to {5 * len(CODED_GARMENTS)}"
+        )
     return CODED_GARMENTS[(number - 1) // 5], tuple(SEASONS)[(number - 1) % 5]
 
 
@@ -315,8 +333,8 @@ def parse_file_name(name: str) -> tuple[str, str] | str:
     """Garment and season in the name of a custom photograph, `<garment>_<season>_<anything>.<ext>`.
 
     `parse_file_name("bag_4mev_112.jpg") == ("bag", "4mev")`. The garment is ModaNet's name for it.
-    A name that does not follow the rule gives a sentence (str) that says why; nothing is raised.
-    Folders before the name are ignored.
+    For a name of another form the result is the reason (str); nothing is raised. Folders before
+    the name are ignored.
     """
     name = PurePosixPath(PureWindowsPath(name).name).name
     pieces = PurePosixPath(name).stem.split("_")
@@ -350,7 +368,7 @@ def season_table(labels: Iterable[str] = SEASON_LABELS) -> ClassTable:
         parsed = parse_file_name(label)
         code = None if isinstance(parsed, str) else fashion_code(*parsed)
         if code is None:
-            raise DatasetError(f'"{label}" is no season label such as "skirt_yaz".')
+            raise DatasetError(f'"{label}" is no season label such as "skirt_yaz"')
         rows.append(GarmentClass(index, label, class_colour(index), (), str(code)))
     return ClassTable(rows, name="season")
 
@@ -360,6 +378,6 @@ SEASON_TABLE = season_table()
 
 
 def named_table(name: str | os.PathLike[str]) -> ClassTable:
-    """A class table by what a user types: "modanet", "season", or the path of a JSON file."""
+    """The class table that a user names: "modanet", "season", or the path of a JSON file."""
     known = {"modanet": MODANET_TABLE, "season": SEASON_TABLE}
     return known.get(str(name).casefold()) or ClassTable.from_file(name)

@@ -1,7 +1,7 @@
 """Links among images: those that lead out of the folder a user named are not followed.
 
 A data set from somebody else could otherwise bring pictures of this machine into what is trained,
-drawn or published. Whoever makes such links on purpose sets `FASHION_MRCNN_FOLLOW_LINKS=1`.
+drawn or published. Set `FASHION_MRCNN_FOLLOW_LINKS=1` to follow links that you made yourself.
 """
 
 import os
@@ -40,6 +40,8 @@ def check_links(names: Iterable[str], folder: Path) -> None:
     if leaving:
         some = ", ".join(leaving[:SHOWN]) + (", .." if len(leaving) > SHOWN else "")
         raise DatasetError(
-            f"{len(leaving)} images in {folder} are links that lead out of it ({some}): copy the "
-            f"files there, or set {VARIABLE}=1 in the environment if you made the links yourself."
+            f"{len(leaving)} of its images are links that lead out of it ({some})",
+            path=folder,
+            advice=f"copy the files there, or set {VARIABLE}=1 in the environment if you made the "
+            "links yourself",
         )

@@ -1,17 +1,24 @@
-"""Which pictures a command works on, how each is read, and what its PNG is called."""
+"""Which pictures a command works on, their sizes, how each is read, and what its PNG is called."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from fashion.dataset import IMAGE_SUFFIXES
 from fashion.links import VARIABLE, leads_out
+from fashion.locating import IMAGE_SUFFIXES
 from fashion.remote_files import RemoteFolder, RemotePicture, list_remote, read_remote
 from mrcnn.errors import DatasetError, UserError, printable
+from mrcnn.image_files import opened, orientation
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # the tags' numbers
 
 
 def read_or_error(path: Path | RemotePicture) -> np.ndarray | UserError:
@@ -87,3 +94,25 @@ def output_names(images: Iterable[Path]) -> dict[Path, str]:
     # "a.jpg.gif" without its suffix is the whole name of another picture.
     count.update(image.name.casefold() for image in images)
     return {p: f"{p.stem if count[p.stem.casefold()] == 1 else p.name}.png" for p in images}
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Width and height of an image file as it is shown, with its EXIF orientation applied.
+
+    Only the head of the file is read. Raises `DatasetError` when it is not a readable image, or has more
+    pixels than `mrcnn.image_files.MAX_PIXELS`.
+    """
+    with opened(path) as image:
+        width, height = image.size
+        # Orientations 5 to 8 lie on their side.
+        turned = orientation(image) >= 5 and image.size == _size_as_stored(image)
+    return (height, width) if turned else (width, height)
+
+
+def _size_as_stored(image: "Image.Image") -> tuple[int, int]:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    # Of a TIFF newer versions of Pillow give the upright size.
+    if isinstance(image, TiffImageFile):
+        return image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+    return image.size

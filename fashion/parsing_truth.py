@@ -12,9 +12,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fashion.dataset import SOURCE, FashionDataset, find_annotations, image_size, read_annotations
+from fashion.dataset import SOURCE, FashionDataset
 from fashion.instances import image_instances
 from fashion.labels import ClassTable
+from fashion.listing import image_size
+from fashion.locating import find_annotations, read_annotations
 from fashion.parsing_measures import IGNORED, ParsingMeasures
 from fashion.parsing_settings import TOLERANCE
 from fashion.parsing_tables import write_tables
@@ -103,9 +105,7 @@ class Truth:
 def _dataset(path: Path, images: dict[str, Path], table: ClassTable) -> FashionDataset:
     dataset, via = FashionDataset(), read_annotations(path)
     dataset.problems += via.problems
-    dataset.table = table
-    for row in table:
-        dataset.add_class(SOURCE, row.id, row.name)
+    dataset.add_classes(table)
     for entry in via:
         name = Path(entry.filename).name
         if name not in images:

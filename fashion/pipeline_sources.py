@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion.dataset import ANNOTATION_FILE, IMAGE_SUFFIXES
+from fashion.locating import ANNOTATION_FILE, IMAGE_SUFFIXES
 from mrcnn.errors import DatasetError
 
 TRUTH_FILE = "custom_truth.json"

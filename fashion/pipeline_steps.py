@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashion import REPOSITORY
-from fashion.dataset import ANNOTATION_FILE
 from fashion.label_stage import ANNOTATIONS
+from fashion.locating import ANNOTATION_FILE
 from fashion.pipeline import Command, Step
 from fashion.pipeline_sources import Sources
 from fashion.season_truth import write_season_truth

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
@@ -23,8 +22,6 @@ from mrcnn.images import MAX_PIXELS
 __all__ = [
     "PolygonPart",
     "mask_to_polygons",
-    "mask_to_rle",
-    "polygons_to_box_mask",
     "polygons_to_crop",
     "polygons_to_mask",
     "rle_to_mask",
@@ -69,8 +66,9 @@ def polygons_to_crop(
         return nothing
     if (right - left) * (bottom - top) > MAX_PIXELS:
         raise DatasetError(
-            f"An outline covers {right - left} x {bottom - top} pixels, more than any image that "
-            "is read: correct the annotation, or give the image's size."
+            f"an outline covers {right - left} x {bottom - top} pixels, more than any image that "
+            "is read",
+            advice="correct the annotation, or give the image's size",
         )
     mask = _fill(outlines, left, top, bottom - top, right - left)
     if len(holes):
@@ -79,23 +77,6 @@ def polygons_to_crop(
             cut = _cut_to_frame(cut, height, width)
         mask &= ~_fill(cut, left, top, bottom - top, right - left)
     return mask, (top, left)
-
-
-def polygons_to_box_mask(
-    polygons: Sequence[np.ndarray], holes: Sequence[np.ndarray], height: int, width: int
-) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-    """The mask's own box, y1, x1, y2, x2 in pixels (y2, x2 exclusive), and what is in it, bool.
-
-    The box is that of `mrcnn.boxes.extract_bboxes` for `polygons_to_mask`: (0, 0, 0, 0), with an
-    empty array, when no pixel belongs to the polygons.
-    """
-    crop, (top, left) = polygons_to_crop(polygons, holes, height, width)
-    # The crop lies in memory column by column, and OpenCV would copy it; so x and y change places.
-    y, x, rows, columns = cv2.boundingRect(crop.T.view(np.uint8)) if crop.size else (0, 0, 0, 0)
-    if not rows:
-        return np.zeros((0, 0), dtype=bool), (0, 0, 0, 0)
-    box = (top + y, left + x, top + y + rows, left + x + columns)
-    return crop[y : y + rows, x : x + columns], box
 
 
 def _with_area(outlines: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -155,12 +136,6 @@ def _cut(points: np.ndarray, axis: int, limit: float, sign: float) -> np.ndarray
     # Each vertex that stays, followed by the crossing of its edge: two slots a vertex, then pick.
     slots = np.stack([points, crossing], axis=1).reshape(-1, 2)
     return slots[np.stack([inside, crosses], axis=1).ravel()]
-
-
-def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:
-    """A COCO run-length segmentation of a bool mask: {"size": [h, w], "counts": str}."""
-    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
 def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:

@@ -1,10 +1,30 @@
-"""Problems of files that have more of them than are to be kept."""
+"""What is wrong with annotations: one problem, many of them, and the text that lists them."""
 
+import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import overload
 
-from fashion.via_read import Problem
+from mrcnn.errors import DatasetError, printable
 
 KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: the image's file name, the region (from 1; None: the whole image).
+
+    A region named so was left out. `label` is its label where that is not in the class table.
+    """
+
+    file: str
+    region: int | None
+    reason: str
+    label: str | None = None
+
+    def __str__(self) -> str:
+        where = self.file if self.region is None else f"{self.file}, region {self.region}"
+        return printable(f"{where}: {self.reason}")
 
 
 class ProblemLog:
@@ -15,13 +35,13 @@ class ProblemLog:
         self._count = 0
         self += problems
 
-    def append(self, problem: Problem) -> None:
+    def append(self, problem: Problem, /) -> None:
         """Add one."""
         self._count += 1
         if len(self._kept) < KEPT:
             self._kept.append(problem)
 
-    def __iadd__(self, problems: "Iterable[Problem] | ProblemLog") -> "ProblemLog":
+    def __iadd__(self, problems: Iterable[Problem], /) -> "ProblemLog":
         before = self._count
         for problem in problems:
             self.append(problem)
@@ -35,5 +55,33 @@ class ProblemLog:
     def __iter__(self) -> Iterator[Problem]:
         return iter(list(self._kept))
 
-    def __getitem__(self, index: int | slice) -> Problem | list[Problem]:
+    @overload
+    def __getitem__(self, index: int, /) -> Problem: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Problem]: ...
+
+    def __getitem__(self, index: int | slice, /) -> Problem | list[Problem]:
         return self._kept[index]
+
+
+Problems = list[Problem] | ProblemLog
+
+
+def problem_text(problems: Problems, limit: int = 5) -> str:
+    """Text that follows a line of totals: how many `problems` there are, and the first `limit`."""
+    if not problems:
+        return ""
+    lines = [f"; {len(problems)} problem{'s' if len(problems) > 1 else ''}:"]
+    lines += [f"  {problem}" for problem in problems[:limit]]
+    if len(problems) > limit:
+        lines.append(f"  and {len(problems) - limit} more")
+    return "\n".join(lines)
+
+
+def stop_at_first(
+    problems: Problems, path: str | os.PathLike[str], advice: str | None = None
+) -> None:
+    """Raise `DatasetError` for the first of the `problems` of `path`, if there is any."""
+    if problems:
+        raise DatasetError(str(problems[0]), path=path, advice=advice)

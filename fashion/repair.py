@@ -1,9 +1,9 @@
-"""Mending ModaNet's own defects in a COCO annotation file.
+"""Repairs ModaNet's own defects in a COCO annotation file.
 
 The published annotations of boots and footwear carry boxes whose width and height are right but
 whose position is another polygon's, and many pairs of shoes carry both shoes in both instances. A
 box's width and height therefore tell which of the polygons are the instance's: see `repair`.
-Doubled masks of one image are found, not mended: see `doubled_masks`.
+Doubled masks of one image are found, not repaired: see `doubled_masks`.
 """
 
 import copy
@@ -24,7 +24,7 @@ DEFECTIVE_CLASSES = ("boots", "footwear")
 TOLERANCE = 1.0  # pixels by which a box may differ from its polygons' extent
 MOST_PARTS = 10  # of an instance with more polygons, only one or all are tried
 DOUBLED_IOU = 0.9
-# How an instance was mended: by one of its polygons, all together, or several but not all.
+# How an instance was repaired: by one of its polygons, all together, or several but not all.
 HOWS = ("one", "all", "several")
 
 
@@ -64,7 +64,7 @@ class Doubled:
 
 @dataclass(slots=True)
 class ClassRow:
-    """The counts of one class; `mended` is by how, see `HOWS`."""
+    """The counts of one class; `mended` counts the repaired instances by how, see `HOWS`."""
 
     instances: int = 0
     wrong_before: int = 0
@@ -76,10 +76,10 @@ class ClassRow:
 
 @dataclass(slots=True)
 class Repair:
-    """A mended COCO object in `data`, and what was done.
+    """A repaired COCO object in `data`, and what was done.
 
-    `left_over` are polygons, as (file, annotation id, number of polygons), that after the mending
-    belong to no instance of the image any more.
+    `unmended` are the annotations that could not be repaired. `left_over` are polygons, as (file,
+    annotation id, number of polygons), that after the repair belong to no instance of the image.
     """
 
     data: dict[str, Any]
@@ -122,16 +122,16 @@ def repair(
     classes: Iterable[str] = DEFECTIVE_CLASSES,
     several: bool = True,
 ) -> Repair:
-    """A COCO object with the boxes and polygons of `classes` mended; `data` stays as it is.
+    """A COCO object with the boxes and polygons of `classes` repaired; `data` is not changed.
 
     An annotation is wrong where its box differs from its polygons' extent by more than a pixel.
-    Of its polygons those stay whose extent has the box's width and height within a pixel: one, all
-    together, or (unless `several` is False) several together; where more than one choice fits, the
-    closest, then the fewest polygons, then those that no other annotation of the image has kept.
-    Polygons within the new box that are in no other annotation stay too. Then the box is that of
-    the polygons, and the area is made anew: of the box where the file means that, as ModaNet's
-    does, else of the mask. Annotations that nothing fits stay as they are, and are listed.
-    Run-length masks and crowds are not looked at.
+    Of its polygons those are kept whose extent has the box's width and height within a pixel: one,
+    all together, or (unless `several` is False) several together; where more than one choice fits,
+    the closest, then the fewest polygons, then those that no other annotation of the image has
+    kept. Polygons within the new box that are in no other annotation are kept too. Then the box is
+    that of the polygons, and the area is recomputed: of the box where the file means that, as
+    ModaNet's does, else of the mask. Annotations that nothing fits stay as they are, and are
+    listed. Run-length masks and crowds are ignored.
 
     Raises `DatasetError` when `data` is no COCO file, or has none of the `classes`.
     """
@@ -142,14 +142,15 @@ def repair(
     wanted = {_plain_name(name) for name in classes}
     if not wanted & {_plain_name(name) for name in names.values()}:
         raise DatasetError(
-            f"{source} has no category {' or '.join(sorted(wanted))}; its categories are "
-            f"{', '.join(names.values())}."
+            f"it has no category {' or '.join(sorted(wanted))}",
+            path=source,
+            advice=f"its categories are {', '.join(names.values())}",
         )
     for image_id, annotations in _by_image(result.data["annotations"]).items():
         if image_id not in images:
             continue
         worker = _ImageRepair(images[image_id], names, several, result)
-        worker.mend([a for a in annotations if _plain_name(_label(a, names)) in wanted])
+        worker.repair([a for a in annotations if _plain_name(_label(a, names)) in wanted])
     result.rows = {name: result.rows[name] for name in sorted(result.rows)}
     result.doubled_before = doubled_masks(data)
     result.doubled_after = doubled_masks(result.data)
@@ -157,7 +158,7 @@ def repair(
 
 
 class _ImageRepair:
-    """Mends the annotations of one image; the counts go to `result`."""
+    """Repairs the annotations of one image; the counts go to `result`."""
 
     def __init__(
         self, image: Mapping[str, Any], names: Mapping[Any, str], several: bool, result: Repair
@@ -168,8 +169,8 @@ class _ImageRepair:
         self.result = result
         self.kept: dict[tuple, int] = defaultdict(int)
 
-    def mend(self, annotations: list[dict[str, Any]]) -> None:
-        """Mend in place those of `annotations` that are wrong."""
+    def repair(self, annotations: list[dict[str, Any]]) -> None:
+        """Repair in place those of `annotations` that are wrong."""
         annotations = [a for a in annotations if _has_polygons(a)]
         choices = []
         for annotation in annotations:
@@ -215,8 +216,10 @@ class _ImageRepair:
             )
         )
 
-    def _choose(self, choices) -> list[tuple[dict[str, Any], list[int]]]:
-        """One choice each; those who have least to choose from go first."""
+    def _choose(
+        self, choices: list[tuple[dict[str, Any], list[tuple[int, ...]]]]
+    ) -> list[tuple[dict[str, Any], list[int]]]:
+        """One choice for each annotation; those with the fewest to choose from first."""
         chosen = []
         for annotation, found in sorted(choices, key=lambda entry: len(entry[1])):
             polygons = annotation["segmentation"]
@@ -229,7 +232,7 @@ class _ImageRepair:
         return chosen
 
     def _give_back(self, chosen: list[tuple[dict[str, Any], list[int]]]) -> None:
-        """Polygons that nobody has kept go to the first instance in whose new box they lie."""
+        """Give each polygon that nobody kept to the first instance in whose new box it lies."""
         for annotation, numbers in chosen:
             polygons = annotation["segmentation"]
             box = _extent([polygons[i] for i in numbers])
@@ -239,7 +242,7 @@ class _ImageRepair:
                     self._keep([polygon])
 
     def _list_left_over(self, chosen: list[tuple[dict[str, Any], list[int]]]) -> None:
-        seen = set()
+        seen: set[tuple[float, ...]] = set()
         for annotation, _ in chosen:
             lost = {tuple(p) for p in annotation["segmentation"] if not self.kept[tuple(p)]} - seen
             seen |= lost
@@ -275,8 +278,8 @@ def doubled_masks(data: Mapping[str, Any], least_iou: float = DOUBLED_IOU) -> li
             first, second = (_run_lengths(a, images[image_id]) for a in pair)
             iou = float(coco_mask.iou([first], [second], [0])[0, 0])
             if iou >= least_iou:
-                ids = tuple(a.get("id") for a in pair)
-                labels = tuple(_label(a, names) for a in pair)
+                ids = pair[0].get("id"), pair[1].get("id")
+                labels = _label(pair[0], names), _label(pair[1], names)
                 file = str(images[image_id]["file_name"])
                 found.append(Doubled(file, ids, labels, round(iou, 4)))
     return found

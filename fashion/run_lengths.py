@@ -1,7 +1,7 @@
-"""Segmentations of files of others as COCO's compressed run-lengths, checked.
+"""Segmentations of any COCO file as compressed run-lengths, checked.
 
-pycocotools does not look whether the runs fill the image, and reads beyond the end of a text that
-is cut off; so that is looked at here before it gets to see them.
+pycocotools does not check whether the runs fill the image, and reads beyond the end of a text that
+is cut off, so that is checked here first.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.errors import DatasetError
-
 _BITS, _MORE, _OFFSET = 5, 0x20, 48
 
 
-class RunLengthError(DatasetError):
-    """A segmentation that cannot be used: the end of a sentence whose subject is a row."""
+class RunLengthError(ValueError):
+    """Why a segmentation cannot be used, as the predicate of a sentence: "has ..."."""
 
 
 def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]:
@@ -92,12 +90,13 @@ def plain_runs(counts: Any) -> np.ndarray:
 
 def fills(runs: np.ndarray, pixels: int) -> bool:
     """Whether runs, int64 [n], cover so many pixels, each once."""
-    # Each run is looked at for itself first: enough large ones have any sum at all, modulo 2**64.
+    # Each run is checked first: enough large ones have any sum at all, modulo 2**64.
     return bool(((runs >= 0) & (runs <= pixels)).all()) and int(runs.sum()) == pixels
 
 
 def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, Any]:
-    from fashion.polygons import mask_to_rle, polygons_to_mask
+    from fashion.polygons import polygons_to_mask
+    from mrcnn.coco_evaluation import encode_mask
 
     outlines = []
     for flat in polygons:
@@ -110,7 +109,7 @@ def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, 
                 "has a polygon that is no list of at least three points x, y, x, y, .."
             )
         outlines.append(points.reshape(-1, 2))
-    return mask_to_rle(polygons_to_mask(outlines, [], height, width))
+    return encode_mask(polygons_to_mask(outlines, [], height, width))
 
 
 def _compressed(run_lengths: dict, height: int, width: int) -> dict[str, Any]:

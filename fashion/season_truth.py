@@ -4,7 +4,6 @@ import os
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
-from fashion.dataset import read_annotations
 from fashion.instances import group_regions
 from fashion.labels import (
     SEASON_LABELS,
@@ -14,6 +13,7 @@ from fashion.labels import (
     parse_file_name,
     season_label,
 )
+from fashion.locating import read_annotations
 from fashion.placing import copy
 from fashion.review_page import region_label
 from fashion.via_read import ViaFile, ViaImage, ViaRegion

@@ -4,17 +4,20 @@ The files of one name are a set. Readers take the whole set or say what is missi
 by its folder, by a pattern with `*`, or by the name without the numbers (`via.json`).
 """
 
+import abc
 import contextlib
 import glob
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from fashion.json_files import writing
+from fashion.locating import ANNOTATION_FILE, find_annotations
 from mrcnn.errors import DatasetError
 from mrcnn.files import is_file, shortened, sync_folder
 
@@ -30,61 +33,71 @@ def shard_path(path: Path, number: int, total: int) -> Path:
 def shards_of(path: Path) -> list[Path]:
     """The files that are there of the set that `path` (`via.json`) names, in order; no check."""
     pattern = f"{glob.escape(path.stem)}-*-of-*{glob.escape(path.suffix)}"
-    found = [(_SHARD.fullmatch(p.name), p) for p in path.parent.glob(pattern)]
     own = [
         (int(m["total"]), int(m["number"]), p)
-        for m, p in found
-        if m and m["stem"] == path.stem and (m["suffix"] or "") == path.suffix
+        for p, m in _shards_among(path.parent.glob(pattern)).items()
+        if m["stem"] == path.stem and (m["suffix"] or "") == path.suffix
     ]
     return [p for _, _, p in sorted(own)]
+
+
+def _shards_among(paths: Iterable[Path]) -> dict[Path, re.Match[str]]:
+    """Those of the paths whose names are those of shards, and what their names say."""
+    found = ((path, _SHARD.fullmatch(path.name)) for path in paths)
+    return {path: match for path, match in found if match}
 
 
 def annotation_files(path: str | os.PathLike[str]) -> list[Path]:
     """The files that `path` means: a file, a folder, a pattern, or the common name of shards.
 
     In a folder it is the one set of shards there, else the file that
-    `fashion.dataset.find_annotations` takes. Raises `DatasetError` where shards of a set are
+    `fashion.locating.find_annotations` finds. Raises `DatasetError` where shards of a set are
     missing, where two sets, or a set and a file, could be meant, and where nothing is there.
     """
     path = Path(path)
     if is_file(path):
         return [path]
     if path.is_dir():
-        shards = [p for p in sorted(path.glob("*-of-*.json")) if _SHARD.fullmatch(p.name)]
-        if not shards:
-            from fashion.dataset import find_annotations
-
-            return [find_annotations(path)]
-        if is_file(path / "via_region_data.json"):
-            raise DatasetError(
-                f"{path} holds via_region_data.json and the shards of {len(shards)} files: name "
-                "the file or the set that is meant."
-            )
-        return _checked(shards, path)
+        return _files_in(path)
     shards = shards_of(path)
     if shards:
         return _checked(shards, path)
     if any(character in str(path) for character in "*?["):
-        root = Path(path.anchor) if path.is_absolute() else Path()
-        found = [p for p in sorted(root.glob(str(path.relative_to(root)))) if p.is_file()]
-        shards = [p for p in found if _SHARD.fullmatch(p.name)]
-        if shards and len(shards) == len(found):
-            return _checked(shards, path)
-        if found:
-            return found
-        raise DatasetError(f"{path} fits no file: check the pattern.")
-    raise DatasetError(f"{path} does not exist: check the path.")
+        return _matching(path)
+    raise DatasetError("it does not exist", path=path, advice="check the path")
+
+
+def _files_in(folder: Path) -> list[Path]:
+    shards = list(_shards_among(sorted(folder.glob("*-of-*.json"))))
+    if not shards:
+        return [find_annotations(folder)]
+    if is_file(folder / ANNOTATION_FILE):
+        raise DatasetError(
+            f"the folder has {ANNOTATION_FILE} and {len(shards)} shards",
+            path=folder,
+            advice="name the file or the set that is meant",
+        )
+    return _checked(shards, folder)
+
+
+def _matching(pattern: Path) -> list[Path]:
+    root = Path(pattern.anchor) if pattern.is_absolute() else Path()
+    found = [p for p in sorted(root.glob(str(pattern.relative_to(root)))) if p.is_file()]
+    if not found:
+        raise DatasetError("the pattern fits no file", path=pattern, advice="check it")
+    return _checked(found, pattern) if len(_shards_among(found)) == len(found) else found
 
 
 def _checked(shards: list[Path], source: Path) -> list[Path]:
     """`shards` in order, if they are the whole of one set."""
-    matches = {p: _SHARD.fullmatch(p.name) for p in shards}
+    matches = _shards_among(shards)
     sets = {(str(p.parent), m["stem"], m["suffix"], int(m["total"])) for p, m in matches.items()}
     if len(sets) > 1:
         names = ", ".join(sorted(f"{stem}-*-of-{total:05d}" for _, stem, _, total in sets)[:3])
         raise DatasetError(
-            f"{source} holds shards of {len(sets)} sets ({names}): name one of them, or remove the "
-            "files that belong to no set you need."
+            f"there are shards of {len(sets)} sets ({names})",
+            path=source,
+            advice="name one of them, or remove the files of those you do not need",
         )
     total = next(iter(sets))[3]
     numbers = {int(m["number"]): p for p, m in matches.items()}
@@ -92,8 +105,9 @@ def _checked(shards: list[Path], source: Path) -> list[Path]:
     if missing or len(numbers) != total:
         some = ", ".join(map(str, missing[:5])) + (", .." if len(missing) > 5 else "")
         raise DatasetError(
-            f"{source} has {len(numbers)} of {total} shards (missing: {some}): copy the others "
-            "there, or write the set again."
+            f"there are {len(numbers)} of {total} shards (missing: {some})",
+            path=source,
+            advice="copy the others there, or write the set again",
         )
     return [numbers[number] for number in sorted(numbers)]
 
@@ -103,9 +117,10 @@ class PendingFiles:
 
     `open` begins the next file, under a temporary name beside `path`. `commit` forces them to the
     disk and gives them their names: `path` itself, or with `sharded` the names of a set, whose
-    number is known only then. Where a set of another number stood, its files go; where a file
-    stood that a set replaces, or the other way round, it stays. `discard` leaves nothing behind.
-    `ready` is called with each file's path and sha256 when all are whole, before any appears.
+    number is known only then. A set of another number that stood there is removed; a single file
+    that a set replaces stays, and so does a set that a single file replaces. `discard` leaves
+    nothing behind. `ready` is called with each file's path and sha256 when all are whole, before
+    any appears.
     """
 
     def __init__(
@@ -137,7 +152,8 @@ class PendingFiles:
             self._hash = hashlib.sha256()
 
     def write(self, text: str) -> None:
-        """Write `text` to the file that is open. Raises `DatasetError` where that cannot be."""
+        """Write `text` to the open file. Raises `DatasetError` where it cannot be written."""
+        assert self._stream is not None, "open comes first"
         with writing(self.path):
             data = text.encode("utf-8")
             if self._ready is not None:
@@ -187,3 +203,86 @@ class PendingFiles:
             stream.flush()
             os.fsync(stream.fileno())
         self._digests.append(self._hash.hexdigest())
+
+
+class EntryWriter(abc.ABC):
+    """What the writers of annotation files share: entries one by one, in one file or in shards.
+
+    A context manager: leaving it well lets the files appear (`paths` then names them, `count` is
+    the number of entries); an exception leaves what was there and no temporary file.
+
+    Args:
+        path: the file; folders above it are made.
+        shard_size: write files of so many entries, named as in `fashion.shards`, instead of one.
+        ready: called with the path and the sha256 (hexadecimal) of each file when all are on the
+            disk, just before they appear.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        shard_size: int | None = None,
+        ready: Callable[[Path, str], object] | None = None,
+    ) -> None:
+        if shard_size is not None and shard_size < 1:
+            raise DatasetError(
+                "{shard_size} leaves no entry in a file",
+                settings=("shard_size",),
+                expected="1 or more",
+                found=shard_size,
+            )
+        self.path = Path(path)
+        self.count = 0
+        self._files = PendingFiles(path, sharded=shard_size is not None, ready=ready)
+        self._shard_size = shard_size
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that were written; empty before the end."""
+        return self._files.paths
+
+    def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._end()
+                self._commit()
+        finally:
+            self._discard()
+
+    def _next(self, separator: str) -> None:
+        """Write what stands before an entry, in another file where the present one is full."""
+        if self._shard_size is not None and self.count and self.count % self._shard_size == 0:
+            self._end()
+            self._begin()
+        elif self.count:
+            self._files.write(separator)
+        self.count += 1
+
+    @abc.abstractmethod
+    def _begin(self) -> None:
+        """Open a file and write what stands before its entries."""
+
+    @abc.abstractmethod
+    def _end(self) -> None:
+        """Write what stands behind the entries of a file."""
+
+    def _commit(self) -> None:
+        """Let the files appear."""
+        self._files.commit()
+
+    def _discard(self) -> None:
+        self._files.discard()

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from fashion import coco
-from fashion.dataset import ANNOTATION_FILE
 from fashion.instances import group_regions
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
+from fashion.locating import ANNOTATION_FILE
 from fashion.via_read import ViaImage, ViaRegion, attribute_text, check_filename, from_json
 
 COCO_FILE = "instances.json"

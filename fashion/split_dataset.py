@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from fashion.dataset import ANNOTATION_FILE, IMAGE_SUFFIXES
 from fashion.json_files import read_json, write_json, write_text
 from fashion.links import check_links
+from fashion.locating import ANNOTATION_FILE, IMAGE_SUFFIXES, SUBSETS
 from fashion.near_duplicates import near_duplicate_groups, read_fingerprints
 from fashion.placing import Placer, is_there, same_content
 from fashion.split_annotations import COCO_FILE, AnnotationSource, json_text
-from fashion.splitting import DEFAULT_RATIOS, SUBSETS, match_lists, share_deviations, stratify
+from fashion.splitting import DEFAULT_RATIOS, match_lists, share_deviations, stratify
 from mrcnn.errors import DatasetError
 
 RECORD = "split.json"

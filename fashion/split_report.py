@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from fashion.locating import SUBSETS
 from fashion.split_annotations import AnnotationSource
 from fashion.split_dataset import Split, class_shares
-from fashion.splitting import SUBSETS
 from fashion.tables import text_table
 
 POINT = 1.0  # percentage points by which a class may stray before it is pointed out

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from fashion.json_files import read_json
+from fashion.locating import SUBSETS
 from mrcnn.errors import DatasetError
 
-SUBSETS = ("train", "val", "test")
 DEFAULT_RATIOS = (0.8, 0.1, 0.1)
 _PAIRS_AT_ONCE = 4096
 _PATIENCE = 8  # rounds of exchange without gain before it ends

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from fashion.dataset import image_size
 from fashion.instances import Instance, image_instances
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.labels import ClassTable
+from fashion.listing import image_size
 from fashion.polygons import polygons_to_crop
-from fashion.via_read import Problem, ViaFile, ViaImage, attribute_text
+from fashion.via_read import Problem, ViaFile, ViaImage
 from mrcnn.errors import DatasetError
 
 SIZES = ("small", "medium", "large")
@@ -138,26 +138,6 @@ def _summary(values: Iterable[float], digits: int = 2) -> dict[str, float | None
     figures = values.mean(), np.median(values), values.min(), values.max()
     names = ("mean", "median", "minimum", "maximum")
     return {name: round(float(v), digits) for name, v in zip(names, figures, strict=True)}
-
-
-def table_of(files: Iterable[ViaFile], source: str) -> ClassTable:
-    """The class table of annotations, one or more files, that nobody has named, by their labels.
-
-    ModaNet's, or the nine season labels, where they hold all labels; else the labels met. Raises
-    `DatasetError` when the regions have codes only.
-    """
-    regions = [region for via in files for image in via for region in image.regions]
-    labels = dict.fromkeys(attribute_text(region.attributes.get("label")) for region in regions)
-    labels.pop("", None)
-    if not labels:
-        if not regions:
-            raise DatasetError(f"{source} has no region: annotate the images first.")
-        raise DatasetError(
-            f"{source} carries codes but no labels: say which classes they mean with "
-            "--classes=modanet, season, or a class table file."
-        )
-    known = (t for t in (MODANET_TABLE, SEASON_TABLE) if all(t.find(name) for name in labels))
-    return next(known, None) or ClassTable(labels, name=source)
 
 
 def collect(

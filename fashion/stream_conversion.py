@@ -1,7 +1,7 @@
 """COCO to VIA and back, image by image, for files larger than memory.
 
-What is written is what `fashion.coco` and `fashion.coco_write` make of whole files, byte by byte;
-only problems may be listed in another order.
+What is written is what `fashion.coco_read` and `fashion.coco_write` make of whole files, byte by
+byte; only problems may be listed in another order.
 """
 
 import os
@@ -9,24 +9,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fashion.annotation_stream import ImageStream, via_entries_of_coco
-from fashion.coco import Conversion
+from fashion.annotation_stream import ImageStream, images_of_coco
+from fashion.coco_read import Conversion
 from fashion.coco_stream import CocoStreamWriter
 from fashion.coco_write import CocoBuilder, CocoConversion, head_of
 from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
-from fashion.problem_log import ProblemLog
+from fashion.problem_log import ProblemLog, stop_at_first
 from fashion.shards import annotation_files
-from fashion.via_read import ViaFile, add_regions, image_of_entry
+from fashion.via_read import CORRECT
 from fashion.via_stream import ViaStreamWriter
 from fashion.via_write import entry_of, native_key, use_file
-from mrcnn.errors import DatasetError
 
 LARGE = 256 << 20  # bytes; from here on reading whole files takes gigabytes
 
 
 def is_large(path: str | os.PathLike[str], *, limit: int = LARGE) -> bool:
-    """Whether annotations are to be read image by image: several files, or more than `limit` bytes.
+    """Whether to read annotations image by image: several files, or more than `limit` bytes.
 
     Raises `DatasetError` where there is nothing.
     """
@@ -45,27 +44,23 @@ def coco_to_via(
 ) -> tuple[Conversion, list[Path]]:
     """Turn the COCO file `path` (or shards) into the VIA file `out`; what was met, and the files.
 
-    `first_polygon`: as `fashion.coco.to_via`. `images`: the folder of the images, for keys and
+    `first_polygon`: as `fashion.coco_read.to_via`. `images`: the folder of the images, for keys and
     sizes as `fashion.via_write.use_files` gives them. Raises `DatasetError`, with `strict` at the
     first problem; then nothing is written.
     """
     conversion = Conversion(problems=ProblemLog())
-    regions = ViaFile(problems=ProblemLog())
     with (
         ImageStream(path, wanted="coco") as stream,
         ViaStreamWriter(out, shard_size=shard_size) as writer,
     ):
-        for key, entry in via_entries_of_coco(stream.index, conversion, plain=first_polygon):
-            image = image_of_entry(key, entry, stream.source)
-            add_regions(image, image, entry, stream.source, regions)
-            _stop_at_problem(strict, conversion.problems, stream.source)
-            _stop_at_problem(strict, regions.problems, stream.source)
+        for image in images_of_coco(stream.index, conversion, first_polygon=first_polygon):
+            if strict:
+                stop_at_first(conversion.problems, stream.source)
             if images is not None:
                 use_file(image, images)
             writer.add(image.key or native_key(image), entry_of(image))
-        # Of annotations without an image, which no entry has shown.
-        _stop_at_problem(strict, conversion.problems, stream.source)
-    conversion.problems += regions.problems
+        if strict:  # a file without images may still have annotations
+            stop_at_first(conversion.problems, stream.source)
     return conversion, writer.paths
 
 
@@ -92,13 +87,9 @@ def via_to_coco(
         with CocoStreamWriter(out, head_of(like), categories, shard_size=shard_size) as writer:
             for image in stream:
                 writer.add(*builder.add(image))
-                _stop_at_problem(strict, result.problems, stream.source, " Correct it in VIA.")
+                if strict:
+                    stop_at_first(result.problems, stream.source, CORRECT)
         problems = stream.problems
         problems += result.problems
         result.problems = problems
     return result, writer.paths
-
-
-def _stop_at_problem(strict: bool, problems: ProblemLog, source: str, advice: str = "") -> None:
-    if strict and problems:
-        raise DatasetError(f"{source}: {problems[0]}.{advice}")

@@ -116,8 +116,8 @@ def _fit_edges(middles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     the real part of conj(a) * b is their dot product, the imaginary part their cross product.
     """
     starts = _positions(middles, chosen)
-    path = (middles * 0.5).view(np.complex128).ravel()
-    path = np.concatenate([path[starts[0] :], path[: starts[0] + 1]])
+    ring = (middles * 0.5).view(np.complex128).ravel()
+    path = np.concatenate([ring[starts[0] :], ring[: starts[0] + 1]])
     starts = starts - starts[0]
     corner = path[starts]
     origin, direction = _fitted_lines(path, starts, np.append(starts[1:], len(middles)))

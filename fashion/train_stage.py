@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from fashion.commands import OPTIONS
-from fashion.dataset import SOURCE, FashionDataset
+from fashion.dataset import FashionDataset
 from fashion.label_counts import describe_labels
 from fashion.labels import ClassTable
 from fashion.model_arguments import add_model_arguments
@@ -209,7 +209,7 @@ def train(options: argparse.Namespace) -> int:
     train_set, validation_set = (
         _load(options.dataset, subset, stage.table, options.strict) for subset in ("train", "val")
     )
-    print(describe_labels(train_set, validation_set))
+    print(describe_labels(train_set, validation_set, stage.table))
     start = options.model or find_preset(options.preset or "default").weights
     weights = _weights_to_start_from(start, stage, options.logs)
     if weights:
@@ -259,9 +259,7 @@ def note_classes(dataset: FashionDataset) -> None:
     """Record each image's class numbers, so that `mrcnn.class_balance` needs no masks for them."""
     for info in dataset.image_info:
         info["class_ids"] = [
-            dataset.map_source_class_id(f"{SOURCE}.{instance.class_id}")
-            for instance in info["instances"]
-            if not instance.crowd
+            instance.class_id for instance in info["instances"] if not instance.crowd
         ]
 
 

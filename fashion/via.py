@@ -3,9 +3,13 @@
 The shapes are in `via_shapes`, reading in `via_read`, writing in `via_write`.
 """
 
-from fashion.via_read import Problem, ViaFile, ViaImage, ViaRegion, from_json, read
+from fashion.annotated import AnnotatedImage as ViaImage
+from fashion.annotated import Annotations as ViaFile
+from fashion.annotated import Region as ViaRegion
+from fashion.locating import ANNOTATION_FILE
+from fashion.problem_log import Problem
+from fashion.via_read import from_json, read
 from fashion.via_write import (
-    ANNOTATION_FILE,
     PROJECT_FILE,
     output_path,
     to_json,

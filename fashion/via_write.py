@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fashion.annotated import AnnotatedImage, Annotations, attribute_text
 from fashion.json_files import write_json
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.via_read import ViaFile, ViaImage, attribute_text
+from fashion.locating import ANNOTATION_FILE
 
-ANNOTATION_FILE = "via_region_data.json"
 PROJECT_FILE = "via_project.json"
 FORMAT_VERSION = "2.0.10"
 
 
-def to_json(via: ViaFile) -> dict[str, Any]:
+def to_json(via: Annotations) -> dict[str, Any]:
     """The VIA 2 annotation object of `via`: key -> filename, size, regions, file_attributes.
 
     An image without a key, or with one that is taken, gets VIA's own: file name and size.
@@ -28,7 +28,7 @@ def to_json(via: ViaFile) -> dict[str, Any]:
     return data
 
 
-def entry_of(image: ViaImage) -> dict[str, Any]:
+def entry_of(image: AnnotatedImage) -> dict[str, Any]:
     """The VIA 2 entry of an image."""
     return {
         "filename": image.filename,
@@ -41,12 +41,12 @@ def entry_of(image: ViaImage) -> dict[str, Any]:
     }
 
 
-def native_key(image: ViaImage) -> str:
+def native_key(image: AnnotatedImage) -> str:
     """The key VIA itself gives an image: its file name with its size in bytes behind it."""
     return f"{image.filename}{image.size}"
 
 
-def write(path: str | os.PathLike[str], via: ViaFile, *, indent: int | None = None) -> None:
+def write(path: str | os.PathLike[str], via: Annotations, *, indent: int | None = None) -> None:
     """Write `via` as a VIA 2 annotation file, whole or not at all.
 
     Raises `DatasetError` when the folder cannot be written.
@@ -63,7 +63,7 @@ def output_path(out: str | os.PathLike[str], name: str | None = None) -> Path:
     return out / (name or ANNOTATION_FILE) if out.is_dir() or not out.suffix else out
 
 
-def use_files(via: ViaFile, folder: str | os.PathLike[str]) -> None:
+def use_files(via: Annotations, folder: str | os.PathLike[str]) -> None:
     """Give every image of `via` the size in bytes and the key that VIA gives its file in `folder`.
 
     VIA finds the annotations of pictures that are already open by these. Images that are not
@@ -73,7 +73,7 @@ def use_files(via: ViaFile, folder: str | os.PathLike[str]) -> None:
         use_file(image, folder)
 
 
-def use_file(image: ViaImage, folder: str | os.PathLike[str]) -> None:
+def use_file(image: AnnotatedImage, folder: str | os.PathLike[str]) -> None:
     """Do what `use_files` does for one image."""
     path = Path(folder) / image.filename
     image.size = path.stat().st_size if path.is_file() else -1
@@ -82,7 +82,7 @@ def use_file(image: ViaImage, folder: str | os.PathLike[str]) -> None:
 
 def write_project(
     path: str | os.PathLike[str],
-    via: ViaFile,
+    via: Annotations,
     *,
     table: ClassTable | None = None,
     image_folder: str | os.PathLike[str] | None = None,
@@ -118,7 +118,7 @@ def _settings(name: str, image_folder: str | os.PathLike[str] | None) -> dict[st
     }
 
 
-def _definitions(via: ViaFile, table: ClassTable | None) -> dict[str, Any]:
+def _definitions(via: Annotations, table: ClassTable | None) -> dict[str, Any]:
     """`_via_attributes`: how each attribute is edited in VIA."""
     labels = _choice("Class", label_choices(via, table))
     region = {
@@ -134,7 +134,7 @@ def _definitions(via: ViaFile, table: ClassTable | None) -> dict[str, Any]:
     }
 
 
-def label_choices(via: ViaFile, table: ClassTable | None = None) -> dict[str, str]:
+def label_choices(via: Annotations, table: ClassTable | None = None) -> dict[str, str]:
     """The labels to choose from, as VIA wants options: name -> text shown for it ("" is itself)."""
     met = {attribute_text(r.attributes.get("label")): "" for image in via for r in image.regions}
     met.pop("", None)

@@ -90,16 +90,15 @@ def _stream(options: argparse.Namespace, out: Path) -> tuple:
 
 def _whole(options: argparse.Namespace, out: Path):
     """Convert with the whole file in memory."""
-    from fashion import coco, via
+    from fashion import coco, coco_read, via
 
-    conversion = coco.to_via(
+    conversion = coco_read.to_via(
         coco.read(options.annotations),
         str(options.annotations),
         first_polygon=options.first_polygon,
         strict=options.strict,
     )
-    data = via.from_json(conversion.data, str(options.annotations), strict=options.strict)
-    conversion.problems += data.problems
+    data = conversion.annotations
     if options.images:
         via.use_files(data, options.images)
     if options.project:

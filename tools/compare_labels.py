@@ -48,10 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from tqdm import tqdm
 
-    from fashion.dataset import read_annotations
     from fashion.json_files import write_json
     from fashion.label_quality import compare_labels
     from fashion.label_quality_report import quality_table, write_worst
+    from fashion.locating import read_annotations
     from fashion.via_read import problem_text
 
     auto, truth = read_annotations(options.auto), read_annotations(options.truth)

@@ -64,15 +64,23 @@ def describe(options: argparse.Namespace) -> int:
     """Statistics, and samples where asked for; 1 when there is no instance."""
     from tqdm import tqdm
 
-    from fashion import label_samples, labels, statistics, stats_plots, stats_report
+    from fashion import label_samples, statistics, stats_plots, stats_report
     from fashion.annotation_parts import annotation_parts
     from fashion.json_files import write_json
+    from fashion.label_survey import LabelSurvey, table_of
+    from fashion.labels import named_table
+    from mrcnn.errors import DatasetError
 
     parts = annotation_parts(options.data, options.images)
     if options.classes:
-        table = labels.named_table(options.classes)
+        table = named_table(options.classes)
     else:
-        table = statistics.table_of([part.annotations for part in parts], str(options.data))
+        labels = LabelSurvey.of(image for part in parts for image in part.annotations)
+        if not labels.regions:
+            raise DatasetError(
+                "it has no region", path=options.data, advice="annotate the images first"
+            )
+        table = table_of(labels, None, str(options.data))
     total = sum(len(part.annotations) for part in parts)
     with tqdm(total=total, unit="image", desc="statistics", disable=None) as bar:
         figures = statistics.collect(parts, table, bar.update)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Mend the boxes and polygons of boots and footwear in ModaNet's COCO file.
+"""Repair the boxes and polygons of boots and footwear in ModaNet's COCO file.
 
-    python3 tools/repair_modanet.py instances_train.json instances_mended.json
+    python3 tools/repair_modanet.py instances_train.json instances_repaired.json
     python3 tools/repair_modanet.py ANN.json OUT.json --one-or-all
 
 Over 70 % of ModaNet's boots and footwear have a bbox that is not their polygons', and many pairs
-carry both shoes in both instances. The polygons that have the bbox's width and height stay, and
-the bbox is made anew. One polygon, or all of them, fit for 93 to 97 %; several of them for nearly
-all the rest. What cannot be mended, and masks that are in an image twice, are listed here and in
+carry both shoes in both instances. The polygons that have the bbox's width and height are kept, and
+the bbox is recomputed. One polygon, or all of them, fit for 93 to 97 %; several of them for nearly
+all the rest. What cannot be repaired, and masks that are in an image twice, are listed here and in
 OUT's .report.json. A thousand images take two seconds, all of ModaNet two minutes.
 """
 
@@ -31,7 +31,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--classes",
         nargs="+",
         metavar="NAME",
-        help="classes to mend (default: boots footwear); others are copied as they are",
+        help="classes to repair (default: boots footwear); others are copied as they are",
     )
     parser.add_argument(
         "--one-or-all",
@@ -48,7 +48,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Mend one file and say what was done."""
+    """Repair one file and print what was done."""
     options = parse_arguments(arguments)
     from fashion import coco, coco_write, repair, via
     from fashion.json_files import write_json
@@ -65,9 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     coco_write.write(out, result.data)
     write_json(report, result.to_json(), indent=1)
     print(repair_table(result))
-    show("could not be mended", result.unmended, options.show)
+    show("could not be repaired", result.unmended, options.show)
     left_over = [f"{file}, annotation {i}: {count} polygons" for file, i, count in result.left_over]
-    show("taken out, though they fit no other instance", left_over, options.show)
+    show("removed, though they fit no other instance", left_over, options.show)
     print(f"masks twice in an image: {len(result.doubled_before)} before")
     show("masks twice in an image after", result.doubled_after, options.show)
     print(f"Written: {out} and {report}")
@@ -75,16 +75,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def repair_table(result) -> str:
-    """What was wrong before and after, and how it was mended, a line a class."""
+    """What was wrong before and after, and how it was repaired, a line a class."""
     from fashion.tables import text_table
 
-    head = ["class", "instances", "wrong before", "one", "all", "several", "mended", "wrong after"]
+    head = [
+        "class",
+        "instances",
+        "wrong before",
+        "one",
+        "all",
+        "several",
+        "repaired",
+        "wrong after",
+    ]
     rows = []
     for name, row in [*result.rows.items(), ("total", result.total())]:
-        mended = sum(row.mended.values())
+        repaired = sum(row.mended.values())
         before = f"{row.wrong_before} ({share(row.wrong_before, row.instances)})"
         how = [str(count) for count in row.mended.values()]
-        done = share(mended, row.wrong_before)
+        done = share(repaired, row.wrong_before)
         rows.append([name, str(row.instances), before, *how, done, str(row.wrong_after)])
     return text_table(head, rows)
 

@@ -5,13 +5,20 @@ import tracemalloc
 
 import pytest
 
-from fashion import annotation_index, coco, coco_write, json_stream, stream_conversion, via
+from fashion import (
+    annotation_index,
+    coco,
+    coco_read,
+    coco_write,
+    json_stream,
+    stream_conversion,
+    via,
+)
 from fashion.annotation_stream import open_annotations
 from fashion.coco_stream import CocoStreamWriter, read_head
-from fashion.dataset import read_annotations
-from fashion.problem_log import KEPT, ProblemLog
+from fashion.locating import read_annotations
+from fashion.problem_log import KEPT, Problem, ProblemLog
 from fashion.unique_ids import UniqueIds
-from fashion.via_read import Problem
 from fashion.via_stream import ViaStreamWriter
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, via_1, via_project, write_json
@@ -68,10 +75,8 @@ def test_coco_to_via_writes_what_it_writes_of_whole_files(
 ):
     monkeypatch.setitem(json_stream.JsonStream.__init__.__kwdefaults__, "chunk", chunk)
     source = write_json(tmp_path / "c.json", mixed_coco())
-    whole = coco.to_via(coco.read(source), str(source), first_polygon=first_polygon)
-    data = via.from_json(whole.data, str(source))
-    whole.problems += data.problems
-    via.write(tmp_path / "whole.json", data)
+    whole = coco_read.to_via(coco.read(source), str(source), first_polygon=first_polygon)
+    via.write(tmp_path / "whole.json", whole.annotations)
     result, written = stream_conversion.coco_to_via(
         source, tmp_path / "stream.json", first_polygon=first_polygon
     )
@@ -259,7 +264,7 @@ def test_a_shard_needs_an_entry(tmp_path):
         lambda: ViaStreamWriter(tmp_path / "a.json", shard_size=0),
         lambda: CocoStreamWriter(tmp_path / "a.json", {}, [], shard_size=0),
     ):
-        with pytest.raises(DatasetError, match="A shard of 0"):
+        with pytest.raises(DatasetError, match=r"shard_size leaves no entry .* 1 or more, found 0"):
             make()
 
 

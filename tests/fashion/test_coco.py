@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from fashion import coco, coco_write, via
+from fashion import coco, coco_read, coco_write, via
 from fashion.instances import image_instances
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.polygons import mask_to_rle, polygons_to_mask
+from fashion.polygons import polygons_to_mask
+from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import SQUARE, coco_data, entry, region, shape, write_json
 from tests.support import shared
@@ -24,9 +25,14 @@ def through_json(data):
     return json.loads(json.dumps(data))
 
 
+def via_json(data, **options):
+    """The JSON object of the VIA file that a COCO object becomes."""
+    return via.to_json(coco_read.to_via(data, **options).annotations)
+
+
 def there_and_back(data, **options):
     """COCO -> VIA -> COCO, each by way of its JSON text."""
-    made = through_json(coco.to_via(data).data)
+    made = through_json(via_json(data))
     return through_json(coco_write.from_via(via.from_json(made), **options).data)
 
 
@@ -45,7 +51,7 @@ def assert_same(data, back):
 def test_every_polygon_becomes_a_region_of_its_instance():
     other = [1, 2, 5.5, 2, 5, 8]
     data = coco_data([{"id": 66, "segmentation": [FLAT, other]}])
-    made = coco.to_via(data).data
+    made = via_json(data)
     assert list(made) == ["7"]
     image = made["7"]
     assert (image["filename"], image["size"]) == ("a.jpg", -1)
@@ -62,9 +68,7 @@ def test_every_polygon_becomes_a_region_of_its_instance():
 def test_the_first_polygon_alone_as_the_original_wrote_it():
     data = coco_data([{"segmentation": [FLAT, [1, 2, 5, 2, 5, 8]]}])
     data["images"].append({"id": 8, "file_name": "empty.jpg", "width": 40, "height": 30})
-    assert coco.to_via(data, first_polygon=True).data == {
-        "7": entry("a.jpg", [region(fashion="1")])
-    }
+    assert via_json(data, first_polygon=True) == {"7": entry("a.jpg", [region(fashion="1")])}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_the_first_polygon_alone_as_the_original_wrote_it():
 def test_codes_and_category_ids(name, category_id, code):
     data = coco_data([{"category_id": category_id}])
     data["categories"] = [{"id": category_id, "name": name}]
-    (made,) = coco.to_via(data).data["7"]["regions"]
+    (made,) = via_json(data)["7"]["regions"]
     assert made["region_attributes"]["fashion"] == code
     assert made["region_attributes"]["label"] == name
     assert_same(data, there_and_back(data))
@@ -89,15 +93,15 @@ def test_codes_and_category_ids(name, category_id, code):
 
 def test_run_lengths_become_polygons():
     mask = polygons_to_mask([np.array(SQUARE)], [np.array([[12, 12], [16, 12], [16, 16]])], 30, 40)
-    packed = mask_to_rle(mask)
+    packed = encode_mask(mask)
     flat = mask.T.ravel().astype(int)
     edges = np.flatnonzero(np.diff(flat, prepend=0, append=1 - flat[-1]))
     plain = {"size": [30, 40], "counts": np.diff(edges, prepend=0).tolist()}
     assert (coco_mask.decode(coco_mask.frPyObjects(plain, 30, 40)) == mask).all()
     data = coco_data([{"segmentation": packed}, {"segmentation": plain, "iscrowd": 1}])
-    conversion = coco.to_via(data)
+    conversion = coco_read.to_via(data)
     assert "2 run-length masks turned into polygons, 1 crowds" in conversion.summary()
-    instances, _ = image_instances(via.from_json(conversion.data).images[0], MODANET_TABLE)
+    instances, _ = image_instances(conversion.annotations.images[0], MODANET_TABLE)
     assert [i.crowd for i in instances] == [False, True]
     for instance in instances:
         again = polygons_to_mask(instance.parts, instance.holes, 30, 40)
@@ -111,9 +115,9 @@ def test_run_lengths_become_polygons():
 
 def test_a_box_without_outline_is_a_rectangle_and_comes_back_without():
     data = coco_data([{"segmentation": [], "bbox": [1.5, 2, 8, 9]}])
-    conversion = coco.to_via(data)
+    conversion = coco_read.to_via(data)
     assert conversion.boxes_only == 1
-    assert conversion.data["7"]["regions"][0]["shape_attributes"]["name"] == "rect"
+    assert conversion.annotations.images[0].regions[0].shape["name"] == "rect"
     assert_same(data, there_and_back(data))
 
 
@@ -136,17 +140,17 @@ def test_a_box_without_outline_is_a_rectangle_and_comes_back_without():
 )
 def test_what_cannot_be_taken_over_is_named(annotation, reason):
     data = coco_data([{}, annotation, {}])
-    conversion = coco.to_via(data)
+    conversion = coco_read.to_via(data)
     assert conversion.instances == 2
     problems = [str(problem) for problem in conversion.problems]
     assert any(reason in problem and "annotation 2" in problem for problem in problems)
     with pytest.raises(DatasetError, match="annotation 2"):
-        coco.to_via(data, strict=True)
+        coco_read.to_via(data, strict=True)
 
 
 def test_a_bad_polygon_does_not_cost_the_good_ones():
     data = coco_data([{"segmentation": [FLAT, [1, 2], [1, 2, 3, 4, "x", 5], [1, 2, 3, 4, 5]]}])
-    conversion = coco.to_via(data)
+    conversion = coco_read.to_via(data)
     assert conversion.regions == 1
     assert [problem.reason.split("its ")[1].split(":")[0] for problem in conversion.problems] == [
         "polygon 2",
@@ -172,15 +176,15 @@ def test_a_bad_polygon_does_not_cost_the_good_ones():
 def test_what_is_no_coco_file_is_refused(tmp_path, change, reason):
     path = write_json(tmp_path / "x.json", coco_data() | change)
     with pytest.raises(DatasetError, match=reason):
-        coco.to_via(coco.read(path), str(path))
+        coco_read.to_via(coco.read(path), str(path))
 
 
 def test_no_image_and_no_annotation():
     nothing = {"images": [], "annotations": [], "categories": []}
-    assert coco.to_via(nothing).data == {}
+    assert via_json(nothing) == {}
     assert there_and_back(nothing)["images"] == []
     data = coco_data([])
-    assert coco.to_via(data).empty_images == 1
+    assert coco_read.to_via(data).empty_images == 1
     assert_same(data, there_and_back(data))
 
 
@@ -296,7 +300,7 @@ def test_a_file_with_its_info_and_licences_comes_back_whole():
 
 def test_bbox_and_area_are_worked_out_anew_where_an_outline_was_changed():
     data = coco_data([{"bbox": [0, 0, 1, 1], "area": 4095}] * 2)
-    made = through_json(coco.to_via(data).data)
+    made = through_json(via_json(data))
     made["7"]["regions"][0]["shape_attributes"]["all_points_x"][1] = 30
     made["7"]["regions"][0]["shape_attributes"]["all_points_x"][2] = 30
     conversion = coco_write.from_via(via.from_json(made))
@@ -309,21 +313,21 @@ def test_bbox_and_area_are_worked_out_anew_where_an_outline_was_changed():
 def test_the_way_through_via_itself_changes_nothing():
     """VIA writes 5.0 as 5, rounds to thousandths, and may hold it all as a project."""
     data = coco_data([{"segmentation": [[1.0, 2.0, 9.12345, 2.0, 5.0, 8.0]], "area": 7}])
-    made = json.loads(json.dumps(coco.to_via(data).data), parse_float=lambda t: round(float(t), 3))
+    made = json.loads(json.dumps(via_json(data)), parse_float=lambda t: round(float(t), 3))
     project = {"_via_img_metadata": made, "_via_settings": {}, "_via_attributes": {}}
     (back,) = coco_write.from_via(via.from_json(project)).data["annotations"]
     assert (back["area"], back["bbox"]) == (7, [10, 10, 10, 10])
 
 
 def test_a_number_that_json_does_not_know_is_not_written(tmp_path):
-    made = coco.to_via(coco_data([{"area": float("nan")}])).data
+    made = via_json(coco_data([{"area": float("nan")}]))
     with pytest.raises(DatasetError, match="cannot be written as JSON"):
         coco_write.write(tmp_path / "x.json", coco_write.from_via(via.from_json(made)).data)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_spoilt_note_does_no_harm():
-    made = coco.to_via(coco_data([{"id": 5, "area": 1}])).data
+    made = via_json(coco_data([{"id": 5, "area": 1}]))
     made["7"]["regions"][0]["region_attributes"]["coco"] = "{broken"
     made["7"]["file_attributes"]["coco"] = "5"
     back = coco_write.from_via(via.from_json(made)).data
@@ -399,8 +403,8 @@ def test_modanet_comes_back_whole():
 
 
 def test_the_first_polygons_are_the_original_file():
-    conversion = coco.to_via(coco.read(shared("modanet", "instances_val.json")), first_polygon=True)
+    made = via_json(coco.read(shared("modanet", "instances_val.json")), first_polygon=True)
     original = json.loads(shared("modanet", "vgg_val.json").read_text())
     assert len(original) == 1067
-    assert {key: conversion.data[key] for key in original} == original
-    assert len(conversion.data) == 1072  # all but the one image that has no annotation
+    assert {key: made[key] for key in original} == original
+    assert len(made) == 1072  # all but the one image that has no annotation

@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from fashion.dataset import FashionDataset, find_annotations, image_size
+from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from mrcnn.boxes import extract_bboxes
+from fashion.listing import image_size
+from fashion.locating import find_annotations
 from mrcnn.config import Config
 from mrcnn.errors import DatasetError
 from mrcnn.ground_truth import load_image_gt
-from mrcnn.masks import minimize_mask
 from tests.fashion.factories import (
     SQUARE,
     coco_data,
@@ -78,19 +78,6 @@ def test_masks_are_one_an_instance(folder):
     assert top[:5, 20:].all()
 
 
-def test_mini_masks_are_those_of_the_full_masks(folder):
-    dataset = load(folder)
-    for image_id in dataset.image_ids:
-        masks, class_ids = dataset.load_mask(image_id)
-        boxes = extract_bboxes(masks)
-        for mini_shape in ((56, 56), (28, 14)):
-            found = dataset.load_mini_masks(image_id, mini_shape)
-            assert (found[0] == boxes).all()
-            assert (found[1] == minimize_mask(boxes, masks, mini_shape)).all()
-            assert (found[2] == class_ids).all()
-            assert [array.dtype for array in found] == [np.int32, bool, np.int32]
-
-
 def test_mask_crops_are_the_full_masks_within_their_extent(folder):
     dataset = load(folder)
     for image_id in dataset.image_ids:
@@ -118,14 +105,15 @@ def test_training_sees_the_same_without_full_size_masks(folder, monkeypatch, sid
             assert found.dtype == wanted.dtype
 
 
-def test_an_instance_without_a_pixel_has_an_empty_mask_and_no_mini_mask(tmp_path):
+def test_an_instance_without_a_pixel_has_an_empty_mask(tmp_path):
     between = region([(3.1, 3.1), (3.4, 3.1), (3.4, 3.4)], label="top")
     dataset = load(dataset_folder(tmp_path, [entry(regions=[between])]))
     masks, class_ids = dataset.load_mask(0)
     assert masks.sum() == 0
     assert class_ids.tolist() == [9]
-    boxes, minis, class_ids = dataset.load_mini_masks(0)
-    assert (boxes.shape, minis.shape, class_ids.shape) == ((0, 4), (56, 56, 0), (0,))
+    (crop,), class_ids = dataset.load_mask_crops(0)
+    assert not crop.mask.any()
+    assert class_ids.tolist() == [9]
 
 
 @pytest.mark.parametrize("form", [lambda d: d, via_1, via_project])
@@ -171,6 +159,13 @@ def test_several_folders_make_one_data_set(folder):
         dataset.load(folder, "val", SEASON_TABLE)
 
 
+def test_class_numbers_are_the_tables(folder):
+    dataset = FashionDataset()
+    dataset.add_class("fashion", 1, "bag")  # as a script may, though `load` does
+    with pytest.raises(DatasetError, match="register no others"):
+        dataset.load(folder, "train", MODANET_TABLE)
+
+
 def test_instances_of_some_classes(folder):
     dataset = load(folder, instances_of=["top"])
     assert dataset.load_mask(0)[1].tolist() == [9]
@@ -189,8 +184,9 @@ def test_images_without_instances_stay_on_request(tmp_path):
     masks, class_ids = dataset.load_mask(1)
     assert masks.shape == (30, 40, 0)
     assert class_ids.shape == (0,)
-    boxes, minis, class_ids = dataset.load_mini_masks(1)
-    assert (boxes.shape, minis.shape, class_ids.shape) == ((0, 4), (56, 56, 0), (0,))
+    crops, class_ids = dataset.load_mask_crops(1)
+    assert crops == []
+    assert class_ids.shape == (0,)
 
 
 # --- image sizes ----------------------------------------------------------------------------
@@ -260,7 +256,7 @@ def test_missing_and_ambiguous_annotations(tmp_path):
 
 def test_broken_json_is_located(folder):
     (folder / "train" / "via_region_data.json").write_text('{"x": {"filename": "a.jpg",\n oops')
-    with pytest.raises(DatasetError, match=r"via_region_data\.json is not valid JSON.*line 2"):
+    with pytest.raises(DatasetError, match=r"via_region_data\.json: it is not valid JSON.*line 2"):
         load(folder)
 
 

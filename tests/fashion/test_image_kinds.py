@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from fashion.dataset import FashionDataset, image_size
+from fashion.dataset import FashionDataset
 from fashion.image_check import bad_images, expected_images
 from fashion.labels import MODANET_TABLE
+from fashion.listing import image_size
 from fashion.near_duplicates import read_fingerprints
 from mrcnn.images import read_image
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json

@@ -93,7 +93,7 @@ def test_a_value_has_a_greatest_size(tmp_path, monkeypatch):
     monkeypatch.setattr(json_stream, "MOST_VALUE_BYTES", 100)
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"a": "x" * 1000}))
-    with pytest.raises(DatasetError, match="a value of more than 100 bytes at byte 6"):
+    with pytest.raises(DatasetError, match="value at byte 6 has more than 100 bytes"):
         read_by_parts(path, 10)
 
 

@@ -9,13 +9,11 @@ from pycocotools import mask as coco_mask
 
 from fashion.polygons import (
     mask_to_polygons,
-    mask_to_rle,
-    polygons_to_box_mask,
     polygons_to_crop,
     polygons_to_mask,
     rle_to_mask,
 )
-from mrcnn.boxes import extract_bboxes
+from mrcnn.coco_evaluation import encode_mask
 from mrcnn.masks import minimize_mask
 from mrcnn.mini_masks import shrink_masks
 from tests.support import shared
@@ -121,16 +119,6 @@ def test_a_far_slanted_edge_is_cut_where_it_was():
     assert iou(polygons_to_mask([wedge], [], 40, 30), y > x * 4 / 3) > 0.99
 
 
-def test_the_box_is_that_of_the_mask():
-    polygons = [np.array([[3, 3], [20.2, 9], [7, 25.3]]), box(-4, 30, 2, 99)]
-    mask = polygons_to_mask(polygons, [], 40, 30)
-    crop, found = polygons_to_box_mask(polygons, [], 40, 30)
-    assert found == tuple(extract_bboxes(mask[:, :, None])[0])
-    y1, x1, y2, x2 = found
-    assert (mask[y1:y2, x1:x2] == crop).all()
-    assert polygons_to_box_mask([box(90, 90, 99, 99)], [], 40, 30)[1] == (0, 0, 0, 0)
-
-
 def test_masks_agree_with_pycocotools_on_all_of_modanet():
     worst, checked = 1.0, 0
     for outlines, lists, height, width in modanet_instances():
@@ -149,7 +137,7 @@ masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
 
 @given(masks)
 def test_run_lengths_give_the_mask_back(mask):
-    rle = mask_to_rle(mask)
+    rle = encode_mask(mask)
     json.dumps(rle)
     assert (rle_to_mask(rle) == mask).all()
     flat = mask.T.ravel()  # COCO counts down the columns, and starts with what is not set
@@ -284,7 +272,7 @@ def test_more_tolerance_means_fewer_points():
 def test_modanet_masks_survive_as_polygons_of_few_points():
     ious, points = [], []
     for outlines, _, height, width in modanet_instances():
-        mask, _ = polygons_to_box_mask(outlines, [], height, width)
+        mask, _ = polygons_to_crop(outlines, [], height, width)
         if np.count_nonzero(mask) > 400:
             framed = np.pad(mask, 3)
             parts = mask_to_polygons(framed)

@@ -21,7 +21,7 @@ def shoe(box, *polygons, **more):
     return {**entry, "area": box[2] * box[3], **more}
 
 
-def mended(*annotations, **settings):
+def repaired(*annotations, **settings):
     data = coco_data(annotations, IMAGES, CATEGORIES)
     before = copy.deepcopy(data)
     result = repair.repair(data, **settings)
@@ -38,7 +38,7 @@ def boxes(result):
 
 
 def test_a_pair_of_shoes_that_both_instances_carry():
-    result = mended(shoe([50, 12, 20, 12], LEFT, RIGHT), shoe([50, 12, 18, 14], LEFT, RIGHT))
+    result = repaired(shoe([50, 12, 20, 12], LEFT, RIGHT), shoe([50, 12, 18, 14], LEFT, RIGHT))
     assert parts(result) == [[LEFT], [RIGHT]]
     assert boxes(result) == [[10, 10, 20, 12], [50, 12, 18, 14]]
     assert result.rows["footwear"].mended == {"one": 2, "all": 0, "several": 0}
@@ -65,7 +65,7 @@ def test_a_pair_of_shoes_that_both_instances_carry():
     ],
 )
 def test_the_polygons_that_have_the_boxs_size_stay(box, polygons, kept, how):
-    result = mended(shoe(box, *polygons))
+    result = repaired(shoe(box, *polygons))
     assert parts(result) == [kept]
     row = result.rows["footwear"]
     assert row.wrong_before == (how is not None)
@@ -76,12 +76,12 @@ def test_the_polygons_that_have_the_boxs_size_stay(box, polygons, kept, how):
 def test_shoes_of_one_size_are_shared_out():
     """Both polygons fit both boxes: each instance gets another."""
     twin = [x + 40 if i % 2 == 0 else x for i, x in enumerate(LEFT)]
-    result = mended(shoe([70, 60, 20, 12], LEFT, twin), shoe([70, 60, 20, 12], LEFT, twin))
+    result = repaired(shoe([70, 60, 20, 12], LEFT, twin), shoe([70, 60, 20, 12], LEFT, twin))
     assert parts(result) == [[LEFT], [twin]]
 
 
-def test_one_or_all_leaves_several_unmended():
-    result = mended(shoe([70, 60, 20, 18], LEFT, RIGHT, STRAP), several=False)
+def test_one_or_all_leaves_several_unrepaired():
+    result = repaired(shoe([70, 60, 20, 18], LEFT, RIGHT, STRAP), several=False)
     assert parts(result) == [[LEFT, RIGHT, STRAP]]
     assert boxes(result) == [[70, 60, 20, 18]]
     (entry,) = result.unmended
@@ -90,16 +90,16 @@ def test_one_or_all_leaves_several_unmended():
 
 
 def test_a_polygon_that_no_instance_keeps_is_told():
-    result = mended(shoe([70, 60, 20, 12], LEFT, RIGHT))
+    result = repaired(shoe([70, 60, 20, 12], LEFT, RIGHT))
     assert parts(result) == [[LEFT]]
     assert result.left_over == [("a.jpg", 1, 1)]
 
 
 def test_areas_are_made_anew_as_the_file_means_them():
-    of_box = mended(shoe([70, 60, 21, 12], LEFT))
+    of_box = repaired(shoe([70, 60, 21, 12], LEFT))
     assert of_box.data["annotations"][0]["area"] == 20 * 12
     triangle = [10, 10, 30, 10, 10, 30]
-    of_mask = mended(shoe([70, 60, 20, 20], triangle, area=123))
+    of_mask = repaired(shoe([70, 60, 20, 20], triangle, area=123))
     assert of_mask.data["annotations"][0]["area"] == pytest.approx(200, abs=12)
 
 
@@ -116,7 +116,7 @@ def test_areas_are_made_anew_as_the_file_means_them():
     ],
 )
 def test_what_is_not_looked_at_stays_as_it_is(annotation):
-    result = mended(annotation)
+    result = repaired(annotation)
     (found,) = result.data["annotations"]
     assert found == {"id": 1, "iscrowd": 0, **annotation}
     assert result.total().instances == 0
@@ -124,9 +124,9 @@ def test_what_is_not_looked_at_stays_as_it_is(annotation):
 
 def test_other_classes_by_name():
     bag = shoe([70, 60, 20, 12], LEFT, RIGHT, category_id=1)
-    assert parts(mended(bag, classes=["Bag"])) == [[LEFT]]
+    assert parts(repaired(bag, classes=["Bag"])) == [[LEFT]]
     with pytest.raises(DatasetError, match="has no category skirt; its categories are bag, belt"):
-        mended(bag, classes=["skirt"])
+        repaired(bag, classes=["skirt"])
 
 
 def test_doubled_masks_of_any_class():
@@ -144,7 +144,7 @@ def test_doubled_masks_of_any_class():
 
 
 def test_modanet():
-    """DESIGN section 4: over 70 % are wrong; one polygon, or all, mend 93 to 97 % of these."""
+    """DESIGN section 4: over 70 % are wrong; one polygon, or all, repair 93 to 97 % of these."""
     data = json.loads(shared("modanet", "instances_val.json").read_text())
     result = repair.repair(data)
     for name in repair.DEFECTIVE_CLASSES:
@@ -153,7 +153,7 @@ def test_modanet():
     total = result.total()
     assert (total.instances, total.wrong_before) == (1885, 1355)
     assert 0.93 <= (total.mended["one"] + total.mended["all"]) / total.wrong_before <= 0.97
-    # Several polygons together mend the rest of this file, and no outline is lost by it.
+    # Several polygons together repair the rest of this file, and no outline is lost by it.
     assert (total.wrong_after, result.unmended, result.left_over) == (0, [], [])
     assert (len(result.doubled_before), len(result.doubled_after)) == (390, 0)
 

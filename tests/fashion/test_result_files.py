@@ -10,8 +10,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from fashion.dataset import FashionDataset, find_annotations
+from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
+from fashion.locating import find_annotations
 from fashion.result_files import Numbering, masks_only_path, read_results, write_results
 from mrcnn.coco_evaluation import FIGURES, average_precision, encode_mask, ground_truth
 from mrcnn.errors import DatasetError

@@ -1,7 +1,8 @@
 import pytest
 
-from fashion.dataset import FashionDataset, read_annotations
+from fashion.dataset import FashionDataset
 from fashion.labels import SEASON_TABLE, fashion_code
+from fashion.locating import read_annotations
 from fashion.season_truth import season_truth, write_season_truth
 from fashion.via import read
 from mrcnn.errors import DatasetError

@@ -63,7 +63,7 @@ def test_nothing_is_left_of_a_failure(tmp_path):
 def test_what_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     files = PendingFiles(tmp_path / "file" / "via.json")
-    with pytest.raises(DatasetError, match=r"via.json cannot be written"):
+    with pytest.raises(DatasetError, match=r"via\.json: it cannot be written"):
         files.open()
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_whole_set_is_refused(tmp_path):
         annotation_files(tmp_path)
     (tmp_path / "via_region_data.json").unlink()
     paths[1].unlink()
-    with pytest.raises(DatasetError, match=r"has 2 of 3 shards \(missing: 1\)"):
+    with pytest.raises(DatasetError, match=r"there are 2 of 3 shards \(missing: 1\)"):
         annotation_files(tmp_path)
     shard_path(tmp_path / "b.json", 0, 1).write_text("{}")
     with pytest.raises(DatasetError, match="shards of 2 sets"):

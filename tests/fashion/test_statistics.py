@@ -5,7 +5,7 @@ import pytest
 
 from fashion import statistics, stats_report, via
 from fashion.annotation_parts import annotation_parts
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.labels import MODANET_TABLE, ClassTable
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import (
     coco_data,
@@ -118,32 +118,6 @@ def test_terminal_text():
     assert "1 problem:\n  a.jpg, region 3" in text
 
 
-@pytest.mark.parametrize(
-    ("labels", "table"),
-    [
-        (["bag", "scarf"], MODANET_TABLE),
-        (["skirt_yaz"], SEASON_TABLE),
-        (["bag", "hat"], ClassTable(["bag", "hat"])),
-    ],
-)
-def test_the_table_is_known_by_the_labels(labels, table):
-    files = [via.from_json({"x": entry("a.jpg", [region(label=label)])}) for label in labels]
-    assert statistics.table_of(files, "x") == table
-
-
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        ([entry("a.jpg", [region(fashion="1")])], "x carries codes but no labels: .*--classes"),
-        ([entry("a.jpg")], "x has no region: annotate the images first"),
-        ([], "x has no region"),
-    ],
-)
-def test_the_table_cannot_be_known(entries, message):
-    with pytest.raises(DatasetError, match=message):
-        statistics.table_of([via.from_json(dict(enumerate(entries)))], "x")
-
-
 def test_annotation_parts(tmp_path):
     dataset_folder(tmp_path / "set", [entry("a.jpg", [region()])], "train")
     write_json(tmp_path / "set" / "test" / "instances.json", coco_data([{}]))
@@ -160,7 +134,7 @@ def test_annotation_parts(tmp_path):
     file = tmp_path / "set" / "test" / "instances.json"
     assert annotation_parts(file)[0].folder == file.parent
     assert annotation_parts(file, tmp_path)[0].folder == tmp_path
-    with pytest.raises(DatasetError, match="does not exist: name a dataset folder"):
+    with pytest.raises(DatasetError, match="does not exist; name a dataset folder"):
         annotation_parts(tmp_path / "nothing")
 
 

@@ -209,7 +209,7 @@ def test_an_image_that_is_named_twice_keeps_all_regions_apart():
         ("[1, 2]", "no VIA file"),
         ('{"x": 5}', 'entry "x"'),
         ('{"x": {"regions": []}}', 'entry "x"'),
-        ('{"x": {"filename": "a.jpg", "regions": 5}}', "must be a list"),
+        ('{"x": {"filename": "a.jpg", "regions": 5}}', "expected a list"),
         ('{"_via_img_metadata": []}', "_via_img_metadata"),
         ('{"project": {}, "config": {}, "file": {}, "metadata": {}, "view": {}}', "VIA 3"),
         ('{"images": [], "annotations": [], "categories": []}', "coco_to_via"),

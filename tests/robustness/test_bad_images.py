@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion.dataset import image_size
 from fashion.image_check import bad_images
-from fashion.listing import list_images
+from fashion.listing import image_size, list_images
 from mrcnn.errors import DatasetError
 from mrcnn.image_files import FORMATS, MAX_PIXELS
 from mrcnn.images import read_image, resize_image
@@ -140,7 +139,7 @@ BOMBS = {
 }
 IN_LITTLE_MEMORY = """
 import resource, sys
-from fashion.dataset import image_size
+from fashion.listing import image_size
 from mrcnn.errors import DatasetError
 from mrcnn.images import read_image
 resource.setrlimit(resource.RLIMIT_AS, (3 << 29, 3 << 29))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fashion import coco, via
+from fashion import coco_read, via
 from fashion.annotation_parts import annotation_parts
 from fashion.commands import run
 from fashion.dataset import FashionDataset
@@ -79,7 +79,7 @@ def test_names_that_are_refused(tmp_path, name):
         with pytest.raises(DatasetError) as of_via:
             via.from_json({"a": entry(name)}, "a.json")
         with pytest.raises(DatasetError) as of_coco:
-            coco.to_via(coco_data([], [{"id": 1, "file_name": name}]), "a.json")
+            coco_read.to_via(coco_data([], [{"id": 1, "file_name": name}]), "a.json")
     assert not touched_outside(events, tmp_path)
     for error in (of_via, of_coco):
         assert "a.json" in str(error.value)
@@ -155,7 +155,7 @@ def test_a_folder_that_is_a_link_out(linked):
 
 
 def test_no_picture_outside_is_taken_into_a_data_set(linked):
-    sentence = r"1 images in .*train are links that lead out of it \(d\.jpg\): copy the files"
+    sentence = r"train: 1 of its images are links that lead out of it \(d\.jpg\); copy the files"
     for read in (
         lambda: FashionDataset().load(linked.parent, "train", MODANET_TABLE),
         lambda: annotation_parts(linked),
@@ -207,7 +207,7 @@ def test_a_message_is_one_line_without_what_steers_a_terminal(capsys):
         raise DatasetError("x/\x1b[2J\n\x9b.jpg is missing")
 
     assert run(main) == 2
-    assert capsys.readouterr().err == "error: x/\\x1b[2J\\n\\x9b.jpg is missing\n"
+    assert capsys.readouterr().err == "error: x/\\x1b[2J\\n\\x9b.jpg is missing.\n"
 
 
 def call(folder, *arguments, **environment):

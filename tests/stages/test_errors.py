@@ -92,11 +92,17 @@ def broken_head(here):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (no_dataset, r"The dataset folder data does not exist: expected train/ and val/"),
-        (no_validation, r"The dataset folder data has no folder val: expected"),
-        (no_json, r"train has no via_region_data\.json: put the VIA annotations .* there"),
-        (broken_json, r"via_region_data\.json is not valid JSON: .* line 1, column \d+.*Export"),
-        (image_not_there, r"names 1 of 2 images that are not in .*: train1\.jpg\. Put them there"),
+        (no_dataset, r"data: the dataset folder does not exist: expected train/ and val/"),
+        (no_validation, r"data: the dataset folder has no folder val: expected"),
+        (
+            no_json,
+            r"train: the folder has no via_region_data\.json; put the VIA annotations .* there",
+        ),
+        (broken_json, r"via_region_data\.json: it is not valid JSON .* line 1, column \d+.*export"),
+        (
+            image_not_there,
+            r"1 of 2 images that it names are not in .*: train1\.jpg; put them there",
+        ),
         (unknown_classes, r"1 regions, but none can be used: .*kaftan.*The classes are bag, belt"),
         (broken_head, r"train0\.jpg: not a readable image"),
     ],
@@ -197,7 +203,7 @@ def test_pictures_that_cannot_be_drawn(here, spoil, arguments, sentence):
         (TRAIN, ["splash", "--image=y.jpg", "--model=x.h5"], "y.jpg: there is no such image"),
         (TRAIN, ["splash", "--video=y.avi", "--model=x.h5"], "y.avi: there is no such video"),
         (EVALUATE, ["--dataset=data", "--model=y.h5"], "y.h5: there is no weight file"),
-        (EVALUATE, ["--dataset=y", "--model=x.h5"], "The dataset folder y does not exist"),
+        (EVALUATE, ["--dataset=y", "--model=x.h5"], "y: the dataset folder does not exist"),
         (EVALUATE, ["--dataset=data", "--model=x.h5", "--json=x.h5/f.json"], "--json"),
     ],
 )

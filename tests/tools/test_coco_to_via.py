@@ -75,9 +75,9 @@ def test_what_is_left_out_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "ann.json does not exist"),
-        ("{", "ann.json is not valid JSON"),
-        ("{}", "ann.json is no COCO annotation file"),
+        (None, "ann.json: it does not exist"),
+        ("{", "ann.json: it is not valid JSON"),
+        ("{}", "ann.json: it is no COCO annotation file"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, text, reason):

@@ -55,5 +55,5 @@ def test_nothing_to_compare_is_a_failure(folder):
 def test_bad_input(folder):
     done = run(folder, "gone.json", "truth.json")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert done.stderr.startswith("error: gone.json does not exist")
+    assert done.stderr.startswith("error: gone.json: it does not exist")
     assert run(folder, "auto.json", "truth.json", "--iou=0").returncode == 2

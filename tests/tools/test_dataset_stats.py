@@ -58,7 +58,7 @@ def test_an_annotation_file_with_codes_only(tmp_path):
     write_json(tmp_path / "via.json", {"x": entry("a.jpg", [region(fashion="32")])})
     done = run(tmp_path, "via.json")
     assert done.returncode == 2
-    assert "via.json carries codes but no labels" in done.stderr
+    assert "via.json: its regions have codes but no labels" in done.stderr
     done = run(tmp_path, "via.json", "--classes", "season", "--out", "new/figures")
     assert (done.returncode, done.stderr) == (0, "")
     figures = json.loads((tmp_path / "new" / "figures" / "statistics.json").read_text())
@@ -93,9 +93,9 @@ def test_the_check_of_no_image(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "nothing does not exist: name a dataset folder"),
-        (["set", "--classes", "gone.json"], "gone.json does not exist"),
-        (["empty.json"], "has no region: annotate the images first"),
+        (["nothing"], "nothing: it does not exist; name a dataset folder"),
+        (["set", "--classes", "gone.json"], "gone.json: it does not exist"),
+        (["empty.json"], "has no region; annotate the images first"),
         (["broken.json"], "is not valid JSON"),
         (["set", "--out", "empty.json"], "cannot be written"),
     ],

@@ -94,7 +94,7 @@ def test_what_is_shown(arguments, parts):
         (["--model=y.h5"], WeightsError, r"y\.h5: there is no weight file"),
         (["--model=x.h5", "--stage=2"], WeightsError, "for 13 classes"),
         (["--model=x.h5", "--image=a.jpg"], DatasetError, r"a\.jpg: there is no such image file"),
-        (["--model=x.h5", "--dataset=d"], DatasetError, "dataset folder d does not exist"),
+        (["--model=x.h5", "--dataset=d"], DatasetError, "d: the dataset folder does not exist"),
         (["--model=x.h5", "--dataset=data", "--picture=b.jpg"], DatasetError, r"picture b\.jpg"),
     ],
 )

@@ -24,17 +24,18 @@ def annotations(tmp_path):
 
 
 def test_table_lists_and_report(tmp_path, annotations):
-    done = run(tmp_path, "ann.json", "out/mended.json")
+    done = run(tmp_path, "ann.json", "out/repaired.json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "boots          2   2 (100.0 %)    1    0        0  50.0 %            1" in done.stdout
+    assert "boots          2   2 (100.0 %)    1    0        0    50.0 %            1" in done.stdout
     assert (
-        "could not be mended: 1\n  a.jpg, annotation 2 (boots): no polygon is 3 x 3" in done.stdout
+        "could not be repaired: 1\n  a.jpg, annotation 2 (boots): no polygon is 3 x 3"
+        in done.stdout
     )
     assert "masks twice in an image: 3 before" in done.stdout
-    mended = json.loads((tmp_path / "out" / "mended.json").read_text())
-    boxes = [entry["bbox"] for entry in mended["annotations"]]
+    repaired = json.loads((tmp_path / "out" / "repaired.json").read_text())
+    boxes = [entry["bbox"] for entry in repaired["annotations"]]
     assert boxes == [[10, 10, 10, 10], [25, 1, 3, 3], [10, 10, 10, 10]]
-    report = json.loads((tmp_path / "out" / "mended.report.json").read_text())
+    report = json.loads((tmp_path / "out" / "repaired.report.json").read_text())
     assert report["classes"]["boots"]["wrong_before"] == 2
     assert report["classes"]["boots"]["wrong_after"] == 1
     assert [entry["annotation"] for entry in report["unmended"]] == [2]
@@ -43,8 +44,8 @@ def test_table_lists_and_report(tmp_path, annotations):
 
 def test_the_file_itself_may_be_replaced(tmp_path, annotations):
     assert run(tmp_path, "ann.json", "ann.json").returncode == 0
-    mended = json.loads(annotations.read_text())
-    assert mended["annotations"][0]["bbox"] == [10, 10, 10, 10]
+    repaired = json.loads(annotations.read_text())
+    assert repaired["annotations"][0]["bbox"] == [10, 10, 10, 10]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ann.json", "ann.report.json"]
 
 

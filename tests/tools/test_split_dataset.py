@@ -120,9 +120,9 @@ def test_the_stages_folders(world):
         (["ann.json", "in", "out", "--test-images"], "--test-images needs a folder"),
         (["ann.json", "in", "out", "--copy", "--move"], "not allowed with"),
         (["ann.json", "in", "out", "--ratios", "0/1/1"], '"0/1/1" leaves nothing to train on'),
-        (["none.json", "in", "out"], "none.json does not exist"),
+        (["none.json", "in", "out"], "none.json: it does not exist"),
         (["ann.json", "nowhere", "out"], "None of the 20 images of ann.json can be placed"),
-        (["ann.json", "in", "out", "--lists", "gone.json"], "gone.json does not exist"),
+        (["ann.json", "in", "out", "--lists", "gone.json"], "gone.json: it does not exist"),
         (["season.json", "in", "out"], "must not leave it"),
     ],
 )

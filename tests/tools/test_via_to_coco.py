@@ -55,7 +55,7 @@ def test_bad_input_is_one_sentence(tmp_path):
     write_json(tmp_path / "via.json", {"images": [], "annotations": [], "categories": []})
     done = run(tmp_path, "via_to_coco", "via.json", "out.json")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: via.json is a COCO file")
+    assert done.stderr.startswith("error: via.json: it is a COCO file")
     assert done.stderr.count("\n") == 1
 
 

@@ -1,0 +1,160 @@
+"""Annotated images: what a VIA and what a COCO file are read into.
+
+A file gives `Annotations`, these give an `AnnotatedImage` each, and an image has regions: outlines
+with attributes. The regions with one `instance` value are one garment; a class table makes them an
+`fashion.instances.Instance`. Attributes are those of VIA, whichever format they come from:
+
+    label, class, name, fashion   what names the class (`fashion` by its code)
+    instance                      the same value for all regions of one garment
+    hole                          whether the region is cut out of its garment
+    score                         of an automatic label
+    iscrowd                       whether the garment stands for several
+    coco                          what COCO has and VIA has no place for, see `fashion.coco`
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fashion.problem_log import Problem, Problems, problem_text
+from fashion.via_shapes import ShapeError, check_inside, outline
+from mrcnn.image_files import MAX_PIXELS
+
+
+def _not_outlined() -> np.ndarray:
+    return np.zeros((0, 2))
+
+
+@dataclass(slots=True)
+class Region:
+    """One outline: VIA's `shape_attributes`, its attributes, and its number in the image, from 1.
+
+    `points` is the closed outline, float64 [n, 2] x and y (see `via_shapes.outline`, which makes it
+    of `shape` where it is not given, and raises `ShapeError`).
+    """
+
+    shape: dict[str, Any]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    number: int = 1
+    points: np.ndarray = field(default_factory=_not_outlined, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not len(self.points):
+            self.points = outline(self.shape)
+
+    @property
+    def is_hole(self) -> bool:
+        """Whether the region is cut out of its instance instead of added to it."""
+        return is_true(self.attributes.get("hole"))
+
+    @property
+    def instance(self) -> str:
+        """The value that regions of one instance share; "" for a region of its own."""
+        return attribute_text(self.attributes.get("instance"))
+
+
+@dataclass(slots=True)
+class AnnotatedImage:
+    """One image: its file name relative to the annotation file's folder, and its regions.
+
+    `attributes` are VIA's `file_attributes`. `size` is the file's size in bytes, -1 when unknown.
+    `key` is the annotation file's own name for the entry and means nothing. `region_count` counts
+    the bad regions that were left out, too.
+    """
+
+    filename: str
+    regions: list[Region] = field(default_factory=list)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    size: int = -1
+    key: str = ""
+    region_count: int = field(default=0, repr=False, compare=False)
+
+    @property
+    def width(self) -> int | None:
+        """Width in pixels by `attributes` (also spelt `widht`); None when they do not say.
+
+        And None where width and height are those of no image that is read (`MAX_PIXELS`).
+        """
+        return _size(self.attributes)[0]
+
+    @property
+    def height(self) -> int | None:
+        """Height in pixels by `attributes`, as `width`."""
+        return _size(self.attributes)[1]
+
+    def leave_out_outside(self, width: int, height: int) -> list[Problem]:
+        """Remove the regions that lie outside of an image of this size; a problem for each."""
+        problems = []
+        for region in list(self.regions):
+            try:
+                check_inside(region.points, width, height)
+            except ShapeError as error:
+                problems.append(Problem(self.filename, region.number, str(error)))
+                self.regions.remove(region)
+        return problems
+
+
+@dataclass(slots=True)
+class Annotations:
+    """What an annotation file holds, in the order of the file, and what is wrong with it.
+
+    `region_count` counts all regions of the file, the bad ones too. Of VIA files: `version` is "1",
+    "2" or "2 project"; `attribute_definitions` and `settings` are a project's own, else empty.
+    """
+
+    images: list[AnnotatedImage] = field(default_factory=list)
+    problems: Problems = field(default_factory=list)
+    version: str = "2"
+    region_count: int = 0
+    attribute_definitions: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[AnnotatedImage]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def summary(self, limit: int = 5) -> str:
+        """One line of totals, then up to `limit` of the problems, for a terminal or a log."""
+        good = sum(len(image.regions) for image in self.images)
+        text = f"{len(self.images)} images, {good} regions"
+        return text + problem_text(self.problems, limit)
+
+
+def is_true(value: Any) -> bool:
+    """Whether an attribute value says yes: "1", 1, true, "yes", or a ticked box {"1": true}."""
+    if isinstance(value, Mapping):
+        return any(is_true(key) and is_true(ticked) for key, ticked in value.items())
+    return str(value).strip().casefold() in ("1", "true", "yes", "1.0")
+
+
+def attribute_text(value: Any) -> str:
+    """An attribute value as text: a ticked box gives its name, a whole float no point, None ""."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(str(key) for key, ticked in value.items() if ticked not in (False, None))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _size(attributes: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Width and height; None for both where no image that is read has so many pixels."""
+    width = _pixels(attributes, "width", "widht")
+    height = _pixels(attributes, "height", "heigth")
+    return (None, None) if (width or 1) * (height or 1) > MAX_PIXELS else (width, height)
+
+
+def _pixels(attributes: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        try:
+            value = float(attributes.get(name, ""))
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if value >= 1 and value.is_integer():
+            return int(value)
+    return None

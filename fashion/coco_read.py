@@ -1,0 +1,358 @@
+"""COCO annotations become annotated images, for training as for VIA files.
+
+`read_images` gives the images with their regions. `to_via` also keeps what VIA has no place for
+(see `fashion.coco`), so that nothing is lost on the way COCO -> VIA -> COCO but the form of
+run-length segmentations, which become polygons.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fashion.annotated import AnnotatedImage, Annotations, Region
+from fashion.coco import EXTRA, check, extra_text, outline_checksum
+from fashion.labels import MODANET_TABLE, fashion_code, parse_file_name
+from fashion.polygons import mask_to_polygons, rle_to_mask
+from fashion.problem_log import Problem, Problems, problem_text, stop_at_first
+from fashion.via_read import check_filename
+from fashion.via_shapes import ShapeError, check_inside, polygon_shape
+
+
+@dataclass(slots=True)
+class Conversion:
+    """What was met in a COCO file; `problems` are annotations that could not be used.
+
+    `annotations` are its images, where the whole file was read.
+    """
+
+    annotations: Annotations = field(default_factory=Annotations)
+    problems: Problems = field(default_factory=list)
+    images: int = 0
+    regions: int = 0
+    instances: int = 0
+    run_lengths: int = 0
+    crowds: int = 0
+    boxes_only: int = 0
+    empty_images: int = 0
+
+    def summary(self, limit: int = 5) -> str:
+        """What was made of what, in a few lines."""
+        parts = [f"{self.images} images, {self.instances} instances, {self.regions} regions"]
+        for count, text in (
+            (self.empty_images, "images without annotation"),
+            (self.run_lengths, "run-length masks turned into polygons"),
+            (self.crowds, "crowds"),
+            (self.boxes_only, "annotations without outline, their boxes taken as rectangles"),
+        ):
+            if count:
+                parts.append(f"{count} {text}")
+        return ", ".join(parts) + problem_text(self.problems, limit)
+
+
+def read_images(
+    coco: Mapping[str, Any], source: str = "the COCO data", *, strict: bool = False
+) -> Annotations:
+    """The images of a COCO data set with their regions: one region an outline.
+
+    The outlines of an annotation share its id as `instance`; `label` is the category's name.
+    Images without annotation are kept. An annotation of an unknown image or category, or without
+    outline and box, is listed in `problems`; with `strict` the first one raises.
+
+    Raises `DatasetError`.
+    """
+    return _convert(coco, source, strict, carry=False).annotations
+
+
+def to_via(
+    coco: Mapping[str, Any],
+    source: str = "the COCO data",
+    *,
+    first_polygon: bool = False,
+    strict: bool = False,
+) -> Conversion:
+    """`read_images` for a VIA file that can become the same COCO file again; and what was met.
+
+    `fashion` is the code of the category (ModaNet's number, a season label's region code, else the
+    category id).
+
+    `first_polygon` gives what the original pipeline made: only images with annotations, only the
+    first polygon of each, only the `fashion` attribute.
+
+    Raises `DatasetError`.
+    """
+    return _convert(coco, source, strict, first_polygon=first_polygon)
+
+
+def _convert(
+    coco: Mapping[str, Any],
+    source: str,
+    strict: bool,
+    *,
+    carry: bool = True,
+    first_polygon: bool = False,
+) -> Conversion:
+    check(coco, source)
+    result = Conversion()
+    result.annotations.problems = result.problems
+    reader = CocoReader(
+        coco["categories"], source, result, carry=carry, first_polygon=first_polygon
+    )
+    by_image = _by_image(coco, result)
+    for entry in coco["images"]:
+        image = reader.image(entry, by_image.get(entry["id"], []))
+        if image is not None:
+            result.annotations.images.append(image)
+            result.annotations.region_count += image.region_count
+    if strict:
+        stop_at_first(result.problems, source)
+    return result
+
+
+def _by_image(coco: Mapping[str, Any], result: Conversion) -> dict[Any, list[dict[str, Any]]]:
+    names = {image["id"]: str(image["file_name"]) for image in coco["images"]}
+    categories = {entry["id"] for entry in coco["categories"]}
+    by_image = defaultdict(list)
+    for annotation in coco["annotations"]:
+        image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
+        if isinstance(image_id, list | dict) or image_id not in names:
+            result.problems.append(unknown_image(annotation))
+        elif isinstance(category_id, list | dict) or category_id not in categories:
+            result.problems.append(unknown_category(names[image_id], annotation))
+        else:
+            by_image[image_id].append(annotation)
+    return by_image
+
+
+def unknown_image(annotation: Mapping[str, Any]) -> Problem:
+    """That an annotation's image is not in the file."""
+    reason = f"its image_id {annotation.get('image_id')!r} is not among the images"
+    return problem("no image", annotation, reason)
+
+
+def unknown_category(file: str, annotation: Mapping[str, Any]) -> Problem:
+    """That an annotation's category is not in the file."""
+    reason = f"its category_id {annotation.get('category_id')!r} is not among the categories"
+    return problem(file, annotation, reason)
+
+
+def problem(file: str, annotation: Mapping[str, Any], reason: str) -> Problem:
+    """A problem of one annotation of the image `file`."""
+    return Problem(file, None, f"annotation {annotation.get('id')}: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A COCO category: its name, and the `fashion` code and id that follow from the name alone."""
+
+    name: str
+    code: str | None
+    modanet_id: int | None
+    is_season: bool
+
+    @classmethod
+    def named(cls, name: str) -> "Category":
+        """The category with this name, ModaNet's, a season label, or any other."""
+        row = MODANET_TABLE.find(name)
+        if row is not None:
+            return cls(name, row.code, row.id, False)
+        parsed = parse_file_name(name)
+        if isinstance(parsed, str):
+            return cls(name, None, None, False)
+        code = fashion_code(*parsed)
+        return cls(name, None if code is None else str(code), None, True)
+
+    def code_of(self, identity: Any) -> str:
+        """The `fashion` code, where the file gives the category this id."""
+        return str(identity) if self.code is None else self.code
+
+    def implies(self, identity: Any) -> bool:
+        """Whether the category's id can be worked out again from name and code."""
+        if self.modanet_id is not None:
+            return identity == self.modanet_id
+        # A season label's code is the garment's and the season's, never the category's.
+        return isinstance(identity, int) and not self.is_season
+
+
+class CocoReader:
+    """Makes annotated images of COCO's images and annotations; counts in `result` what it meets.
+
+    categories: the file's. carry: keep in the attribute `coco` what VIA has no place for.
+    first_polygon: as of `to_via`.
+    """
+
+    def __init__(
+        self,
+        categories: Iterable[Mapping[str, Any]],
+        source: str,
+        result: Conversion,
+        *,
+        carry: bool = True,
+        first_polygon: bool = False,
+    ) -> None:
+        self.categories = {entry["id"]: Category.named(str(entry["name"])) for entry in categories}
+        self.source = source
+        self.result = result
+        self.carry = carry and not first_polygon
+        self.first_polygon = first_polygon
+
+    def image(
+        self, entry: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]]
+    ) -> AnnotatedImage | None:
+        """One COCO image with its annotations, whose categories are known.
+
+        None where `first_polygon` leaves out an image without annotations. Raises `DatasetError`
+        for a file name that leaves the folder.
+        """
+        filename = str(entry["file_name"])
+        check_filename(filename, self.source)
+        self.result.empty_images += not annotations
+        if self.first_polygon and not annotations:
+            return None
+        image = AnnotatedImage(
+            filename, attributes=self._image_attributes(entry), key=str(entry["id"])
+        )
+        width, height = image.width, image.height
+        for annotation in annotations:
+            try:
+                regions = self._regions(annotation, entry)
+            except ShapeError as error:
+                self.result.problems.append(problem(filename, annotation, str(error)))
+                continue
+            self.result.instances += 1
+            for region in regions:
+                image.region_count += 1
+                region.number = image.region_count
+                try:
+                    check_inside(region.points, width, height)
+                except ShapeError as error:
+                    self.result.problems.append(Problem(filename, region.number, str(error)))
+                else:
+                    image.regions.append(region)
+        self.result.images += 1
+        self.result.regions += image.region_count
+        return image
+
+    def _image_attributes(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        attributes = {key: entry[key] for key in ("width", "height") if key in entry}
+        if self.first_polygon:
+            return attributes
+        own = entry.get("attributes")
+        own = own if isinstance(own, dict) else {}
+        if not self.carry:
+            return {**own, **attributes}
+        kept = {"file_name", "width", "height"} | ({"attributes"} if own else set())
+        extra = {key: value for key, value in entry.items() if key not in kept}
+        return {**own, **attributes, EXTRA: extra_text(extra)}
+
+    def _regions(self, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> list[Region]:
+        """The regions of one annotation; raises `ShapeError` with the reason if it has none."""
+        regions = self._outlines(annotation, image)
+        category = self.categories[annotation["category_id"]]
+        code = category.code_of(annotation["category_id"])
+        is_crowd = bool(annotation.get("iscrowd", 0))
+        self.result.crowds += is_crowd
+        if self.first_polygon:
+            return [Region(regions[0].shape, {"fashion": code}, points=regions[0].points)]
+        own = annotation.get("attributes")
+        own = own if isinstance(own, dict) else {}
+        attributes = {
+            **own,
+            "fashion": code,
+            "label": category.name,
+            "instance": str(annotation.get("id", "")),
+        }
+        if isinstance(annotation.get("score"), int | float):
+            attributes["score"] = str(annotation["score"])
+        if is_crowd:
+            attributes["iscrowd"] = "1"
+        for region in regions:
+            region.attributes = {**attributes, **region.attributes}
+        if self.carry:
+            extra = _annotation_extra(annotation, category, bool(own))
+            if not extra.keys().isdisjoint(("bbox", "area", "segmentation")):
+                extra["outlines"] = outline_checksum(region.points for region in regions)
+            if extra:
+                regions[0].attributes[EXTRA] = extra_text(extra)
+        return regions
+
+    def _outlines(self, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> list[Region]:
+        """Regions to fill, then regions to cut out, with no attribute yet but `hole`."""
+        segmentation = annotation.get("segmentation")
+        if isinstance(segmentation, Mapping):
+            return self._run_length_regions(segmentation, image)
+        if segmentation:
+            return self._polygon_regions(segmentation, annotation, image)
+        box = annotation.get("bbox")
+        if not isinstance(box, list) or len(box) != 4:
+            raise ShapeError("it has neither segmentation nor bbox")
+        self.result.boxes_only += 1
+        sides = dict(zip(("x", "y", "width", "height"), box, strict=True))
+        return [Region({"name": "rect", **sides})]
+
+    def _run_length_regions(
+        self, segmentation: Mapping[str, Any], image: Mapping[str, Any]
+    ) -> list[Region]:
+        parts = mask_to_polygons(_run_length_mask(segmentation, image), minimum_area=0)
+        self.result.run_lengths += 1
+        if not parts:
+            raise ShapeError("its run-length mask is empty")
+        regions = [Region(polygon_shape(part.outline), points=part.outline) for part in parts]
+        return regions + [
+            Region(polygon_shape(hole), {"hole": "1"}, points=hole)
+            for part in parts
+            for hole in part.holes
+        ]
+
+    def _polygon_regions(
+        self, segmentation: Any, annotation: Mapping[str, Any], image: Mapping[str, Any]
+    ) -> list[Region]:
+        if not isinstance(segmentation, list):
+            raise ShapeError("its segmentation is neither a list of polygons nor run-lengths")
+        regions = []
+        for number, flat in enumerate(segmentation, 1):
+            try:
+                regions.append(_polygon_region(flat))
+            except ShapeError as error:
+                reason = f"its polygon {number}: {error}"
+                self.result.problems.append(problem(str(image["file_name"]), annotation, reason))
+        if not regions:
+            raise ShapeError("it has no polygon that can be used")
+        return regions
+
+
+def _annotation_extra(
+    annotation: Mapping[str, Any], category: Category, has_attributes: bool
+) -> dict[str, Any]:
+    """The fields of an annotation that VIA's attributes do not hold."""
+    held = {"segmentation", "image_id", "category_id", "iscrowd", "score"}
+    if has_attributes:
+        held.add("attributes")
+    identity = annotation.get("id")
+    if isinstance(identity, int) and not isinstance(identity, bool) and identity >= 0:
+        held.add("id")
+    # Without segmentation the region is the box, and what the file has instead comes back.
+    is_box = "segmentation" in annotation and not annotation["segmentation"]
+    extra = {"segmentation": annotation["segmentation"]} if is_box else {}
+    extra |= {key: value for key, value in annotation.items() if key not in held}
+    if not category.implies(annotation["category_id"]):
+        extra["category"] = [annotation["category_id"], category.name]
+    return extra
+
+
+def _polygon_region(flat: Any) -> Region:
+    if not isinstance(flat, list) or len(flat) % 2:
+        raise ShapeError("expected a list of x, y, x, y, ..")
+    return Region({"name": "polygon", "all_points_x": flat[::2], "all_points_y": flat[1::2]})
+
+
+def _run_length_mask(segmentation: Mapping[str, Any], image: Mapping[str, Any]) -> np.ndarray:
+    size, wanted = segmentation.get("size"), [image.get("height"), image.get("width")]
+    if None not in wanted and size != wanted:
+        raise ShapeError(f"its run-length mask has the size {size}, its image {wanted}")
+    try:
+        return rle_to_mask(segmentation)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ShapeError(f"its run-length segmentation cannot be read ({error})") from None
