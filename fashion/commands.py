@@ -1,11 +1,12 @@
 """What all command-line scripts share: how errors end them, and options that several have."""
 
 import argparse
+import contextlib
 import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from fashion.native_notes import native_notes_left_out
 from mrcnn.errors import UserError, printable
@@ -34,13 +35,17 @@ OPTIONS: Mapping[str, str] = {
     "SEED": "--seed",
     "STEPS_PER_EPOCH": "--steps",
     "WARMUP_STEPS": "--warmup",
+    "agreement": "--agreement",
     "body": "--body",
     "body_preset": "--body-preset",
     "class_table": "--class-table",
     "clothing": "--clothing",
     "clothing_preset": "--clothing-preset",
+    "compactness": "--compactness",
+    "completion_distance": "--completion-distance",
     "detections": "--detections",
     "images": "--images",
+    "iterations": "--iterations",
     "json": "--json",
     "layers": "--layers",
     "logs": "--logs",
@@ -54,9 +59,12 @@ OPTIONS: Mapping[str, str] = {
     "preset": "--preset",
     "preset1": "--preset1",
     "preset2": "--preset2",
+    "removal": "--removal",
     "report": "--report",
     "results": "--results",
     "schedule": "--schedule",
+    "segments": "--segments",
+    "sigma": "--sigma",
     "truth": "--truth",
     "truth_json": "--truth-json",
     "weights": "--weights",
@@ -74,31 +82,57 @@ def run(main: Callable[[], int | None]) -> int:
 
     Use: `if __name__ == "__main__": sys.exit(run(main))`.
     """
-    # On every start TensorFlow logs missing CUDA libraries and how it was compiled. Its errors
-    # still arrive as exceptions. It reads this variable when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A file name may have characters that the terminal's encoding lacks.
-            stream.reconfigure(errors="backslashreplace")
+    with _printable_streams(), _quiet_tensorflow():
+        try:
+            with native_notes_left_out():
+                return main() or 0
+        except UserError as error:
+            print(f"error: {error.sentence(OPTIONS)}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            # The reader of a pipe (head, less) has seen enough; nothing more can be written.
+            sys.stderr.close()
+            return 0
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            print(f"error: {printable(error.filename)}: the name is too long.", file=sys.stderr)
+            return 2
+
+
+@contextlib.contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Silence TensorFlow's log within the block, unless the environment variable is set.
+
+    On every start it logs missing CUDA libraries and how it was compiled. Its errors still arrive
+    as exceptions. It reads the variable when it is imported.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     try:
-        with native_notes_left_out():
-            return main() or 0
-    except UserError as error:
-        print(f"error: {error.sentence(OPTIONS)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has seen enough; nothing more can be written.
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        print(f"error: {printable(error.filename)}: the name is too long.", file=sys.stderr)
-        return 2
+        yield
+    finally:
+        os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
+
+
+@contextlib.contextmanager
+def _printable_streams() -> Iterator[None]:
+    """Let output contain characters that the terminal's encoding lacks, as file names may."""
+    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    former = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, former, strict=True):
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
 
 
 def add_stream_arguments(parser: argparse.ArgumentParser) -> None:

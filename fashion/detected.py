@@ -63,8 +63,8 @@ def detections_of(
     """
     height, width = (int(n) for n in shape[:2])
     if result is None:
-        none, masks = np.zeros(0), np.zeros((height, width, 0))
-        result = {"class_ids": none, "scores": none, "rois": none, "masks": masks}
+        none, empty = np.zeros(0), np.zeros((height, width, 0))
+        result = {"class_ids": none, "scores": none, "rois": none, "masks": empty}
     ids = np.asarray(result["class_ids"], np.int32).reshape(-1)
     masks = np.asarray(result["masks"]).astype(bool, copy=False)
     scores = np.asarray(result["scores"], np.float32).reshape(-1)

@@ -1,4 +1,4 @@
-"""All that an evaluation report tells, as numbers, and the same for JSON."""
+"""Everything in an evaluation report, as numbers, and the same for JSON."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ class EvaluationNumbers:
         matches: all detections, judged.
         curves: by IoU, a curve each class in the order of `names`; pooled: by IoU.
         calibration, ious: see `mrcnn.evaluation_curves`.
-        seasons: of `season_confusion`; None where labels tell no season.
+        seasons: of `season_confusion`; None where labels have no season.
     """
 
     names: list[str]
@@ -76,7 +76,9 @@ def evaluation_numbers(
     names = [str(name) for name in dataset.class_names[1:]]
     return EvaluationNumbers(
         names=names,
-        colours={row.name: "#{:02x}{:02x}{:02x}".format(*row.colour) for row in dataset.table},
+        colours={
+            row.name: "#{:02x}{:02x}{:02x}".format(*row.colour) for row in dataset.table or ()
+        },
         files={int(i): PurePath(str(dataset.image_info[i]["id"])).name for i in image_ids},
         figures=figures,
         matches=matches,
@@ -94,7 +96,7 @@ def evaluation_numbers(
 def to_json(numbers: EvaluationNumbers) -> dict[str, Any]:
     """All numbers as plain lists and dictionaries; null where there is nothing to measure by.
 
-    COCO's own figures, under `figures`, keep their -1 for that.
+    COCO's own figures, under `figures`, keep -1 for that.
     """
     report = {
         "score": numbers.matches.score,

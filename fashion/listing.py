@@ -99,8 +99,8 @@ def output_names(images: Iterable[Path]) -> dict[Path, str]:
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Width and height of an image file as it is shown, with its EXIF orientation applied.
 
-    Only the head of the file is read. Raises `DatasetError` when it is not a readable image, or has more
-    pixels than `mrcnn.image_files.MAX_PIXELS`.
+    Only the head of the file is read. Raises `DatasetError` when it is not a readable image, or has
+    more pixels than `mrcnn.image_files.MAX_PIXELS`.
     """
     with opened(path) as image:
         width, height = image.size

@@ -7,7 +7,7 @@ import csv
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def save_detections_png(
 
 def add_legend(
     image: np.ndarray,
-    class_ids: Sequence[int],
+    class_ids: Iterable[int],
     class_names: ClassNames,
     colours: Colours | None = None,
 ) -> np.ndarray:

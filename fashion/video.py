@@ -272,7 +272,7 @@ def _writer(output: Path, rate: float, size: tuple[int, int]):
         for codec, suffix in _codecs(output):
             target = output.with_suffix(suffix)
             temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{suffix}")
-            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*codec), rate, size)
+            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*codec), rate, size)
             if writer.isOpened():
                 break
             writer.release()

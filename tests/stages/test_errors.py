@@ -103,7 +103,7 @@ def broken_head(here):
             image_not_there,
             r"1 of 2 images that it names are not in .*: train1\.jpg; put them there",
         ),
-        (unknown_classes, r"1 regions, but none can be used: .*kaftan.*The classes are bag, belt"),
+        (unknown_classes, r"1 regions, but none can be used \(.*kaftan.*the classes are bag, belt"),
         (broken_head, r"train0\.jpg: not a readable image"),
     ],
 )
