@@ -58,7 +58,12 @@ def _unit_square(axes: "Axes") -> None:
 
 def _nothing(axes: "Axes", text: str) -> None:
     """Write in the middle of the axes that there is nothing to draw."""
-    place = {"transform": axes.transAxes, "ha": "center", "va": "center", "zorder": 10}
+    place: dict[str, Any] = {
+        "transform": axes.transAxes,
+        "ha": "center",
+        "va": "center",
+        "zorder": 10,
+    }
     ground = {"facecolor": "white", "edgecolor": "none"}
     axes.text(0.5, 0.5, text, fontsize=9, color=QUIET, bbox=ground, **place)
 
@@ -94,7 +99,12 @@ def precision_recall_chart(
     else:
         label = f"mean {mean.mean():.2f}"
         axes.plot(RECALLS, mean, color=INK, linewidth=2.6, label=label, zorder=9)
-        place = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": 8.5}
+        place: dict[str, Any] = {
+            "loc": "outside lower center",
+            "ncols": 3,
+            "frameon": False,
+            "fontsize": 8.5,
+        }
         figure.legend(**place, handlelength=1.4, columnspacing=1.2)
     _unit_square(axes)
     note = "" if coloured else ", each grey line a class"
@@ -143,7 +153,12 @@ def _legend_of_all(figure: "Figure", panels: np.ndarray) -> None:
         handles, labels = axes.get_legend_handles_labels()
         entries = dict(zip(labels, handles, strict=True)) | entries
     if entries:
-        place = {"loc": "outside upper left", "ncols": 3, "frameon": False, "fontsize": 9}
+        place: dict[str, Any] = {
+            "loc": "outside upper left",
+            "ncols": 3,
+            "frameon": False,
+            "fontsize": 9,
+        }
         figure.legend(entries.values(), entries.keys(), **place)
 
 

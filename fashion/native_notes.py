@@ -36,9 +36,9 @@ def native_notes_left_out() -> Iterator[None]:
     done where it has been replaced already, as by a test or an outer block, or where
     TF_CPP_MIN_LOG_LEVEL asks for the notes.
     """
-    former = sys.stderr
+    former = sys.__stderr__
     wanted = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1")
-    if former is None or former is not sys.__stderr__ or wanted:
+    if former is None or sys.stderr is not former or wanted:
         yield
         return
     former.flush()

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Make the weights that the demo starts from, fashion/data/demo_start.h5, again.
+"""Make the weights that the demo starts from, fashion/data/demo_start.h5, once more.
 
     python3 tools/make_demo_start.py
     python3 tools/make_demo_start.py --output=DIR --weights=FILE.h5 --start=FORMER.h5
 
 Draws three thousand pictures of another seed than the demo's, trains the preset `demo` on them,
-from random weights or from --start, measures, and copies the best weights. The same call goes on
-after an interruption. fashion/data/README.md tells how the weights of the repository were made,
-what they reached, and how long that took.
+from random weights or from --start, measures, and copies the best weights. The same call resumes
+after an interruption. fashion/data/README.md says how the weights of the repository were made, what
+they reached, and how long that took.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from fashion.stage import whole
 from mrcnn.errors import UserError
 from mrcnn.files import replacing
 
-# Not the demo's own: its pictures shall be new to these weights.
+# Other than the demo's own, whose pictures must be new to these weights.
 TRAIN_SEED, VALIDATION_SEED = 2001, 2002
 SCHEDULE = "all:44:0.001,all:52:0.0003,all:56:0.00006"
 
@@ -48,7 +48,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def steps(options: argparse.Namespace) -> list[Step]:
-    """Drawing, training, measuring and copying as steps that can be gone on with."""
+    """Drawing, training, measuring and copying as steps that can be resumed."""
     work = options.output.absolute()
     data, logs, best = work / "data", work / "logs", work / "best.h5"
     sets = (
@@ -101,14 +101,17 @@ def steps(options: argparse.Namespace) -> list[Step]:
 
 
 def copy_weights(source: Path, target: Path) -> str:
-    """Replace `target` by `source`, whole or not at all; the sentence to print."""
+    """Replace `target` by `source`, whole or not at all; returns the sentence to print."""
     try:
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as copy, source.open("rb") as stream:
             shutil.copyfileobj(stream, copy)
     except OSError as error:
         raise UserError(
-            f"{target} cannot be written ({error.strerror or error}): name another with --weights."
+            f"the file cannot be written ({error.strerror or error})",
+            path=target,
+            settings=("weights",),
+            advice="choose another with {weights}",
         ) from error
     return f"Weights: {target}"
 

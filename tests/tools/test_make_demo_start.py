@@ -36,7 +36,7 @@ def test_copying_is_whole_or_not_at_all(tmp_path):
     source.write_bytes(b"weights")
     assert str(target) in make_demo_start.copy_weights(source, target)
     assert target.read_bytes() == b"weights"
-    with pytest.raises(UserError, match="name another with --weights"):
+    with pytest.raises(UserError, match="choose another with weights"):
         make_demo_start.copy_weights(source, tmp_path)
 
 

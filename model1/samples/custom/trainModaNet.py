@@ -8,9 +8,9 @@
     python3 model1/samples/custom/trainModaNet.py splash --model=FILE.h5 --video=FILE
 
 DIR holds train/ and val/, each with images and via_region_data.json (tools/coco_to_via.py makes it
-of ModaNet's file). Training writes a checkpoint after every epoch, and can be stopped and gone on
-with --model=last at any time. The preset `default` wants a GPU; `demo` takes some 40 minutes on two
-cores and finds large garments roughly: it shows that all works, not what the network can do.
+of ModaNet's file). Training writes a checkpoint after every epoch; --model=last resumes it at any
+time. The preset `default` needs a GPU; `demo` takes some 40 minutes on two cores and finds large
+garments roughly: it shows that everything works, not what the network can do.
 """
 
 import sys

@@ -9,9 +9,9 @@
 
 DIR holds train/ and val/, each with images and via_region_data.json; tools/split_dataset.py makes
 it of what generateVggAnno.py labelled. From stage 1's weights (13 classes to 9) everything is kept
-but the class-dependent heads, which begin anew. The numbers of samples are printed, with a warning
-for labels that have few. The preset is that of the weights; `default` wants a GPU, `demo` takes
-under an hour on two cores.
+except the class-dependent heads, which start over. The numbers of samples are printed, with a
+warning for labels that have few. The preset is that of the weights; `default` needs a GPU, `demo`
+takes under an hour on two cores.
 """
 
 import sys
