@@ -1,6 +1,5 @@
 """Which labels stage 2 trains: the nine, those of a file, or those that a weight file remembers."""
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,38 +11,10 @@ from fashion.labels import (
     named_table,
     season_table,
 )
-from fashion.model_arguments import model_choice
 from fashion.stages import ModelChoice, described_weights
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 
 ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)
-
-
-def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --class-table."""
-    parser.add_argument(
-        "--class-table",
-        metavar="FILE",
-        help='labels other than the nine: a JSON list such as ["bag_yaz", "dress_kis"], or all for '
-        "the fifty that have a code (default: those that the weights were trained with, else the "
-        "nine)",
-    )
-
-
-def choose_class_table(options: argparse.Namespace) -> None:
-    """Give `options.stage` the labels of --class-table, or those the weights were trained with.
-
-    `options.model` becomes the description of the weight file where that was read. Training keeps
-    the labels of a checkpoint only where it resumes from it (--model=last). Raises `DatasetError`
-    for a file that is not a class table.
-    """
-    training = getattr(options, "command", None) == "train"
-    if training and options.model != "last" and not options.class_table:
-        return
-    choice = with_labels(model_choice(options), options.class_table)
-    options.stage = choice.stage
-    if not training:
-        options.model = choice.weights
 
 
 def with_labels(choice: ModelChoice, class_table: str | None) -> ModelChoice:

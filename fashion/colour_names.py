@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-# Name and sRGB of the colours that garments are sold in.
+# Name and sRGB of common garment colours.
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
     "black": (20, 20, 22),
     "charcoal": (60, 62, 66),
@@ -42,7 +42,7 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
     "light pink": (248, 215, 220),
 }
 _BIN = 16  # levels of 8-bit Lab in one bin of the histogram
-_REACH = 18.0  # Lab distance within which pixels count to the dominant colour
+_REACH = 18.0  # Lab distance within which pixels belong to the dominant colour
 
 
 class NamedColour(NamedTuple):
@@ -55,10 +55,10 @@ class NamedColour(NamedTuple):
 
 
 def dominant_colour(pixels: np.ndarray) -> NamedColour | None:
-    """The colour that most of the pixels, uint8 RGB [n, 3], are near; None where there is none.
+    """The colour near which most of the pixels, uint8 RGB [n, 3], are; None without a pixel.
 
-    The fullest cell of a coarse Lab histogram, made finer by the mean of all pixels near it; so a
-    striped shirt has the colour of its commoner stripe, not the mean of both.
+    The fullest cell of a coarse Lab histogram, refined by the mean of all pixels near it: a striped
+    shirt gets the colour of its more frequent stripe, not the mean of both.
     """
     pixels = np.ascontiguousarray(pixels, np.uint8).reshape(-1, 1, 3)
     if not len(pixels):
@@ -84,7 +84,7 @@ def dominant_colour(pixels: np.ndarray) -> NamedColour | None:
 
 
 def colour_name(lab: np.ndarray) -> str:
-    """The name in `NAMED_COLOURS` that is nearest to a Lab colour, by CIEDE2000."""
+    """The name in `NAMED_COLOURS` that is nearest to a Lab colour, float [3], by CIEDE2000."""
     from skimage.color import deltaE_ciede2000
 
     table = np.array(list(NAMED_COLOURS.values()), np.float32)[None] / 255

@@ -1,7 +1,8 @@
-"""The command-line options that choose a model, and the `ModelChoice` they stand for."""
+"""The command-line options that choose a model and its labels, and the `ModelChoice` they mean."""
 
 import argparse
 
+from fashion.class_tables import with_labels
 from fashion.presets import PRESETS
 from fashion.stage import Stage, fraction
 from fashion.stages import ModelChoice
@@ -50,3 +51,30 @@ def model_choice(options: argparse.Namespace) -> ModelChoice:
         resize_mode=getattr(options, "resize_mode", None),
         logs=options.logs,
     )
+
+
+def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --class-table."""
+    parser.add_argument(
+        "--class-table",
+        metavar="FILE",
+        help='labels other than the nine: a JSON list such as ["bag_yaz", "dress_kis"], or all for '
+        "the fifty that have a code (default: those that the weights were trained with, else the "
+        "nine)",
+    )
+
+
+def choose_class_table(options: argparse.Namespace) -> None:
+    """Give `options.stage` the labels of --class-table, or those the weights were trained with.
+
+    `options.model` becomes the description of the weight file where that was read. Training keeps
+    the labels of a checkpoint only where it resumes from it (--model=last). Raises `DatasetError`
+    for a file that is not a class table.
+    """
+    training = getattr(options, "command", None) == "train"
+    if training and options.model != "last" and not options.class_table:
+        return
+    choice = with_labels(model_choice(options), options.class_table)
+    options.stage = choice.stage
+    if not training:
+        options.model = choice.weights

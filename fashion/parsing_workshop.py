@@ -1,4 +1,4 @@
-"""The workshop behind the parsing page: takes photographs in, detects, parses, gives results out.
+"""The workshop behind the parsing page: decodes photographs, detects, parses, packs results.
 
 It knows nothing of HTTP. Uploads are read by `mrcnn.images.read_image`, stay in memory, and are
 dropped when others follow.
@@ -179,7 +179,7 @@ def read_values(data: Any) -> dict[str, float]:
     """The settings in a request, by their names in `LIMITS`.
 
     Raises:
-        DatasetError: `data` is no object, or a value is outside its limits.
+        DatasetError: `data` is not an object, or a value is outside its limits.
     """
     if not isinstance(data, dict):
         raise DatasetError("the settings must be a JSON object")

@@ -301,7 +301,7 @@ def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]
         height, width: of the image in pixels.
 
     Raises:
-        RunLengthError: none of these, of another size, or the runs do not fill the image.
+        RunLengthError: it is neither of them, of another size, or its runs do not fill the image.
     """
     if isinstance(segmentation, list):
         return _of_polygons(segmentation, height, width)
@@ -336,7 +336,7 @@ def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, 
             points = np.zeros(0)
         if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
             raise RunLengthError(
-                "has a polygon that is no list of at least three points x, y, x, y, .."
+                "has a polygon that is not a list of at least three points x, y, x, y, .."
             )
         outlines.append(points.reshape(-1, 2))
     return encode_mask(polygons_to_mask(outlines, [], height, width))

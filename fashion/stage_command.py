@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashion.class_tables import add_class_table_argument, choose_class_table
-from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.model_arguments import (
+    add_class_table_argument,
+    add_model_arguments,
+    choose_class_table,
+    model_choice,
+)
 from fashion.stage import Stage, writable_folder
 from fashion.stages import inference_model, inference_weights
 from fashion.train_stage import add_training_arguments, train

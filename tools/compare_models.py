@@ -51,7 +51,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
-    add("--original", action="store_true", help="the bare picture before them")
+    add("--original", action="store_true", help="put the plain picture before them")
     return parser.parse_args(arguments)
 
 

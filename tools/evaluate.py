@@ -22,9 +22,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.class_tables import add_class_table_argument, choose_class_table
 from fashion.commands import run
-from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.model_arguments import (
+    add_class_table_argument,
+    add_model_arguments,
+    choose_class_table,
+    model_choice,
+)
 from fashion.stage import MODANET_STAGE, SEASON_STAGE, fraction, whole, writable_folder
 from mrcnn.errors import DatasetError
 

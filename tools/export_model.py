@@ -23,9 +23,13 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.class_tables import add_class_table_argument, choose_class_table
 from fashion.commands import run
-from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.model_arguments import (
+    add_class_table_argument,
+    add_model_arguments,
+    choose_class_table,
+    model_choice,
+)
 from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from fashion.stages import inference_model, inference_weights, preset_of
 from mrcnn.export import FILES, MASKS, check_exportable, check_free, export_model

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from fashion.class_tables import ALL_LABELS, choose_class_table, find_table, table_of_labels
+from fashion.class_tables import ALL_LABELS, find_table, table_of_labels
 from fashion.labels import SEASON_TABLE, fashion_code
+from fashion.model_arguments import choose_class_table
 from fashion.stage import SEASON_STAGE
 from fashion.stages import weights_note
 from mrcnn.errors import DatasetError
