@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fashion.autolabel import Detector, LabelJob
 from fashion.label_crew import Crew
+from fashion.label_job import Detector, LabelJob
 from fashion.label_pictures import FolderPictures, slim
 from fashion.label_policy import ANY_GARMENT, FALLBACKS, LabelPolicy
 from fashion.label_regions import LEAST_AREA
@@ -15,7 +15,7 @@ from fashion.label_run import LabelFiles, Staff, label_folder
 from fashion.labels import SEASONS
 from fashion.picture_stage import list_images
 from fashion.presets import find_preset
-from fashion.remote_files import RemoteFolder, RemoteOutput, place
+from fashion.remote_files import RemoteFolder, RemoteOutput, RemotePicture, place
 from fashion.stages import (
     Stage,
     add_model_arguments,
@@ -279,7 +279,9 @@ def _with_absolute_paths(job: LabelJob) -> LabelJob:
     )
 
 
-def make_job(options: argparse.Namespace, images: Sequence[Path], weights: Path) -> LabelJob:
+def make_job(
+    options: argparse.Namespace, images: Sequence[Path | RemotePicture], weights: Path
+) -> LabelJob:
     """The command line as a job. Raises `UserError` for values that cannot be."""
     preset = preset_of(weights, options.preset)
     values = find_preset(preset).values

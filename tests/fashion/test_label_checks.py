@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from fashion.autolabel import LabelJob
 from fashion.label_checks import prepare_folders, remove_unfinished, require_names
+from fashion.label_job import LabelJob
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, photograph
 

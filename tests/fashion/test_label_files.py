@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_journal import LabelJournal
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import annotation_paths, write_files

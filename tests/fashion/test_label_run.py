@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_journal import LabelJournal
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import journal_path

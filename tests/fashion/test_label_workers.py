@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from fashion import DEMO_START
-from fashion.autolabel import label_pictures, survey
+from fashion.autolabel import WorkerError, label_pictures
 from fashion.demo import write_custom_set
-from fashion.label_crew import AT_ONCE, Event, WorkerError, label_with_crew
+from fashion.label_crew import BatchLabeller, Done, Failed, LocalCrew, Lost, Ready
+from fashion.label_job import survey
 from fashion.label_journal import LabelJournal
 from fashion.label_run import label_folder
 from mrcnn.errors import UserError
@@ -142,7 +143,9 @@ def all_alive(processes):
 
 
 class Script:
-    """A crew in this process; `plan` says what becomes of a worker: a method name, or None."""
+    """A crew in this process; `plan` says how a worker is lost, by its task or at its start."""
+
+    at_once = 2
 
     def __init__(self, job, loader, plan=lambda worker, task: None):
         self.job, self.detect, self.plan = job, loader(), plan
@@ -152,12 +155,15 @@ class Script:
         worker, self.hired = self.hired, self.hired + 1
         lost = self.plan(worker, None)
         self.held[worker] = []
-        self.events.append(Event(worker, "lost" if lost else "ready", value=lost))
+        self.events.append(Lost(worker, lost) if lost else Ready(worker))
         return worker
 
     def give(self, worker, task):
         self.held[worker].append(task)
         self.most = max(self.most, *map(len, self.held.values()))
+
+    def take_back(self):
+        return []
 
     def wait(self, seconds):
         events, self.events = self.events, []
@@ -165,13 +171,13 @@ class Script:
             if tasks and not events:
                 lost = self.plan(worker, tasks[0])
                 if lost:
-                    return [Event(worker, "lost", value=self.held.pop(worker) and lost)]
-                return [Event(worker, "done", tasks[0].number, self.records(tasks.pop(0)))]
+                    del self.held[worker]
+                    return [Lost(worker, lost)]
+                task = tasks.pop(0)
+                return [Done(worker, task.number, self.records(task))]
         return events
 
     def records(self, task):
-        from fashion.label_crew import BatchLabeller
-
         return BatchLabeller(self.job, lambda: self.detect).submit(task).result()
 
     def end(self):
@@ -187,7 +193,7 @@ def work(folder, plan=lambda worker, task: None, workers=2):
     crew = Script(job, Loader(options), plan)
     with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
         try:
-            label_with_crew(job, survey(job, journal), crew, workers, journal)
+            label_pictures(job, survey(job, journal), journal, crew, workers)
         finally:
             crew.done = [p.name for p in job.images if p.name in journal]
             assert crew.ended
@@ -196,7 +202,7 @@ def work(folder, plan=lambda worker, task: None, workers=2):
 
 def test_no_worker_has_more_than_the_next_batch(folder):
     crew = work(folder, workers=3)
-    assert crew.most == AT_ONCE and crew.hired == 3
+    assert crew.most == crew.at_once and crew.hired == 3
     assert len(crew.done) == COUNT
 
 
@@ -226,12 +232,12 @@ def test_an_error_in_a_worker_is_told_as_it_is(folder):
 
     class Failing(Script):
         def wait(self, seconds):
-            return [Event(0, "failed", value=UserError("the weights are damaged."))]
+            return [Failed(0, UserError("the weights are damaged"))]
 
     with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
         crew = Failing(job, Loader(options))
         with pytest.raises(UserError, match=r"the weights are damaged\."):
-            label_with_crew(job, survey(job, journal), crew, 1, journal)
+            label_pictures(job, survey(job, journal), journal, crew)
         assert crew.ended
 
 
@@ -241,9 +247,9 @@ def test_what_is_done_already_is_not_given_out(folder):
     for path in (job.segments, job.previews):
         path.mkdir(parents=True)
     with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
-        label_pictures(job, survey(job, journal), Loader(options)(), journal)
+        label_pictures(job, survey(job, journal), journal, LocalCrew(job, Loader(options)()))
         crew = Script(job, Loader(options))
-        assert label_with_crew(job, survey(job, journal), crew, 2, journal)
+        assert label_pictures(job, survey(job, journal), journal, crew, 2)
     assert crew.hired == 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fashion import remote_files
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import annotation_paths
 from fashion.label_run import LabelFiles, label_folder
