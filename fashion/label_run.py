@@ -35,6 +35,7 @@ from fashion.label_report import (
 from fashion.label_workers import ProcessCrew, core_count
 from fashion.remote_files import RemoteOutput
 from mrcnn.errors import UserError
+from mrcnn.signals import handling_signals
 
 LoadDetector = Callable[[], Detector]
 MakeCrew = Callable[[LabelJob, LoadDetector, int], Crew]
@@ -258,9 +259,6 @@ def stopping_at_signals() -> Iterator[StopRequest]:
     A second SIGTERM does not: `timeout` and service managers send it to a process and its group.
     """
     stop = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread gets signals
-        return
 
     def note(number: int, _: FrameType | None) -> None:
         at_once = not stop.is_awaited or (stop.is_set() and number == signal.SIGINT)
@@ -273,9 +271,5 @@ def stopping_at_signals() -> Iterator[StopRequest]:
             # Unlike print, this is safe in the middle of another output.
             os.write(2, b"\nFinishing the image at hand; Ctrl-C again stops at once.\n")
 
-    former = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
+    with handling_signals(SIGNALS, note):
         yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -3,7 +3,6 @@
 Images are uint8 RGB [H, W, 3]. Files appear whole or not at all.
 """
 
-import csv
 import math
 import os
 from collections import Counter
@@ -15,7 +14,8 @@ import numpy as np
 
 from mrcnn import captions, drawing
 from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.files import replacing, saving
+from mrcnn.history import read_history
 
 ClassNames = Sequence[str] | Mapping[int, str]
 Colours = Sequence[drawing.Colour] | Mapping[int, drawing.Colour]
@@ -179,22 +179,10 @@ def _plot_pair(panel, table, axis, name, colour):
 
 
 def _read_numbers(path):
-    """The columns of a CSV as float64 arrays, NaN where a cell is empty or no number."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: the losses cannot be read ({reason}).") from error
-    names = [name for name in (rows[0] if rows else {}) if name]
-    return {name.strip(): np.array([_number(row[name]) for row in rows]) for name in names}
-
-
-def _number(cell):
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        return math.nan
+    """The columns of a history as float64 arrays, NaN where a row has no number."""
+    rows = read_history(path)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, math.nan) for row in rows]) for name in names}
 
 
 def _sheet(images, titles, columns):
@@ -240,13 +228,8 @@ def _fit(image, tile):
 
 
 def _write(path, data):
-    try:
+    with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
             stream.write(data)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): make room, make the folder "
-            f"writable, or name another."
-        ) from error
     return path

@@ -14,7 +14,6 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import traceback
 import types
 from collections.abc import Callable
@@ -23,14 +22,12 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 import cv2
 
 from mrcnn.errors import ConfigError, TrainingError, UserError
-from mrcnn.thread_counts import children_with_threads
+from mrcnn.thread_counts import children_with_threads, one_opencv_thread
 
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("thread", "process")
 SECONDS_TO_END = 5
-# Starting a process changes what all threads of this process see, for a moment.
-_starting = threading.Lock()
 
 
 class ThreadPool:
@@ -38,9 +35,8 @@ class ThreadPool:
 
     def __init__(self, load: Callable, workers: int):
         self._load = load
-        # OpenCV's own threads would compete with the workers; the setting is one for the process.
-        self._opencv_threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
+        self._settings = contextlib.ExitStack()
+        self._settings.enter_context(one_opencv_thread())
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="batch-loader")
 
     def submit(self, position: int) -> Future:
@@ -50,7 +46,7 @@ class ThreadPool:
     def close(self) -> None:
         """Drop what has not begun, wait for what has, end the threads."""
         self._executor.shutdown(wait=True, cancel_futures=True)
-        cv2.setNumThreads(self._opencv_threads)
+        self._settings.close()
 
 
 class ProcessPool:
@@ -171,7 +167,7 @@ class _Process:
         )
         # A class that the script itself defines can only be found by importing the script.
         main = contextlib.nullcontext() if b"__main__" in payload else _empty_main_module()
-        with _starting, children_with_threads(1), main:
+        with children_with_threads(1), main:
             self._process.start()
         # Else the death of the process would not end what we wait for here.
         far_end.close()

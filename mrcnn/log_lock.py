@@ -31,7 +31,7 @@ def holding(folder: Path) -> Iterator[None]:
             f"it writable, make room, or name another."
         ) from error
     try:
-        if not _locked(handle):
+        if not lock(handle):
             raise TrainingError(
                 f"Another training is at work in {folder}: wait for its end, or name another log "
                 f"folder; a training that is not to go on from that one can just be started again."
@@ -42,10 +42,3 @@ def holding(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        return lock(handle)
-    except OSError:  # a file system without locks
-        return True

@@ -13,11 +13,13 @@ import numpy as np
 from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
 from mrcnn.distribution import SingleDevice
-from mrcnn.epoch_evaluation import MASK_AP, EpochEvaluation
+from mrcnn.epoch_evaluation import EpochEvaluation
 from mrcnn.errors import TrainingError, UserError
+from mrcnn.history import MASK_AP, write_history
 from mrcnn.loader import BatchLoader
 from mrcnn.log_lock import holding
-from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars, write_history
+from mrcnn.signals import handling_signals
+from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars
 from mrcnn.training_state import Progress, save_state
 from mrcnn.training_step import TrainingStep
 
@@ -59,24 +61,17 @@ def finishing_the_step() -> Iterator[Callable[[], bool]]:
     A step that was cut in the middle could have changed the weights without being counted.
 
     Yields:
-        A function that tells whether Ctrl-C was pressed.
+        A function: whether Ctrl-C was pressed.
     """
-    pressed = []
+    pressed: list[int] = []
 
-    def remember(signum, frame):
+    def remember(number, _):
         if pressed:
             raise KeyboardInterrupt
-        pressed.append(signum)
+        pressed.append(number)
 
-    try:
-        before = signal.signal(signal.SIGINT, remember)
-    except ValueError:  # not the main thread: Ctrl-C does not arrive here
-        yield lambda: False
-        return
-    try:
+    with handling_signals([signal.SIGINT], remember):
         yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Trainer:
