@@ -18,7 +18,7 @@ from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
 from fashion.picture_stage import read_or_reason
 from mrcnn.errors import DatasetError, printable
-from mrcnn.image_files import opened
+from mrcnn.image_files import decoded
 from mrcnn.read_ahead import read_ahead
 
 # Parsing takes some 100 bytes a pixel, and one more for each garment.
@@ -198,7 +198,7 @@ def _label_maps(folder: Path) -> LabelMapFiles | None:
         path = folder / f"{name}.png"
         if not path.is_file():
             return None
-        with opened(path) as image:
+        with decoded(path) as image:
             if image.mode != "P":
                 raise DatasetError(f"{path} is no label map: give --overwrite to make it anew.")
             maps.append(np.array(image))

@@ -1,4 +1,4 @@
-"""Opening image files that may be anything: damaged, enormous, of another kind, or an attack.
+"""Reading image files that may be anything: damaged, enormous, of another kind, or an attack.
 
 Only raster formats whose decoders are in Pillow itself are tried: others (EPS) start programs.
 """
@@ -9,13 +9,19 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mrcnn.errors import DatasetError
 from mrcnn.files import is_file
 
-# The pixels up to which Pillow takes an image for no decompression bomb: 268 MB as RGB.
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+# The pixels up to which Pillow suspects no decompression bomb: 268 MB as RGB.
 MAX_PIXELS = 89_478_485
-# Whatever the name's ending says, a file's first bytes decide among these. JPEG means MPO, too.
+# The first bytes of a file decide among these, whatever its suffix. JPEG includes MPO.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
 
 # What Pillow's decoders raise at damaged files.
@@ -35,47 +41,88 @@ _DECODER_ERRORS = (
 _EXIF_ORIENTATION = 0x0112
 
 
-@contextlib.contextmanager
-def opened(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Iterator:
-    """The `PIL.Image.Image` of a picture file, not decoded yet; its first frame.
+def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read an image file as upright RGB.
 
-    What decoding within the block raises is an error of the file, too.
+    The EXIF orientation is applied, alpha is dropped, grey is repeated, palette and CMYK are
+    converted, and 16 bits per channel are reduced to 8. Of an animation the first frame is read.
+
+    Args:
+        path: a file in one of `FORMATS`, whatever its suffix.
+        max_pixels: greatest height * width that is decoded. Above twice `MAX_PIXELS` Pillow itself
+            refuses.
+
+    Returns:
+        uint8 [height, width, 3].
+
+    Raises:
+        DatasetError: no such file, not an image, damaged, or too large.
+    """
+    with decoded(path, max_pixels) as image, _decoding(Path(path)):
+        return _to_rgb(image)
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[PillowImage]":
+    """Open an image file and read its header only; its first frame where it has several.
+
+    Errors raised within the block pass through: to decode the pixels, use `decoded`.
 
     Args:
         path: the file.
-        max_pixels: greatest height * width that is accepted. Above twice `MAX_PIXELS` Pillow
-            refuses by itself.
+        max_pixels: greatest height * width that is accepted. Above twice `MAX_PIXELS` Pillow itself
+            refuses.
 
     Raises:
-        DatasetError: no such file, not a picture, damaged, or too large.
+        DatasetError: no such file, not an image, damaged, or too large.
     """
     from PIL import Image
 
     path = Path(path)
     if not is_file(path):
         raise DatasetError(
-            f"{path}: there is no such image file; check its name and the image folder."
+            "there is no such image file", path=path, advice="check its name and the image folder"
         )
+    with _decoding(path):
+        image = Image.open(path, formats=FORMATS)
+    with image:
+        _check_size(path, image.size, max_pixels)
+        yield image
+
+
+@contextlib.contextmanager
+def decoded(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[PillowImage]":
+    """As `opened`, with the pixels decoded: reading them cannot fail any more."""
+    with opened(path, max_pixels) as image:
+        with _decoding(Path(path)):
+            image.load()
+        yield image
+
+
+@contextlib.contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turn what Pillow raises at a bad file into a DatasetError; for code that only decodes."""
+    from PIL import Image
+
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            _check_size(path, image.size, max_pixels)
-            yield image
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(str(error), path=path, advice="make the image smaller") from error
+    except MemoryError as error:
+        raise DatasetError("there is not enough memory to decode this image", path=path) from error
     except DatasetError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DatasetError(f"{path}: {error} Make the image smaller.") from error
-    except MemoryError as error:
-        raise DatasetError(f"{path}: there is not enough memory to decode this image.") from error
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise DatasetError(
-            f"{path}: not a readable image ({reason}); "
-            f"replace the file or take it out of the data set."
+            f"not a readable image ({reason})",
+            path=path,
+            advice="replace the file or take it out of the data set",
         ) from error
 
 
-def orientation(image) -> int:
-    """The EXIF orientation of a `PIL.Image.Image`, 1 (upright) to 8; 1 where none can be read."""
+def orientation(image: "PillowImage") -> int:
+    """The EXIF orientation of an image, 1 (upright) to 8; 1 where none can be read."""
     try:
         turned = image.getexif().get(_EXIF_ORIENTATION, 1)
     except _DECODER_ERRORS:  # the pixels may be good all the same
@@ -83,11 +130,33 @@ def orientation(image) -> int:
     return turned if turned in range(1, 9) else 1
 
 
-def _check_size(path, size, max_pixels):
+def _to_rgb(image: "PillowImage") -> np.ndarray:
+    from PIL import ImageOps
+
+    if orientation(image) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        grey = np.asarray(image)
+        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+            raise ValueError("its grey values are not whole numbers of 8 or 16 bits")
+        # 65535 = 255 * 257: the nearest of the 256 grey levels.
+        return np.repeat(((grey.astype(np.int32) + 128) // 257).astype(np.uint8)[..., None], 3, 2)
+    if image.mode in ("P", "PA"):
+        # By way of RGBA, as Pillow advises for palettes with transparent entries.
+        image = image.convert("RGBA")
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.array(image)
+
+
+def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
-    if not 0 < width * height <= max_pixels:
-        limit = f"more than the {max_pixels} that are" if width * height else "which cannot be"
+    found = f"the image has {width} x {height} pixels"
+    if width * height > max_pixels:
         raise DatasetError(
-            f"{path}: the image has {width} x {height} pixels, {limit} accepted; "
-            f"{'make it smaller' if width * height else 'replace it'}."
+            f"{found}, more than the {max_pixels} that are accepted",
+            path=path,
+            advice="make it smaller",
         )
+    if width * height <= 0:
+        raise DatasetError(found, path=path, advice="replace it")

@@ -1,64 +1,38 @@
-"""Images: reading, resizing to the network's input, mean subtraction, and the meta vector.
+"""Resizing images to the network's input.
 
 Images are [height, width, channels], RGB; boxes and windows are (y1, x1, y2, x2) in pixels with
 (y2, x2) exclusive. The resampling here is the reference for all of training and inference: what
 lies outside the picture counts as 0, so enlarged pictures darken towards their border.
+
+Reading image files (`mrcnn.image_files`) and molding (`mrcnn.molding`) are re-exported.
 """
 
-import os
 import random as python_random
 from collections.abc import Sequence
 
 import numpy as np
 
 from mrcnn.errors import ConfigError, DatasetError
-from mrcnn.image_files import MAX_PIXELS, opened, orientation
+from mrcnn.image_files import MAX_PIXELS, read_image
+from mrcnn.molding import compose_image_meta, mold_image, parse_image_meta, unmold_image
+
+__all__ = [
+    "MAX_PIXELS",
+    "RESIZE_MODES",
+    "compose_image_meta",
+    "mold_image",
+    "parse_image_meta",
+    "read_image",
+    "resize",
+    "resize_image",
+    "unmold_image",
+]
 
 # Output rows computed at once: keeps the float64 temporaries within the cache.
 _VALUES_AT_ONCE = 1 << 15
 
 # Of Config.IMAGE_RESIZE_MODE, where they are explained.
 RESIZE_MODES = ("none", "square", "fit64", "pad64", "crop")
-
-
-def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read a picture file as RGB, upright.
-
-    The EXIF orientation is applied, alpha is dropped, grey is repeated, palette and CMYK are
-    converted, 16 bits a channel become 8. Of an animation the first frame is taken.
-
-    Args:
-        path: a file in one of the formats of `mrcnn.image_files.FORMATS`, whatever its ending.
-        max_pixels: greatest height * width that is decoded. Above twice `MAX_PIXELS` Pillow
-            refuses by itself.
-
-    Returns:
-        uint8 [height, width, 3].
-
-    Raises:
-        DatasetError: no such file, not a picture, damaged, or too large.
-    """
-    with opened(path, max_pixels) as image:
-        return _to_rgb(image)
-
-
-def _to_rgb(image):
-    from PIL import ImageOps
-
-    if orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        grey = np.asarray(image)
-        if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
-            raise ValueError("its grey values are not whole numbers of 8 or 16 bits")
-        # 65535 = 255 * 257: the nearest of the 256 grey levels.
-        return np.repeat(((grey.astype(np.int32) + 128) // 257).astype(np.uint8)[..., None], 3, 2)
-    if image.mode in ("P", "PA"):
-        # By way of RGBA, as Pillow advises for palettes with transparent entries.
-        image = image.convert("RGBA")
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    return np.array(image)
 
 
 def resize(
@@ -282,22 +256,29 @@ def _resampled(image, shape, resample):
 
 
 def _check_resize_arguments(image, min_dim, max_dim, mode, resample):
-    if image.shape[0] == 0 or image.shape[1] == 0:
+    height, width = image.shape[:2]
+    if not height or not width:
         raise DatasetError(
-            f"An image of {image.shape[0]} x {image.shape[1]} pixels cannot be resized; "
-            f"take it out of the data set."
+            f"an image of {height} x {width} pixels cannot be resized",
+            advice="take it out of the data set",
         )
     if mode not in RESIZE_MODES:
-        known = ", ".join(map(repr, RESIZE_MODES))
-        raise ConfigError(f"The resize mode is {mode!r}, but must be one of {known}.")
+        known = " or ".join(map(repr, RESIZE_MODES))
+        raise _bad_setting("IMAGE_RESIZE_MODE", repr(mode), known)
     if resample not in ("exact", "fast"):
-        raise ConfigError(f"resample is {resample!r}, but must be 'exact' or 'fast'.")
+        raise _bad_setting("resample", repr(resample), "'exact' or 'fast'")
     if mode in ("square", "fit64") and not max_dim:
-        raise ConfigError(f"The resize mode {mode!r} needs max_dim, the most pixels of a side.")
+        raise _bad_setting(
+            "IMAGE_MAX_DIM", max_dim, f"the longest side in pixels, for mode {mode!r}"
+        )
     if mode == "crop" and not min_dim:
-        raise ConfigError("The resize mode 'crop' needs min_dim, the side of the result.")
+        raise _bad_setting("IMAGE_MIN_DIM", min_dim, "the side of the result, for mode 'crop'")
     if mode == "pad64" and (not min_dim or min_dim % 64):
-        raise ConfigError(f"min_dim is {min_dim}, but the mode 'pad64' needs a multiple of 64.")
+        raise _bad_setting("IMAGE_MIN_DIM", min_dim, "a multiple of 64, for mode 'pad64'")
+
+
+def _bad_setting(name, value, expected):
+    return ConfigError(f"{{{name}}} is not valid", settings=(name,), expected=expected, found=value)
 
 
 def _scale_factor(height, width, min_dim, max_dim, min_scale):
@@ -309,75 +290,3 @@ def _scale_factor(height, width, min_dim, max_dim, min_scale):
     if max_dim and round(max(height, width) * scale) > max_dim:
         scale = max_dim / max(height, width)
     return scale
-
-
-def mold_image(images: np.ndarray, config) -> np.ndarray:
-    """Subtract the mean pixel.
-
-    Args:
-        images: [..., height, width, channels], RGB, 0 to 255.
-        config: its MEAN_PIXEL is subtracted.
-
-    Returns:
-        float64 of the same shape (float32 minus float64, as in Matterport).
-    """
-    return images.astype(np.float32) - config.MEAN_PIXEL
-
-
-def unmold_image(normalized_images: np.ndarray, config) -> np.ndarray:
-    """Add the mean pixel again: the inverse of `mold_image`, truncated to uint8."""
-    return (normalized_images + config.MEAN_PIXEL).astype(np.uint8)
-
-
-def compose_image_meta(
-    image_id: int,
-    original_image_shape: Sequence[int],
-    image_shape: Sequence[int],
-    window: Sequence[int],
-    scale: float,
-    active_class_ids: Sequence[int],
-) -> np.ndarray:
-    """Put what the network must know of an image into one vector.
-
-    Args:
-        image_id: index in the data set; 0 where there is none.
-        original_image_shape: (height, width, channels) before resizing and padding.
-        image_shape: (height, width, channels) after it.
-        window: (y1, x1, y2, x2) in pixels, the picture's place in the padded image.
-        scale: factor of the resizing.
-        active_class_ids: a flag for each class, 1 where the image's source annotates it.
-
-    Returns:
-        [12 + classes]; float64, or int64 where `scale` is an int (no resizing).
-    """
-    return np.array(
-        [
-            image_id,
-            *original_image_shape,
-            *image_shape,
-            *window,
-            scale,
-            *active_class_ids,
-        ]
-    )
-
-
-def parse_image_meta(meta: np.ndarray) -> dict[str, np.ndarray]:
-    """Take meta vectors apart: the inverse of `compose_image_meta` for a batch.
-
-    Args:
-        meta: [batch, 12 + classes].
-
-    Returns:
-        image_id [batch], original_image_shape [batch, 3], image_shape [batch, 3],
-        window [batch, 4], active_class_ids [batch, classes], all int32, and scale [batch],
-        float32.
-    """
-    return {
-        "image_id": meta[:, 0].astype(np.int32),
-        "original_image_shape": meta[:, 1:4].astype(np.int32),
-        "image_shape": meta[:, 4:7].astype(np.int32),
-        "window": meta[:, 7:11].astype(np.int32),
-        "scale": meta[:, 11].astype(np.float32),
-        "active_class_ids": meta[:, 12:].astype(np.int32),
-    }

@@ -1,13 +1,10 @@
 import random
-import warnings
 
 import numpy as np
 import pytest
 import skimage.transform
-from PIL import Image
 
 from mrcnn import images
-from mrcnn.config import Config
 from mrcnn.errors import ConfigError, DatasetError
 from tests.support import golden, info
 
@@ -122,208 +119,26 @@ def test_resize_image_of_one_pixel():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "setting"),
     [
-        ({"mode": "stretch", "max_dim": 64}, "The resize mode is 'stretch'"),
-        ({"mode": "square"}, "needs max_dim"),
-        ({"mode": "fit64"}, "needs max_dim"),
-        ({"mode": "crop", "max_dim": 64}, "needs min_dim"),
-        ({"mode": "pad64", "min_dim": 100}, "min_dim is 100"),
-        ({"mode": "pad64"}, "min_dim is None"),
+        ({"mode": "stretch", "max_dim": 64}, "IMAGE_RESIZE_MODE"),
+        ({"mode": "square"}, "IMAGE_MAX_DIM"),
+        ({"mode": "fit64"}, "IMAGE_MAX_DIM"),
+        ({"mode": "crop", "max_dim": 64}, "IMAGE_MIN_DIM"),
+        ({"mode": "pad64", "min_dim": 100}, "IMAGE_MIN_DIM"),
+        ({"mode": "pad64"}, "IMAGE_MIN_DIM"),
     ],
 )
-def test_resize_image_refuses(arguments, message):
-    with pytest.raises(ConfigError, match=message):
+def test_resize_image_refuses(arguments, setting):
+    with pytest.raises(ConfigError) as caught:
         images.resize_image(np.zeros((5, 5, 3), np.uint8), **arguments)
+    assert caught.value.settings == (setting,)
+    assert caught.value.sentence({setting: "--option"}).startswith("--option is not valid: ")
 
 
 def test_resize_image_refuses_an_image_without_pixels():
     with pytest.raises(DatasetError, match="0 x 7 pixels"):
         images.resize_image(np.zeros((0, 7, 3), np.uint8), max_dim=64)
-
-
-def test_mold_and_unmold_golden():
-    molded = images.mold_image(UTILS["ri_image_tiny"], Config())
-    assert molded.dtype == INFO["mold_dtype"]
-    np.testing.assert_array_equal(molded, UTILS["mold_image"])
-    found = images.unmold_image(molded, Config())
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, UTILS["unmold_image_of_mold"])
-    found = images.unmold_image(molded.astype(np.float32), Config())
-    np.testing.assert_array_equal(found, UTILS["unmold_image_of_mold_f32"])
-
-
-def compose_golden(**changes):
-    arguments = {**INFO["compose_args"], **changes}
-    active = UTILS[arguments.pop("active")]
-    return images.compose_image_meta(**arguments, active_class_ids=active)
-
-
-def test_compose_and_parse_image_meta_golden():
-    meta = compose_golden()
-    assert meta.dtype == np.float64
-    np.testing.assert_array_equal(meta, UTILS["compose_image_meta"])
-    parsed = images.parse_image_meta(np.stack([meta, meta]))
-    assert set(parsed) == set(INFO["parse_image_meta"])
-    for name, expected in INFO["parse_image_meta"].items():
-        assert parsed[name].dtype == expected["dtype"]
-        np.testing.assert_array_equal(parsed[name], np.array(expected["value"], expected["dtype"]))
-
-
-def test_meta_of_an_image_that_was_not_resized_is_of_integers():
-    assert compose_golden(scale=1).dtype == np.int64
-
-
-def test_parse_image_meta_of_no_image():
-    parsed = images.parse_image_meta(np.zeros((0, 18)))
-    assert parsed["active_class_ids"].shape == (0, 6)
-    assert parsed["scale"].shape == (0,)
-
-
-# Left half red, right half blue, 4 rows by 8 columns.
-HALVES = np.zeros((4, 8, 3), np.uint8)
-HALVES[:, :4] = 255, 0, 0
-HALVES[:, 4:] = 0, 0, 255
-BEST_JPEG = {"quality": 95, "subsampling": 0}
-
-
-@pytest.mark.parametrize(
-    ("name", "save", "tolerance"),
-    [
-        ("rgb.png", lambda path: Image.fromarray(HALVES).save(path), 0),
-        ("rgb.bmp", lambda path: Image.fromarray(HALVES).save(path), 0),
-        # lossy; chroma at full resolution, or it would bleed across the middle
-        ("rgb.jpg", lambda path: Image.fromarray(HALVES).save(path, **BEST_JPEG), 6),
-        # print colours
-        (
-            "cmyk.jpg",
-            lambda path: Image.fromarray(HALVES).convert("CMYK").save(path, **BEST_JPEG),
-            6,
-        ),
-        ("palette.png", lambda path: Image.fromarray(HALVES).quantize(4).save(path), 0),
-        (
-            "transparent_palette.png",
-            lambda path: Image.fromarray(HALVES).quantize(4).save(path, transparency=b"\x00\x80"),
-            0,
-        ),
-        # alpha is dropped, not blended
-        (
-            "alpha.png",
-            lambda path: Image.fromarray(np.dstack([HALVES, HALVES[..., 0]])).save(path),
-            0,
-        ),
-        # the first frame of an animation
-        (
-            "animation.gif",
-            lambda path: Image.fromarray(HALVES).save(
-                path, save_all=True, append_images=[Image.new("RGB", (8, 4))]
-            ),
-            0,
-        ),
-    ],
-)
-def test_read_image_gives_rgb(tmp_path, name, save, tolerance):
-    path = tmp_path / name
-    save(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = images.read_image(path)
-    assert found.dtype == np.uint8
-    assert found.shape == (4, 8, 3)
-    assert found.flags.writeable
-    assert np.abs(found.astype(int) - HALVES).max() <= tolerance
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "expected"),
-    [
-        ("grey.png", np.array([[0, 7, 255]], np.uint8), [0, 7, 255]),
-        ("bits.png", np.array([[False, True]]), [0, 255]),
-        # 257 of 16 bits is 1 of 8; halves are rounded
-        ("deep.png", np.array([[0, 128, 129, 257, 65535]], np.uint16), [0, 0, 1, 1, 255]),
-        ("deep.tif", np.array([[0, 257 * 200, 65535]], np.uint16), [0, 200, 255]),
-    ],
-)
-def test_read_image_repeats_grey(tmp_path, name, values, expected):
-    Image.fromarray(values).save(tmp_path / name)
-    found = images.read_image(tmp_path / name)
-    np.testing.assert_array_equal(found, np.repeat(np.array([expected])[..., None], 3, axis=2))
-
-
-@pytest.mark.parametrize(
-    ("orientation", "upright"),
-    [
-        (1, HALVES),
-        # mirrored, upside down, and turned by a quarter either way
-        (2, HALVES[:, ::-1]),
-        (3, HALVES[::-1, ::-1]),
-        (6, np.rot90(HALVES, -1)),
-        (8, np.rot90(HALVES, 1)),
-    ],
-)
-def test_read_image_honours_exif_orientation(tmp_path, orientation, upright):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = tmp_path / "turned.jpg"
-    Image.fromarray(HALVES).save(path, exif=exif, **BEST_JPEG)
-    found = images.read_image(path)
-    assert found.shape == upright.shape
-    assert np.abs(found.astype(int) - upright).max() <= 6
-
-
-def jpeg_bytes(tmp_path):
-    path = tmp_path / "whole.jpg"
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(path)
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda whole: b"", "not a readable image"),
-        (lambda whole: b"<html>not found</html>", "not a readable image"),
-        # cut off in the middle, as after an interrupted download
-        (lambda whole: whole[: len(whole) // 2], "truncated"),
-        (lambda whole: whole[:100], "not a readable image"),
-    ],
-)
-def test_read_image_names_the_damaged_file(tmp_path, damage, message):
-    path = tmp_path / "damaged.jpg"
-    path.write_bytes(damage(jpeg_bytes(tmp_path)))
-    with pytest.raises(DatasetError, match=message) as caught:
-        images.read_image(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_read_image_names_the_missing_file(tmp_path):
-    with pytest.raises(DatasetError, match=r"lost\.jpg: there is no such image file"):
-        images.read_image(tmp_path / "lost.jpg")
-    with pytest.raises(DatasetError, match="there is no such image file"):
-        images.read_image(str(tmp_path))
-
-
-def test_read_image_refuses_floats(tmp_path):
-    Image.fromarray(np.array([[0.5, 1.5]], np.float32)).save(tmp_path / "floats.tif")
-    with pytest.raises(DatasetError, match="not whole numbers of 8 or 16 bits"):
-        images.read_image(tmp_path / "floats.tif")
-
-
-def test_read_image_refuses_too_many_pixels(tmp_path):
-    path = tmp_path / "large.png"
-    Image.new("1", (400, 300)).save(path)
-    assert images.read_image(path, max_pixels=120_000).shape == (300, 400, 3)
-    with pytest.raises(DatasetError, match=r"400 x 300 pixels, more than the 119999"):
-        images.read_image(path, max_pixels=119_999)
-
-
-def test_read_image_refuses_a_decompression_bomb(tmp_path):
-    """A few kB that unpack to 540 MB: Pillow's own limit, told as a DatasetError."""
-    path = tmp_path / "bomb.png"
-    Image.new("1", (20_000, 9_000)).save(path)
-    with pytest.raises(DatasetError, match=r"bomb\.png: Image size \(180000000 pixels\)"):
-        images.read_image(path, max_pixels=10**9)
 
 
 # Training may resize faster
@@ -360,5 +175,5 @@ def test_fast_resizing_of_one_channel_and_of_floats():
 
 
 def test_another_way_to_resize_is_refused():
-    with pytest.raises(ConfigError, match="resample is 'quick'"):
+    with pytest.raises(ConfigError, match=r"resample is not valid: .* found 'quick'"):
         images.resize_image(smooth_image(4, 4), 64, 64, resample="quick")

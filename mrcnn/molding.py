@@ -1,0 +1,88 @@
+"""Molding: mean subtraction, and the meta vector that tells the network about an image.
+
+Images are [height, width, channels], RGB; windows are (y1, x1, y2, x2) in pixels with (y2, x2)
+exclusive.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+class MeanPixel(Protocol):
+    """What of a Config molding uses."""
+
+    MEAN_PIXEL: np.ndarray
+
+
+def mold_image(images: np.ndarray, config) -> np.ndarray:
+    """Subtract the mean pixel.
+
+    Args:
+        images: [..., height, width, channels], RGB, 0 to 255.
+        config: its MEAN_PIXEL is subtracted.
+
+    Returns:
+        float64 of the same shape (float32 minus float64, as in Matterport).
+    """
+    return images.astype(np.float32) - config.MEAN_PIXEL
+
+
+def unmold_image(normalized_images: np.ndarray, config) -> np.ndarray:
+    """Add the mean pixel again: the inverse of `mold_image`, truncated to uint8."""
+    return (normalized_images + config.MEAN_PIXEL).astype(np.uint8)
+
+
+def compose_image_meta(
+    image_id: int,
+    original_image_shape: Sequence[int],
+    image_shape: Sequence[int],
+    window: Sequence[int],
+    scale: float,
+    active_class_ids: Sequence[int],
+) -> np.ndarray:
+    """Put what the network must know of an image into one vector.
+
+    Args:
+        image_id: index in the data set; 0 where there is none.
+        original_image_shape: (height, width, channels) before resizing and padding.
+        image_shape: (height, width, channels) after it.
+        window: (y1, x1, y2, x2) in pixels, the picture's place in the padded image.
+        scale: factor of the resizing.
+        active_class_ids: a flag for each class, 1 where the image's source annotates it.
+
+    Returns:
+        [12 + classes]; float64, or int64 where `scale` is an int (no resizing).
+    """
+    return np.array(
+        [
+            image_id,
+            *original_image_shape,
+            *image_shape,
+            *window,
+            scale,
+            *active_class_ids,
+        ]
+    )
+
+
+def parse_image_meta(meta: np.ndarray) -> dict[str, np.ndarray]:
+    """Take meta vectors apart: the inverse of `compose_image_meta` for a batch.
+
+    Args:
+        meta: [batch, 12 + classes].
+
+    Returns:
+        image_id [batch], original_image_shape [batch, 3], image_shape [batch, 3],
+        window [batch, 4], active_class_ids [batch, classes], all int32, and scale [batch],
+        float32.
+    """
+    return {
+        "image_id": meta[:, 0].astype(np.int32),
+        "original_image_shape": meta[:, 1:4].astype(np.int32),
+        "image_shape": meta[:, 4:7].astype(np.int32),
+        "window": meta[:, 7:11].astype(np.int32),
+        "scale": meta[:, 11].astype(np.float32),
+        "active_class_ids": meta[:, 12:].astype(np.int32),
+    }
