@@ -57,7 +57,7 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
     """
     if output.is_dir():
         raise UserError(
-            "it is a folder",
+            "is a folder",
             path=output,
             settings=("output",),
             advice="choose an annotation file with {output}",
@@ -67,7 +67,7 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
     for setting, folder in (("segments", job.segments), ("previews", job.previews)):
         if folder and folder.resolve() in sources:
             raise UserError(
-                "it is the folder of the photographs",
+                "is the folder of the photographs",
                 path=folder,
                 settings=(setting,),
                 advice=f"choose another with {{{setting}}}",
@@ -98,7 +98,7 @@ def require_own(output: Path, journal: LabelJournal) -> None:
 def not_own(path: object) -> UserError:
     """The error about a final file that stands where one is to be written."""
     return UserError(
-        "it was not written by this command, or was changed since",
+        "was not written by this command, or was changed since",
         path=path,
         settings=("overwrite",),
         advice="move it away, or replace it with {overwrite}",

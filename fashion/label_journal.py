@@ -160,7 +160,7 @@ class LabelJournal:
 
     def _check_settings(self, header: dict[str, Any]) -> None:
         if header.get("journal") != FORMAT or not isinstance(header.get("settings"), dict):
-            raise self._unusable("it is not a journal of this version")
+            raise self._unusable("is not a journal of this version")
         old, new = header["settings"], self.settings
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         if names:

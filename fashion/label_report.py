@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from fashion.label_journal import LabelJournal
+from fashion.label_journal import JournalError, LabelJournal
 from fashion.label_policy import REASONS
 from fashion.shards import shards_of
 from fashion.tables import text_table
 from fashion.via_stream import ViaStreamWriter
-from mrcnn.errors import DatasetError, UserError
-from mrcnn.files import replacing
+from mrcnn.errors import UserError
+from mrcnn.files import replacing, saving
 
 SHOWN = 5
 
@@ -211,11 +211,11 @@ def _explained(path: Path, journal: LabelJournal, count: int) -> Iterator[None]:
         f"command again"
     )
     try:
-        yield
-    except OSError as error:
-        problem = f"the file cannot be written ({error.strerror or error})"
-        raise UserError(problem, path=path, advice=advice) from error
-    except DatasetError as error:
+        with saving(path):
+            yield
+    except JournalError:
+        raise
+    except UserError as error:
         raise error.replace(advice=advice) from error
 
 

@@ -96,13 +96,11 @@ def _explained(url: str, setting: str | None = None) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DatasetError(
-            "it does not exist", path=url, settings=settings, advice=advice
-        ) from error
+        raise DatasetError("does not exist", path=url, settings=settings, advice=advice) from error
     except Exception as error:  # each store's package has its own classes
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UserError(
-            f"it cannot be used ({reason})", path=url, settings=settings, advice=advice
+            f"cannot be used ({reason})", path=url, settings=settings, advice=advice
         ) from error
 
 
@@ -113,7 +111,7 @@ def _opened(url: str, setting: str | None = None) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise UserError(
-            "it is an address, for which fsspec is not installed", path=url, advice=advice
+            "is an address, for which fsspec is not installed", path=url, advice=advice
         ) from error
     with _explained(url, setting):
         try:

@@ -32,7 +32,7 @@ def read_decisions(path: Path) -> Decisions:
     data = read_json(path)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise DatasetError(
-            "it is not a decision list", path=path, advice="export one from the review page"
+            "is not a decision list", path=path, advice="export one from the review page"
         )
     images = data.get("images")
     if not isinstance(images, dict) or not all(map(_is_choice, images.values())):

@@ -15,8 +15,8 @@ from fashion.instances import group_regions, region_score
 from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
 from fashion.via_read import ViaImage, ViaRegion
-from mrcnn.errors import DatasetError, UserError
-from mrcnn.files import replacing
+from mrcnn.errors import DatasetError
+from mrcnn.files import replacing, saving
 from mrcnn.images import read_image
 from mrcnn.read_ahead import read_ahead
 
@@ -105,7 +105,7 @@ def write_page(
     """
     head, tail = _template(annotations, digest, _colours(labels, table))
     count = 0
-    try:
+    with saving(page):
         page.parent.mkdir(parents=True, exist_ok=True)
         with replacing(page, "w") as stream:
             stream.write(head)
@@ -115,13 +115,6 @@ def write_page(
                 count += 1
                 progress()
             stream.write(tail)
-    except OSError as error:
-        raise UserError(
-            f"the page cannot be written ({error.strerror or error})",
-            path=page,
-            settings=("output",),
-            advice="make room, or choose another place with {output}",
-        ) from error
     return count
 
 

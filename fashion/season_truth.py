@@ -87,7 +87,7 @@ def write_season_truth(
     chosen = season_truth(read_annotations(truth), there.keys(), all_garments=all_garments)
     if not chosen.images:
         raise DatasetError(
-            f"it has none of the pictures in {images}",
+            f"has none of the pictures in {images}",
             path=truth,
             advice="choose the truth of these pictures",
         )

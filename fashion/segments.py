@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.files import replacing, saving
 
+ADVICE = "make room, make the folder writable, or choose another"
 JPEG_QUALITY = 95
 PAPER = 255
 _SEGMENT = re.compile(r"(.+)_segment_\d+\.(jpg|png)")
@@ -59,11 +60,8 @@ def remove_segments(folder: Path, name: str, number: int = 1) -> None:
 
 
 def _write(path: Path, data: np.ndarray) -> None:
-    try:
-        with replacing(path) as stream:
-            stream.write(data.tobytes())
-    except OSError as error:
-        raise _unwritable(path, "written", error) from error
+    with saving(path, advice=ADVICE), replacing(path) as stream:
+        stream.write(data.tobytes())
 
 
 def remove_files(*paths: Path) -> bool:
@@ -73,16 +71,9 @@ def remove_files(*paths: Path) -> bool:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise _unwritable(path, "removed", error) from error
+            reason = error.strerror or error
+            raise UserError(f"cannot be removed ({reason})", path=path, advice=ADVICE) from error
     return bool(there)
-
-
-def _unwritable(path: Path, what: str, error: OSError) -> UserError:
-    return UserError(
-        f"it cannot be {what} ({error.strerror or error})",
-        path=path,
-        advice="make room, make the folder writable, or name another",
-    )
 
 
 def is_segment(file_name: str, names: Container[str]) -> bool:

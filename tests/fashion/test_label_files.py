@@ -52,7 +52,7 @@ def test_a_shard_that_was_corrected_is_not_overwritten(tmp_path, job):
     label(job, output, shard_size=3)
     corrected = b"{}"
     shards[1].write_bytes(corrected)
-    with pytest.raises(UserError, match=r"a-00001-of-00003\.json was not written by this command"):
+    with pytest.raises(UserError, match=r"a-00001-of-00003\.json: was not written by this command"):
         label(job, output, shard_size=3)
     assert shards[1].read_bytes() == corrected
     label(job, output, shard_size=5, overwrite=True)

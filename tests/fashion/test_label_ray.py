@@ -35,7 +35,7 @@ def test_without_ray_a_sentence_tells_what_to_type(tmp_path):
     given = ("--images=images", "--output=out/a.json", "--engine=ray")
     done = run_script(script, *given, cwd=tmp_path, path=hidden)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert 'Type: pip install ".[ray]"' in done.stderr
+    assert 'not installed; type: pip install ".[ray]"' in done.stderr
 
 
 def test_an_address_is_for_ray(tmp_path):
@@ -139,7 +139,7 @@ def test_a_cluster_that_does_not_answer(address):
         timeout=300,
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert f"The Ray cluster {address} cannot be used" in done.stderr
+    assert f"{address}: the Ray cluster cannot be used" in done.stderr
     assert "check --ray-address" in done.stderr
 
 

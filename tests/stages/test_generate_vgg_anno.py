@@ -109,10 +109,10 @@ def error_of(here, *arguments):
     [
         (["--model=gone.h5"], "no weight file gone.h5"),
         (["--images=gone"], "image folder gone does not exist"),
-        (["--output=images"], "is a folder: name an annotation file"),
-        (["--output=x.h5/a.json"], "Nothing can be written to the folder"),
-        (["--previews=x.h5/p"], "Nothing can be written to the folder"),
-        (["--garment=hat box"], '"hat box" is no garment'),
+        (["--output=images"], "images: is a folder; choose an annotation file with --output"),
+        (["--output=x.h5/a.json"], "nothing can be written to the folder"),
+        (["--previews=x.h5/p"], "nothing can be written to the folder"),
+        (["--garment=hat box"], "--garment cannot be used: expected bag, dress, ... or any"),
     ],
 )
 def test_what_is_wrong_is_found_before_the_model_is_built(here, arguments, told):
