@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion.detected import Instances
+from fashion.detected import Detections
 from mrcnn.masks import box_probabilities
 
 
@@ -35,7 +35,7 @@ def scores_of_labels(labels: np.ndarray) -> ClassScores:
     return ClassScores(class_ids, support, (labels > 0).astype(np.float32), labels)
 
 
-def scores_of_instances(garments: Instances, on_top: frozenset[int] = frozenset()) -> ClassScores:
+def scores_of_instances(garments: Detections, on_top: frozenset[int] = frozenset()) -> ClassScores:
     """Evidence and pixel-level labels of detected garments.
 
     Soft masks are taken where there are, else a mask counts as certain within its pixels. A pixel
@@ -62,7 +62,7 @@ def scores_of_instances(garments: Instances, on_top: frozenset[int] = frozenset(
     return ClassScores(class_ids, support, foreground, labels)
 
 
-def _probability(garments: Instances, index: int) -> tuple[tuple[slice, slice], np.ndarray]:
+def _probability(garments: Detections, index: int) -> tuple[tuple[slice, slice], np.ndarray]:
     """Where an instance lies, as slices, and its probability there, float32 [h, w]."""
     mask = garments.masks[..., index]
     if garments.soft_masks is None:

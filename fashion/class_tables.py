@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from fashion.labels import (
@@ -11,7 +12,8 @@ from fashion.labels import (
     named_table,
     season_table,
 )
-from fashion.stages import Stage, read_note, weights_path
+from fashion.model_arguments import model_choice
+from fashion.stages import ModelChoice, described_weights
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 
 ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)
@@ -23,32 +25,59 @@ def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
         "--class-table",
         metavar="FILE",
         help='labels other than the nine: a JSON list such as ["bag_yaz", "dress_kis"], or all for '
-        "the fifty that the code knows (default: those of the weights where they tell, else the "
-        "nine)",
+        "the fifty that the code knows (default: those that the weights name, else the nine)",
     )
 
 
 def choose_class_table(options: argparse.Namespace) -> None:
     """Give `options.stage` the labels of --class-table, or those the weights were trained with.
 
-    Training keeps the labels of a checkpoint only where it goes on from it (--model=last). Raises
-    `DatasetError` for a file that is no class table.
+    `options.model` becomes the description of the weight file where that was read. Training keeps
+    the labels of a checkpoint only where it resumes from it (--model=last). Raises `DatasetError`
+    for a file that is not a class table.
     """
-    stage: Stage = options.stage
-    if options.class_table:
-        table = find_table(options.class_table)
-    else:
-        training = getattr(options, "command", None) == "train"
-        table = None if training and options.model != "last" else remembered_table(options, stage)
-    if table is not None and table.names != stage.table.names:
-        print(f"Labels: {', '.join(table.names)}")
-        options.stage = dataclasses.replace(stage, table=table)
+    training = getattr(options, "command", None) == "train"
+    if training and options.model != "last" and not options.class_table:
+        return
+    choice = with_labels(model_choice(options), options.class_table)
+    options.stage = choice.stage
+    if not training:
+        options.model = choice.weights
+
+
+def with_labels(choice: ModelChoice, class_table: str | None) -> ModelChoice:
+    """The choice with the labels of a class table, or those its weights were trained with.
+
+    Args:
+        choice: a model of stage 2.
+        class_table: see `find_table`; None for the labels that the weight file names, else the
+            stage's. The file is then read, and its description becomes `weights`.
+
+    Raises:
+        DatasetError: this is not a class table.
+        WeightsError: the weight file is damaged.
+    """
+    if class_table:
+        return _labelled(choice, find_table(class_table))
+    try:
+        weights = described_weights(choice)
+    except WeightsNotFoundError:
+        return choice  # whoever needs the weights raises it again
+    choice = dataclasses.replace(choice, weights=weights)
+    return _labelled(choice, table_of_labels(weights.classes)) if weights.classes else choice
+
+
+def _labelled(choice: ModelChoice, table: ClassTable) -> ModelChoice:
+    if table.names == choice.stage.table.names:
+        return choice
+    print(f"Labels: {', '.join(table.names)}")
+    return dataclasses.replace(choice, stage=dataclasses.replace(choice.stage, table=table))
 
 
 def find_table(text: str) -> ClassTable:
     """The class table that a user means: all, season, modanet, or the path of a JSON file.
 
-    Labels `<garment>_<season>` get their region codes, whether the file tells them or not.
+    Labels `<garment>_<season>` get their region codes, whether the file has them or not.
     """
     if text.casefold() == "all":
         return season_table(ALL_LABELS)
@@ -56,20 +85,9 @@ def find_table(text: str) -> ClassTable:
     return _with_codes(table) if Path(text).is_file() else table
 
 
-def remembered_table(options: argparse.Namespace, stage: Stage) -> ClassTable | None:
-    """The labels that the weights of --model were trained with; None where they do not tell."""
-    wanted = options.model or stage.folder / stage.weights
-    try:
-        names = read_note(weights_path(wanted, stage, options.logs)).get("classes")
-    except WeightsNotFoundError:
-        return None  # who needs the weights says so
-    told = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
-    return table_of_labels(names) if told else None
-
-
-def table_of_labels(names: list[str]) -> ClassTable:
+def table_of_labels(names: Sequence[str]) -> ClassTable:
     """A class table of these names, with region codes where they are season labels."""
-    return _with_codes(ClassTable(names))
+    return _with_codes(ClassTable(list(names)))
 
 
 def _with_codes(table: ClassTable) -> ClassTable:

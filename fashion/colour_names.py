@@ -64,17 +64,21 @@ def dominant_colour(pixels: np.ndarray) -> NamedColour | None:
     if not len(pixels):
         return None
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[:, 0]
-    cells = np.floor((lab + np.float32([0, 128, 128])) * (2.55, 1, 1) / _BIN).astype(np.int64)
+    cells = np.floor((lab + np.array([0, 128, 128], np.float32)) * (2.55, 1, 1) / _BIN).astype(
+        np.int64
+    )
     keys = cells @ (1, 64, 64 * 64)
     fullest = np.bincount(keys).argmax()
     centre = lab[keys == fullest].mean(axis=0)
     near = np.linalg.norm(lab - centre, axis=1) <= _REACH
     centre = lab[near].mean(axis=0)
     rgb = cv2.cvtColor(centre[None, None].astype(np.float32), cv2.COLOR_LAB2RGB)[0, 0]
+    red, green, blue = (int(n) for n in np.rint(np.clip(rgb, 0, 1) * 255))
+    lightness, a, b = (round(float(n), 1) for n in centre)
     return NamedColour(
         colour_name(centre),
-        tuple(round(float(n), 1) for n in centre),
-        tuple(int(n) for n in np.rint(np.clip(rgb, 0, 1) * 255)),
+        (lightness, a, b),
+        (red, green, blue),
         round(float(near.mean()), 3),
     )
 

@@ -1,35 +1,91 @@
-"""What all command-line scripts share: how errors end them, and the options of several."""
+"""What all command-line scripts share: how errors end them, and options that several have."""
 
 import argparse
 import errno
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fashion.native_notes import native_notes_left_out
 from mrcnn.errors import UserError, printable
+
+# The options by which users set what errors name: Config attributes and arguments.
+OPTIONS: Mapping[str, str] = {
+    "ACCUMULATE_STEPS": "--accumulate",
+    "BATCH_SIZE": "--batch",
+    "CLASS_WEIGHTS": "--class-weights",
+    "DETECTION_MIN_CONFIDENCE": "--min-confidence",
+    "EARLY_STOPPING": "--early-stopping",
+    "EVALUATE_EVERY": "--evaluate-every",
+    "EVALUATE_IMAGES": "--evaluate-images",
+    "GPU_COUNT": "--gpus",
+    "IMAGES_PER_GPU": "--batch",
+    "IMAGE_RESIZE_MODE": "--resize-mode",
+    "LEARNING_RATE": "--learning-rate",
+    "LEARNING_RATE_SCHEDULE": "--lr-schedule",
+    "LOADER_CACHE_MB": "--loader-cache",
+    "LOADER_RESIZE": "--loader-resize",
+    "LOADER_WORKERS": "--workers",
+    "OPTIMIZER": "--optimizer",
+    "PRECISION": "--precision",
+    "REPEAT_FACTOR_THRESHOLD": "--repeat-rare",
+    "SCALE_LEARNING_RATE": "--scale-learning-rate",
+    "SEED": "--seed",
+    "STEPS_PER_EPOCH": "--steps",
+    "WARMUP_STEPS": "--warmup",
+    "body": "--body",
+    "body_preset": "--body-preset",
+    "class_table": "--class-table",
+    "clothing": "--clothing",
+    "clothing_preset": "--clothing-preset",
+    "detections": "--detections",
+    "images": "--images",
+    "json": "--json",
+    "layers": "--layers",
+    "logs": "--logs",
+    "model": "--model",
+    "model1": "--model1",
+    "model2": "--model2",
+    "model_dir": "--logs",
+    "output": "--output",
+    "overwrite": "--overwrite",
+    "port": "--port",
+    "preset": "--preset",
+    "preset1": "--preset1",
+    "preset2": "--preset2",
+    "report": "--report",
+    "results": "--results",
+    "schedule": "--schedule",
+    "truth": "--truth",
+    "truth_json": "--truth-json",
+    "weights": "--weights",
+    "weights_out": "--weights-out",
+    "weights_path": "--model",
+}
 
 
 def run(main: Callable[[], int | None]) -> int:
     """Call `main` and give the exit code of the process.
 
     The exit code is what `main` returns (None counts as 0); 2 after a `UserError`, whose one
-    sentence goes to stderr, or a name too long for any file; 130 after Ctrl-C. Anything else is a
-    defect and keeps its traceback. Use: `if __name__ == "__main__": sys.exit(run(main))`.
+    sentence goes to stderr with `OPTIONS` in place of settings, or after a name too long for any
+    file; 130 after Ctrl-C. Anything else is a defect and keeps its traceback.
+
+    Use: `if __name__ == "__main__": sys.exit(run(main))`.
     """
-    # TensorFlow tells of CUDA libraries that it misses, and how it was compiled, on every start.
-    # Its own errors arrive as exceptions all the same. It reads this when it is imported.
+    # On every start TensorFlow logs missing CUDA libraries and how it was compiled. Its errors
+    # still arrive as exceptions. It reads this variable when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A file name may hold what the terminal's encoding cannot say.
+            # A file name may have characters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
     try:
         with native_notes_left_out():
             return main() or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error.sentence(OPTIONS)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -50,7 +106,7 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stream",
         action="store_true",
-        help="read and write image by image (of itself from 256 MB on, and for shards)",
+        help="read and write image by image (the default from 256 MB on, and for shards)",
     )
     parser.add_argument(
         "--shard-size",

@@ -1,13 +1,14 @@
 """All that an evaluation report tells, as numbers, and the same for JSON."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
+from fashion.dataset import FashionDataset
 from fashion.season_confusion import season_confusion
 from mrcnn.evaluation_curves import (
     RECALLS,
@@ -61,8 +62,8 @@ class EvaluationNumbers:
         }
 
 
-def measure(
-    dataset,
+def evaluation_numbers(
+    dataset: FashionDataset,
     image_ids: Iterable[int],
     truth: Mapping[str, Any],
     results: Iterable[Mapping[str, Any]],
@@ -167,7 +168,7 @@ def _image_json(numbers: EvaluationNumbers, image: ImageQuality) -> dict[str, An
     return {"file": numbers.files.get(row.pop("image_id"), ""), **row}
 
 
-def _rounded(values: Sequence[float]) -> list[float]:
+def _rounded(values: np.ndarray) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion import evaluation_charts as charts
-from fashion.evaluation_numbers import EvaluationNumbers, measure, to_json
+from fashion.evaluation_numbers import EvaluationNumbers, evaluation_numbers, to_json
 from fashion.evaluation_page import write_page
 from fashion.evaluation_pictures import write_pictures
 from fashion.json_files import write_json
@@ -49,7 +49,7 @@ def write_report(
         UserError: a file cannot be written.
     """
     image_ids = [int(image_id) for image_id in image_ids]
-    numbers = measure(dataset, image_ids, truth, results, figures, score, seasons)
+    numbers = evaluation_numbers(dataset, image_ids, truth, results, figures, score, seasons)
     write_charts(folder, numbers)
     best, worst = rank_images(numbers.matches.images, SHOWN)
     of = (truth, results, score, numbers.matches.iou)

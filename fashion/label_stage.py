@@ -13,17 +13,17 @@ from fashion.label_regions import LEAST_AREA
 from fashion.label_report import file_digest, journal_path, report_path
 from fashion.label_run import LabelFiles, Staff, label_folder
 from fashion.labels import SEASONS
-from fashion.picture_stage import list_images
+from fashion.listing import list_images
+from fashion.model_arguments import add_model_arguments, model_choice
 from fashion.presets import find_preset
 from fashion.remote_files import RemoteFolder, RemoteOutput, RemotePicture, place
+from fashion.stage import Stage, fraction, whole
 from fashion.stages import (
-    Stage,
-    add_model_arguments,
-    fraction,
+    ModelChoice,
+    WeightFile,
     inference_model,
     inference_weights,
     preset_of,
-    whole,
 )
 from mrcnn.config import Config
 from mrcnn.errors import UserError
@@ -171,22 +171,16 @@ class StageDetector:
     """Loads a stage's model for labelling, in this process or in another one.
 
     Attributes:
-        options: of the command line; see `fashion.stages.inference_model`.
-        weights: the file.
-        least_score: detections from here on are wanted.
+        choice: the model; its minimum confidence is that of the least detections wanted.
         batch: into such batches `detect` divides what it gets.
     """
 
-    options: argparse.Namespace
-    weights: Path
-    least_score: float
+    choice: ModelChoice
     batch: int
 
     def __call__(self) -> Detector:
         """The model's `detect`."""
-        wanted = {"model": str(self.weights), "min_confidence": self.least_score}
-        options = argparse.Namespace(**{**vars(self.options), **wanted})
-        model = inference_model(options, options.stage)
+        model = inference_model(self.choice)
         model.config.BATCH_SIZE = self.batch
         return model.detect
 
@@ -196,12 +190,15 @@ def label(options: argparse.Namespace) -> int:
     _check_engine(options)
     files = _files(options)
     images = slim(list_images(options.images, options.limit))
-    weights = inference_weights(options, options.stage)
+    choice = model_choice(options)
+    weights = inference_weights(choice)
     job = make_job(options, images, weights)
     staff = _staff(options)
     if options.engine == "ray":
-        job, weights = _with_absolute_paths(job), weights.absolute()
-    load_detector = StageDetector(options, weights, job.policy.least_score, job.batch)
+        job = _with_absolute_paths(job)
+        weights = replace(weights, path=weights.path.absolute())
+    choice = replace(choice, weights=weights, min_confidence=job.policy.least_score)
+    load_detector = StageDetector(choice, job.batch)
     summary = label_folder(job, files, load_detector, restart=options.restart, staff=staff)
     print(summary.text())
     if summary.images:
@@ -280,7 +277,7 @@ def _with_absolute_paths(job: LabelJob) -> LabelJob:
 
 
 def make_job(
-    options: argparse.Namespace, images: Sequence[Path | RemotePicture], weights: Path
+    options: argparse.Namespace, images: Sequence[Path | RemotePicture], weights: WeightFile
 ) -> LabelJob:
     """The command line as a job. Raises `UserError` for values that cannot be."""
     preset = preset_of(weights, options.preset)
@@ -307,7 +304,7 @@ def make_job(
         segments_alpha=options.segments_alpha,
         previews=options.previews,
         model={
-            "model": file_digest(weights),
+            "model": file_digest(weights.path),
             "preset": preset,
             "preset_values": values,
             "precision": options.precision,

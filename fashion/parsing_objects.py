@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fashion.colour_names import NamedColour, dominant_colour
-from fashion.detected import Instances
+from fashion.detected import Detections
 from fashion.labels import ClassTable
 from fashion.polygons import PolygonPart, mask_to_polygons
 
@@ -65,8 +65,8 @@ class ClothingObject:
 
 def take_apart(
     image: np.ndarray,
-    garments: Instances,
-    persons: Instances,
+    garments: Detections,
+    persons: Detections,
     worn_by: np.ndarray,
     table: ClassTable,
 ) -> list[ClothingObject]:

@@ -7,6 +7,11 @@ from typing import Any
 
 from mrcnn.errors import ConfigError
 
+# What can be written: the result of one stage of parsing, or of all.
+STAGES = ("clothing", "body", "objects", "superpixels", "all")
+# How far an outline may be off to count as right, as a share of the image's diagonal: 5.4 pixels at
+# 400 x 600.
+TOLERANCE = 0.0075
 VOTES = ("area", "centroid")
 PERSONS = ("largest", "each")
 SKIN_RULES = ("range", "face", "off")

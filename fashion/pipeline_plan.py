@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from fashion import DEMO_START
 from fashion.pipeline_sources import demo_sources, find_sources
 from fashion.pipeline_steps import RunPlan, Training, shown
-from fashion.stages import MODANET_STAGE, find_weights
+from fashion.stage import MODANET_STAGE
+from fashion.stages import find_weights
 
 
 @dataclass(frozen=True)

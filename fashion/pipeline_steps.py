@@ -16,7 +16,7 @@ from fashion.label_stage import ANNOTATIONS
 from fashion.pipeline import Command, Step
 from fashion.pipeline_sources import Sources
 from fashion.season_truth import write_season_truth
-from fashion.stages import MODANET_STAGE, SEASON_STAGE, Stage
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, Stage
 
 CLOTHING_PARSER = "tools/parse_clothing.py"
 SCRIPTS = {

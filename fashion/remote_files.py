@@ -10,7 +10,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -124,7 +124,7 @@ def _opened(url: str, setting: str | None = None) -> tuple[Any, str]:
 
 
 def list_remote(
-    folder: RemoteFolder, suffixes: Sequence[str] | set[str], limit: int | None = None
+    folder: RemoteFolder, suffixes: Collection[str], limit: int | None = None
 ) -> list[RemotePicture]:
     """The pictures of a remote folder in the order of their names; or the one picture.
 

@@ -42,7 +42,7 @@ def generate_anchors(
 def generate_pyramid_anchors(
     scales: Sequence[float],
     ratios: Sequence[float],
-    feature_shapes: Sequence[Sequence[int]],
+    feature_shapes: np.ndarray | Sequence[Sequence[int]],
     feature_strides: Sequence[int],
     anchor_stride: int,
 ) -> np.ndarray:

@@ -3,11 +3,16 @@
 imgaug takes a second to import, so it is imported only where an augmenter is used.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mrcnn.errors import ConfigError, DatasetError
 
-# Only these move pixels without changing their values, so only these may touch a mask.
+if TYPE_CHECKING:
+    from imgaug.augmenters import Augmenter
+
+# These move pixels without changing their values, so only these may be applied to a mask.
 MASK_AUGMENTERS = frozenset(
     {
         "Sequential",
@@ -22,7 +27,7 @@ MASK_AUGMENTERS = frozenset(
     }
 )
 
-# Of these, the ones that can do no more than mirror, whatever they are made of.
+# Of these, the ones that can do no more than mirror, if their children can do no more.
 MIRRORS = MASK_AUGMENTERS - {"CropAndPad", "Affine", "PiecewiseAffine"}
 
 
@@ -31,15 +36,17 @@ def mask_hook(images, augmenter, parents, default: bool) -> bool:
     return type(augmenter).__name__ in MASK_AUGMENTERS
 
 
-def augment_image_and_masks(augmenter, image: np.ndarray, mask: np.ndarray):
-    """Put an image and its masks through the same random change.
+def augment_image_and_masks(
+    augmenter: "Augmenter", image: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Apply the same random change to an image and its masks.
 
     Args:
-        augmenter: an imgaug augmenter; of it the masks see the parts in MASK_AUGMENTERS.
+        augmenter: an imgaug augmenter; its parts in MASK_AUGMENTERS are applied to the masks.
         image: [height, width, channels] uint8.
         mask: [height, width, N] bool; N may be 0.
 
-    Returns both, shapes and dtypes as given. Raises DatasetError where a shape has changed.
+    Returns both, shapes and dtypes unchanged. Raises DatasetError if a shape has changed.
     """
     changed, changed_mask = _augment(augmenter, image, mask.astype(np.uint8))
     if changed.shape != image.shape or changed_mask.shape != mask.shape:
@@ -59,13 +66,15 @@ def _augment(augmenter, image, mask):
 
 def _size_changed(image, masks, changed_image, changed_masks):
     return DatasetError(
-        f"The augmentation made an image of {image} and masks of {masks} into {changed_image} and "
-        f"{changed_masks}: augmenters must keep the size (keep_size=True, no resizing)."
+        "the augmentation changed the size of an image or its masks",
+        expected=f"{image} and {masks}",
+        found=f"{changed_image} and {changed_masks}",
+        advice="choose augmenters that keep the size (keep_size=True, no resizing)",
     )
 
 
-def only_mirrors(augmenter) -> bool:
-    """Whether all that an imgaug augmenter can do to a mask is mirroring it."""
+def only_mirrors(augmenter: "Augmenter") -> bool:
+    """Whether an imgaug augmenter can do nothing to a mask but mirror it."""
     parts = [augmenter, *augmenter.get_all_children(flat=True)]
     moving = [part for part in parts if type(part).__name__ in MASK_AUGMENTERS]
     return all(
@@ -74,17 +83,19 @@ def only_mirrors(augmenter) -> bool:
     )
 
 
-def augment_image_and_tell_mirroring(augmenter, image: np.ndarray):
-    """Put an image through an augmenter of which `only_mirrors` is true.
+def augment_image_and_note_mirroring(
+    augmenter: "Augmenter", image: np.ndarray
+) -> tuple[np.ndarray, tuple[bool, bool]]:
+    """Apply an augmenter for which `only_mirrors` is true to an image.
 
     Args:
         augmenter: an imgaug augmenter.
         image: [height, width, channels] uint8.
 
     Returns the image as `augment_image_and_masks` gives it, and whether its masks are to be
-    mirrored (vertically, horizontally). Raises DatasetError where the size has changed.
+    mirrored (vertically, horizontally). Raises DatasetError if the size has changed.
     """
-    # A mask of four pixels, all different, goes where any other mask would go.
+    # Four pixels, all different, show what happens to every mask.
     mask = np.array([[0, 1], [2, 3]], np.uint8)[:, :, None]
     changed, first = _augment(augmenter, image, mask)
     if changed.shape != image.shape:
@@ -93,7 +104,7 @@ def augment_image_and_tell_mirroring(augmenter, image: np.ndarray):
     return changed, (bool(vertically), bool(horizontally))
 
 
-def seeded_augmenter(augmenter, seed: int):
+def seeded_augmenter(augmenter: "Augmenter", seed: int) -> "Augmenter":
     """A copy of an imgaug augmenter, children included, that draws from `seed` alone."""
     copy = augmenter.deepcopy()
     copy.seed_(seed, deterministic_too=True)
@@ -163,7 +174,6 @@ def _colour_changes():
     ]
 
 
-# What each name of a script's --augmentation makes.
 PRESETS = {
     "none": lambda: None,
     "flip": _flip,
@@ -174,15 +184,20 @@ PRESETS = {
 }
 
 
-def augmentation_preset(name: str):
+def augmentation_preset(name: str) -> "Augmenter | None":
     """The imgaug augmenter called `name` in PRESETS, None for "none".
 
-    "flip" mirrors left and right in half of all cases, and so do all others. "light" also scales
-    by 0.8 to 1.2 and changes brightness and contrast by up to a fifth. "scale" scales by 0.6 to
-    1.5 and moves by up to a tenth of the size. "colour" changes saturation, hue, brightness and
-    contrast. "strong" is scale and colour with up to 10 degrees of rotation, and blur or noise in
-    some images. Raises ConfigError for any other name.
+    All of them mirror left and right with probability 0.5, and "flip" does nothing else. "light"
+    also scales by 0.8 to 1.2 and changes brightness and contrast by up to a fifth. "scale" scales
+    by 0.6 to 1.5 and moves by up to a tenth of the size. "colour" changes saturation, hue,
+    brightness and contrast. "strong" is scale and colour with up to 10 degrees of rotation, and
+    blur or noise in some images. Raises ConfigError for any other name.
     """
     if name not in PRESETS:
-        raise ConfigError(f"There is no augmentation {name!r}: choose one of {', '.join(PRESETS)}.")
+        raise ConfigError(
+            "{augmentation} is not a preset",
+            settings=("augmentation",),
+            expected=" or ".join(PRESETS),
+            found=repr(name),
+        )
     return PRESETS[name]()

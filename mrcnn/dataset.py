@@ -5,18 +5,21 @@ Subclass it, register classes and images with `add_class` and `add_image`, overr
 """
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from mrcnn.errors import DatasetError
-from mrcnn.images import read_image
+from mrcnn.image_files import read_image
+from mrcnn.mini_masks import MaskCrop
 
 
 class Dataset:
     """Classes and images of one or more sources.
 
-    A source is a name for where annotations come from ("coco", "modanet"); a class and an image
-    have an id within their source, and a number within this data set. Class 0 is the background.
+    A source names where annotations come from ("coco", "modanet"). Classes and images have an id
+    within their source and a number within this data set. Class 0 is the background.
     After `prepare`: `num_classes`, `class_ids`, `class_names`, `num_images`, `image_ids`,
     `sources`, `source_class_ids` (source -> class numbers that its images can show, 0 included),
     `class_from_source_map` and `image_from_source_map` ("source.id" -> number).
@@ -24,10 +27,16 @@ class Dataset:
 
     def __init__(self, class_map: dict | None = None):
         # `class_map` is part of the legacy signature; nothing ever read it.
-        self._image_ids = []
-        self.image_info = []
-        self.class_info = [{"source": "", "id": 0, "name": "BG"}]
-        self.source_class_ids = {}
+        self._image_ids = np.arange(0)
+        self.image_info: list[dict[str, Any]] = []
+        self.class_info: list[dict[str, Any]] = [{"source": "", "id": 0, "name": "BG"}]
+        self.source_class_ids: dict[str, list[int]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Crops that a base class draws would contradict the masks that this class draws.
+        if "load_mask" in vars(cls) and "load_mask_crops" not in vars(cls):
+            setattr(cls, Dataset.load_mask_crops.__name__, Dataset.load_mask_crops)
 
     def add_class(self, source: str, class_id: int | str, class_name: str) -> None:
         """Register a class; a second one of the same source and id is ignored.
@@ -36,17 +45,18 @@ class Dataset:
             DatasetError: the source has a dot in its name, which separates source and id.
         """
         if "." in source:
-            raise DatasetError(f"The source name {source!r} has a dot; take a name without one.")
+            raise DatasetError(
+                f"the source name {source!r} has a dot", advice="choose a name without one"
+            )
         for info in self.class_info:
             if info["source"] == source and info["id"] == class_id:
                 return
         self.class_info.append({"source": source, "id": class_id, "name": class_name})
 
-    def add_image(self, source: str, image_id: int | str, path: str | os.PathLike, **kwargs):
-        """Register an image; `kwargs` (annotations, width, height) are kept beside it.
-
-        All of it is found again in `image_info[number]`.
-        """
+    def add_image(
+        self, source: str, image_id: int | str, path: str | os.PathLike, **kwargs: Any
+    ) -> None:
+        """Register an image; everything, `kwargs` included, is kept in `image_info[number]`."""
         self.image_info.append({"id": image_id, "source": source, "path": path, **kwargs})
 
     def append_data(self, class_info: list[dict], image_info: list[dict]) -> None:
@@ -57,11 +67,11 @@ class Dataset:
         self.image_info.extend(dict(info) for info in image_info)
 
     def image_reference(self, image_id: int) -> str:
-        """A link or text that leads a person to the image; subclasses say which."""
+        """A link or text by which a person finds the image; empty unless overridden."""
         return ""
 
     def prepare(self, class_map: dict | None = None) -> None:
-        """Number classes and images; to be called when all are registered, or again after more.
+        """Number classes and images. Call it when all are registered, and again after more.
 
         Args:
             class_map: part of the legacy signature, not used.
@@ -96,8 +106,9 @@ class Dataset:
         info = self.class_info[class_id]
         if info["source"] != source:
             raise DatasetError(
-                f"Class {class_id} ({info['name']}) is of source {info['source']!r}, "
-                f"not of {source!r}."
+                f"class {class_id} ({info['name']}) belongs to another source",
+                expected=repr(source),
+                found=repr(info["source"]),
             )
         return info["id"]
 
@@ -111,7 +122,7 @@ class Dataset:
         return self.image_info[image_id]["path"]
 
     def load_image(self, image_id: int) -> np.ndarray:
-        """Read an image: uint8 [height, width, 3], RGB, upright (see `images.read_image`).
+        """Read an image: uint8 [height, width, 3], RGB, upright (see `image_files.read_image`).
 
         Raises:
             DatasetError: the file is missing or cannot be read.
@@ -119,13 +130,22 @@ class Dataset:
         return read_image(self.image_info[image_id]["path"])
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """Masks of an image's instances; to be overridden, this one knows of no instance.
+        """Masks of an image's instances; override it, as this one has no instances.
 
         Returns:
             masks: bool [height, width, instances]; here of shape (0, 0, 0).
             class_ids: int32 [instances], class numbers; a negative one marks a crowd.
         """
         return np.zeros((0, 0, 0), dtype=bool), np.zeros(0, dtype=np.int32)
+
+    def load_mask_crops(self, image_id: int) -> tuple[Sequence[MaskCrop], np.ndarray] | None:
+        """The masks of `load_mask`, each cropped around its pixels, and the class ids.
+
+        Override it if the masks can be drawn without arrays of the image's size: training with
+        mini masks then takes these. None, the default, says that they cannot. A subclass that
+        overrides `load_mask` alone returns None again, whatever its base class does.
+        """
+        return None
 
 
 def _short_name(name: str) -> str:

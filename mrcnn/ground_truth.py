@@ -1,34 +1,40 @@
-"""One image of a data set with its boxes and masks, resized as the network wants them."""
+"""One image of a data set with its boxes and masks, resized for the network."""
 
 import random as python_random
 import warnings
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mrcnn.augmentation import (
     augment_image_and_masks,
-    augment_image_and_tell_mirroring,
+    augment_image_and_note_mirroring,
     only_mirrors,
 )
 from mrcnn.boxes import extract_bboxes
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
 from mrcnn.errors import DatasetError
 from mrcnn.image_cache import ImageCache
-from mrcnn.images import compose_image_meta, resize_image
+from mrcnn.images import resize_image
 from mrcnn.masks import minimize_mask, resize_mask
-from mrcnn.mini_masks import crop_boxes, flipped_crops, resized_crops, shrink_masks
+from mrcnn.mini_masks import MaskCrop, crop_boxes, flipped_crops, resized_crops, shrink_masks
+from mrcnn.molding import compose_image_meta
+
+if TYPE_CHECKING:
+    from imgaug.augmenters import Augmenter
 
 
 def load_image_gt(
-    dataset,
-    config,
+    dataset: Dataset,
+    config: Config,
     image_id: int,
     augment: bool = False,
-    augmentation=None,
+    augmentation: "Augmenter | None" = None,
     use_mini_mask: bool = False,
     *,
-    random=None,
+    random: Any = None,
     cache: ImageCache | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Load an image with its ground truth, resized by config's IMAGE_* attributes.
@@ -37,9 +43,9 @@ def load_image_gt(
         dataset: a prepared `Dataset`.
         config: its IMAGE_* attributes and LOADER_RESIZE, and MINI_MASK_SHAPE with mini masks.
         image_id: the data set's own number of the image.
-        augment: deprecated; flip the image left to right in half of all cases.
-        augmentation: an imgaug augmenter. Masks go through its geometric parts only, and no part
-            may change the size of the image.
+        augment: deprecated; mirror the image left to right with probability 0.5.
+        augmentation: an imgaug augmenter. Only its geometric parts are applied to masks, and no
+            part may change the size of the image.
         use_mini_mask: crop each mask to its box and resize it to MINI_MASK_SHAPE.
         random: a `random.Random` for the crop window and the flip; the module `random` by default.
         cache: keeps resized images (in mode "crop" decoded ones) of this data set and config.
@@ -52,127 +58,141 @@ def load_image_gt(
         bbox: [N, 4] int32 pixels of the resized image (y1, x1, y2, x2), taken from the masks.
         mask: [height, width, N] bool, or [*MINI_MASK_SHAPE, N] with mini masks.
 
-    Full-size masks are built only where they are wanted: not for mini masks of a data set with
-    `load_mask_crops` (as `load_mask`, but a list of `mini_masks.MaskCrop`), as long as the
-    augmentation does no more to masks than mirroring. The result is the same.
+    Mini masks are made without full-size masks if the data set has `load_mask_crops` and the
+    augmentation does no more to masks than mirror them. The result is the same.
 
-    Raises whatever the data set raises on a bad image, and DatasetError where the masks are not of
+    Raises whatever the data set raises on a bad image, and DatasetError if the masks are not of
     the image's size or the augmentation changes that size.
     """
     random = python_random if random is None else random
     cache = ImageCache(0) if cache is None else cache
-    original_shape, resized = _load_resized(dataset, config, image_id, random, cache)
-    load_crops = _crop_loader(dataset) if use_mini_mask and not augment else None
-    if load_crops and (augmentation is None or only_mirrors(augmentation)):
-        image, *truth = _boxes_and_mini_masks(
-            *load_crops(image_id), original_shape, resized, augmentation, config.MINI_MASK_SHAPE
-        )
+    resized = _load_resized(dataset, config, image_id, random, cache)
+    crops = None
+    if use_mini_mask and not augment and (augmentation is None or only_mirrors(augmentation)):
+        crops = dataset.load_mask_crops(image_id)
+    if crops is not None:
+        truth = _mini_masks_of_crops(*crops, resized, augmentation, config.MINI_MASK_SHAPE)
     else:
-        image, *truth = _boxes_and_masks(
-            *dataset.load_mask(image_id), original_shape, resized, augment, augmentation, random
-        )
+        masks, class_ids = dataset.load_mask(image_id)
+        truth = _full_masks(masks, class_ids, resized, random if augment else None, augmentation)
         if use_mini_mask:
-            truth[2] = minimize_mask(truth[1], truth[2], config.MINI_MASK_SHAPE)
+            minis = minimize_mask(truth.boxes, truth.masks, config.MINI_MASK_SHAPE)
+            truth = truth._replace(masks=minis)
 
     active_class_ids = np.zeros(dataset.num_classes, np.int32)
     source = dataset.image_info[image_id]["source"]
     active_class_ids[dataset.source_class_ids[source]] = 1
     image_meta = compose_image_meta(
-        image_id, original_shape, image.shape, resized.window, resized.scale, active_class_ids
+        image_id,
+        resized.original_shape,
+        truth.image.shape,
+        resized.window,
+        resized.scale,
+        active_class_ids,
     )
-    return image, image_meta, *truth
+    return truth.image, image_meta, truth.class_ids, truth.boxes, truth.masks
 
 
 class _Resized(NamedTuple):
-    """What `resize_image` returns."""
+    """What `resize_image` returns, and the image's shape before."""
 
     image: np.ndarray
     window: tuple
     scale: float
     padding: list
     crop: tuple | None
+    original_shape: tuple[int, ...]
 
 
-def _load_resized(dataset, config, image_id, random, cache) -> tuple[tuple, _Resized]:
-    """The shape of an image, and the image resized."""
+class _Truth(NamedTuple):
+    """An image and its instances after augmentation; masks are full-size or mini masks."""
 
-    def resize(image):
-        return resize_image(
+    image: np.ndarray
+    class_ids: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray
+
+
+def _load_resized(
+    dataset: Dataset, config: Config, image_id: int, random: Any, cache: ImageCache
+) -> _Resized:
+    def resized(image: np.ndarray) -> _Resized:
+        parts = resize_image(
             image,
             min_dim=config.IMAGE_MIN_DIM,
             max_dim=config.IMAGE_MAX_DIM,
             min_scale=config.IMAGE_MIN_SCALE,
             mode=config.IMAGE_RESIZE_MODE,
             random=random,
-            resample=getattr(config, "LOADER_RESIZE", "exact"),
+            resample=config.LOADER_RESIZE,
         )
+        return _Resized(*parts, image.shape)
 
     if config.IMAGE_RESIZE_MODE == "crop":
         # Another window each time: only the decoded image is worth keeping.
         (image,) = cache.get(image_id, lambda: (dataset.load_image(image_id),))
-        return image.shape, _Resized(*resize(image))
-
-    def load():
-        image = dataset.load_image(image_id)
-        return *resize(image), image.shape
-
-    *resized, shape = cache.get(image_id, load)
-    return shape, _Resized(*resized)
+        return resized(image)
+    return _Resized(*cache.get(image_id, lambda: resized(dataset.load_image(image_id))))
 
 
-def _crop_loader(dataset) -> Callable | None:
-    """The data set's `load_mask_crops`, unless a subclass has masks of its own."""
-    if "load_mask" in vars(dataset):
-        return None
-    for kind in type(dataset).__mro__:
-        if "load_mask_crops" in vars(kind):
-            return dataset.load_mask_crops
-        if "load_mask" in vars(kind):
-            return None
-    return None
-
-
-def _boxes_and_mini_masks(crops, class_ids, original_shape, resized, augmentation, mini_shape):
-    """Image, class ids, boxes and mini masks, without building full-size masks."""
+def _mini_masks_of_crops(
+    crops: Sequence[MaskCrop],
+    class_ids: np.ndarray,
+    resized: _Resized,
+    mirror: "Augmenter | None",
+    mini_shape: tuple[int, int],
+) -> _Truth:
+    """The instances with mini masks, without building full-size masks."""
     image, flips = resized.image, (False, False)
-    crops = resized_crops(crops, original_shape, resized.scale, resized.padding, resized.crop)
-    if augmentation is not None:
-        image, flips = augment_image_and_tell_mirroring(augmentation, image)
+    crops = resized_crops(
+        crops, resized.original_shape, resized.scale, resized.padding, resized.crop
+    )
+    if mirror is not None:
+        image, flips = augment_image_and_note_mirroring(mirror, image)
     crops = flipped_crops(crops, image.shape, *flips)
     present = np.array([crop.mask.size > 0 for crop in crops], bool)
     crops = [crop for crop in crops if crop.mask.size]
     minis = shrink_masks([crop.mask for crop in crops], mini_shape)
-    return image, class_ids[present], crop_boxes(crops), np.moveaxis(minis, 0, -1)
+    return _Truth(image, class_ids[present], crop_boxes(crops), np.moveaxis(minis, 0, -1))
 
 
-def _boxes_and_masks(mask, class_ids, original_shape, resized, augment, augmentation, random):
-    """Image, class ids, boxes and full-size masks."""
-    if len(class_ids) and mask.shape[:2] != original_shape[:2]:
+def _full_masks(
+    masks: np.ndarray,
+    class_ids: np.ndarray,
+    resized: _Resized,
+    mirrored_by: Any | None,
+    augmentation: "Augmenter | None",
+) -> _Truth:
+    """The instances with full-size masks; `mirrored_by` is the source of the deprecated flip."""
+    height, width = resized.original_shape[:2]
+    if len(class_ids) and masks.shape[:2] != (height, width):
         raise DatasetError(
-            f"The masks have {mask.shape[0]} x {mask.shape[1]} pixels, but their image has "
-            f"{original_shape[0]} x {original_shape[1]}: the annotations are of another size or "
-            "rotation of this image."
+            f"the masks have {masks.shape[0]} x {masks.shape[1]} pixels, but their image has "
+            f"{height} x {width}",
+            advice="look whether the annotations were made on another size or rotation of it",
         )
     image = resized.image
-    mask = resize_mask(mask, resized.scale, resized.padding, resized.crop)
-    if augment:
-        image, mask = _flip_in_half_of_all_cases(image, mask, random)
+    masks = resize_mask(masks, resized.scale, resized.padding, resized.crop)
+    if mirrored_by is not None:
+        image, masks = _mirror_at_random(image, masks, mirrored_by)
     if augmentation is not None:
-        image, mask = augment_image_and_masks(augmentation, image, mask)
-    bbox = extract_bboxes(mask)
-    present = bbox[:, 2] > bbox[:, 0]
+        image, masks = augment_image_and_masks(augmentation, image, masks)
+    boxes = extract_bboxes(masks)
+    present = boxes[:, 2] > boxes[:, 0]
     if not present.all():
-        mask, class_ids, bbox = mask[:, :, present], class_ids[present], bbox[present]
-    return image, class_ids, bbox, mask
+        masks, class_ids, boxes = masks[:, :, present], class_ids[present], boxes[present]
+    return _Truth(image, class_ids, boxes, masks)
 
 
-def _flip_in_half_of_all_cases(image, mask, random):
+def _mirror_at_random(
+    image: np.ndarray, masks: np.ndarray, random: Any
+) -> tuple[np.ndarray, np.ndarray]:
     warnings.warn(
         "load_image_gt(augment=True) is deprecated: pass an imgaug augmenter, such as "
         "imgaug.augmenters.Fliplr(0.5), as augmentation.",
         DeprecationWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     if random.randint(0, 1):
-        image, mask = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
-    return image, mask
+        image, masks = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(masks[:, ::-1])
+    return image, masks

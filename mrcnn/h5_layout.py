@@ -70,22 +70,16 @@ def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeig
     """
     path = Path(path)
     with _opened(path) as file:
-        root, names = _root(file, path)
-        backend = _text(root.attrs.get("backend", BACKEND))
-        if backend == "theano":
-            raise WeightsError(
-                f"{path} was written by Keras on Theano, whose kernels are mirrored; "
-                "convert it to the TensorFlow backend first."
-            )
-        groups = {name: _member(root, name, path) for name in names}
-        listed = {name: _names(groups[name], "weight_names") or [] for name in groups}
-        require_bounded(path, "arrays", sum(map(len, listed.values())), MOST_NAMES)
-        layers, numbers = {}, 0
-        for name, weights in listed.items():
-            layers[name] = [(w, _stored_weight(groups[name], w, path)) for w in weights]
-            numbers += sum(math.prod(stored.shape) for _, stored in layers[name])
-            require_bounded(path, "numbers", numbers, MOST_NUMBERS)
-    return layers
+        return _layers(file, path)
+
+
+def read_layers_and_attributes(
+    path: str | os.PathLike,
+) -> tuple[dict[str, list[tuple[str, StoredWeight]]], dict[str, str]]:
+    """What `read_layers` and `read_attributes` give, with one opening of the file."""
+    path = Path(path)
+    with _opened(path) as file:
+        return _layers(file, path), _texts(file)
 
 
 def read_arrays(weights: Iterable[StoredWeight]) -> Iterator[np.ndarray]:
@@ -110,18 +104,8 @@ def read_attributes(path: str | os.PathLike) -> dict[str, str]:
 
     Raises WeightsNotFoundError or WeightsError, as `read_layers`.
     """
-    path = Path(path)
-    texts = {}
-    with _opened(path) as file:
-        # A name that is no text (bytes here) is none that anybody asks for.
-        names = [name for name in file.attrs if isinstance(name, str)]
-        names = [name for name in names if file.attrs.get_id(name).shape == ()]
-        require_little_text(file, [file.attrs.get_id(name) for name in names])
-        for name in names:
-            if file.attrs.get_id(name).dtype.kind in "SO":
-                with contextlib.suppress(TypeError):
-                    texts[name] = _text(file.attrs[name])
-    return texts
+    with _opened(Path(path)) as file:
+        return _texts(file)
 
 
 def write_layers(
@@ -239,6 +223,38 @@ def _write_names(group, attribute, names):
         return
     for index, part in enumerate(np.array_split(array, count)):
         group.attrs[f"{attribute}{index}"] = part
+
+
+def _layers(file, path):
+    root, names = _root(file, path)
+    backend = _text(root.attrs.get("backend", BACKEND))
+    if backend == "theano":
+        raise WeightsError(
+            f"{path} was written by Keras on Theano, whose kernels are mirrored; "
+            "convert it to the TensorFlow backend first."
+        )
+    groups = {name: _member(root, name, path) for name in names}
+    listed = {name: _names(groups[name], "weight_names") or [] for name in groups}
+    require_bounded(path, "arrays", sum(map(len, listed.values())), MOST_NAMES)
+    layers, numbers = {}, 0
+    for name, weights in listed.items():
+        layers[name] = [(w, _stored_weight(groups[name], w, path)) for w in weights]
+        numbers += sum(math.prod(stored.shape) for _, stored in layers[name])
+        require_bounded(path, "numbers", numbers, MOST_NUMBERS)
+    return layers
+
+
+def _texts(file):
+    texts = {}
+    # Nobody asks for a name that is not text: h5py gives such names as bytes.
+    names = [name for name in file.attrs if isinstance(name, str)]
+    names = [name for name in names if file.attrs.get_id(name).shape == ()]
+    require_little_text(file, [file.attrs.get_id(name) for name in names])
+    for name in names:
+        if file.attrs.get_id(name).dtype.kind in "SO":
+            with contextlib.suppress(TypeError):
+                texts[name] = _text(file.attrs[name])
+    return texts
 
 
 @contextlib.contextmanager

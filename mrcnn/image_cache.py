@@ -1,21 +1,18 @@
-"""Resized images kept in memory, so that each is decoded and resized once a training."""
+"""Resized images kept in memory, so that each is decoded and resized once per training."""
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import TypeVar
-
-Kept = TypeVar("Kept", bound=tuple)
 
 
 class ImageCache:
-    """Keeps what was loaded until it is full; then what came first stays.
+    """Keeps images as they are loaded until it is full, and evicts none.
 
-    A training passes over all images again and again: throwing out the oldest for the newest would
-    leave nothing that is wanted next. May be used from several threads. A copy that is sent to
-    another process is empty.
+    A training passes over all images again and again: replacing the oldest by the newest would
+    evict exactly the image that is needed next. Thread-safe. A copy sent to another process is
+    empty.
 
     Args:
-        most_bytes: how much is kept, in bytes of images; 0 keeps nothing.
+        most_bytes: capacity in bytes of images; 0 keeps nothing.
     """
 
     def __init__(self, most_bytes: int):
@@ -27,10 +24,10 @@ class ImageCache:
     def __reduce__(self):
         return ImageCache, (self.most_bytes,)
 
-    def get(self, key: Hashable, load: Callable[[], Kept]) -> Kept:
-        """What `load` gives, or gave before: a tuple whose first element is an image.
+    def get(self, key: Hashable, load: Callable[[], tuple]) -> tuple:
+        """What `load` returns, or returned before: a tuple whose first element is an image.
 
-        A kept image cannot be written to.
+        A kept image is read-only.
         """
         if not self.most_bytes:
             return load()

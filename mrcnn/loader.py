@@ -1,96 +1,92 @@
 """Training batches: read ahead by several workers, and the same whatever their number.
 
-`BatchLoader` is what training uses; `data_generator` is the generator of the original, for scripts
-that call it. Images are read by `ground_truth.load_image_gt`, targets made by `samples`.
+Images are read by `ground_truth.load_image_gt`, targets are made by `samples`.
 """
 
-import collections
 import contextlib
-import logging
 import os
 import random as python_random
-import types
-from collections.abc import Collection, Iterator
+import secrets
+from collections import deque
+from collections.abc import Collection, Generator, Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrcnn.augmentation import seeded_augmenter
-from mrcnn.errors import ConfigError, DatasetError, TrainingError, UserError
-from mrcnn.ground_truth import load_image_gt
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
+from mrcnn.errors import ConfigError, DatasetError, TrainingError
 from mrcnn.image_cache import ImageCache
-from mrcnn.loader_pool import start_pool
+from mrcnn.loader_pool import ProcessPool, ThreadPool, start_pool
 from mrcnn.pass_order import SAMPLE_STREAM, PassOrder
 from mrcnn.samples import (
+    LEAST_ATTEMPTS,
     AnchorCache,
-    Sample,
+    TrainingSample,
     collate,
-    collate_detection_targets,
     load_sample,
+    no_images,
+    nothing_to_learn,
 )
 
-__all__ = ["BatchLoader", "SampleSource", "data_generator", "load_image_gt"]
+if TYPE_CHECKING:
+    from imgaug.augmenters import Augmenter
 
-logger = logging.getLogger(__name__)
-
-TOLERATED_ERRORS = 5
-# A random window or an augmentation may lose all instances of the only image a few times.
-LEAST_ATTEMPTS = 100
 MOST_WORKERS = 8
-DEFAULT_QUEUE = 8
+
+Samples = Generator[tuple[int, list[TrainingSample]], None, None]
 
 
 class SampleSource:
-    """The endless sequence of training samples that a seed stands for.
+    """The endless sequence of training samples that a seed determines.
 
     Position p of the sequence belongs to pass p // n over the n images, in that pass's own order;
-    with `repeat_factors` images may stand at several places of it, see `PassOrder`.
-    What is at a position depends on the seed and the position alone: not on what was asked for
-    before, nor on who asks. Arguments are those of `BatchLoader`. It can be pickled if the data
-    set can.
+    with `repeat_factors` an image may have several places in it, see `PassOrder`. The sample at a
+    position depends on the seed and the position alone, not on earlier requests or on who asks.
+    Arguments are those of `BatchLoader`. It can be pickled if the data set can.
     """
 
     def __init__(
         self,
-        dataset,
-        config,
+        dataset: Dataset,
+        config: Config,
         *,
         shuffle: bool = True,
-        augmentation=None,
+        augmentation: "Augmenter | None" = None,
         no_augmentation_sources: Collection[str] = (),
         seed: int = 0,
         random_rois: int = 0,
         repeat_factors: np.ndarray | None = None,
     ):
         self.dataset = dataset
-        # Plain values, so that a process need not import the class of the configuration.
-        self.config = types.SimpleNamespace(
-            **{name: getattr(config, name) for name in dir(config) if name.isupper()}
-        )
+        self.config = _plain(config)
         self.augmentation = augmentation
         self.no_augmentation_sources = frozenset(no_augmentation_sources or ())
         self.seed = seed
         self.random_rois = random_rois
         self.anchors = AnchorCache(self.config)
-        self.cache = ImageCache(int(getattr(config, "LOADER_CACHE_MB", 0) * 1e6))
+        self.cache = ImageCache(int(config.LOADER_CACHE_MB * 1e6))
         self.order = PassOrder(
             dataset.image_ids, shuffle=shuffle, seed=seed, repeat_factors=repeat_factors
         )
         # Images known to hold no instance at all; skipping them changes nothing but the time.
         self._empty: set[int] = set()
         if not self.order.places:
-            raise DatasetError("The data set has no image to train on: add images to its folder.")
+            raise no_images()
 
     def image_id(self, position: int) -> int:
-        """The image that stands at a position, before any is skipped."""
+        """The image at a position, before any is skipped."""
         order, place = self.order.around(position)
         return int(order[place])
 
-    def sample(self, position: int) -> Sample:
+    def sample(self, position: int) -> TrainingSample:
         """The sample at a position.
 
-        An image without any instance to learn from gives way to the next of the pass that has
-        one. Raises DatasetError naming the image that cannot be loaded, or saying that no image
-        has an instance.
+        An image without any instance to learn from is replaced by the next of the pass that has
+        one. Raises DatasetError that names the image that cannot be loaded, or says that no image
+        has an instance. Any other error is a bug in the data set and gets a note with the image.
         """
         order, place = self.order.around(position)
         for attempt in range(max(len(order), LEAST_ATTEMPTS)):
@@ -101,9 +97,9 @@ class SampleSource:
             sample = self._load(image_id, seeds)
             if sample is not None:
                 return sample
-        raise DatasetError(_nothing_to_learn(len(self.order.image_ids)))
+        raise nothing_to_learn(len(self.order.image_ids))
 
-    def _load(self, image_id: int, seeds: np.random.SeedSequence) -> Sample | None:
+    def _load(self, image_id: int, seeds: np.random.SeedSequence) -> TrainingSample | None:
         augmenter_seed, window_seed = (int(state) for state in seeds.generate_state(2))
         augmentation = self.augmentation
         try:
@@ -126,21 +122,31 @@ class SampleSource:
                 self._empty.add(image_id)
         except MemoryError as error:
             raise TrainingError(
-                f"Memory ran out while {self._name(image_id)} was loaded: take fewer workers "
-                "(LOADER_WORKERS), or a smaller IMAGE_MAX_DIM."
+                "memory ran out while this image was loaded",
+                path=self._path(image_id),
+                settings=("LOADER_WORKERS", "IMAGE_MAX_DIM"),
+                advice="take fewer workers ({LOADER_WORKERS}), or a smaller {IMAGE_MAX_DIM}",
+            ) from error
+        except DatasetError as error:
+            name = f"id {self.dataset.image_info[image_id].get('id')}, number {image_id}"
+            raise error.replace(
+                problem=f"cannot be used for training ({name}): {error.problem}",
+                path=error.path or self._path(image_id),
             ) from error
         except Exception as error:
-            reason = (
-                str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            )
-            raise DatasetError(
-                f"{self._name(image_id)} cannot be used for training: {reason}"
-            ) from error
+            error.add_note(f"While image {image_id} ({self._path(image_id)}) was loaded to train.")
+            raise
         return sample
 
-    def _name(self, image_id: int) -> str:
-        info = self.dataset.image_info[image_id]
-        return f"Image {info.get('path')} (id {info.get('id')}, number {image_id})"
+    def _path(self, image_id: int) -> object:
+        return self.dataset.image_info[image_id].get("path")
+
+
+def _plain(config: Config) -> Config:
+    """The same settings without their class, which a loader process then need not import."""
+    plain = Config.__new__(Config)
+    vars(plain).update({name: getattr(config, name) for name in dir(config) if name.isupper()})
+    return plain
 
 
 class BatchLoader:
@@ -156,35 +162,35 @@ class BatchLoader:
     Args:
         dataset: a prepared `Dataset` whose loading methods may be called from several threads, or
             which can be pickled (backend "process").
-        config: Matterport's attributes; read once, here.
+        config: its settings are read once, here.
         batch_size: images a batch.
         shuffle: a new random order for each pass over the images, else the data set's order.
-        share: `(i, n)`: load the i-th of n equal slices of each batch only, for the i-th of n
+        share: `(i, n)`: load only the i-th of n equal slices of each batch, for the i-th of n
             processes that train on it together.
         augmentation: an imgaug augmenter, or None; each image gets a copy with its own seed.
         no_augmentation_sources: images of these sources are not augmented.
         seed: a whole number of at least 0; None draws one.
-        workers: how many load at the same time; 0 loads in the caller's thread. None takes
-            config.LOADER_WORKERS, and where that is None one for each core, at most 8.
-        backend: "thread", or "process" for data sets whose Python code is slow; None takes
-            config.LOADER_BACKEND. Processes are started afresh (not forked) and do not import
-            TensorFlow unless the data set's class does.
-        queue: batches kept ready; None takes config.LOADER_QUEUE.
-        random_rois: so many random regions an image as an eighth input, for USE_RPN_ROIS False.
-        repeat_factors: how often each image is shown in a pass, of `class_balance.repeat_factors`;
+        workers: how many load at the same time; 0 loads in the caller's thread. The default is
+            config.LOADER_WORKERS, and if that is None one per core, at most 8.
+        backend: "thread", or "process" for data sets whose Python code is slow; by default
+            config.LOADER_BACKEND. Processes are spawned, not forked, and do not import TensorFlow
+            unless the data set's class does.
+        queue: batches kept ready; by default config.LOADER_QUEUE.
+        random_rois: number of random regions per image, as an eighth input, for USE_RPN_ROIS False.
+        repeat_factors: how often each image is shown in a pass, see `class_balance.repeat_factors`;
             None: once.
 
-    Raises ConfigError for a value that cannot work, DatasetError for an empty data set.
+    Raises ConfigError for a value out of range, DatasetError for an empty data set.
     """
 
     def __init__(
         self,
-        dataset,
-        config,
+        dataset: Dataset,
+        config: Config,
         *,
         batch_size: int,
         shuffle: bool = True,
-        augmentation=None,
+        augmentation: "Augmenter | None" = None,
         no_augmentation_sources: Collection[str] = (),
         seed: int | None = 0,
         workers: int | None = None,
@@ -195,28 +201,31 @@ class BatchLoader:
         share: tuple[int, int] = (0, 1),
     ):
         if workers is None:
-            workers = getattr(config, "LOADER_WORKERS", None)
-        if workers is None:
-            workers = min(os.cpu_count() or 1, MOST_WORKERS)
-        if queue is None:
-            queue = getattr(config, "LOADER_QUEUE", DEFAULT_QUEUE)
-        if seed is None:
-            seed = np.random.SeedSequence().entropy
+            workers = config.LOADER_WORKERS
+        self.workers: int = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
+        self.queue: int = config.LOADER_QUEUE if queue is None else queue
+        self.backend: str = backend or config.LOADER_BACKEND
+        self.batch_size = batch_size
+        self.share = share
+        seed = secrets.randbits(128) if seed is None else seed
         for name, value, least in (
             ("batch_size", batch_size, 1),
-            ("workers", workers, 0),
-            ("queue", queue, 1),
+            ("workers", self.workers, 0),
+            ("queue", self.queue, 1),
             ("seed", seed, 0),
         ):
             if value < least:
-                raise ConfigError(f"{name} is {value}, but must be at least {least}.")
+                raise ConfigError(
+                    f"{{{name}}} is too small",
+                    settings=(name,),
+                    expected=f"at least {least}",
+                    found=value,
+                )
         if batch_size % share[1]:
-            raise ConfigError(f"A batch of {batch_size} images cannot be divided by {share[1]}.")
-        self.batch_size = batch_size
-        self.share = share
-        self.workers = workers
-        self.backend = backend or getattr(config, "LOADER_BACKEND", "thread")
-        self.queue = queue
+            raise ConfigError(
+                f"a batch of {batch_size} images cannot be divided by {share[1]}",
+                settings=("batch_size",),
+            )
         self.source = SampleSource(
             dataset,
             config,
@@ -227,18 +236,18 @@ class BatchLoader:
             random_rois=random_rois,
             repeat_factors=repeat_factors,
         )
-        self._pool = None
+        self._pool: ThreadPool | ProcessPool | None = None
 
-    def sample(self, position: int) -> Sample:
-        """The sample at a position of the sequence, loaded here and now."""
+    def sample(self, position: int) -> TrainingSample:
+        """The sample at a position of the sequence, loaded by the caller."""
         return self.source.sample(position)
 
     def batch(self, step: int) -> list[np.ndarray]:
-        """The inputs of a step, loaded here and now; see `samples.collate` for the arrays."""
+        """The inputs of a step, loaded by the caller; see `samples.collate` for the arrays."""
         return self._collate([self.sample(position) for position in self._positions(step)])
 
     def image_ids(self, step: int) -> list[int]:
-        """The images that stand at a step; those without instances are replaced when loaded."""
+        """The images of a step; those without instances are replaced when it is loaded."""
         return [self.source.image_id(position) for position in self._positions(step)]
 
     def stream(
@@ -246,12 +255,13 @@ class BatchLoader:
     ) -> Iterator[tuple[int, list[int], list[np.ndarray]]]:
         """(step, image ids, inputs) for first_step, first_step + 1, ... before last_step.
 
-        Endless where last_step is None. The ids are those of the images really in the batch.
-        Raises DatasetError for an image that cannot be used, TrainingError where a worker dies.
+        Endless if last_step is None. The ids are those of the images actually in the batch.
+        Raises DatasetError for an image that cannot be used, TrainingError if a worker dies, and
+        whatever a bug in the data set raises, with a note that names the image.
         """
         steps = self._steps(first_step, last_step)
-        samples_of = self._read_here if self.workers == 0 else self._read_ahead
-        with contextlib.closing(samples_of(steps)) as parts:
+        read = self._read_here if self.workers == 0 else self._read_ahead
+        with contextlib.closing(read(steps)) as parts:
             for step, samples in parts:
                 yield step, [sample.image_id for sample in samples], self._collate(samples)
 
@@ -273,7 +283,7 @@ class BatchLoader:
         first = step * self.batch_size + index * size
         return range(first, first + size)
 
-    def _collate(self, samples: list[Sample]) -> list[np.ndarray]:
+    def _collate(self, samples: list[TrainingSample]) -> list[np.ndarray]:
         return collate(samples, self.source.config)
 
     @staticmethod
@@ -283,15 +293,15 @@ class BatchLoader:
             yield step
             step += 1
 
-    def _read_here(self, steps: Iterator[int]):
+    def _read_here(self, steps: Iterator[int]) -> Samples:
         for step in steps:
             yield step, [self.sample(position) for position in self._positions(step)]
 
-    def _read_ahead(self, steps: Iterator[int]):
+    def _read_ahead(self, steps: Iterator[int]) -> Samples:
         if self._pool is None:
             self._pool = start_pool(self.backend, self.source.sample, self.workers)
         pool = self._pool
-        ahead = collections.deque()
+        ahead: deque[tuple[int, list[Future]]] = deque()
         try:
             while True:
                 while len(ahead) < self.queue and (step := next(steps, None)) is not None:
@@ -306,94 +316,3 @@ class BatchLoader:
             for _, futures in ahead:
                 for future in futures:
                     future.cancel()
-
-
-def _nothing_to_learn(images: int) -> str:
-    return (
-        f"None of the {images} images of the data set gives an instance of a class to learn: "
-        "check the annotations and the class table."
-    )
-
-
-def data_generator(
-    dataset,
-    config,
-    shuffle: bool = True,
-    augment: bool = False,
-    augmentation=None,
-    random_rois: int = 0,
-    batch_size: int = 1,
-    detection_targets: bool = False,
-    no_augmentation_sources: Collection[str] | None = None,
-) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """The original's generator of training batches: endless, one image after the other.
-
-    It draws from the global `numpy.random` and `random`, in the original's order. `BatchLoader`
-    is quicker and can be resumed.
-
-    Args:
-        dataset: a prepared `Dataset`.
-        config: Matterport's attributes.
-        shuffle: a new order for every pass over the images.
-        augment: deprecated, see `load_image_gt`.
-        augmentation: an imgaug augmenter, or None.
-        random_rois: add so many random regions an image to the inputs.
-        batch_size: images a batch.
-        detection_targets: with random_rois, add the regions chosen for the heads to the inputs,
-            and classes, boxes and masks for them as outputs; for debugging the heads.
-        no_augmentation_sources: images of these sources are not augmented.
-
-    Yields (inputs, outputs): inputs as `samples.collate` gives them, outputs empty without
-    detection_targets. Images without instances are skipped. The error of an image is logged and
-    the image left out; the sixth error is raised. DatasetError where a whole pass holds no
-    instance.
-    """
-    image_ids = np.copy(dataset.image_ids)
-    if not len(image_ids):
-        raise DatasetError("The data set has no image to train on: add images to its folder.")
-    anchors = AnchorCache(config)
-    unaugmented = frozenset(no_augmentation_sources or ())
-    samples: list[Sample] = []
-    errors = fruitless = 0
-    place = -1
-    while True:
-        place = (place + 1) % len(image_ids)
-        if shuffle and place == 0:
-            np.random.shuffle(image_ids)
-        image_id = image_ids[place]
-        try:
-            plain = dataset.image_info[image_id]["source"] in unaugmented
-            sample = load_sample(
-                dataset,
-                config,
-                image_id,
-                anchors,
-                augment=augment,
-                augmentation=None if plain else augmentation,
-                random_rois=random_rois,
-                detection_targets=detection_targets,
-            )
-        except Exception:
-            logger.exception("Error processing image %s", dataset.image_info[image_id])
-            errors += 1
-            if errors > TOLERATED_ERRORS:
-                raise
-            continue
-        if sample is None:
-            fruitless += 1
-            if fruitless == max(len(image_ids), LEAST_ATTEMPTS):
-                raise DatasetError(_nothing_to_learn(len(image_ids)))
-            continue
-        fruitless = 0
-        samples.append(sample)
-        if len(samples) == batch_size:
-            yield _legacy_batch(samples, config)
-            samples = []
-
-
-def _legacy_batch(samples: list[Sample], config) -> tuple[list, list]:
-    inputs, outputs = collate(samples, config), []
-    if samples[0].detection_targets is not None:
-        regions, outputs = collate_detection_targets(samples)
-        inputs += regions
-    return inputs, outputs

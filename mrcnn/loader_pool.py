@@ -1,39 +1,48 @@
-"""Workers that load training samples: threads, or processes that never see TensorFlow.
+"""Workers that load training samples: threads, or processes that do not import TensorFlow.
 
-Both kinds take a picklable `load` (called with a position) and give futures. A process is driven
-by a thread that sends it positions and waits for answers, so that a process that dies is noticed
-at once, and the rest of the loader does not know the difference.
+Both kinds take a picklable `load`, which is called with a position, and return futures. Each
+process is driven by a thread that sends it positions and waits for the answers. So a process that
+dies is noticed at once, and the rest of the loader need not know which kind it uses.
 """
 
 import contextlib
-import logging
-import multiprocessing
+import multiprocessing.spawn
+import os
 import pickle
 import queue
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import traceback
-import types
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any
 
 import cv2
 
-from mrcnn.errors import ConfigError, TrainingError, UserError
-from mrcnn.thread_counts import children_with_threads, one_opencv_thread
-
-logger = logging.getLogger(__name__)
+from mrcnn.errors import ConfigError, TrainingError
+from mrcnn.thread_counts import THREAD_COUNT_VARIABLES, one_opencv_thread
 
 BACKENDS = ("thread", "process")
 SECONDS_TO_END = 5
+# Set in loader processes, which must not start further ones.
+_WORKER_VARIABLE = "MRCNN_LOADER_PROCESS"
+_WORKER_PROGRAM = "import sys; sys.path[:] = {path!r}; from mrcnn import loader_pool; {call}"
+
+
+class WorkerTraceback(Exception):
+    """The traceback of an error in a loader process, as text: the cause of the error here."""
+
+    def __str__(self) -> str:
+        return f"in a loader process:\n{self.args[0]}"
 
 
 class ThreadPool:
     """Calls `load` in threads of this process. Close it when done."""
 
-    def __init__(self, load: Callable, workers: int):
+    def __init__(self, load: Callable[[int], Any], workers: int):
         self._load = load
         self._settings = contextlib.ExitStack()
         self._settings.enter_context(one_opencv_thread())
@@ -44,7 +53,7 @@ class ThreadPool:
         return self._executor.submit(self._load, position)
 
     def close(self) -> None:
-        """Drop what has not begun, wait for what has, end the threads."""
+        """Cancel the calls that have not begun, wait for the others, and end the threads."""
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._settings.close()
 
@@ -52,17 +61,27 @@ class ThreadPool:
 class ProcessPool:
     """Calls `load` in processes. Close it when done.
 
-    Raises TrainingError where `load` cannot be sent to a process. The future of a call whose
-    process died raises TrainingError.
+    What `load` raises there is raised here, with the process's traceback as its cause; the future
+    of a call whose process died raises TrainingError.
+
+    Raises TrainingError if `load` cannot be sent to a process, RuntimeError within a loader
+    process.
     """
 
-    def __init__(self, load: Callable, workers: int):
+    def __init__(self, load: Callable[[int], Any], workers: int):
+        if _WORKER_VARIABLE in os.environ:
+            raise RuntimeError(
+                "A loader process has imported the script and would start loader processes itself: "
+                'put what the script does under `if __name__ == "__main__":`.'
+            )
         try:
             payload = pickle.dumps(load)
-        except Exception as error:
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise TrainingError(
-                f"The data set or the augmentation cannot be sent to loader processes ({error}): "
-                "set LOADER_BACKEND to 'thread', or keep open files and functions out of them."
+                f"the data set or the augmentation cannot be sent to loader processes ({error})",
+                settings=("LOADER_BACKEND",),
+                advice="set {LOADER_BACKEND} to 'thread', or keep open files and functions out of "
+                "them",
             ) from error
         self._closing = False
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
@@ -81,16 +100,19 @@ class ProcessPool:
         """Have `load(position)` called; the future holds its result or error."""
         return self._executor.submit(self._call, position)
 
-    def _call(self, position: int):
+    def _call(self, position: int) -> Any:
         process = self._idle.get()
         try:
-            return process.call(position)
-        except (EOFError, OSError) as error:
+            result, error, details = process.call(position)
+        except (EOFError, OSError) as lost:
             if self._closing:
-                raise CancelledError from error
-            raise TrainingError(process.obituary()) from error
+                raise CancelledError from lost
+            raise process.obituary() from lost
         finally:
             self._idle.put(process)
+        if error is not None:
+            raise error from WorkerTraceback(details)
+        return result
 
     def close(self) -> None:
         """End the processes at once, also those at work."""
@@ -102,11 +124,14 @@ class ProcessPool:
             process.bury()
 
 
-def start_pool(backend: str, load: Callable, workers: int) -> ThreadPool | ProcessPool:
+def start_pool(backend: str, load: Callable[[int], Any], workers: int) -> ThreadPool | ProcessPool:
     """A pool of `workers` of the given backend, "thread" or "process"."""
     if backend not in BACKENDS:
         raise ConfigError(
-            f"LOADER_BACKEND is {backend!r}, but must be one of {', '.join(BACKENDS)}."
+            "{LOADER_BACKEND} is not valid",
+            settings=("LOADER_BACKEND",),
+            expected=" or ".join(map(repr, BACKENDS)),
+            found=repr(backend),
         )
     return ThreadPool(load, workers) if backend == "thread" else ProcessPool(load, workers)
 
@@ -158,102 +183,120 @@ class _Process:
     """One worker process and the channel to it."""
 
     def __init__(self, payload: bytes):
-        # Never a fork: TensorFlow's threads do not survive one.
-        context = multiprocessing.get_context("spawn")
         near_end, far_end = socket.socketpair()
         self._channel = Channel(near_end)
-        self._process = context.Process(
-            target=_serve, args=(far_end,), name="batch-loader", daemon=True
+        # Never a fork: TensorFlow's threads do not survive one. Not multiprocessing either, which
+        # would have the script imported, TensorFlow and all, where no class of it is needed.
+        program = _WORKER_PROGRAM.format(
+            path=sys.path, call=f"loader_pool.serve({far_end.fileno()})"
         )
-        # A class that the script itself defines can only be found by importing the script.
-        main = contextlib.nullcontext() if b"__main__" in payload else _empty_main_module()
-        with children_with_threads(1), main:
-            self._process.start()
-        # Else the death of the process would not end what we wait for here.
-        far_end.close()
+        environment = dict.fromkeys((*THREAD_COUNT_VARIABLES, _WORKER_VARIABLE), "1")
+        with far_end:
+            # In a session of its own: Ctrl-C is for the parent, which decides when this one ends.
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", program],
+                env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[far_end.fileno()],
+                start_new_session=True,
+            )
         self.pid = self._process.pid
         # Sent with the first call: sending waits for the process, and many start at once.
-        self._payload = payload
+        self._unsent: tuple[dict, bytes] | None = _script(payload), payload
 
-    def call(self, position: int):
-        if self._payload is not None:
-            self._channel.send(self._payload)
-            self._payload = None
+    def call(self, position: int) -> tuple[Any, Exception | None, str]:
+        """What `_answer` gives. Raises EOFError or OSError where the process has died."""
+        if self._unsent is not None:
+            self._channel.send(self._unsent)
+            self._unsent = None
         self._channel.send(position)
-        result, error, details = self._channel.receive()
-        if error is None:
-            return result
-        logger.debug("In loader process %d:\n%s", self.pid, details)
-        raise error
+        return self._channel.receive()
 
-    def obituary(self) -> str:
-        self._process.join(SECONDS_TO_END)
-        code = self._process.exitcode
-        advice = "take fewer workers (LOADER_WORKERS) or set LOADER_BACKEND to 'thread'"
+    def obituary(self) -> TrainingError:
+        """The error that says how the process ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_END)
+        code = self._process.returncode
         if code is None or code >= 0:
-            return (
-                f"Loader process {self.pid} ended unexpectedly (exit code {code}), see its "
-                f"message above: {advice}."
-            )
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        cause = ", most likely because memory ran out" if name == "SIGKILL" else ""
-        return f"Loader process {self.pid} was ended by {name}{cause}: {advice}."
+            how = f"ended unexpectedly (exit code {code}), see its message above"
+        else:
+            known = -code in set(signal.Signals)
+            name = signal.Signals(-code).name if known else f"signal {-code}"
+            cause = ", most likely because memory ran out" if name == "SIGKILL" else ""
+            how = f"was ended by {name}{cause}"
+        return TrainingError(
+            f"loader process {self.pid} {how}",
+            settings=("LOADER_WORKERS", "LOADER_BACKEND"),
+            advice="take fewer workers ({LOADER_WORKERS}) or set {LOADER_BACKEND} to 'thread'",
+        )
 
     def end(self) -> None:
         self._process.terminate()
 
     def bury(self) -> None:
-        self._process.join(SECONDS_TO_END)
-        if self._process.is_alive():
+        try:
+            self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.join()
-        self._process.close()
+            self._process.wait()
         self._channel.close()
 
 
-@contextlib.contextmanager
-def _empty_main_module():
-    """Hide the running script, which a new process would import, TensorFlow and all."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+def _script(payload: bytes) -> dict:
+    """How a process imports the running script, if the payload needs a class of the script."""
+    if b"__main__" not in payload:
+        return {}
+    data = multiprocessing.spawn.get_preparation_data("batch-loader")
+    wanted = ("sys_argv", "init_main_from_name", "init_main_from_path")
+    return {name: data[name] for name in wanted if name in data}
 
 
-def _serve(far_end: socket.socket) -> None:
-    """What a worker process does: answer positions until the channel ends."""
-    # Ctrl-C goes to all processes of a terminal; the parent decides when this one ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve(far_end: int) -> None:
+    """What a worker process does: answer positions until the channel ends.
+
+    Args:
+        far_end: the file descriptor of its socket.
+    """
     cv2.setNumThreads(1)
     with contextlib.suppress(EOFError, OSError):
-        channel = Channel(far_end)
-        load = _unpickle(channel.receive())
+        channel = Channel(socket.socket(fileno=far_end))
+        load = _prepared(*channel.receive())
         while True:
             channel.send(_answer(load, channel.receive()))
 
 
-def _unpickle(payload: bytes) -> Callable:
+def _prepared(script: dict, payload: bytes) -> Callable[[int], Any]:
+    """`load`, or what raises at each call why it cannot be read."""
     try:
+        multiprocessing.spawn.prepare(script)
         return pickle.loads(payload)
-    except Exception as error:
-        message = (
-            f"A loader process cannot read the data set ({type(error).__name__}: {error}): "
-            "set LOADER_BACKEND to 'thread', or put the data set's class into a module."
+    except (ImportError, AttributeError, pickle.UnpicklingError) as error:
+        failure: Exception = TrainingError(
+            f"a loader process cannot read the data set ({type(error).__name__}: {error})",
+            settings=("LOADER_BACKEND",),
+            advice="set {LOADER_BACKEND} to 'thread', or put the data set's class into a module",
         )
-
-        def refuse(position: int):
-            raise TrainingError(message)
-
-        return refuse
-
-
-def _answer(load: Callable, position: int) -> tuple:
-    try:
-        return load(position), None, None
-    except UserError as error:
-        return None, type(error)(str(error)), traceback.format_exc()
+        failure.__cause__ = error
     except Exception as error:
-        # Not every exception survives pickling; its text does.
-        return None, RuntimeError(f"{type(error).__name__}: {error}"), traceback.format_exc()
+        failure = error
+
+    def refuse(position: int) -> Any:
+        raise failure
+
+    return refuse
+
+
+def _answer(load: Callable[[int], Any], position: int) -> tuple[Any, Exception | None, str]:
+    try:
+        return load(position), None, ""
+    except Exception as error:
+        return None, _sendable(error), traceback.format_exc()
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or a RuntimeError of its text: not every exception survives pickling."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

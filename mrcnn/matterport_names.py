@@ -24,7 +24,7 @@ from mrcnn.ground_truth import load_image_gt
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.layers import BatchNorm
-from mrcnn.loader import data_generator
+from mrcnn.legacy_generator import data_generator
 from mrcnn.losses import (
     mrcnn_bbox_loss_graph,
     mrcnn_class_loss_graph,

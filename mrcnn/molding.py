@@ -40,7 +40,7 @@ def compose_image_meta(
     image_shape: Sequence[int],
     window: Sequence[int],
     scale: float,
-    active_class_ids: Sequence[int],
+    active_class_ids: np.ndarray | Sequence[int],
 ) -> np.ndarray:
     """Put what the network must know of an image into one vector.
 

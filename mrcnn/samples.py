@@ -1,27 +1,36 @@
 """From one image of a data set to its part of a training batch, and from parts to the batch.
 
-`load_sample` is the one place where an image becomes training targets. A `Sample` stays small
-(the image as uint8, an int8 for each anchor), because it may come from another process; `collate`
+`load_sample` is the one place where an image becomes training targets. A `TrainingSample` is kept
+small (the image as uint8, an int8 per anchor), because it may come from another process; `collate`
 widens it to what the network takes.
 """
 
 import random as python_random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
 from mrcnn.errors import DatasetError
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.image_cache import ImageCache
-from mrcnn.images import mold_image
+from mrcnn.molding import mold_image
 from mrcnn.rpn_targets import AnchorIndex, build_rpn_targets
+
+if TYPE_CHECKING:
+    from imgaug.augmenters import Augmenter
+
+# A random window or an augmentation may lose all instances of the only image a few times.
+LEAST_ATTEMPTS = 100
 
 
 @dataclass
-class Sample:
+class TrainingSample:
     """One image and its targets; boxes are (y1, x1, y2, x2) in pixels of the resized image."""
 
     image_id: int
@@ -36,15 +45,28 @@ class Sample:
     detection_targets: tuple | None = None  # what build_detection_targets returns
 
 
+def no_images() -> DatasetError:
+    """The error of a data set without images."""
+    return DatasetError("the data set has no image to train on", advice="add images to its folder")
+
+
+def nothing_to_learn(images: int) -> DatasetError:
+    """The error of a data set of so many images of which none gives an instance."""
+    return DatasetError(
+        f"none of the {images} images of the data set gives an instance of a class to learn",
+        advice="check the annotations and the class table",
+    )
+
+
 class AnchorCache:
     """The anchors of each image shape, computed when first asked for."""
 
-    def __init__(self, config):
+    def __init__(self, config: Config):
         self.config = config
         self._of_shape: dict[tuple, tuple[np.ndarray, AnchorIndex | None]] = {}
 
     def __reduce__(self):
-        # Another process computes them sooner than it receives them.
+        # Computing them takes another process less time than receiving them.
         return AnchorCache, (self.config,)
 
     def of(self, image_shape) -> tuple[np.ndarray, AnchorIndex | None]:
@@ -66,20 +88,20 @@ class AnchorCache:
 
 
 def load_sample(
-    dataset,
-    config,
+    dataset: Dataset,
+    config: Config,
     image_id: int,
     anchors: AnchorCache,
     *,
     augment: bool = False,
-    augmentation=None,
+    augmentation: "Augmenter | None" = None,
     random_rois: int = 0,
     detection_targets: bool = False,
-    random=np.random,
-    window_random=python_random,
+    random: Any = np.random,
+    window_random: Any = python_random,
     cache: ImageCache | None = None,
-) -> Sample | None:
-    """Load an image and make its targets; None where no instance of a class is left.
+) -> TrainingSample | None:
+    """Load an image and make its targets; None if no instance of a class is left.
 
     `random` (the module `numpy.random`, a RandomState or a Generator) draws, in this order, RPN
     anchors, random regions, their targets, and which instances stay where there are more than
@@ -111,7 +133,7 @@ def load_sample(
     if len(boxes) > config.MAX_GT_INSTANCES:
         kept = random.choice(np.arange(len(boxes)), config.MAX_GT_INSTANCES, replace=False)
         class_ids, boxes, masks = class_ids[kept], boxes[kept], masks[:, :, kept]
-    return Sample(
+    return TrainingSample(
         image_id=image_id,
         image=image,
         image_meta=image_meta,
@@ -125,7 +147,7 @@ def load_sample(
     )
 
 
-def collate(samples: list[Sample], config) -> list[np.ndarray]:
+def collate(samples: list[TrainingSample], config: Config) -> list[np.ndarray]:
     """The network's training inputs, from one sample an image.
 
     Returns, with B samples, A anchors and M = MAX_GT_INSTANCES; rows without an instance are zero:
@@ -138,10 +160,11 @@ def collate(samples: list[Sample], config) -> list[np.ndarray]:
     """
     shapes = {sample.image.shape for sample in samples}
     if len(shapes) > 1:
-        sizes = ", ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
         raise DatasetError(
-            f"The images of one batch have different sizes ({sizes}): set IMAGE_RESIZE_MODE to "
-            "'square' or 'crop', or take one image a batch."
+            "the images of one batch have different sizes",
+            settings=("IMAGE_RESIZE_MODE",),
+            found=", ".join(" x ".join(map(str, shape)) for shape in sorted(shapes)),
+            advice="set {IMAGE_RESIZE_MODE} to 'square' or 'crop', or take one image per batch",
         )
     count, most = len(samples), config.MAX_GT_INSTANCES
     first = samples[0]
@@ -165,11 +188,11 @@ def collate(samples: list[Sample], config) -> list[np.ndarray]:
         masks,
     ]
     if first.random_rois is not None:
-        inputs.append(np.stack([sample.random_rois for sample in samples]))
+        inputs.append(np.array([sample.random_rois for sample in samples]))
     return inputs
 
 
-def collate_detection_targets(samples: list[Sample]) -> tuple[list, list]:
+def collate_detection_targets(samples: list[TrainingSample]) -> tuple[list, list]:
     """Regions [rois] as further inputs, and [class_ids [B, T, 1], bboxes, masks] as outputs."""
     rois, class_ids, bboxes, masks = (
         np.stack(part)
@@ -178,13 +201,12 @@ def collate_detection_targets(samples: list[Sample]) -> tuple[list, list]:
     return [rois], [class_ids[:, :, None], bboxes, masks]
 
 
-def _mold_into(molded: np.ndarray, image: np.ndarray, config) -> None:
-    """Write the image, mean subtracted, into float32 `molded`: mold_image's values, quicker."""
+def _mold_into(molded: np.ndarray, image: np.ndarray, config: Config) -> None:
+    """Write the image, mean subtracted, into float32 `molded`: mold_image's values, faster."""
     if image.dtype != np.uint8:
         molded[...] = mold_image(image.astype(np.float32), config)
         return
-    # A grey level has 256 values only, so each is molded once, and looked up.
-    levels = np.arange(256, dtype=np.uint8).reshape(256, 1, 1)
-    levels = np.repeat(levels, image.shape[2], axis=2).astype(np.float32)
+    # There are only 256 grey levels: each is molded once and looked up.
+    levels = np.repeat(np.arange(256, dtype=np.float32)[:, None, None], image.shape[2], axis=2)
     table = mold_image(levels, config).astype(np.float32)
     cv2.LUT(np.ascontiguousarray(image), table, dst=molded)

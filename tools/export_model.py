@@ -10,32 +10,28 @@
     DIR/model.tflite   LiteRT, built-in operations only: a picture of the network's size in;
                        boxes and mini masks out
 
-Beside each lies a description, such as model.onnx.json. docs/export.md tells how they are loaded
-and how near they come to this project's own detections. The preset `demo` takes less than a minute
+Beside each is a description, such as model.onnx.json. docs/export.md says how to load them and how
+close they come to this project's own detections. The preset `demo` takes less than a minute
 for each format on an idle machine, ResNet-101 some minutes.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.class_tables import add_class_table_argument, choose_class_table
 from fashion.commands import run
-from fashion.stages import (
-    MODANET_STAGE,
-    SEASON_STAGE,
-    add_model_arguments,
-    inference_model,
-    inference_weights,
-    preset_of,
-    whole,
-    writable_folder,
-)
+from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
+from fashion.stages import inference_model, inference_weights, preset_of
 from mrcnn.export import FILES, MASKS, check_exportable, check_free, export_model
 
-BACKGROUND = "background"
+if TYPE_CHECKING:
+    from mrcnn.config import Config
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -64,11 +60,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="side of the square that pictures are brought to, a multiple of 64 (the preset's)",
     )
     add("--masks", choices=MASKS, default="full", help="what model.onnx gives (full)")
-    add("--overwrite", action="store_true", help="replace what a former export wrote to DIR")
+    add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
     add_class_table_argument(parser)
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
-    # Takes the place of --resize-mode among those: a SavedModel can have further ways.
+    # Replaces --resize-mode among those: a SavedModel has more ways.
     add(
         "--resize",
         "--resize-mode",
@@ -77,7 +73,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="square: the network always sees --size; fit64, pad64 and none: it sees other sizes "
         "with other pictures, see IMAGE_RESIZE_MODE; saved_model only (the preset's)",
     )
-    # The machine that a file is made for need not be the one that makes it.
+    # The exported file may run on another machine than this one.
     parser.set_defaults(precision="float32")
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
@@ -86,8 +82,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def set_sizes(config, options: argparse.Namespace) -> None:
-    """Change a Config to the sizes that were asked for; the network itself knows no size."""
+def set_sizes(config: "Config", options: argparse.Namespace) -> None:
+    """Change a Config to the sizes that were asked for; the network itself has no fixed size."""
     if options.size:
         config.IMAGE_MAX_DIM = options.size
         config.IMAGE_MIN_DIM = min(config.IMAGE_MIN_DIM, options.size)
@@ -107,16 +103,17 @@ def main(arguments: list[str] | None = None) -> int:
     from fashion.presets import make_config
 
     stage = options.stage
-    names = [BACKGROUND, *stage.table.names]
-    weights = inference_weights(options, stage)
+    names = stage.class_names
+    choice = model_choice(options)
+    weights = inference_weights(choice)
     preset = preset_of(weights, options.preset)
-    # A second is enough to find out what else would come up after minutes.
+    # Check within a second what would otherwise fail after minutes.
     plan = make_config(preset, stage.name, len(names), inference=True, PRECISION=options.precision)
     set_sizes(plan, options)
     check_exportable(plan, options.formats, names, options.masks)
     check_free(options.output, options.formats, options.overwrite)
-    writable_folder(options.output, "--output")
-    model = inference_model(options, stage)
+    writable_folder(options.output, "output")
+    model = inference_model(replace(choice, weights=weights))
     set_sizes(model.config, options)
     written = export_model(
         model,
@@ -125,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         names,
         masks=options.masks,
         overwrite=options.overwrite,
-        notes={"weights": weights.name, "preset": preset},
+        notes={"weights": weights.path.name, "preset": preset},
         progress=lambda text: print(text, flush=True),
     )
     for path in written:
@@ -134,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def megabytes(path: Path) -> float:
-    """What a file, or all files of a folder, take."""
+    """The size of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 

@@ -15,12 +15,14 @@ The preset `demo` takes half a minute on two cores.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.stages import MODANET_STAGE, SEASON_STAGE, add_model_arguments, whole, writable_folder
+from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from mrcnn.errors import DatasetError, UserError
 
 STAGES = {"1": MODANET_STAGE, "2": SEASON_STAGE}
@@ -74,7 +76,7 @@ def file_subject(options: argparse.Namespace) -> tuple:
     path = weights_path(options.model or stage.folder / stage.weights, stage, options.logs)
     subject.read_file(path)
     print(subject.contents.to_text())
-    writable_folder(options.output, "--output")
+    writable_folder(options.output, "output")
     return subject, ["weights"], path.name
 
 
@@ -85,21 +87,22 @@ def model_subject(options: argparse.Namespace) -> tuple:
     from mrcnn.inspection_report import NEED_MODEL, Subject
 
     parts, stage, random = chosen_parts(options), options.stage, options.model == "none"
-    path = None if random else inference_weights(options, stage)
-    preset, classes = preset_of(path, options.preset), ["background", *stage.table.names]
+    choice = model_choice(options)
+    weights = None if random else inference_weights(choice)
+    preset, classes = preset_of(weights, options.preset), stage.class_names
     values = {"PRECISION": options.precision, "DETECTION_MIN_CONFIDENCE": options.min_confidence}
     config = make_config(preset, stage.name, len(classes), inference=True, **values)
     subject = Subject(config, classes, layers=options.layers, seed=options.seed)
     set_picture(subject, options, fit="anchors" in parts)
-    writable_folder(options.output, "--output")
-    if path:
-        subject.read_file(path)
+    writable_folder(options.output, "output")
+    if weights:
+        subject.read_file(weights.path)
     if NEED_MODEL.intersection(parts) or (random and "weights" in parts):
         from mrcnn.model import MaskRCNN
 
         untrained = MaskRCNN("inference", config, stage.logs) if random else None
-        subject.model = untrained or inference_model(options, stage)
-    return subject, parts, f"{path.name if path else 'random weights'}, preset {preset}"
+        subject.model = untrained or inference_model(replace(choice, weights=weights))
+    return subject, parts, f"{weights.path.name if weights else 'random weights'}, preset {preset}"
 
 
 def chosen_parts(options: argparse.Namespace) -> list[str]:
@@ -115,7 +118,7 @@ def chosen_parts(options: argparse.Namespace) -> list[str]:
     for part in parts:
         if part in lacking:
             source = "--dataset=DIR" if part in NEED_TRUTH else "--dataset=DIR or --image=FILE"
-            raise UserError(f"{part} needs a picture: give {source}.")
+            raise UserError(f"{part} needs a picture", advice=f"give {source}")
     return parts
 
 
@@ -137,7 +140,7 @@ def set_picture(subject, options: argparse.Namespace, fit: bool) -> None:
     print(dataset.summary())
     names = [info["id"] for info in dataset.image_info]
     if options.picture not in (None, *names):
-        raise DatasetError(f"{options.dataset} has no annotated picture {options.picture}.")
+        raise DatasetError(f"there is no annotated picture {options.picture}", path=options.dataset)
     number = names.index(options.picture) if options.picture else 0
     subject.scene = scene_of_dataset(dataset, config, number)
     if fit:

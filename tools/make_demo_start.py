@@ -21,7 +21,7 @@ from fashion import DEMO_START, REPOSITORY
 from fashion.commands import run
 from fashion.pipeline import Command, Pipeline, Step
 from fashion.pipeline_steps import SCRIPTS, interpreter, shown
-from fashion.stages import whole
+from fashion.stage import whole
 from mrcnn.errors import UserError
 from mrcnn.files import replacing
 

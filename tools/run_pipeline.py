@@ -29,7 +29,7 @@ from fashion.pipeline import Pipeline, duration
 from fashion.pipeline_plan import make_plan
 from fashion.pipeline_steps import interpreter, pipeline_steps, shown
 from fashion.presets import PRESETS
-from fashion.stages import whole
+from fashion.stage import whole
 from mrcnn.errors import UserError
 
 

@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def find_stage(number: int | None):
     """The stage 1 or 2; None for None."""
-    from fashion.stages import MODANET_STAGE, SEASON_STAGE
+    from fashion.stage import MODANET_STAGE, SEASON_STAGE
 
     return {1: MODANET_STAGE, 2: SEASON_STAGE}.get(number)
 

@@ -15,7 +15,7 @@ from fashion.label_job import LabelJob
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import annotation_paths
 from fashion.label_run import LabelFiles, label_folder
-from fashion.picture_stage import list_images
+from fashion.listing import list_images
 from fashion.remote_files import RemoteFolder, RemoteOutput, place
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs

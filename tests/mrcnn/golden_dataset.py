@@ -74,6 +74,13 @@ class MemoryDataset(Dataset):
         return masks, np.array(class_ids, np.int32)
 
 
+class UnsendableError(Exception):
+    """Pickles, but cannot be rebuilt."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
 class FailingDataset(MemoryDataset):
     """Fails as told: `failing` maps image numbers to a way to fail."""
 
@@ -85,6 +92,10 @@ class FailingDataset(MemoryDataset):
             raise DatasetError("the file is damaged")
         if way == "defect":
             raise KeyError("no such thing")
+        if way == "unreadable":
+            raise PermissionError(13, "no permission")
+        if way == "unsendable":
+            raise UnsendableError("a", "b")
         if way == "slow":
             time.sleep(0.3)
         if way == "memory":
@@ -118,6 +129,11 @@ def drawn_items(count, size=(100, 120), seed=0, instances=3):
             masks[y : y + h, x : x + w, i] = True
         items.append((image, masks, random.randint(1, 5, instances).tolist()))
     return items
+
+
+def empty_items(count):
+    """Images without instances."""
+    return [(np.zeros((50, 50, 3), np.uint8), np.zeros((50, 50, 0), bool), [])] * count
 
 
 def drawn_dataset(count, **how):

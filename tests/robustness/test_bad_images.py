@@ -12,7 +12,7 @@ from PIL import Image
 
 from fashion.dataset import image_size
 from fashion.image_check import bad_images
-from fashion.picture_stage import list_images
+from fashion.listing import list_images
 from mrcnn.errors import DatasetError
 from mrcnn.image_files import FORMATS, MAX_PIXELS
 from mrcnn.images import read_image, resize_image

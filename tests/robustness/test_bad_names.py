@@ -12,7 +12,7 @@ from fashion.commands import run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.links import VARIABLE, leads_out
-from fashion.picture_stage import list_images
+from fashion.listing import list_images
 from fashion.placing import copy
 from fashion.report import save_png
 from fashion.split_annotations import read_source

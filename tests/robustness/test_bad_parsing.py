@@ -12,11 +12,11 @@ from PIL import Image
 from fashion import parsing_run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
+from fashion.listing import list_images
 from fashion.parsing import ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_run import ParsingRun, folder_names
-from fashion.parsing_truth import Truth, measure
-from fashion.picture_stage import list_images
+from fashion.parsing_truth import Truth, measure_pictures
 from mrcnn.errors import DatasetError
 from mrcnn.files import is_file
 from tests.fashion.factories import entry, region, write_json
@@ -274,7 +274,7 @@ def test_a_truth_of_another_size_is_told_before_its_masks_are_made(tmp_path, mon
     truth = Truth(path, paths, MODANET_TABLE)
     monkeypatch.setattr(FashionDataset, "load_mask", None)
     with pytest.raises(DatasetError, match=r"a\.png is 32 x 24 pixels, but .* says 8900 x 9000"):
-        measure(truth, run(paths, tmp_path / "out").each())
+        measure_pictures(truth, run(paths, tmp_path / "out").each())
 
 
 def test_a_broken_picture_does_not_end_the_measuring_of_others(tmp_path):
@@ -283,7 +283,7 @@ def test_a_broken_picture_does_not_end_the_measuring_of_others(tmp_path):
     truth = Truth(via(tmp_path, entry("a.png", [region()]), entry("b.png", [region()])), paths,
                   MODANET_TABLE)  # fmt: skip
     work = run(paths, tmp_path / "out")
-    assert measure(truth, work.each()).levels["joint"].images == 1
+    assert measure_pictures(truth, work.each()).levels["joint"].images == 1
     assert len(work.summary.unreadable) == 1
 
 

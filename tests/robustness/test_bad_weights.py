@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion.class_tables import remembered_table
-from fashion.stages import MODANET_STAGE, check_weights, read_note
+from fashion.class_tables import with_labels
+from fashion.stage import MODANET_STAGE
+from fashion.stages import ModelChoice, check_preset, describe_weights
 from mrcnn.errors import UserError, WeightsError
 from mrcnn.h5_layout import MOST_NAMES, read_arrays, read_attributes, read_layers, write_layers
 from mrcnn.inspection_file import read_contents
@@ -37,8 +38,7 @@ def read_everything(path) -> None:
             assert array.dtype == np.float32
     read_attributes(path)
     read_contents(path).to_text()
-    read_note(path)
-    check_weights(path, "demo")
+    check_preset(describe_weights(path), "demo")
 
 
 def check_damage(path, count: int) -> None:
@@ -240,8 +240,7 @@ def test_notes_that_are_none_count_as_none(tmp_path, note):
     path = tmp_path / "a.h5"
     write_layers(path, LAYERS, {"fashion_stage": note})
     read_everything(path)
-    options = type("Options", (), {"model": str(path), "logs": tmp_path})
-    assert remembered_table(options, MODANET_STAGE) is None
+    assert with_labels(ModelChoice(MODANET_STAGE, path), None).stage is MODANET_STAGE
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "a" * 300, "a\0b"])

@@ -145,14 +145,34 @@ def file_for_output(here):
 @pytest.mark.parametrize(
     ("spoil", "arguments", "sentence"),
     [
-        (no_weights, [], r"There is no weight file x\.h5 in .*--model=FILE\.h5"),
+        (
+            no_weights,
+            [],
+            r"x\.h5: there is no weight file of this name in .*another with --model\.",
+        ),
         (another_file, [], r"x\.h5 is a Git LFS pointer.*give a Keras 2 / Matterport \.h5"),
-        (other_classes, [], r"is for 9 classes \(skirt_yaz.*but model1 has 13 \(bag, belt"),
-        (None, ["--preset=default"], r"preset demo, whose network is another than that of default"),
+        (
+            other_classes,
+            [],
+            r"other classes: expected the 13 of model1 \(bag, belt, .*found 9 \(skirt_yaz.*--model",
+        ),
+        (
+            None,
+            ["--preset=default"],
+            r"another network: expected default, found demo; leave --preset out",
+        ),
         (None, ["--model=last"], r"Could not find model directory under logs"),
-        (no_pictures, [], r"There is no picture in images: put .*--images"),
-        (no_folder, [], r"The image folder images does not exist: .*--images"),
-        (file_for_output, [], r"Nothing can be written to the folder out \(.*--output"),
+        (
+            no_pictures,
+            [],
+            r"^images: there is no picture in this folder: expected .*\.jpg.*--images",
+        ),
+        (no_folder, [], r"^images: the image folder does not exist; .*--images"),
+        (
+            file_for_output,
+            [],
+            r"^out: nothing can be written to this folder \(.*choose another with --output",
+        ),
     ],
 )
 def test_pictures_that_cannot_be_drawn(here, spoil, arguments, sentence):
@@ -166,13 +186,17 @@ def test_pictures_that_cannot_be_drawn(here, spoil, arguments, sentence):
 @pytest.mark.parametrize(
     ("script", "arguments", "sentence"),
     [
-        (TRAIN, ["train", "--dataset=data", "--model=y.h5"], "There is no weight file y.h5"),
+        (TRAIN, ["train", "--dataset=data", "--model=y.h5"], "y.h5: there is no weight file"),
         (TRAIN, ["train", "--dataset=data", "--schedule=x", "--model=x.h5"], "'x' in the schedule"),
-        (TRAIN, ["train", "--dataset=data", "--logs=x.h5", "--model=none"], "folder x.h5"),
-        (TRAIN, ["splash", "--image=images/a.jpg", "--model=y.h5"], "no weight file y.h5"),
+        (TRAIN, ["train", "--dataset=data", "--logs=x.h5", "--model=none"], "x.h5: nothing can be"),
+        (
+            TRAIN,
+            ["splash", "--image=images/a.jpg", "--model=y.h5"],
+            "y.h5: there is no weight file",
+        ),
         (TRAIN, ["splash", "--image=y.jpg", "--model=x.h5"], "y.jpg: there is no such image"),
         (TRAIN, ["splash", "--video=y.avi", "--model=x.h5"], "y.avi: there is no such video"),
-        (EVALUATE, ["--dataset=data", "--model=y.h5"], "no weight file y.h5"),
+        (EVALUATE, ["--dataset=data", "--model=y.h5"], "y.h5: there is no weight file"),
         (EVALUATE, ["--dataset=y", "--model=x.h5"], "The dataset folder y does not exist"),
         (EVALUATE, ["--dataset=data", "--model=x.h5", "--json=x.h5/f.json"], "--json"),
     ],
@@ -261,11 +285,10 @@ def test_a_broken_jpeg_is_named(here, capsys):
 @pytest.mark.parametrize("width", [8, 256], ids=["another shape", "most layers missing"])
 def test_weights_of_another_network_without_a_note(here, capsys, width):
     """Files of others do not tell their preset; the layers do."""
-    from argparse import Namespace
-
-    from fashion.stages import MODANET_STAGE, inference_model
+    from fashion.stage import MODANET_STAGE
+    from fashion.stages import ModelChoice, inference_model
 
     path = head_weights(here / "foreign.h5", width=width)
-    options = Namespace(model=path, preset="demo", precision="float32", min_confidence=None)
-    error = sentence_of(lambda: inference_model(options, MODANET_STAGE), capsys)
+    choice = ModelChoice(MODANET_STAGE, path, preset="demo", precision="float32")
+    error = sentence_of(lambda: inference_model(choice), capsys)
     assert "foreign.h5" in error and "--preset" in error

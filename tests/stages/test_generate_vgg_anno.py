@@ -107,7 +107,7 @@ def error_of(here, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--model=gone.h5"], "no weight file gone.h5"),
+        (["--model=gone.h5"], "gone.h5: there is no weight file"),
         (["--images=gone"], "image folder gone does not exist"),
         (["--output=images"], "images: is a folder; choose an annotation file with --output"),
         (["--output=x.h5/a.json"], "nothing can be written to the folder"),

@@ -21,8 +21,8 @@ def here(tmp_path):
     ("arguments", "told"),
     [
         (["--images=gone"], "image folder gone does not exist"),
-        (["--model1=gone.h5"], "no weight file gone.h5"),
-        (["--output=x.h5/out"], "Nothing can be written to the folder"),
+        (["--model1=gone.h5"], "gone.h5: there is no weight file"),
+        (["--output=x.h5/out"], "nothing can be written to this folder"),
     ],
 )
 def test_bad_input_is_one_sentence(here, arguments, told):

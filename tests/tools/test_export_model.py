@@ -37,7 +37,7 @@ def export(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--model=nothing.h5"], "There is no weight file nothing.h5"),
+        (["--model=nothing.h5"], "nothing.h5: there is no weight file"),
         (["--format", "tflite", "--resize=pad64"], "IMAGE_RESIZE_MODE is 'pad64'"),
         (["--format", "tflite", "--resize-mode=fit64"], "IMAGE_RESIZE_MODE is 'fit64'"),
         (["--size=100"], "IMAGE_MAX_DIM is 100"),

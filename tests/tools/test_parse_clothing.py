@@ -120,7 +120,7 @@ def here(tmp_path):
         (["a.png", "--output=out", "--clothing=x.h5", "--body=gone.h5"], "with --body=FILE.h5"),
         (["a.png", "--output=out", "--clothing=x.h5", "--body=x.h5"], "is for 13 classes"),
         (["a.png", "--output=out", "--stage=body"], "--stage=body needs a model"),
-        (["a.png", "--output=x.h5/out", "--clothing=x.h5"], "Nothing can be written"),
+        (["a.png", "--output=x.h5/out", "--clothing=x.h5"], "nothing can be written"),
         (["a.png", "--output=out", "--pixel-classes=kilt"], '"kilt" is not a class'),
         (["a.png", "--output=out", "--agreement=.2"], "agreement is 0.2"),
         (["a.png", "--output=out", "--sigma=-1"], "sigma is -1.0"),

@@ -73,7 +73,7 @@ def test_a_dry_run_prints_commands_and_does_nothing(tmp_path):
     ("arguments", "told"),
     [
         (["--data=gone"], "gone does not exist"),
-        (["--demo", "--model=gone.h5"], "no weight file gone.h5"),
+        (["--demo", "--model=gone.h5"], "gone.h5: there is no weight file"),
         (["--demo", "--stages=train9"], "train9 is no step"),
         (["--demo", "--stages=train2"], '"train2" works on what "split2" makes'),
         (["--demo", "--output=file/out"], "Nothing can be written"),
