@@ -14,12 +14,15 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from mrcnn import inference, layer_selection, matterport_names, weights
 from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
 from mrcnn.distribution import SingleDevice
 from mrcnn.distribution_strategy import distribution_for, training_step
 from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
@@ -61,9 +64,11 @@ class MaskRCNN:
         ConfigError: an attribute of the config cannot work, or the machine lacks the devices.
     """
 
-    def __init__(self, mode: str, config, model_dir: str | Path):
+    def __init__(self, mode: str, config: Config, model_dir: str | Path):
         if mode not in ("training", "inference"):
-            raise ConfigError(f"mode is {mode!r}, but must be 'training' or 'inference'.")
+            raise ConfigError(
+                f"{{mode}} is {mode!r}", settings=("mode",), expected="'training' or 'inference'"
+            )
         config.validate()
         self.mode = mode
         self.config = config
@@ -79,7 +84,7 @@ class MaskRCNN:
         self.weights_attributes: dict[str, str] = {}
         self.set_log_dir()
 
-    def build(self, mode: str, config) -> keras.Model:
+    def build(self, mode: str, config: Config) -> keras.Model:
         """A new Keras model; its inputs and outputs are listed in docs/architecture.md."""
         return build_model(mode, config)
 
@@ -119,7 +124,8 @@ class MaskRCNN:
         except WeightsError as error:
             if (earlier := readable_before(filepath)) is None:
                 raise
-            raise WeightsError(f"{error} The checkpoint before it is whole: {earlier}.") from error
+            advice = f"take the checkpoint before it, which is whole: {earlier}"
+            raise error.replace(advice=advice) from error
         if report.skipped or report.missing_in_file:
             print(report.summary())
         self._weights_path, self._continuation = Path(filepath), None
@@ -184,12 +190,12 @@ class MaskRCNN:
 
     def train(
         self,
-        train_dataset,
-        val_dataset,
+        train_dataset: Dataset,
+        val_dataset: Dataset | None,
         learning_rate: float,
         epochs: int,
         layers: str,
-        augmentation=None,
+        augmentation: Any = None,
         custom_callbacks: Sequence[keras.callbacks.Callback] | None = None,
         no_augmentation_sources: Sequence[str] | None = None,
     ) -> list[dict]:
@@ -307,11 +313,20 @@ class MaskRCNN:
             results.append(dict(zip(names, found, strict=True)))
         return results
 
-    def mold_inputs(self, images: Sequence[np.ndarray]):
+    def mold_inputs(
+        self, images: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images as the network takes them: see `mrcnn.inference.mold_inputs`."""
         return inference.mold_inputs(images, self.config)
 
-    def unmold_detections(self, detections, mrcnn_mask, original_image_shape, image_shape, window):
+    def unmold_detections(
+        self,
+        detections: np.ndarray,
+        mrcnn_mask: np.ndarray,
+        original_image_shape: Sequence[int],
+        image_shape: Sequence[int],
+        window: Sequence[float],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Detections on the original image: see `mrcnn.inference.unmold_detections`."""
         return inference.unmold_detections(
             detections,
@@ -332,7 +347,7 @@ class MaskRCNN:
 
     def _require_inference(self) -> None:
         if self.mode != "inference":
-            raise ConfigError("This model was made with mode='training': it cannot detect.")
+            raise ConfigError("This model was made with mode='training' and cannot detect")
 
     # ---- looking inside ----
 

@@ -151,7 +151,7 @@ def test_a_training_that_was_ended_goes_on_exactly(
     assert ended.returncode == code, ended.stderr
     if name == "SIGINT":
         assert f"Stopped in epoch {epoch + 1} after step {step + 1}" in ended.stdout
-        assert "--model=last" in ended.stdout
+        assert "Resume from the last checkpoint there." in ended.stdout
     resumed = run_script(tmp_path, 2, "--last")
     assert resumed.returncode == 0, resumed.stderr
     folder = only_folder(tmp_path)
@@ -287,7 +287,7 @@ def test_the_memory_of_the_optimizer_goes_on_from_one_call_to_the_next(model):
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_the_images(model):
-    with pytest.raises(TrainingError, match=r"At step \d+ \(images .*lower\s+learning rate"):
+    with pytest.raises(TrainingError, match=r"At step \d+ \(images .*lower learning rate"):
         model.train(ShapesDataset(6), None, 1e30, 3, "all")
 
 
