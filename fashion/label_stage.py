@@ -110,8 +110,8 @@ def _add_output_arguments(group) -> None:
         "--tolerance",
         type=length,
         metavar="PIXELS",
-        help="how far outlines may deviate from the mask's corners; 0 follows every pixel (default: "
-        "chosen by the shape, 0.4 to 0.85)",
+        help="how far outlines may deviate from the mask's corners; 0 follows every pixel "
+        "(default: chosen by the shape, 0.4 to 0.85)",
     )
     add(
         "--minimum-area",

@@ -19,8 +19,17 @@ from fashion.label_job import survey
 from fashion.label_journal import LabelJournal
 from fashion.label_run import label_folder
 from mrcnn.errors import UserError
-from tests.fashion.fake_detector import Loader, folder_of_photographs, job_of, photograph
-from tests.fashion.test_label_run import SCRIPT, contents, finish, journal_lines, start, wait_for
+from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
+from tests.fashion.test_label_run import (
+    SCRIPT,
+    contents,
+    finish,
+    finished_names,
+    release,
+    start,
+    start_and_hold,
+    wait_for_note,
+)
 from tests.stages.factory import run_script
 from tests.support import REPOSITORY
 
@@ -49,24 +58,17 @@ def folder(tmp_path):
 
 
 def worker_ids(folder):
-    lines = (folder / "out" / "calls.txt").read_text().splitlines()
-    return {int(line.split()[1]) for line in lines}
-
-
-def names_in_journal(folder):
-    return [
-        entry["file"] for line in journal_lines(folder) if "file" in (entry := json.loads(line))
-    ]
+    return callers(folder / "out" / "calls.txt")
 
 
 def test_a_worker_that_is_killed_changes_no_byte(folder, by_one_process):
     how = {"workers": 2, "count": True, "kill_at": 3, "kill_once": str(folder / "killed")}
-    code, output, errors = finish(start(folder, seconds=0.05, **how))
+    code, output, errors = finish(start(folder, together=2, **how))
     assert (code, errors) == (0, ""), errors
     assert (folder / "killed").exists() and len(worker_ids(folder)) >= 2
     assert "2 processes label, each with a model" in output
     assert contents(folder / "out") == by_one_process
-    assert Counter(names_in_journal(folder)).most_common(1)[0][1] == 1
+    assert Counter(finished_names(folder)).most_common(1)[0][1] == 1
 
 
 def test_pictures_that_kill_every_worker_are_named(folder, by_one_process):
@@ -84,12 +86,13 @@ def test_pictures_that_kill_every_worker_are_named(folder, by_one_process):
 
 
 def test_ctrl_c_finishes_the_batches_at_hand(folder, by_one_process):
-    process = start(folder, seconds=0.3, workers=2, count=True)
-    wait_for(folder / "out" / "calls.txt", process, lines=2)
+    process = start_and_hold(folder, 2, workers=2, together=2)
     process.send_signal(signal.SIGINT)
+    wait_for_note(process)
+    release(folder)
     code, output, errors = finish(process)
     assert code == 130 and "Traceback" not in errors
-    finished = names_in_journal(folder)
+    finished = finished_names(folder)
     assert 0 < len(finished) < COUNT
     assert f"Stopped by Ctrl-C with {COUNT - len(finished)} images to go" in output
     told = json.loads((folder / "out" / "a.report.json").read_text())
@@ -101,7 +104,9 @@ def test_ctrl_c_finishes_the_batches_at_hand(folder, by_one_process):
 
 def test_ctrl_c_in_a_terminal_while_workers_start(folder):
     """There it goes to all processes."""
-    command = [sys.executable, str(SCRIPT), json.dumps(options_of(folder, workers=2, seconds=5))]
+    (folder / "gate").write_text("0")
+    options = options_of(folder, workers=2, gate=str(folder / "gate"))
+    command = [sys.executable, str(SCRIPT), json.dumps(options)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -109,21 +114,21 @@ def test_ctrl_c_in_a_terminal_while_workers_start(folder):
     while process.poll() is None and len(children.read_text().split()) < 3:  # one is Python's own
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)
+    release(folder)
     code, output, errors = finish(process)
     assert code == 130 and "Traceback" not in errors, errors
     assert "Stopped by Ctrl-C with" in output
 
 
 def test_workers_end_when_their_parent_is_killed(folder, by_one_process):
-    process = start(folder, seconds=20, workers=2, count=True)
-    wait_for(folder / "out" / "calls.txt", process, lines=2)
+    process = start_and_hold(folder, 2, workers=2, together=2)
     workers = worker_ids(folder)
+    assert len(workers) == 2 == len(all_alive(workers))
     process.kill()
     finish(process)
-    deadline = time.monotonic() + 10
-    while all_alive(workers) and time.monotonic() < deadline:
+    while all_alive(workers):  # for ever, if they stay
         time.sleep(0.02)
-    assert len(workers) == 2 and not all_alive(workers)
+    release(folder)
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == by_one_process
 
