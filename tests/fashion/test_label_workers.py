@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,8 +18,9 @@ from fashion.demo import write_custom_set
 from fashion.label_crew import BatchLabeller, Done, Failed, LocalCrew, Lost, Ready
 from fashion.label_job import survey
 from fashion.label_journal import LabelJournal
-from fashion.label_run import label_folder
-from mrcnn.errors import UserError
+from fashion.label_run import Staff, label_folder
+from fashion.label_workers import ProcessCrew
+from mrcnn.errors import UserError, WeightsError
 from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
 from tests.fashion.test_label_run import (
     SCRIPT,
@@ -131,6 +133,46 @@ def test_workers_end_when_their_parent_is_killed(folder, by_one_process):
     release(folder)
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == by_one_process
+
+
+class Broken:
+    """Loads no detector."""
+
+    def __call__(self):
+        print("not to be seen")
+        raise WeightsError("is damaged", path="x.h5", settings=("model",))
+
+
+def test_an_error_of_loading_arrives_as_it_was_raised(folder, capfd):
+    options = options_of(folder)
+    with pytest.raises(WeightsError) as raised:
+        label_folder(job_of(options), Path(options["output"]), Broken(), quiet=True, staff=Staff(2))
+    assert raised.value.path == "x.h5" and raised.value.settings == ("model",)
+    assert "images that are finished are kept in" in raised.value.advice
+    assert "not to be seen" not in capfd.readouterr().out
+
+
+def test_hiring_leaves_this_process_as_it_was(folder):
+    """Its environment, signals and output are other threads', too."""
+
+    def state():
+        return (dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, ()), sys.stdout)
+
+    before = state()
+    options = options_of(folder)
+    crews = [ProcessCrew(job_of(options), Loader(options), threads=n) for n in (1, 2)]
+    threads = [threading.Thread(target=crew.hire) for crew in crews]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert state() == before
+    for crew in crews:
+        while not (events := crew.wait(1)):
+            pass
+        assert events == [Ready(0)]
+        crew.end()
+    assert state() == before
 
 
 def all_alive(processes):
