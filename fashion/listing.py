@@ -27,12 +27,10 @@ def read_or_error(path: Path | RemotePicture) -> np.ndarray | UserError:
     Raises:
         UserError: a remote store does not answer, see `fashion.remote_files.read_remote`.
     """
-    if isinstance(path, RemotePicture):
-        return read_remote(path)
     from mrcnn.images import read_image
 
     try:
-        return read_image(path)
+        return read_remote(path) if isinstance(path, RemotePicture) else read_image(path)
     except DatasetError as error:
         return error
 

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from fashion.native_notes import without_notes
+from mrcnn.signals import handling_signals
 
 CHUNK = 65536
 
@@ -110,13 +110,7 @@ def handing_on_interrupts() -> Iterator[Interruption]:
     interruption = Interruption()
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     kinds = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    former = {}
-    if threading.current_thread() is threading.main_thread():
-        # Who started us with a signal ignored (nohup) wants it ignored.
-        wanted = [kind for kind in kinds if signal.getsignal(kind) is not signal.SIG_IGN]
-        former = {kind: signal.signal(kind, interruption) for kind in wanted}
-    try:
+    # Whoever started us with a signal ignored (nohup) wants it ignored.
+    wanted = [kind for kind in kinds if signal.getsignal(kind) is not signal.SIG_IGN]
+    with handling_signals(wanted, interruption):
         yield interruption
-    finally:
-        for kind, handler in former.items():
-            signal.signal(kind, handler)

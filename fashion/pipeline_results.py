@@ -3,8 +3,6 @@
 Everything may be missing: a run that stopped half way, or steps that were never asked for.
 """
 
-import csv
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from fashion.label_stage import ANNOTATIONS
 from fashion.locating import IMAGE_SUFFIXES
 from fashion.pipeline import read_steps
 from mrcnn.errors import DatasetError
+from mrcnn.history import read_epochs
 
 
 @dataclass
@@ -119,33 +118,10 @@ def gather_results(folder: Path, titles: Iterable[tuple[str, str]]) -> RunResult
 def _stage(folder: Path) -> StageResult:
     logs = sorted((folder / "logs").glob("*/history.csv"))
     return StageResult(
-        history=read_history(logs[-1]) if logs else [],
+        history=read_epochs(logs[-1].parent) if logs else [],
         figures=_json(folder / "evaluation.json"),
         pictures=_pictures(folder / "pictures"),
     )
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a training's CSV as numbers; cells that are none are left out.
-
-    Empty where the file cannot be read.
-    """
-    rows = []
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                numbers = {name: _number(cell) for name, cell in row.items() if name}
-                rows.append({k: v for k, v in numbers.items() if math.isfinite(v)})
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
-    return [row for row in rows if "epoch" in row]
-
-
-def _number(cell: Any) -> float:
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        return math.nan
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 Images are uint8 RGB [H, W, 3]. Files appear whole or not at all.
 """
 
-import csv
 import math
 import os
 from collections import Counter
@@ -17,7 +16,8 @@ import numpy as np
 
 from mrcnn import captions, drawing
 from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.files import replacing, saving
+from mrcnn.history import read_history
 
 ClassNames = Sequence[str] | Mapping[int, str]
 Colours = Sequence[drawing.Colour] | Mapping[int, drawing.Colour]
@@ -188,23 +188,11 @@ def _plot_pair(
         )  # fmt: skip
 
 
-def _read_numbers(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a CSV as float64 arrays, NaN where a cell is empty or not a number."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"the losses cannot be read ({reason})", path=path) from error
-    names = [name for name in (rows[0] if rows else {}) if name]
-    return {name.strip(): np.array([_number(row[name]) for row in rows]) for name in names}
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        return math.nan
+def _read_numbers(path):
+    """The columns of a history as float64 arrays, NaN where a row has no number."""
+    rows = read_history(path)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, math.nan) for row in rows]) for name in names}
 
 
 def _sheet(images: Sequence[np.ndarray], titles: Sequence[str] | None, columns: int) -> np.ndarray:
@@ -255,14 +243,8 @@ def write_bytes(path: Path, data: bytes) -> Path:
     Raises:
         UserError: it cannot be written.
     """
-    try:
+    with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
             stream.write(data)
-    except OSError as error:
-        raise UserError(
-            f"the file cannot be written ({error.strerror or error})",
-            path=path,
-            advice="make room, make the folder writable, or choose another",
-        ) from error
     return path

@@ -33,12 +33,14 @@ class WeightFile:
             not say.
         class_count: how many classes its class layer has, without the background; None where it
             has no such layer.
+        sha256: of its content, in hexadecimal digits; None unless it was asked for.
     """
 
     path: Path
     preset: str | None
     classes: tuple[str, ...] | None
     class_count: int | None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,15 +142,18 @@ def weights_note(preset: str, table: ClassTable) -> dict[str, str]:
     return {NOTE: json.dumps({"preset": preset, "classes": list(table.names)})}
 
 
-def describe_weights(path: Path) -> WeightFile:
-    """What a weight file says of itself; the file is opened once, its numbers are not read.
+def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
+    """What a weight file says of itself; the file is opened once, its arrays are not loaded.
+
+    digest: compute its sha256, too.
 
     Raises:
         WeightsError: it is missing, damaged, or no weight file.
     """
-    from mrcnn.h5_layout import read_layers_and_attributes
+    from mrcnn.h5_layout import open_weights
 
-    layers, attributes = read_layers_and_attributes(path)
+    with open_weights(path, digest=digest) as file:
+        layers, attributes = file.layers(), file.attributes()
     note = _parsed_note(attributes.get(NOTE, "{}"))
     preset, names = note.get("preset"), note.get("classes")
     head = layers.get("mrcnn_class_logits")
@@ -158,6 +163,7 @@ def describe_weights(path: Path) -> WeightFile:
         preset if isinstance(preset, str) and preset in PRESETS else None,
         _texts(names),
         shape[-1] - 1 if shape else None,
+        file.sha256,
     )
 
 
@@ -182,20 +188,24 @@ def preset_of(weights: WeightFile | None, asked: str | None) -> str:
     return asked or (weights and weights.preset) or "default"
 
 
-def inference_weights(choice: ModelChoice) -> WeightFile:
+def inference_weights(choice: ModelChoice, *, digest: bool = False) -> WeightFile:
     """The weight file to detect with, checked as far as possible without building a model.
+
+    digest: see `describe_weights`.
 
     Raises:
         WeightsError: it is missing, damaged, or of other classes or another preset's network.
     """
-    weights = described_weights(choice)
+    weights = described_weights(choice, digest=digest)
     check_preset(weights, choice.preset, choice.settings)
     _check_classes(weights, choice)
     return weights
 
 
-def described_weights(choice: ModelChoice) -> WeightFile:
+def described_weights(choice: ModelChoice, *, digest: bool = False) -> WeightFile:
     """The chosen weight file, whatever its classes.
+
+    digest: see `describe_weights`.
 
     Raises:
         WeightsError: it is missing or damaged.
@@ -205,7 +215,8 @@ def described_weights(choice: ModelChoice) -> WeightFile:
     stage = choice.stage
     # By default it is the stage's own file, not one of that name in the current folder.
     wanted = choice.weights or stage.folder / stage.weights
-    return describe_weights(weights_path(wanted, stage, choice.logs, choice.settings[0]))
+    path = weights_path(wanted, stage, choice.logs, choice.settings[0])
+    return describe_weights(path, digest=digest)
 
 
 def check_preset(

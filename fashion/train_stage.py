@@ -24,10 +24,10 @@ from fashion.stages import (
 from mrcnn.augmentation import PRESETS as AUGMENTATIONS
 from mrcnn.augmentation import augmentation_preset
 from mrcnn.config import Config
+from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.distribution import is_chief
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.files import replacing
-from mrcnn.learning_rate import parse_rate_schedule
 
 # Share of the pictures below which --repeat-rare takes a class for rare: a dozen classes, of which
 # a picture shows three or four, are in a quarter of them on average.
@@ -165,7 +165,7 @@ def _add_helps(parser: argparse.ArgumentParser) -> None:
 
 
 def rate_schedule(text: str) -> str:
-    """An argparse type: a text that `mrcnn.learning_rate.parse_rate_schedule` takes."""
+    """An argparse type: a text that `mrcnn.config_rules.parse_rate_schedule` takes."""
     try:
         parse_rate_schedule(text)
     except ConfigError as error:

@@ -26,7 +26,8 @@ from mrcnn.drawing import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from mrcnn.image_files import MAX_PIXELS
 from mrcnn.images import read_image
-from mrcnn.redirects import ClosingRedirects
+from mrcnn.redirects import ClosingRedirects, http_opener
+from mrcnn.thread_counts import changed_environment
 
 Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
@@ -157,27 +158,12 @@ def _require_http(url: str) -> None:
         raise DownloadError("not an http:// or https:// address", path=url)
 
 
-def _opener():
-    """An opener for http and https alone: no files, no FTP, no `data:` addresses."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _HttpRedirects(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
 def _fetch(url: str, max_bytes: int, seconds: float) -> bytes:
     deadline = time.monotonic() + seconds
     request = urllib.request.Request(url, headers={"User-Agent": "fashion-mask-rcnn"})
     data = bytearray()
     try:
-        with _opener().open(request, timeout=seconds) as response:
+        with http_opener(_HttpRedirects()).open(request, timeout=seconds) as response:
             # read1 returns what is there, so that a slow server cannot outlast the deadline.
             while chunk := response.read1(_CHUNK):
                 data += chunk
@@ -242,14 +228,9 @@ def _require_bounded(capture: cv2.VideoCapture, source: Path) -> None:
 @contextlib.contextmanager
 def _containers_only() -> Iterator[None]:
     """Let FFmpeg open only files that contain their frames, unless the user sets its options."""
-    if _FFMPEG_OPTIONS in os.environ:
+    options = os.environ.get(_FFMPEG_OPTIONS, f"format_whitelist;{_CONTAINERS}")
+    with changed_environment({_FFMPEG_OPTIONS: options}):
         yield
-        return
-    os.environ[_FFMPEG_OPTIONS] = f"format_whitelist;{_CONTAINERS}"
-    try:
-        yield
-    finally:
-        del os.environ[_FFMPEG_OPTIONS]
 
 
 def _frame_rate(capture: cv2.VideoCapture) -> float:

@@ -46,13 +46,13 @@ class LogFolder:
 def choose_log_folder(
     model_dir: str | Path, name: str, weights_path: str | Path | None = None
 ) -> LogFolder:
-    """The folder to log into: that of a checkpoint that training goes on from, else a new one.
+    """The folder to log into: that of the checkpoint that a training resumes from, else a new one.
 
     A path such as `/any/fashion20240102T0304/mask_rcnn_fashion_0007.h5` sets the epoch and the
     time stamp; the folder is looked for under `model_dir` and the present name. Any other path,
-    and None, means epoch 0 and now; but the minute after the last folder there, where that is not
-    before now: two trainings of one minute do not share a folder, and after the clock went back
-    the last training is still the last by name.
+    or None, means epoch 0 and a new folder. Its time stamp is now, or the minute after the newest
+    folder if that is later: two trainings begun in one minute do not share a folder, and after
+    the clock went back the last training is still the last by name.
 
     Args:
         model_dir: the folder of all logs.
@@ -62,8 +62,8 @@ def choose_log_folder(
     model_dir, name, epoch = Path(model_dir), name.lower(), 0
     match = CHECKPOINT.fullmatch(str(weights_path)) if weights_path else None
     if match:
-        *date, epoch = (int(group) for group in match.groups())
-        time = datetime.datetime(*date)
+        year, month, day, hour, minute, epoch = (int(group) for group in match.groups())
+        time = datetime.datetime(year, month, day, hour, minute)
     else:
         time = _time_of_new_folder(model_dir, name)
     return LogFolder(model_dir / f"{name}{time:{STAMP}}", name, epoch)
@@ -110,7 +110,7 @@ def find_last_readable(model_dir: str | Path, name: str) -> tuple[Path, list[Pat
 
 
 def readable_before(path: str | Path) -> Path | None:
-    """The last checkpoint before a damaged one; None where `path` is whole or there is none."""
+    """The last whole checkpoint before a damaged one; None where `path` is whole or none is."""
     path = Path(path)
     if not path.is_file() or is_readable(path):
         return None
@@ -119,7 +119,7 @@ def readable_before(path: str | Path) -> Path | None:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a weight file is whole and lists its layers; its numbers are not looked at."""
+    """Whether a weight file is whole and lists its layers; its numbers are not checked."""
     try:
         read_layers(path)
     except WeightsError:
@@ -137,8 +137,9 @@ def set_aside(path: Path) -> Path:
         return path.replace(path.with_name(f"damaged_{path.name}"))
     except OSError as error:
         raise WeightsError(
-            f"{path} is damaged and cannot be renamed ({error.strerror or error}): make its "
-            f"folder writable, or name an earlier checkpoint with --model."
+            f"is damaged and cannot be renamed ({error.strerror or error})",
+            path=path,
+            advice="make its folder writable, or name an earlier checkpoint",
         ) from error
 
 
@@ -146,18 +147,20 @@ def _last_training(model_dir: str | Path, name: str) -> list[Path]:
     """The checkpoints of the last training, in the order of their names; at least one."""
     model_dir = Path(model_dir)
     prefix = name.lower()
-    folders = [f for f in model_dir.iterdir() if f.is_dir()] if model_dir.is_dir() else []
-    folders = sorted(f.name for f in folders if f.name.startswith(prefix))
+    found = [f for f in model_dir.iterdir() if f.is_dir()] if model_dir.is_dir() else []
+    folders = sorted(f.name for f in found if f.name.startswith(prefix))
     if not folders:
         raise WeightsNotFoundError(
-            f"Could not find model directory under {model_dir}: no folder there begins with "
-            f"{prefix!r}. Has a training written its first checkpoint yet?"
+            f"no log folder here begins with {prefix!r}",
+            path=model_dir,
+            advice="wait for a training's first checkpoint, or name another folder",
         )
     folder = model_dir / folders[-1]
     files = sorted(f.name for f in folder.iterdir() if f.name.startswith("mask_rcnn"))
     if not files:
         raise WeightsNotFoundError(
-            f"Could not find weight files in {folder}: name another file, or delete that folder "
-            f"to go on from the training before it."
+            "there are no checkpoints in this log folder",
+            path=folder,
+            advice="name another file, or delete the folder to resume the training before it",
         )
     return [folder / file for file in files]

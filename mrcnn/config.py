@@ -11,20 +11,12 @@ Subclass `Config`, override class attributes, make an instance:
 """
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from mrcnn.config_rules import RULES, is_count, is_not_negative
-from mrcnn.errors import ConfigError
-
-LOSS_NAMES = (
-    "rpn_class_loss",
-    "rpn_bbox_loss",
-    "mrcnn_class_loss",
-    "mrcnn_bbox_loss",
-    "mrcnn_mask_loss",
-)
-RESNET_STRIDES = [4, 8, 16, 32, 64]
+from mrcnn.config_rules import LOSS_NAMES, check
 
 # image id (1), original shape (3), molded shape (3), window (4), scale (1); class flags follow.
 META_SIZE_WITHOUT_CLASSES = 12
@@ -41,7 +33,7 @@ class Config:
     """
 
     # Name of the experiment: part of the log folder and of the checkpoints' names.
-    NAME = None
+    NAME: str | None = None
 
     # Devices of a machine to train on, and images each of them takes at once.
     # BATCH_SIZE = GPU_COUNT * IMAGES_PER_GPU. A CPU counts as one device. With TF_CONFIG set, a
@@ -59,14 +51,14 @@ class Config:
     # "resnet50", "resnet101", or a function
     # `backbone(input_image, stage5=True, train_bn=...) -> [C1, C2, C3, C4, C5]`.
     # A function that is a class attribute must be wrapped in `staticmethod`.
-    BACKBONE = "resnet101"
+    BACKBONE: str | Callable[..., Any] = "resnet101"
 
     # With a function as BACKBONE: `compute_backbone_shape(image_shape) -> [[height, width], ...]`,
     # the feature map sizes of P2 to P6.
-    COMPUTE_BACKBONE_SHAPE = None
+    COMPUTE_BACKBONE_SHAPE: Callable[..., Any] | None = None
 
     # Pixels of the molded image per cell of P2, P3, P4, P5, P6.
-    BACKBONE_STRIDES = [4, 8, 16, 32, 64]
+    BACKBONE_STRIDES: Sequence[int] = [4, 8, 16, 32, 64]
 
     # Units of the two fully connected layers of the class and box head.
     FPN_CLASSIF_FC_LAYERS_SIZE = 1024
@@ -78,10 +70,10 @@ class Config:
     NUM_CLASSES = 1
 
     # Side of a square anchor in pixels, one for each pyramid level.
-    RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512)
+    RPN_ANCHOR_SCALES: Sequence[float] = (32, 64, 128, 256, 512)
 
     # Width / height of the anchors at each cell.
-    RPN_ANCHOR_RATIOS = [0.5, 1, 2]
+    RPN_ANCHOR_RATIOS: Sequence[float] = [0.5, 1, 2]
 
     # Anchors at every cell (1) or at every other cell (2).
     RPN_ANCHOR_STRIDE = 1
@@ -102,7 +94,7 @@ class Config:
     # Train on masks cropped to their box and shrunk to MINI_MASK_SHAPE (height, width in
     # pixels): much less memory, slightly coarser targets.
     USE_MINI_MASK = True
-    MINI_MASK_SHAPE = (56, 56)
+    MINI_MASK_SHAPE: Sequence[int] = (56, 56)
 
     # How an image gets its input size:
     #   none    stays as it is; height and width must be multiples of 64
@@ -118,7 +110,7 @@ class Config:
     IMAGE_MAX_DIM = 1024
     # Least factor an image is enlarged by (2 doubles it even if IMAGE_MIN_DIM asks for less);
     # 0: no such rule.
-    IMAGE_MIN_SCALE = 0
+    IMAGE_MIN_SCALE: float = 0
     # 3: colour (RGB). Anything else needs a MEAN_PIXEL of that length and a Dataset.load_image
     # that yields as many channels.
     IMAGE_CHANNEL_COUNT = 3
@@ -136,7 +128,7 @@ class Config:
 
     # Size of a predicted mask (height, width): twice MASK_POOL_SIZE, as the mask head ends in
     # one doubling.
-    MASK_SHAPE = [28, 28]
+    MASK_SHAPE: Sequence[int] = [28, 28]
 
     # Most instances of an image used in training.
     MAX_GT_INSTANCES = 100
@@ -162,13 +154,7 @@ class Config:
     WEIGHT_DECAY = 0.0001
 
     # Factors of the five losses; a name that is left out counts as 1.
-    LOSS_WEIGHTS = {
-        "rpn_class_loss": 1.0,
-        "rpn_bbox_loss": 1.0,
-        "mrcnn_class_loss": 1.0,
-        "mrcnn_bbox_loss": 1.0,
-        "mrcnn_mask_loss": 1.0,
-    }
+    LOSS_WEIGHTS: Mapping[str, float] = dict.fromkeys(LOSS_NAMES, 1.0)
 
     # True: the heads train on the RPN's proposals. False: on regions given as an extra input.
     USE_RPN_ROIS = True
@@ -176,10 +162,10 @@ class Config:
     # Batch normalisation: False uses the stored statistics and leaves them (right for small
     # batches), None is Keras' normal behaviour (batch statistics while training), True uses
     # batch statistics even in inference (only good for experiments).
-    TRAIN_BN = False
+    TRAIN_BN: bool | None = False
 
     # Greatest L2 norm of a gradient; None: gradients are not clipped.
-    GRADIENT_CLIP_NORM = 5.0
+    GRADIENT_CLIP_NORM: float | None = 5.0
 
     # ---- What Matterport does not have; each default keeps Matterport's results. ----
 
@@ -219,18 +205,18 @@ class Config:
 
     # Images with a class that is in less than this share of all images are shown more often
     # (Gupta et al., "LVIS", 2019; .001 there, .1 suits a dozen classes). 0: each once a pass.
-    REPEAT_FACTOR_THRESHOLD = 0
+    REPEAT_FACTOR_THRESHOLD: float = 0
 
     # Weights of the class loss: a list with one for each class, background first; a dictionary by
     # class name or number (1 where left out); or "balanced" (by the inverse of the instances).
-    CLASS_WEIGHTS = None
+    CLASS_WEIGHTS: Sequence[float] | Mapping[str | int, float] | str | None = None
 
     # Every so many epochs COCO's AP on the whole validation set; the best weights are then those
     # of the best mask AP instead of the lowest val_loss. 0: never.
     EVALUATE_EVERY = 0
 
     # At most so many validation images for it, spread evenly; None: all.
-    EVALUATE_IMAGES = None
+    EVALUATE_IMAGES: int | None = None
 
     # A call of `train` ends after so many epochs without a better mask AP (EVALUATE_EVERY) or
     # val_loss. 0: never.
@@ -247,7 +233,7 @@ class Config:
 
     # Workers that prepare training batches; None: one per core, at most 8; 0: none, the training
     # loop loads for itself.
-    LOADER_WORKERS = None
+    LOADER_WORKERS: int | None = None
 
     # Workers are threads ("thread") or processes ("process", for a Dataset whose Python code
     # is the bottleneck).
@@ -262,14 +248,14 @@ class Config:
 
     # Megabytes of resized training images kept in memory (by each worker process for itself), to
     # be decoded and resized once only; 0: none. One of 1024 x 1024 takes 3.1.
-    LOADER_CACHE_MB = 0
+    LOADER_CACHE_MB: float = 0
 
-    # Seconds of training after which the state to go on from is written again within an epoch.
-    STATE_SECONDS = 600
+    # Seconds of training after which the state to resume from is written again within an epoch.
+    STATE_SECONDS: float = 600
 
     # Integer that makes data order, augmentation and sampling repeatable; None: a new draw
     # each run.
-    SEED = None
+    SEED: int | None = None
 
     def __init__(self):
         self.validate()
@@ -285,10 +271,7 @@ class Config:
             ConfigError: the first attribute that cannot work: its name, its value, and what is
                 expected.
         """
-        self._validate_single_values()
-        self._validate_sizes()
-        self._validate_backbone()
-        self._validate_heads()
+        check(self)
 
     def to_dict(self) -> dict:
         """All attributes by name, sorted, made of plain Python values.
@@ -315,84 +298,6 @@ class Config:
             for name in dir(self)
             if not name.startswith("_") and (name.isupper() or not callable(getattr(self, name)))
         ]
-
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise ConfigError(f"{name} is {_shown(getattr(self, name))}, but must be {expected}.")
-
-    def _validate_single_values(self) -> None:
-        for names, holds, expected in RULES:
-            for name in names:
-                self._require(name, holds(getattr(self, name)), expected)
-
-    def _validate_sizes(self) -> None:
-        mode = self.IMAGE_RESIZE_MODE
-        if mode != "crop":
-            self._require_halvings("IMAGE_MAX_DIM")
-        if mode in ("crop", "pad64"):
-            self._require_halvings("IMAGE_MIN_DIM")
-        channels = self.IMAGE_CHANNEL_COUNT
-        self._require(
-            "MEAN_PIXEL",
-            np.shape(self.MEAN_PIXEL) == (channels,),
-            f"a list of {channels} numbers, one for each of the IMAGE_CHANNEL_COUNT channels",
-        )
-
-    def _require_halvings(self, name: str) -> None:
-        value = getattr(self, name)
-        self._require(name, is_count(value), "a whole number of pixels, divisible by 64")
-        below = max(64, value // 64 * 64)
-        nearest = f"take {below} or {below + 64}" if value > 64 else "take 64"
-        expected = f"divisible by 64 (at least 6 halvings): {nearest}"
-        self._require(name, value % 64 == 0, expected)
-
-    def _validate_backbone(self) -> None:
-        if callable(self.BACKBONE):
-            self._require(
-                "COMPUTE_BACKBONE_SHAPE",
-                callable(self.COMPUTE_BACKBONE_SHAPE),
-                "a function image_shape -> [[height, width], ...] where BACKBONE is a function",
-            )
-        else:
-            self._require(
-                "BACKBONE",
-                isinstance(self.BACKBONE, str) and self.BACKBONE in ("resnet50", "resnet101"),
-                "'resnet50', 'resnet101' or a function",
-            )
-            self._require(
-                "BACKBONE_STRIDES",
-                list(self.BACKBONE_STRIDES) == RESNET_STRIDES,
-                f"{RESNET_STRIDES}, which is what {self.BACKBONE} has",
-            )
-        self._require(
-            "RPN_ANCHOR_SCALES",
-            len(self.RPN_ANCHOR_SCALES) == len(self.BACKBONE_STRIDES),
-            f"a list of {len(self.BACKBONE_STRIDES)} sizes in pixels, one for each of "
-            f"BACKBONE_STRIDES",
-        )
-
-    def _validate_heads(self) -> None:
-        doubled = [2 * self.MASK_POOL_SIZE] * 2
-        self._require(
-            "MASK_SHAPE",
-            list(self.MASK_SHAPE) == doubled,
-            f"{doubled}, twice MASK_POOL_SIZE in both directions",
-        )
-        unknown = sorted(set(self.LOSS_WEIGHTS) - set(LOSS_NAMES))
-        self._require(
-            "LOSS_WEIGHTS",
-            not unknown,
-            f"without {', '.join(map(str, unknown))}: the losses are {', '.join(LOSS_NAMES)}",
-        )
-        self._require(
-            "LOSS_WEIGHTS",
-            all(is_not_negative(weight) for weight in self.LOSS_WEIGHTS.values()),
-            "a dictionary of numbers of 0 or more",
-        )
-
-
-def _shown(value) -> str:
-    return repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def _plain(value):

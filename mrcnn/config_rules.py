@@ -1,16 +1,33 @@
-"""What each attribute of a Config may be, looked at by itself."""
+"""What the attributes of a Config may be: each by itself, then together."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
-from mrcnn import learning_rate
+from mrcnn.errors import ConfigError
 from mrcnn.masks import RESAMPLES
+
+LOSS_NAMES = (
+    "rpn_class_loss",
+    "rpn_bbox_loss",
+    "mrcnn_class_loss",
+    "mrcnn_bbox_loss",
+    "mrcnn_mask_loss",
+)
+RESNET_STRIDES = [4, 8, 16, 32, 64]
+EXPECTED_SCHEDULE = (
+    "'constant', 'cosine', 'cosine:FINAL' with the share of the rate that is left at the end, or "
+    "'step:EPOCH,EPOCH,...' or 'step:EPOCH,...:FACTOR' with rising whole epochs, such as "
+    "'step:60,80:0.1'"
+)
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value) -> bool:
@@ -69,6 +86,57 @@ def _is_class_weights(value) -> bool:
         named = all(isinstance(key, str) or _is_whole(key) for key in value)
         return named and all(is_not_negative(weight) for weight in value.values())
     return _is_list_of(is_not_negative)(value)
+
+
+@dataclass(frozen=True)
+class RateSchedule:
+    """How the learning rate moves within one call of `train`.
+
+    Attributes:
+        kind: 'constant', 'step' or 'cosine'.
+        milestones: of 'step': after so many epochs, counted from the training's beginning.
+        factor: of 'step': multiplies the rate at each milestone.
+        final: of 'cosine': share of the rate that is left at the end, 0 to 1.
+    """
+
+    kind: str = "constant"
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+    final: float = 0.0
+
+
+def parse_rate_schedule(text: str) -> RateSchedule:
+    """Config.LEARNING_RATE_SCHEDULE as a RateSchedule.
+
+    Raises:
+        ConfigError: it is none of the schedules.
+    """
+    kind, *fields = text.split(":") if isinstance(text, str) else ("",)
+    try:
+        if kind == "constant" and not fields:
+            return RateSchedule()
+        if kind == "cosine" and len(fields) <= 1:
+            final = float(fields[0]) if fields else 0.0
+            if 0 <= final <= 1:
+                return RateSchedule(kind, final=final)
+        if kind == "step" and 1 <= len(fields) <= 2:
+            milestones = tuple(int(epoch) for epoch in fields[0].split(","))
+            factor = float(fields[1]) if len(fields) == 2 else 0.1
+            rising = milestones == tuple(sorted({e for e in milestones if e > 0}))
+            if rising and 0 < factor < math.inf:
+                return RateSchedule(kind, milestones, factor)
+    except ValueError:  # a number that is none
+        pass
+    raise ConfigError(f"{text!r} is not a learning-rate schedule", expected=EXPECTED_SCHEDULE)
+
+
+def is_rate_schedule(value) -> bool:
+    """Whether `parse_rate_schedule` takes the value."""
+    try:
+        parse_rate_schedule(value)
+    except ConfigError:
+        return False
+    return True
 
 
 # (attributes, test of one value, what is expected): what can be said of a value alone.
@@ -158,7 +226,7 @@ RULES = (
     (("GRADIENT_CLIP_NORM",), _none_or(_is_positive), "a number above 0, or None"),
     (("MASK_RESAMPLE",), _is_one_of(*RESAMPLES), "one of " + ", ".join(RESAMPLES)),
     (("OPTIMIZER",), _is_one_of("sgd", "adam"), "'sgd' or 'adam'"),
-    (("LEARNING_RATE_SCHEDULE",), learning_rate.is_rate_schedule, learning_rate.EXPECTED),
+    (("LEARNING_RATE_SCHEDULE",), is_rate_schedule, EXPECTED_SCHEDULE),
     (
         ("CLASS_WEIGHTS",),
         _is_class_weights,
@@ -181,3 +249,104 @@ RULES = (
     ),
     (("LOSS_WEIGHTS",), lambda value: isinstance(value, dict), "a dictionary of losses' factors"),
 )
+
+
+def check(config: Any) -> None:
+    """Check every attribute of a Config, whose types are not known before.
+
+    Raises:
+        ConfigError: for the first that cannot work.
+    """
+    for names, holds, expected in RULES:
+        for name in names:
+            _require(config, name, holds(getattr(config, name)), expected)
+    _check_sizes(config)
+    _check_backbone(config)
+    _check_heads(config)
+
+
+def _require(config: Any, name: str, holds: bool, expected: str, advice: str | None = None) -> None:
+    if holds:
+        return
+    value = getattr(config, name)
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    raise ConfigError(
+        f"{{{name}}} is {value!r}", settings=(name,), expected=expected, advice=advice
+    )
+
+
+def _check_sizes(config: Any) -> None:
+    mode = config.IMAGE_RESIZE_MODE
+    if mode != "crop":
+        _require_halvings(config, "IMAGE_MAX_DIM")
+    if mode in ("crop", "pad64"):
+        _require_halvings(config, "IMAGE_MIN_DIM")
+    channels = config.IMAGE_CHANNEL_COUNT
+    _require(
+        config,
+        "MEAN_PIXEL",
+        np.shape(config.MEAN_PIXEL) == (channels,),
+        f"a list of {channels} numbers, one for each of the IMAGE_CHANNEL_COUNT channels",
+    )
+
+
+def _require_halvings(config: Any, name: str) -> None:
+    value = getattr(config, name)
+    _require(config, name, is_count(value), "a whole number of pixels, divisible by 64")
+    below = max(64, value // 64 * 64)
+    nearest = f"take {below} or {below + 64}" if value > 64 else "take 64"
+    expected = "a multiple of 64, which can be halved 6 times"
+    _require(config, name, value % 64 == 0, expected, nearest)
+
+
+def _check_backbone(config: Any) -> None:
+    if callable(config.BACKBONE):
+        _require(
+            config,
+            "COMPUTE_BACKBONE_SHAPE",
+            callable(config.COMPUTE_BACKBONE_SHAPE),
+            "a function image_shape -> [[height, width], ...] where BACKBONE is a function",
+        )
+    else:
+        _require(
+            config,
+            "BACKBONE",
+            isinstance(config.BACKBONE, str) and config.BACKBONE in ("resnet50", "resnet101"),
+            "'resnet50', 'resnet101' or a function",
+        )
+        _require(
+            config,
+            "BACKBONE_STRIDES",
+            list(config.BACKBONE_STRIDES) == RESNET_STRIDES,
+            f"{RESNET_STRIDES}, the strides of {config.BACKBONE}",
+        )
+    _require(
+        config,
+        "RPN_ANCHOR_SCALES",
+        len(config.RPN_ANCHOR_SCALES) == len(config.BACKBONE_STRIDES),
+        f"a list of {len(config.BACKBONE_STRIDES)} sizes in pixels, one for each of "
+        f"BACKBONE_STRIDES",
+    )
+
+
+def _check_heads(config: Any) -> None:
+    doubled = [2 * config.MASK_POOL_SIZE] * 2
+    _require(
+        config,
+        "MASK_SHAPE",
+        list(config.MASK_SHAPE) == doubled,
+        f"{doubled}, twice MASK_POOL_SIZE in both directions",
+    )
+    unknown = sorted(set(config.LOSS_WEIGHTS) - set(LOSS_NAMES))
+    _require(
+        config,
+        "LOSS_WEIGHTS",
+        not unknown,
+        f"weights for {', '.join(LOSS_NAMES)} and no others",
+    )
+    _require(
+        config,
+        "LOSS_WEIGHTS",
+        all(is_not_negative(weight) for weight in config.LOSS_WEIGHTS.values()),
+        "a dictionary of numbers of at least 0",
+    )

@@ -1,18 +1,26 @@
-"""Several devices of this machine, and several processes, by TensorFlow's strategies."""
+"""Where a training runs: on one device, on several of this machine, or in several processes.
+
+`distribution_for` decides by Config.GPU_COUNT and TF_CONFIG; several devices or processes are
+TensorFlow's strategies.
+"""
 
 import atexit
 import contextlib
 import functools
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.distribution import Cluster, SingleDevice
+from mrcnn.distribution import Cluster, SingleDevice, read_cluster
+from mrcnn.distribution_step import DistributedStep
 from mrcnn.errors import ConfigError, TrainingError, printable
+from mrcnn.training_step import TrainingStep
 
 # What collective operations end with where a process has gone, or its machine.
 PEER_ERRORS = (
@@ -20,7 +28,7 @@ PEER_ERRORS = (
     tf.errors.AbortedError,
     tf.errors.DeadlineExceededError,
 )
-# What they may end with then, and a device that fails as well: the message tells which it is.
+# What they may end with then, but also where a device fails: the message says which.
 PERHAPS_PEER_ERRORS = (
     tf.errors.CancelledError,
     tf.errors.FailedPreconditionError,
@@ -40,6 +48,48 @@ NO_REASON = (
 # Seconds.
 PATIENCE = 120
 SENDING = 2
+
+
+class HasGpuCount(Protocol):
+    """The setting that says how many devices to use; a Config has it."""
+
+    GPU_COUNT: int
+
+
+def distribution_for(
+    config: HasGpuCount, environment: Mapping[str, str] = os.environ
+) -> SingleDevice:
+    """Where a training with this configuration runs.
+
+    Raises:
+        ConfigError: TF_CONFIG cannot be read, there are fewer devices than GPU_COUNT, or
+            TensorFlow has already computed something, so that it cannot join other processes.
+    """
+    cluster = read_cluster(environment)
+    if cluster is not None:
+        return several_workers(cluster, config.GPU_COUNT)
+    if config.GPU_COUNT > 1:
+        return SeveralDevices.of_this_machine(config.GPU_COUNT)
+    return SingleDevice()
+
+
+def training_step(
+    distribution: SingleDevice,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    **options: Any,
+) -> TrainingStep:
+    """The compiled step for these devices; with several, its losses are those of the whole batch.
+
+    Args:
+        distribution: where model and optimizer were made, within its scope.
+        model: of `mrcnn.network.build_model("training", ...)`.
+        optimizer: a Keras optimizer.
+        options: those of `TrainingStep`.
+    """
+    if isinstance(distribution, SeveralDevices):
+        return DistributedStep(model, optimizer, distribution=distribution, **options)
+    return TrainingStep(model, optimizer, **options)
 
 
 class SeveralDevices(SingleDevice):
@@ -75,12 +125,6 @@ class SeveralDevices(SingleDevice):
         """Variables that are made within it have a copy on each device."""
         return self.strategy.scope()
 
-    def training_step(self, model, optimizer, **options):
-        """A step whose losses and gradients are those of the whole batch."""
-        from mrcnn.distribution_step import DistributedStep
-
-        return DistributedStep(model, optimizer, distribution=self, **options)
-
     def guarded(self) -> contextlib.AbstractContextManager:
         """Around whatever needs the other processes."""
         return contextlib.nullcontext()
@@ -99,9 +143,10 @@ def require_devices(count: int) -> list[str]:
         return [":".join(device.name.split(":")[-2:]) for device in found[:count]]
     also = f" and {len(processors)} logical processors" if found and not gpus else ""
     raise ConfigError(
-        f"GPU_COUNT is {count}, but TensorFlow finds {len(gpus)} GPUs{also} on this machine: set "
-        f"GPU_COUNT = {max(1, len(found))} (without a GPU the processor is used) and choose "
-        f"IMAGES_PER_GPU."
+        f"{{GPU_COUNT}} is {count}, but TensorFlow finds {len(gpus)} GPUs{also} on this machine",
+        settings=("GPU_COUNT", "IMAGES_PER_GPU"),
+        advice=f"set {{GPU_COUNT}} to {max(1, len(found))} (without a GPU the processor is used) "
+        f"and choose {{IMAGES_PER_GPU}}",
     )
 
 
@@ -121,17 +166,17 @@ class SeveralWorkers(SeveralDevices):
         self._total = tf.function(self._total_graph, reduce_retracing=True, autograph=False)
 
     def agree(self, wish: bool) -> bool:
-        """Whether any process wishes it; every one has to ask."""
+        """Whether any process wishes it; every process has to call this."""
         return bool(self._sum_of_all(np.array([wish], np.float32))[0] > 0)
 
     def wait_for_all(self) -> None:
-        """Return when every process has come here, or has ended."""
-        with contextlib.suppress(TrainingError):  # the others have their part, and have gone first
+        """Return when every process has called this or has ended."""
+        with contextlib.suppress(TrainingError):  # the others had what they need, and ended first
             self.agree(False)
         self._are_waiting = False
 
     def share(self, value):
-        """The chief's value, of what JSON can say; every process has to ask."""
+        """The chief's value, which JSON must be able to hold; every process has to call this."""
         text = np.frombuffer(json.dumps(value).encode(), np.uint8) if self.is_chief else []
         # Two numbers: a float32 counts exactly up to 16 million only.
         high, low = self._of_chief(np.array(divmod(len(text), 4096), np.float32))
@@ -148,15 +193,15 @@ class SeveralWorkers(SeveralDevices):
             variable.assign(shared.reshape(value.shape).astype(value.dtype))
 
     def require_equal(self, name: str, own: Mapping[str, object]) -> None:
-        """Raise ConfigError, in each process that has other values than the chief."""
+        """Raise ConfigError in each process whose values differ from the chief's."""
         own = json.loads(json.dumps(own, default=str))
         chiefs = self.share(own)
         different = [key for key in chiefs if chiefs[key] != own.get(key)]
         if different:
             listed = ", ".join(f"{k} {own.get(k)!r}, there {chiefs[k]!r}" for k in different[:5])
             raise ConfigError(
-                f"Worker {self.worker} has another {name} than the chief ({listed[:500]}): start "
-                f"all workers with the same options, on the same files."
+                f"Worker {self.worker} has another {name} than the chief ({listed[:500]})",
+                advice="start all workers with the same options, on the same files",
             )
 
     def guarded(self) -> contextlib.AbstractContextManager:
@@ -179,9 +224,9 @@ class SeveralWorkers(SeveralDevices):
             return self._total(values).numpy()
 
     def _tell_of_the_end(self) -> None:
-        """End the others too, where this process ends while they wait for it.
+        """End the other processes too where this one ends while they wait for it.
 
-        By themselves they notice it after `PATIENCE` only. There is no public name for telling.
+        By themselves they notice only after `PATIENCE`. TensorFlow has no public name for this.
         """
         if not self._are_waiting:
             return
@@ -204,7 +249,7 @@ class SeveralWorkers(SeveralDevices):
 
 @functools.cache
 def several_workers(cluster: Cluster, gpu_count: int) -> SeveralWorkers:
-    """This process' part of the cluster; a process can join one only, and only once.
+    """This process's part of the cluster; a process can join only one, and only once.
 
     Raises:
         ConfigError: too few GPUs, no server can be started, or TensorFlow has computed already.
@@ -217,24 +262,24 @@ def several_workers(cluster: Cluster, gpu_count: int) -> SeveralWorkers:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise ConfigError(
-            "TF_CONFIG is set, but TensorFlow has computed something already: make the MaskRCNN "
-            "before anything else that uses TensorFlow."
+            "TF_CONFIG is set, but TensorFlow has already computed something",
+            advice="make the MaskRCNN before anything else that uses TensorFlow",
         ) from error
     except tf.errors.OpError as error:
         raise ConfigError(
             f"Worker {cluster.worker} cannot serve {cluster.addresses[cluster.worker]} or reach "
-            f"the others ({_reason(error)}): look at the addresses in "
-            f"TF_CONFIG, and whether a former training still runs."
+            f"the others ({_reason(error)})",
+            advice="check the addresses in TF_CONFIG, and whether an earlier training still runs",
         ) from error
     return SeveralWorkers(strategy, cluster)
 
 
 @contextlib.contextmanager
 def naming_lost_workers() -> Iterator[None]:
-    """Say in one sentence what it means that another process does not answer any more.
+    """Turn TensorFlow's errors about a process that no longer answers into a TrainingError.
 
     Raises:
-        TrainingError: for errors of TensorFlow that mean this; others stay as they are.
+        TrainingError: for errors of TensorFlow that mean this; others pass unchanged.
     """
     try:
         yield
@@ -242,9 +287,9 @@ def naming_lost_workers() -> Iterator[None]:
         if not _is_of_a_peer(error):
             raise
         raise TrainingError(
-            f"Another worker of this training has ended or cannot be reached, see what it "
-            f"says itself ({_reason(error)}): start all workers again with --model=last, and the "
-            f"training goes on from the last state."
+            f"Another worker of this training has ended or cannot be reached, see its own output "
+            f"({_reason(error)})",
+            advice="start all workers again from the last checkpoint, which resumes the training",
         ) from error
 
 
@@ -254,18 +299,18 @@ def _is_of_a_peer(error: tf.errors.OpError) -> bool:
 
 
 def _reason(error: tf.errors.OpError) -> str:
-    """What TensorFlow says, without what it wraps around it and without where in the graph."""
+    """The reason in a message of TensorFlow, without its frame and the place in the graph."""
     lines = [line.strip() for line in str(error.message).split("[[")[0].splitlines()]
     said = [line.rpartition("aborted by: ")[2] for line in lines if not line.startswith(NO_REASON)]
     return printable(" ".join(filter(None, said)) or type(error).__name__)[:400]
 
 
 def _be_patient() -> None:
-    """Let a worker be silent for as long as `PATIENCE` says before it counts as gone.
+    """Let a worker be silent for `PATIENCE` seconds before it counts as gone.
 
-    TensorFlow's ten seconds are less than a crowded machine may take to let a process run: one that
-    is stopped for 14 seconds then ends all, itself included, as if it had died. There is no public
-    name for it; where the names are others, it stays at ten.
+    TensorFlow's ten seconds are less than a crowded machine may take to let a process run: a worker
+    that is stopped for 14 seconds would end the training, itself included. There is no public name
+    for this setting; in versions that name it differently, it stays at ten.
     """
     with contextlib.suppress(ImportError, AttributeError, TypeError, ValueError):
         from tensorflow.python.distribute import collective_all_reduce_strategy, multi_worker_util
@@ -288,9 +333,10 @@ def _show_gpus(count: int) -> None:
     if len(gpus) < max(count, 2):
         if count > max(1, len(gpus)):
             raise ConfigError(
-                f"GPU_COUNT is {count}, but TensorFlow finds {len(gpus)} GPUs on this machine: "
-                f"GPU_COUNT is that of each worker; a worker without a GPU is one device."
+                f"{{GPU_COUNT}} is {count}, but TensorFlow finds {len(gpus)} GPUs on this machine",
+                settings=("GPU_COUNT",),
+                advice="count the GPUs of each worker; a worker without a GPU is one device",
             )
         return
-    with contextlib.suppress(RuntimeError):  # TensorFlow has begun, which the caller says
+    with contextlib.suppress(RuntimeError):  # TensorFlow has begun, which the caller reports
         tf.config.set_visible_devices(gpus[:count], "GPU")

@@ -15,15 +15,8 @@ from tqdm import tqdm
 
 from mrcnn.coco_evaluation import average_precision, ground_truth, results_of
 from mrcnn.errors import ConfigError
+from mrcnn.history import EVALUATED
 
-MASK_AP = "val_mask_AP"
-# Column of the history -> kind and figure of `coco_evaluation.average_precision`.
-FIGURES = {
-    MASK_AP: ("segm", "AP"),
-    "val_mask_AP50": ("segm", "AP50"),
-    "val_box_AP": ("bbox", "AP"),
-    "val_box_AP50": ("bbox", "AP50"),
-}
 # Low, as is usual for average precision: detections that few believe in count for recall.
 SCORE_THRESHOLD = 0.05
 # Pictures show what is at least this sure, or as sure as the configuration asks, if that is less.
@@ -36,7 +29,7 @@ class Evaluated(NamedTuple):
     """What one evaluation came to.
 
     Attributes:
-        figures: `FIGURES` by column, 0 to 1; -1 where the images hold no instance to measure by.
+        figures: by column of `history.EVALUATED`, 0 to 1; -1 where no image has an instance.
         pictures: by name, uint8 RGB: the annotations on the left, the detections on the right.
     """
 
@@ -94,7 +87,7 @@ class EpochEvaluation:
             between()
         self._truth = self._truth or ground_truth(self.dataset, self.image_ids)
         measured = average_precision(self._truth, rows)
-        figures = {name: measured[kind][figure] for name, (kind, figure) in FIGURES.items()}
+        figures = {name: measured[kind][figure] for name, (kind, figure) in EVALUATED.items()}
         return Evaluated(figures, pictures)
 
     def _predictor_with_weights_of(self, model: keras.Model):

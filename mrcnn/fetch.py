@@ -22,12 +22,8 @@ from typing import BinaryIO
 
 from mrcnn.deadline import within
 from mrcnn.errors import DownloadError
-from mrcnn.redirects import ClosingRedirects
-
-try:
-    import fcntl
-except ImportError:  # Windows, which forbids renaming a file that another process has open
-    fcntl = None
+from mrcnn.file_lock import lock
+from mrcnn.redirects import ClosingRedirects, http_opener
 
 CHUNK = 1 << 18
 SLOWEST = 256
@@ -73,12 +69,12 @@ def download(
         _check_url(url)
         path.parent.mkdir(parents=True, exist_ok=True)
         with job.part.open("a+b") as file:
-            _lock(file, job.part)
+            _require_lock(file, job.part)
             _fill(job, file, attempts)
             os.fsync(file.fileno())
-            if fcntl:  # under the lock, so that nobody continues the finished file
+            if os.name == "posix":  # under the lock, so that nobody continues the finished file
                 job.part.replace(path)
-        if not fcntl:
+        if os.name != "posix":  # Windows does not rename an open file
             job.part.replace(path)
     except _Failure as failure:
         raise DownloadError(_advice(job, failure)) from failure
@@ -159,18 +155,14 @@ def _check_url(url):
     raise _Failure(f"{url} is not an https:// address")
 
 
-def _lock(file, part):
+def _require_lock(file, part):
     """Makes sure that one process at a time writes the part file."""
-    if not fcntl:
-        return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        same = os.fstat(file.fileno()).st_ino == part.stat().st_ino
-    except (BlockingIOError, FileNotFoundError):
-        same = False
-    except OSError:  # a file system without locks
-        return
-    if not same:
+        # Whoever finished it in the meantime has renamed what was opened here.
+        mine = lock(file.fileno()) and os.path.samestat(os.fstat(file.fileno()), part.stat())
+    except FileNotFoundError:
+        mine = False
+    if not mine:
         raise _Failure("another process is fetching it right now; wait for it")
 
 
@@ -220,7 +212,9 @@ def _open(job, have):
         if job.validator:
             headers["If-Range"] = job.validator
     try:
-        opener, request = _opener(job.url), urllib.request.Request(job.url, headers=headers)
+        is_local = _is_loopback(urllib.parse.urlsplit(job.url).hostname)
+        opener = http_opener(_SafeRedirects(), {} if is_local else None)
+        request = urllib.request.Request(job.url, headers=headers)
         response = within(2 * job.timeout, lambda: opener.open(request, timeout=job.timeout))
     except urllib.error.HTTPError as error:
         error.close()
@@ -238,22 +232,6 @@ def _open(job, have):
         raise _Again(f"the server did not answer ({_reason(error)})") from error
     with response as opened:
         yield opened
-
-
-def _opener(url):
-    """An opener for http and https alone: no files, no FTP, no `data:` addresses."""
-    opener = urllib.request.OpenerDirector()
-    local = _is_loopback(urllib.parse.urlsplit(url).hostname)
-    for handler in (
-        urllib.request.ProxyHandler({} if local else None),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _SafeRedirects(),
-    ):
-        opener.add_handler(handler)
-    return opener
 
 
 def _start(response):

@@ -1,32 +1,35 @@
 """Locks on files that end with the process, however it ends."""
 
 import os
+import sys
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        """Lock one byte far behind the end, which leaves the content readable for others."""
+        os.lseek(handle, 1 << 40, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError from error
+else:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def lock(handle: int) -> bool:
-    """Lock the open file `handle` for this process until it is closed; False if another has it."""
+    """Lock the open file `handle` for this process until it is closed.
+
+    Returns:
+        False if another process has it; True also on a file system without locks.
+    """
     try:
-        if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            _lock_on_windows(handle)
+        _lock(handle)
     except BlockingIOError:
         return False
-    except PermissionError:
-        if fcntl is not None:
-            raise
-        return False
+    except OSError:  # a file system without locks
+        return True
     return True
-
-
-def _lock_on_windows(handle: int) -> None:
-    """Lock one byte far behind the end, which leaves the content readable for others."""
-    import msvcrt
-
-    os.lseek(handle, 1 << 40, os.SEEK_SET)
-    msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)

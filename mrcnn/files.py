@@ -1,17 +1,20 @@
-"""Files: written so that they appear whole or not at all, and looked for without surprises."""
+"""Files: written whole or not at all, with failures explained; and looked up without surprises."""
 
 import contextlib
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from mrcnn.errors import UserError
 
 _UNFINISHED = re.compile(r"\.(.+)\.[^.]+\.part")
 
-# Bytes of a file's name that its temporary name repeats: file systems take 255 in all, and tempfile
-# puts eight characters between.
+# Bytes of a file's name that its temporary name repeats: file systems take 255 in all, and eight
+# random characters stand between.
 _NAME_BYTES = 255 - len("..12345678.part")
 
 
@@ -40,29 +43,55 @@ def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
 
     The data is on the disk (fsync) before the rename, so that after a crash or a power cut there
     is the former file or the new one, never a part. An exception leaves the former file as it was
-    and no temporary file.
+    and no temporary file. The new file has the permissions of the former one, else those that
+    `open` gives.
 
     Args:
         path: the file to write; its folder must exist.
         mode: 'wb' or 'w' (UTF-8, line ends as given).
     """
     path = Path(path)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{shortened(path.name)}.", suffix=".part"
-    )
-    temporary = Path(name)
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    temporary = path.with_name(f".{shortened(path.name)}.{secrets.token_hex(4)}.part")
+    stream = temporary.open(mode.replace("w", "x"), **text)
     try:
-        with os.fdopen(handle, mode, **text) as stream:
+        with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(_ordinary_mode(path))
+        with contextlib.suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def saving(
+    path: object,
+    kind: type[UserError] = UserError,
+    *,
+    advice: str = "make room or choose another place",
+) -> Iterator[None]:
+    """Explain in one sentence why `path` cannot be written: `with saving(p), replacing(p) as f:`.
+
+    Args:
+        path: the file or folder that the block writes.
+        kind: of the error.
+        advice: what to do, as a command.
+
+    Raises:
+        UserError: of that kind, for an OSError in the block.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise kind(f"cannot be written ({reason})", path=path, advice=advice) from error
 
 
 def sync(path: Path) -> None:
@@ -72,9 +101,9 @@ def sync(path: Path) -> None:
 
 
 def unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The temporary files that killed processes left in a folder, and the names they were for.
+    """The temporary files that killed processes left in a folder, with the names they were for.
 
-    Names are cut as by `shortened`. The files of a process that is at work are among them: hold a
+    Names are cut as by `shortened`. Files that a running process is writing are among them: hold a
     lock before removing any.
     """
     for path in folder.glob(".*.part"):
@@ -87,17 +116,8 @@ def shortened(name: str) -> str:
     return os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
 
 
-def _ordinary_mode(path: Path) -> int:
-    """The permissions `path` has, or what a plain `open` would give: mkstemp's are private."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk, after a renaming; where the system can do that."""
+    """Force the names in a folder to the disk after a rename, where the system can."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -2,7 +2,10 @@
 
 import math
 import mmap
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from mrcnn.errors import WeightsError
 
@@ -19,33 +22,43 @@ def require_bounded(path: Path, what: str, count: int, most: int) -> None:
     """Raise `WeightsError` where a file declares more of something than any network has."""
     if count > most:
         raise WeightsError(
-            f"{path} declares more than {most:,} {what}, as no weight file of such a network does; "
-            "do not use it."
+            f"declares more than {most:,} {what}, as no weight file of such a network does",
+            path=path,
+            advice="do not use it",
         )
 
 
-def require_little_text(file, attributes) -> None:
-    """Raise ValueError where text attributes would be many, or much when they are read.
+def require_little_text(
+    path: Path, attributes: Iterable[tuple[tuple[int, ...] | None, np.dtype]]
+) -> None:
+    """Raise `WeightsError` where text attributes would be many, or long when they are read.
 
     A text of variable length stands in a heap, and any number of names may refer to one place.
 
     Args:
-        file: the open h5py.File.
-        attributes: h5py's low-level attributes of it, not read yet.
+        path: the weight file.
+        attributes: shape (None for an empty one) and dtype of each.
     """
-    counts = [math.prod(attribute.shape or ()) for attribute in attributes]
-    count = sum(counts)
-    worst = sum(n * a.dtype.itemsize for n, a in zip(counts, attributes, strict=True))
-    if any(attribute.dtype.kind == "O" for attribute in attributes):
-        path = Path(file.filename)
-        whole = count * path.stat().st_size
+    counts, worst = 0, 0
+    has_heap = False
+    for shape, dtype in attributes:
+        count = math.prod(shape or ())
+        counts += count
+        worst += count * dtype.itemsize
+        has_heap = has_heap or dtype.kind == "O"
+    if has_heap:
+        whole = counts * path.stat().st_size
         # Heaps are looked for in all of the file, so only where they could matter.
-        worst = max(worst, whole if whole <= MOST_TEXT else count * _largest_heap(path))
-    if count > MOST_NAMES or worst > MOST_TEXT:
-        raise ValueError(f"{count:,} texts are listed in an attribute")
+        worst = max(worst, whole if whole <= MOST_TEXT else counts * _largest_heap(path))
+    if counts > MOST_NAMES or worst > MOST_TEXT:
+        raise WeightsError(
+            f"is damaged or cut short ({counts:,} texts are listed in an attribute)",
+            path=path,
+            advice="copy or download it again",
+        )
 
 
-def _largest_heap(path):
+def _largest_heap(path: Path) -> int:
     """The greatest number of bytes that one text of variable length can have in a file."""
     largest = 0
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -102,7 +102,7 @@ def decoded(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[
 @contextlib.contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     """Turn what Pillow raises at a bad file into a DatasetError; for code that only decodes."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         yield
@@ -113,14 +113,21 @@ def _decoding(path: Path) -> Iterator[None]:
     except DatasetError:
         raise
     except _DECODER_ERRORS as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        if isinstance(error, UnidentifiedImageError):  # whose text repeats the path
-            reason = "unknown format"
         raise DatasetError(
-            f"not a readable image ({reason})",
+            f"not a readable image ({_reason(error)})",
             path=path,
             advice="replace the file or take it out of the data set",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow or the system says, on one line and without the path, which may be temporary."""
+    from PIL import Image
+
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "cannot identify image file"
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()).rstrip(".") or type(error).__name__
 
 
 def orientation(image: "PillowImage") -> int:

@@ -7,68 +7,11 @@ Loshchilov and Hutter, "SGDR" (2017), for the cosine; Goyal et al., "Accurate, L
 import math
 from dataclasses import dataclass
 
-from mrcnn.errors import ConfigError
+from mrcnn.config_rules import RateSchedule, parse_rate_schedule
 
 # A large batch's rate is too much for the weights of the first steps. Goyal et al. take five epochs
 # of ImageNet; detectors are usually given 500 to 1,000 steps.
 SCALED_WARMUP_STEPS = 500
-
-EXPECTED = (
-    "'constant', 'cosine', 'cosine:FINAL' with the share of the rate that is left at the end, or "
-    "'step:EPOCH,EPOCH,...' or 'step:EPOCH,...:FACTOR' with rising whole epochs, such as "
-    "'step:60,80:0.1'"
-)
-
-
-@dataclass(frozen=True)
-class RateSchedule:
-    """How the learning rate moves within one call of `train`.
-
-    Attributes:
-        kind: 'constant', 'step' or 'cosine'.
-        milestones: of 'step': after so many epochs, counted from the training's beginning.
-        factor: of 'step': multiplies the rate at each milestone.
-        final: of 'cosine': share of the rate that is left at the end, 0 to 1.
-    """
-
-    kind: str = "constant"
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
-    final: float = 0.0
-
-
-def parse_rate_schedule(text: str) -> RateSchedule:
-    """Config.LEARNING_RATE_SCHEDULE as a RateSchedule.
-
-    Raises:
-        ConfigError: the text is none; it says what can be given.
-    """
-    try:
-        kind, *fields = text.split(":")
-        if kind == "constant" and not fields:
-            return RateSchedule()
-        if kind == "cosine" and len(fields) <= 1:
-            final = float(fields[0]) if fields else 0.0
-            if 0 <= final <= 1:
-                return RateSchedule(kind, final=final)
-        if kind == "step" and 1 <= len(fields) <= 2:
-            milestones = tuple(int(epoch) for epoch in fields[0].split(","))
-            factor = float(fields[1]) if len(fields) == 2 else 0.1
-            rising = milestones == tuple(sorted({e for e in milestones if e > 0}))
-            if rising and 0 < factor < math.inf:
-                return RateSchedule(kind, milestones, factor)
-    except (ValueError, AttributeError):
-        pass
-    raise ConfigError(f"{text!r} is no learning-rate schedule: expected {EXPECTED}.")
-
-
-def is_rate_schedule(text) -> bool:
-    """Whether `parse_rate_schedule` takes the text."""
-    try:
-        parse_rate_schedule(text)
-    except ConfigError:
-        return False
-    return True
 
 
 def scaled_rate(config, rate: float, replicas: int) -> float:

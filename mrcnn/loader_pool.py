@@ -15,7 +15,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -24,41 +23,13 @@ from typing import Any
 import cv2
 
 from mrcnn.errors import ConfigError, TrainingError
-from mrcnn.thread_counts import THREAD_COUNT_VARIABLES
+from mrcnn.thread_counts import THREAD_COUNT_VARIABLES, one_opencv_thread
 
 BACKENDS = ("thread", "process")
 SECONDS_TO_END = 5
 # Set in loader processes, which must not start further ones.
 _WORKER_VARIABLE = "MRCNN_LOADER_PROCESS"
 _WORKER_PROGRAM = "import sys; sys.path[:] = {path!r}; from mrcnn import loader_pool; {call}"
-
-
-class _OpenCvThreads:
-    """Limits OpenCV to one thread while any pool is open, in whatever order they close.
-
-    The setting belongs to the whole process.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pools = 0
-        self._before = 0
-
-    def limit(self) -> None:
-        with self._lock:
-            if not self._pools:
-                self._before = cv2.getNumThreads()
-                cv2.setNumThreads(1)
-            self._pools += 1
-
-    def restore(self) -> None:
-        with self._lock:
-            self._pools -= 1
-            if not self._pools:
-                cv2.setNumThreads(self._before)
-
-
-_opencv_threads = _OpenCvThreads()
 
 
 class WorkerTraceback(Exception):
@@ -73,8 +44,8 @@ class ThreadPool:
 
     def __init__(self, load: Callable[[int], Any], workers: int):
         self._load = load
-        # OpenCV's own threads would compete with the workers.
-        _opencv_threads.limit()
+        self._settings = contextlib.ExitStack()
+        self._settings.enter_context(one_opencv_thread())
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="batch-loader")
 
     def submit(self, position: int) -> Future:
@@ -84,7 +55,7 @@ class ThreadPool:
     def close(self) -> None:
         """Cancel the calls that have not begun, wait for the others, and end the threads."""
         self._executor.shutdown(wait=True, cancel_futures=True)
-        _opencv_threads.restore()
+        self._settings.close()
 
 
 class ProcessPool:

@@ -1,4 +1,4 @@
-"""One training at a time in a log folder, and nothing left there by those that were killed."""
+"""One training at a time in a log folder, and no temporary files left by killed ones."""
 
 import contextlib
 import os
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from mrcnn.errors import TrainingError
 from mrcnn.file_lock import lock
-from mrcnn.files import unfinished
+from mrcnn.files import saving, unfinished
 
 LOCK_FILE = ".training.lock"
 
 
 @contextlib.contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Keep a log folder for this training; it is made if need be.
+    """Lock a log folder for this training; the folder is made if need be.
 
     The lock ends with the process, however that ends; the empty file stays. Temporary files of
     trainings that were killed here are removed.
@@ -22,19 +22,16 @@ def holding(folder: Path) -> Iterator[None]:
     Raises:
         TrainingError: another training is at work in the folder, or it cannot be written.
     """
-    try:
+    advice = "make it writable, make room, or name another log folder"
+    with saving(folder, TrainingError, advice=advice):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise TrainingError(
-            f"Nothing can be written to the log folder {folder} ({error.strerror or error}): make "
-            f"it writable, make room, or name another."
-        ) from error
     try:
-        if not _locked(handle):
+        if not lock(handle):
             raise TrainingError(
-                f"Another training is at work in {folder}: wait for its end, or name another log "
-                f"folder; a training that is not to go on from that one can just be started again."
+                "another training is at work in this log folder",
+                path=folder,
+                advice="wait for its end, or start a training of your own, in another folder",
             )
         for path, name in unfinished(folder):
             if name.startswith(("mask_rcnn_", "training_state.", "history.")):
@@ -42,10 +39,3 @@ def holding(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        return lock(handle)
-    except OSError:  # a file system without locks
-        return True

@@ -10,123 +10,33 @@ model.load_weights(model.find_last(), by_name=True)
 result = model.detect([image])[0]  # rois, class_ids, scores, masks
 """
 
+import dataclasses
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from mrcnn import inference, layer_selection, weights
-from mrcnn.anchors import compute_backbone_shapes
-from mrcnn.backbone import build_backbone, conv_block, identity_block, resnet_graph
-from mrcnn.box_graph import (
-    apply_box_deltas_graph,
-    batch_pack_graph,
-    batch_slice,
-    box_refinement_graph,
-    clip_boxes_graph,
-    denorm_boxes_graph,
-    norm_boxes_graph,
-    overlaps_graph,
-    parse_image_meta_graph,
-    trim_zeros_graph,
-)
-from mrcnn.boxes import denorm_boxes, norm_boxes
+from mrcnn import inference, layer_selection, matterport_names, weights
 from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
-from mrcnn.class_balance import class_balance
-from mrcnn.detection import DetectionLayer, refine_detections_graph
-from mrcnn.detection_samples import build_detection_targets, generate_random_rois
-from mrcnn.devices import make_training_repeatable
-from mrcnn.distribution import SingleDevice, distribution_for
-from mrcnn.distribution_start import begin_together
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
+from mrcnn.distribution import SingleDevice
+from mrcnn.distribution_strategy import distribution_for, training_step
 from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.errors import ConfigError, WeightsError
-from mrcnn.ground_truth import load_image_gt
-from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
-from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
-from mrcnn.layers import BatchNorm
-from mrcnn.learning_rate import LearningRate, scaled_rate
-from mrcnn.legacy_generator import data_generator
-from mrcnn.loader import BatchLoader
-from mrcnn.log_lock import holding
-from mrcnn.losses import (
-    mrcnn_bbox_loss_graph,
-    mrcnn_class_loss_graph,
-    mrcnn_mask_loss_graph,
-    rpn_bbox_loss_graph,
-    rpn_class_loss_graph,
-    smooth_l1_loss,
-    use_class_weights,
-)
+from mrcnn.learning_rate import scaled_rate
+from mrcnn.matterport_names import *  # noqa: F403 - exactly the names of its __all__
 from mrcnn.network import build_model, pyramid_anchors
-from mrcnn.roi_align import PyramidROIAlign, log2_graph
-from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
-from mrcnn.rpn_targets import build_rpn_targets
+from mrcnn.session import Session, Task, require_fitting_classes
 from mrcnn.stream import detect_stream
-from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
-from mrcnn.tensor_graph import ancestor, describe_array
-from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over
-from mrcnn.training_log import Checkpoints, read_history
-from mrcnn.training_state import (
-    Continuation,
-    Progress,
-    read_progress,
-    restore_optimizer,
-    restore_weights,
-)
+from mrcnn.tensor_graph import ancestor, describe_array, run_graph
+from mrcnn.training_state import Continuation
 from mrcnn.training_step import TrainingStep, make_optimizer
 
-__all__ = [
-    "BatchNorm",
-    "DetectionLayer",
-    "DetectionTargetLayer",
-    "MaskRCNN",
-    "ProposalLayer",
-    "PyramidROIAlign",
-    "apply_box_deltas_graph",
-    "batch_pack_graph",
-    "batch_slice",
-    "box_refinement_graph",
-    "build_backbone",
-    "build_detection_targets",
-    "build_fpn_mask_graph",
-    "build_rpn_model",
-    "build_rpn_targets",
-    "clip_boxes_graph",
-    "compose_image_meta",
-    "compute_backbone_shapes",
-    "conv_block",
-    "data_generator",
-    "denorm_boxes",
-    "denorm_boxes_graph",
-    "detection_targets_graph",
-    "fpn_classifier_graph",
-    "generate_random_rois",
-    "identity_block",
-    "load_image_gt",
-    "log",
-    "log2_graph",
-    "mold_image",
-    "mrcnn_bbox_loss_graph",
-    "mrcnn_class_loss_graph",
-    "mrcnn_mask_loss_graph",
-    "norm_boxes",
-    "norm_boxes_graph",
-    "overlaps_graph",
-    "parse_image_meta",
-    "parse_image_meta_graph",
-    "refine_detections_graph",
-    "resnet_graph",
-    "rpn_bbox_loss_graph",
-    "rpn_class_loss_graph",
-    "rpn_graph",
-    "smooth_l1_loss",
-    "trim_zeros_graph",
-    "unmold_image",
-]
+__all__ = ["MaskRCNN", "log", *matterport_names.__all__]
 
 
 def log(text: str, array: np.ndarray | None = None) -> None:
@@ -154,9 +64,11 @@ class MaskRCNN:
         ConfigError: an attribute of the config cannot work, or the machine lacks the devices.
     """
 
-    def __init__(self, mode: str, config, model_dir: str | Path):
+    def __init__(self, mode: str, config: Config, model_dir: str | Path):
         if mode not in ("training", "inference"):
-            raise ConfigError(f"mode is {mode!r}, but must be 'training' or 'inference'.")
+            raise ConfigError(
+                f"{{mode}} is {mode!r}", settings=("mode",), expected="'training' or 'inference'"
+            )
         config.validate()
         self.mode = mode
         self.config = config
@@ -166,14 +78,13 @@ class MaskRCNN:
         with self.distribution.scope():
             self.keras_model = self.build(mode=mode, config=config)
         self._predictor = inference.Predictor(self.keras_model, config)
-        self._step: TrainingStep | None = None
         self._weights_path: Path | None = None
         self._continuation: Continuation | None = None
         self._evaluation: EpochEvaluation | None = None
         self.weights_attributes: dict[str, str] = {}
         self.set_log_dir()
 
-    def build(self, mode: str, config) -> keras.Model:
+    def build(self, mode: str, config: Config) -> keras.Model:
         """A new Keras model; its inputs and outputs are listed in docs/architecture.md."""
         return build_model(mode, config)
 
@@ -197,7 +108,7 @@ class MaskRCNN:
 
         Where the file knows another number of classes, a training model keeps its new
         class-dependent heads and says so; an inference model refuses the file. Loading a
-        checkpoint also sets the epoch to go on from.
+        checkpoint also sets the epoch to resume from.
 
         Raises:
             WeightsError: the file is absent, damaged, or does not fit.
@@ -213,7 +124,8 @@ class MaskRCNN:
         except WeightsError as error:
             if (earlier := readable_before(filepath)) is None:
                 raise
-            raise WeightsError(f"{error} The checkpoint before it is whole: {earlier}.") from error
+            advice = f"take the checkpoint before it, which is whole: {earlier}"
+            raise error.replace(advice=advice) from error
         if report.skipped or report.missing_in_file:
             print(report.summary())
         self._weights_path, self._continuation = Path(filepath), None
@@ -240,10 +152,13 @@ class MaskRCNN:
 
     def set_log_dir(self, model_path: str | Path | None = None) -> None:
         """Choose log folder and epoch, from a checkpoint's path where one is given."""
-        self._log = choose_log_folder(self.model_dir, self.config.NAME or "", model_path)
+        self._use_log(choose_log_folder(self.model_dir, self.config.NAME or "", model_path))
         self.epoch = self._log.epoch
-        self.log_dir = str(self._log.folder)
-        self.checkpoint_path = self._log.pattern
+
+    def _use_log(self, log: LogFolder) -> None:
+        self._log = log
+        self.log_dir = str(log.folder)
+        self.checkpoint_path = log.pattern
 
     # ---- training ----
 
@@ -256,13 +171,14 @@ class MaskRCNN:
         if verbose:
             print("\n".join(["Selecting layers to train", *(f"    {n}" for n in selected)]))
 
-    def compile(self, learning_rate: float, momentum: float) -> None:
+    def compile(self, learning_rate: float, momentum: float) -> TrainingStep:
         """Make the optimizer and the training step for the layers that are selected now."""
         config = self.config
         with self.distribution.scope():
             optimizer = make_optimizer(config.OPTIMIZER, learning_rate, momentum)
         self.keras_model.optimizer = optimizer
-        self._step = self.distribution.training_step(
+        return training_step(
+            self.distribution,
             self.keras_model,
             optimizer,
             loss_weights=config.LOSS_WEIGHTS,
@@ -274,19 +190,22 @@ class MaskRCNN:
 
     def train(
         self,
-        train_dataset,
-        val_dataset,
+        train_dataset: Dataset,
+        val_dataset: Dataset | None,
         learning_rate: float,
         epochs: int,
         layers: str,
-        augmentation=None,
+        augmentation: Any = None,
         custom_callbacks: Sequence[keras.callbacks.Callback] | None = None,
         no_augmentation_sources: Sequence[str] | None = None,
     ) -> list[dict]:
         """Train until `epochs` epochs are done, earlier ones included.
 
         Writes into `log_dir` after every epoch: a checkpoint, `history.csv`, TensorBoard events,
-        and the state from which a training that was interrupted goes on exactly.
+        and the state from which an interrupted training resumes exactly.
+
+        While it trains on a processor, TensorFlow computes in its deterministic mode, which is one
+        of the whole process; so is Ctrl-C's meaning: it ends the training after the step at hand.
 
         Args:
             train_dataset: a prepared Dataset.
@@ -309,109 +228,39 @@ class MaskRCNN:
             DatasetError: an image or its annotation cannot be used.
         """
         if self.mode != "training":
-            raise ConfigError("This model was made with mode='inference': it cannot be trained.")
-        for dataset in (train_dataset, val_dataset):
-            self._require_fitting_classes(dataset)
-        distribution = self.distribution
-        learning_rate = scaled_rate(self.config, learning_rate, distribution.replicas)
+            raise ConfigError("This model was made with mode='inference' and cannot be trained")
+        for dataset in filter(None, (train_dataset, val_dataset)):
+            require_fitting_classes(self.config, dataset)
+        learning_rate = scaled_rate(self.config, learning_rate, self.distribution.replicas)
         self.set_trainable(layer_selection.layer_regex(layers), verbose=0)
-        self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
-        progress, self._log = begin_together(
-            distribution, self.config, train_dataset, self._progress(), self._log, self._step
-        )
-        self.log_dir, self.checkpoint_path = str(self._log.folder), self._log.pattern
-        make_training_repeatable(progress.seed)
-        self._step.seed = progress.seed & 0x7FFFFFFF
-        self.epoch = progress.epoch
-        if over := why_over(progress, epochs, self.config.EARLY_STOPPING):
-            print(over)
-            return progress.history
+        step = self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
+        session = Session(self.config, self.distribution, step, self._log, self.weights_attributes)
+        session.begin(train_dataset, self._weights_path, self._continuation)
+        self._use_log(session.log)
+        self.epoch = session.progress.epoch
+        if session.is_over(epochs):
+            return session.progress.history
         self._evaluation = evaluation_for(val_dataset, self.config, self._evaluation)
-        progress.begin_call(epochs)
-        self._step.learning_rate = LearningRate.of_config(
-            self.config, learning_rate, progress.call_begin, epochs, distribution.replicas
+        task = Task(
+            train_dataset,
+            val_dataset,
+            learning_rate,
+            epochs,
+            augmentation,
+            custom_callbacks or (),
+            no_augmentation_sources or (),
         )
-        balance = class_balance(train_dataset, self.config)
-        use_class_weights(self.keras_model, balance.weights)
-        print(f"\nStarting at epoch {self.epoch + 1}. LR={learning_rate:g}")
-        print(f"Checkpoint path: {self.checkpoint_path}\n{balance.summary}")
-        plan = TrainingPlan(
-            epochs=epochs,
-            steps_per_epoch=self.config.STEPS_PER_EPOCH,
-            validation_steps=self.config.VALIDATION_STEPS,
-            state_seconds=self.config.STATE_SECONDS,
-            notes=self.weights_attributes,
-            callbacks=list(custom_callbacks or ()),
-            evaluation=self._evaluation,
-            early_stopping=self.config.EARLY_STOPPING,
-        )
-        loader = self._loader(
-            train_dataset, progress.seed, augmentation, no_augmentation_sources, balance.factors
-        )
-        validation = val_dataset and self._loader(val_dataset, progress.seed + 1)
         try:
-            trainer = Trainer(self._step, loader, validation, self._log, progress, distribution)
-            return trainer.run(plan)
+            return session.run(task, self._evaluation)
         finally:
-            loader.close()
-            if validation:
-                validation.close()
-            self._remember(progress)
+            self._remember(session)
 
-    def _require_fitting_classes(self, dataset) -> None:
-        if dataset is None or dataset.num_classes == self.config.NUM_CLASSES:
-            return
-        raise ConfigError(
-            f"NUM_CLASSES is {self.config.NUM_CLASSES}, but the data set has "
-            f"{dataset.num_classes} classes, background included "
-            f"({', '.join(dataset.class_names[1:8])}{', ...' * (dataset.num_classes > 8)}): "
-            f"set NUM_CLASSES = {dataset.num_classes}, or give a data set of these classes."
-        )
-
-    def _progress(self) -> Progress:
-        """Where to begin: where the last call ended, the state on disk, or an epoch's start."""
-        if self._continuation:
-            self._continuation.restore_optimizer(self._step.optimizer)
-            return self._continuation.progress
-        folder = self._log.folder
-        stored = read_progress(folder) if self._weights_path else None
-        belongs = stored and state_belongs_to(stored, self._log, self._weights_path)
-        if belongs and restore_weights(folder, self.keras_model):
-            restore_optimizer(folder, self._step.optimizer)
-            print(f"Going on from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
-            if self.distribution.is_chief:
-                with holding(folder):
-                    written = Checkpoints(self._log, self.weights_attributes)
-                    written.complete(self.keras_model, stored)
-            return stored
-        seed = self.config.SEED
-        return Progress(
-            epoch=self.epoch,
-            seed=secrets.randbits(31) if seed is None else seed,
-            history=read_history(folder, self.epoch),
-        )
-
-    def _remember(self, progress: Progress) -> None:
-        """Make the next call of `train` go on from here."""
+    def _remember(self, session: Session) -> None:
+        """Make the next call of `train` continue from here."""
+        progress = session.progress
         self.epoch = progress.epoch
-        self._log = LogFolder(self._log.folder, self._log.name, progress.epoch)
-        self._continuation = Continuation(progress, self._step.optimizer)
-
-    def _loader(
-        self, dataset, seed, augmentation=None, unaugmented=None, repeat_factors=None
-    ) -> BatchLoader:
-        config = self.config
-        return BatchLoader(
-            dataset,
-            config,
-            batch_size=config.BATCH_SIZE * self.distribution.workers,
-            share=(self.distribution.worker, self.distribution.workers),
-            augmentation=augmentation,
-            no_augmentation_sources=unaugmented or (),
-            seed=seed,
-            random_rois=0 if config.USE_RPN_ROIS else config.POST_NMS_ROIS_TRAINING,
-            repeat_factors=repeat_factors,
-        )
+        self._log = dataclasses.replace(session.log, epoch=progress.epoch)
+        self._continuation = Continuation(progress, session.step.optimizer)
 
     # ---- detection ----
 
@@ -464,11 +313,20 @@ class MaskRCNN:
             results.append(dict(zip(names, found, strict=True)))
         return results
 
-    def mold_inputs(self, images: Sequence[np.ndarray]):
+    def mold_inputs(
+        self, images: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images as the network takes them: see `mrcnn.inference.mold_inputs`."""
         return inference.mold_inputs(images, self.config)
 
-    def unmold_detections(self, detections, mrcnn_mask, original_image_shape, image_shape, window):
+    def unmold_detections(
+        self,
+        detections: np.ndarray,
+        mrcnn_mask: np.ndarray,
+        original_image_shape: Sequence[int],
+        image_shape: Sequence[int],
+        window: Sequence[float],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Detections on the original image: see `mrcnn.inference.unmold_detections`."""
         return inference.unmold_detections(
             detections,
@@ -489,7 +347,7 @@ class MaskRCNN:
 
     def _require_inference(self) -> None:
         if self.mode != "inference":
-            raise ConfigError("This model was made with mode='training': it cannot detect.")
+            raise ConfigError("This model was made with mode='training' and cannot detect")
 
     # ---- looking inside ----
 
@@ -523,20 +381,17 @@ class MaskRCNN:
         Returns:
             The arrays by name, in the order asked for.
         """
-        outputs = dict(outputs)
         if image_metas is None:
-            images, image_metas, _ = self.mold_inputs(images)
-        anchors = self.get_anchors(images.shape[1:])
-        anchors = np.broadcast_to(anchors, (len(images), *anchors.shape))
+            molded, image_metas, _ = self.mold_inputs(images)
+        else:
+            molded = np.asarray(images)
+        anchors = self.get_anchors(molded.shape[1:])
         available = {
-            "input_image": images,
+            "input_image": molded,
             "input_image_meta": image_metas,
-            "input_anchors": anchors,
+            "input_anchors": np.broadcast_to(anchors, (len(molded), *anchors.shape)),
         }
-        inputs = [x for x in self.keras_model.inputs if x.name in available]
-        part = keras.Model(inputs, outputs)
-        values = part([tf.convert_to_tensor(available[x.name], tf.float32) for x in inputs])
-        arrays = {name: values[name].numpy() for name in outputs}
+        arrays = run_graph(self.keras_model, available, dict(outputs))
         for name, array in arrays.items():
             log(name, array)
         return arrays

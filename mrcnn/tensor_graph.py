@@ -1,7 +1,10 @@
-"""Looking for layers in a Keras graph, and describing arrays."""
+"""Finding tensors in a Keras graph, computing and describing them."""
+
+from collections.abc import Mapping
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 
 def ancestor(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor | None:
@@ -27,6 +30,28 @@ def ancestor(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor | None:
             return current
         queue += made_by.operation._inbound_nodes[made_by.node_index].input_tensors
     return None
+
+
+def run_graph(
+    model: keras.Model,
+    inputs: Mapping[str, np.ndarray],
+    outputs: Mapping[str, keras.KerasTensor],
+) -> dict[str, np.ndarray]:
+    """Values of any tensors of a graph.
+
+    Args:
+        model: with the tensors in its graph.
+        inputs: values of the model's inputs by name; those that it has not are left out.
+        outputs: tensors by any name.
+
+    Returns:
+        Their values by the same names, in the same order.
+    """
+    used = [x for x in model.inputs if x.name in inputs]
+    values = keras.Model(used, dict(outputs))(
+        [tf.convert_to_tensor(inputs[x.name], tf.float32) for x in used]
+    )
+    return {name: values[name].numpy() for name in outputs}
 
 
 def _base_name(name: str) -> str:

@@ -1,8 +1,10 @@
-"""How many threads the libraries of a new process start."""
+"""Settings of the whole process that are changed for a while: environment, numbers of threads."""
 
 import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 # Read when the libraries of a process start: those of NumPy, and TensorFlow.
 THREAD_COUNT_VARIABLES = (
@@ -13,20 +15,88 @@ THREAD_COUNT_VARIABLES = (
     "TF_NUM_INTEROP_THREADS",
 )
 
+Value = TypeVar("Value")
+
+_environment = threading.RLock()
+
 
 @contextlib.contextmanager
-def children_with_threads(count: int) -> Iterator[None]:
-    """Have processes that are started within the block compute with so many threads.
+def changed_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process's environment, which new processes inherit, for a while.
 
-    It changes the environment of this process for that time, which other threads see.
+    Only one thread at a time has a block of it, so that each leaves what it found. Keep the block
+    short: the other threads see the variables too.
     """
-    before = {name: os.environ.get(name) for name in THREAD_COUNT_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_COUNT_VARIABLES, str(count)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with _environment:
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def children_with_threads(count: int) -> contextlib.AbstractContextManager[None]:
+    """Have processes that are started within the block compute with so many threads."""
+    return changed_environment(dict.fromkeys(THREAD_COUNT_VARIABLES, str(count)))
+
+
+class SharedSetting(Generic[Value]):
+    """A setting of the process that several users change alike, each for a while.
+
+    The first user changes it and the last one restores it, in whatever order they end.
+
+    Args:
+        change: changes the setting; returns what `restore` needs.
+        restore: takes that and puts the setting back.
+    """
+
+    def __init__(self, change: Callable[[], Value], restore: Callable[[Value], object]):
+        self._change, self._restore = change, restore
+        self._lock = threading.Lock()
+        self._before: list[Value] = []
+        self._users = 0
+
+    @contextlib.contextmanager
+    def changed(self) -> Iterator[None]:
+        """The setting is changed within the block."""
+        with self._lock:
+            if self._users == 0:
+                self._before.append(self._change())
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._restore(self._before.pop())
+
+
+def _stop_opencv_threads() -> int:
+    import cv2
+
+    count = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    return count
+
+
+def _start_opencv_threads(count: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(count)
+
+
+_one_opencv_thread = SharedSetting(_stop_opencv_threads, _start_opencv_threads)
+
+
+def one_opencv_thread() -> contextlib.AbstractContextManager[None]:
+    """Have OpenCV compute without threads of its own, which would compete with a pool of workers.
+
+    Blocks may overlap and end in any order; after the last one OpenCV has its threads again.
+    """
+    return _one_opencv_thread.changed()

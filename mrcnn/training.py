@@ -1,4 +1,4 @@
-"""The training loop: batches, steps, validation, checkpoints, and going on exactly."""
+"""The training loop: batches, steps, validation, checkpoints, and a state to resume from."""
 
 import contextlib
 import signal
@@ -13,11 +13,13 @@ import numpy as np
 from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
 from mrcnn.distribution import SingleDevice
-from mrcnn.epoch_evaluation import MASK_AP, EpochEvaluation
+from mrcnn.epoch_evaluation import EpochEvaluation
 from mrcnn.errors import TrainingError, UserError
+from mrcnn.history import MASK_AP, write_history
 from mrcnn.loader import BatchLoader
 from mrcnn.log_lock import holding
-from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars, write_history
+from mrcnn.signals import handling_signals
+from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars
 from mrcnn.training_state import Progress, save_state
 from mrcnn.training_step import TrainingStep
 
@@ -59,28 +61,21 @@ def finishing_the_step() -> Iterator[Callable[[], bool]]:
     A step that was cut in the middle could have changed the weights without being counted.
 
     Yields:
-        A function that tells whether Ctrl-C was pressed.
+        A function: whether Ctrl-C was pressed.
     """
-    pressed = []
+    pressed: list[int] = []
 
-    def remember(signum, frame):
+    def remember(number, _):
         if pressed:
             raise KeyboardInterrupt
-        pressed.append(signum)
+        pressed.append(number)
 
-    try:
-        before = signal.signal(signal.SIGINT, remember)
-    except ValueError:  # not the main thread: Ctrl-C does not arrive here
-        yield lambda: False
-        return
-    try:
+    with handling_signals([signal.SIGINT], remember):
         yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Trainer:
-    """Runs a plan from `progress` to its end, leaving a state to go on from at every moment.
+    """Runs a plan from `progress` to its end, with a state on disk to resume from at any moment.
 
     Args:
         step: the compiled step.
@@ -88,8 +83,8 @@ class Trainer:
         validation_loader: validation batches, or None.
         log: the log folder, created if absent; no other training can be at work there.
         progress: where to start.
-        distribution: the processes of the training. All of them run the same plan and come to the
-            same numbers; the chief alone writes.
+        distribution: the processes of the training. All of them run the same plan and compute the
+            same numbers; only the chief writes.
     """
 
     def __init__(
@@ -151,7 +146,7 @@ class Trainer:
         return self.progress.history
 
     def _begin(self) -> None:
-        # So that a training killed in its first epoch can be found and gone on with.
+        # So that a training killed in its first epoch can be found and resumed.
         is_new = self.progress.epoch == 0 and not self.log.checkpoint(0).exists()
         if is_new and self.distribution.is_chief:
             self._save_state()
@@ -163,8 +158,8 @@ class Trainer:
         if bad:
             raise TrainingError(
                 f"After step {self.progress.step} of epoch {self.progress.epoch + 1} {len(bad)} "
-                f"weights hold NaN or infinity (the first is {bad[0]}), and are not saved. The "
-                f"last checkpoint is good: go on from it with a lower learning rate."
+                f"weights hold NaN or infinity (the first is {bad[0]}) and are not saved",
+                advice="resume from the last checkpoint, which is good, with a lower learning rate",
             )
         if self.distribution.is_chief:
             save_state(self.log.folder, self.model, self.step.optimizer, self.progress)
@@ -195,7 +190,7 @@ class Trainer:
         logs["learning_rate"] = float(np.asarray(self.step.optimizer.learning_rate.value))
         callbacks.on_epoch_end(epoch, logs)
         speed = {"seconds": seconds, "images_per_second": images / seconds}
-        # What a callback wishes on one process, and what the chief alone has measured.
+        # A callback may stop one process, and only the chief has measured everything.
         self.model.stop_training = self.distribution.agree(self.model.stop_training)
         self._close_epoch(plan, self.distribution.share(logs | speed))
 
@@ -205,7 +200,7 @@ class Trainer:
             return next(batches)
         except UserError:
             if self.progress.step > steps_before:
-                self._save_and_tell()
+                self._save_and_report()
             raise
 
     def _one_step(self, item, callbacks) -> None:
@@ -219,18 +214,18 @@ class Trainer:
         callbacks.on_train_batch_end(self.progress.step - 1, logs)
 
     def _require_sane(self, losses, when: str, image_ids: Sequence[int], loader) -> None:
-        """Raise TrainingError where a loss is no number, or beyond any that learning comes from."""
+        """Raise TrainingError where a loss is not finite, or too large to recover from."""
         limit = EXPLODED * max(1.0, *self.step.weights)
         named = list(zip(LOG_NAMES, map(float, losses), strict=True))
-        wrong = [f"{name} is no longer a number" for name, x in named if not np.isfinite(x)]
+        wrong = [f"{name} is no longer finite" for name, x in named if not np.isfinite(x)]
         wrong = wrong or [f"{name} has grown to {x:.3g}" for name, x in named if x > limit]
         if wrong:
             self.distribution.wait_for_all()
             whose = f"worker {self.distribution.worker}'s " * (self.distribution.workers > 1)
             raise TrainingError(
-                f"{when} ({whose}images {_image_names(loader, image_ids)}) {', '.join(wrong)}. "
-                f"The last checkpoint is good: go on from it with a lower learning rate, and look "
-                f"at these images' annotations."
+                f"{when} ({whose}images {_image_names(loader, image_ids)}) {', '.join(wrong)}",
+                advice="resume from the last checkpoint, which is good, with a lower learning "
+                "rate, and look at these images' annotations",
             )
 
     def _means(self) -> list[float]:
@@ -247,7 +242,7 @@ class Trainer:
         for number, image_ids, inputs in self.validation_loader.stream(0, count):
             rows.append(self.step.validate(inputs, number))
             if not np.isfinite(rows[-1]).all():
-                self._save_state()  # unless the weights are no numbers: then that is the error
+                self._save_state()  # or raise that the weights are not finite
             when = f"In validation batch {number} after epoch {self.progress.epoch + 1}"
             self._require_sane(rows[-1], when, image_ids, self.validation_loader)
             if interrupted():
@@ -292,15 +287,15 @@ class Trainer:
             )
 
     def _stop(self) -> None:
-        self._save_and_tell()
+        self._save_and_report()
         self.distribution.wait_for_all()
         raise KeyboardInterrupt
 
-    def _save_and_tell(self) -> None:
+    def _save_and_report(self) -> None:
         self._save_state()
         print(
             f"\nStopped in epoch {self.progress.epoch + 1} after step {self.progress.step}; the "
-            f"state is saved in {self.log.folder}. Go on with --model=last.",
+            f"state is saved in {self.log.folder}. Resume from the last checkpoint there.",
             flush=True,
         )
 
@@ -308,8 +303,8 @@ class Trainer:
 def deciding_column(evaluated: bool, row: Mapping[str, float]) -> str:
     """The column of the history that decides which weights are the best.
 
-    Mask AP where the training is evaluated now and then, else the loss of validation, else the
-    loss of training.
+    Mask AP where the training is evaluated at times, else the validation loss, else the training
+    loss.
     """
     if evaluated:
         return MASK_AP
@@ -317,7 +312,7 @@ def deciding_column(evaluated: bool, row: Mapping[str, float]) -> str:
 
 
 def note_best(progress: Progress, column: str, row: Mapping[str, float]) -> bool:
-    """Whether an epoch's value is the best so far, which is then noted; False without a value."""
+    """Note an epoch's value if it is the best so far; whether it is. False without a value."""
     if progress.best_of != column:
         progress.best, progress.best_of = None, column
     if column not in row:
@@ -330,7 +325,7 @@ def note_best(progress: Progress, column: str, row: Mapping[str, float]) -> bool
 
 
 def stops_early(progress: Progress, patience: int) -> bool:
-    """Whether so many epochs of the present call have gone by without a better value."""
+    """Whether the present call has had `patience` epochs without a better value."""
     return bool(patience) and (
         progress.epoch - max(progress.best_epoch, progress.call_begin) >= patience
     )
@@ -347,25 +342,25 @@ def _epoch_line(row: dict, best_by: str | None) -> str:
 
 
 def why_over(progress: Progress, epochs: int, early_stopping: int) -> str:
-    """A sentence for a call of `train` up to `epochs` that has nothing left to do, else ''."""
+    """A sentence why a call of `train` up to `epochs` has nothing left to do, else ''."""
     if early_stopping and epochs in progress.stopped:
-        return f"The training up to epoch {epochs} has been stopped early: nothing to train."
+        return f"The training up to epoch {epochs} was stopped early: nothing to train."
     if progress.epoch >= epochs:
-        return f"{progress.epoch} epochs are done already, of {epochs}: nothing to train."
+        return f"{progress.epoch} of {epochs} epochs are already done: nothing to train."
     return ""
 
 
 def _image_names(loader: BatchLoader, image_ids: Sequence[int]) -> str:
-    """The numbers of images in their data set, with what they are called there."""
+    """The images' numbers in their data set, each with its id there."""
     infos = loader.source.dataset.image_info
     return ", ".join(f"{int(i)}: {infos[int(i)].get('id')}" for i in image_ids)
 
 
 def state_belongs_to(progress: Progress, log: LogFolder, weights_path: Path) -> bool:
-    """Whether the state beside a checkpoint is the one to go on from.
+    """Whether the state in the log folder is to be resumed after these weights were loaded.
 
-    It is, if the weights that were loaded are this folder's last checkpoint, or the very one the
-    state was written with. Whoever names an earlier checkpoint gets its weights alone.
+    It is if they are the folder's last checkpoint, or the one the state was written with. Whoever
+    loads an earlier checkpoint gets its weights alone.
     """
     if weights_path.parent.resolve() != log.folder.resolve():
         return False

@@ -1,7 +1,6 @@
-"""What a training tells: a progress bar, a CSV, TensorBoard; and what it keeps: checkpoints."""
+"""What a training shows and keeps: a progress bar, TensorBoard events, checkpoints."""
 
 import contextlib
-import csv
 import os
 import shutil
 import sys
@@ -14,62 +13,19 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from mrcnn.checkpoints import LogFolder
-from mrcnn.config import LOSS_NAMES
-from mrcnn.epoch_evaluation import FIGURES
-from mrcnn.errors import TrainingError, WeightsError
-from mrcnn.files import replacing
+from mrcnn.errors import WeightsError
+from mrcnn.files import replacing, saving
+from mrcnn.history import write_history
 from mrcnn.training_state import Progress
 from mrcnn.weights import save_weights
 
-HISTORY_FILE = "history.csv"
 SHORT_NAMES = ("rpn_cls", "rpn_box", "cls", "box", "mask")
-COLUMNS = (
-    "epoch",
-    "loss",
-    *LOSS_NAMES,
-    "val_loss",
-    *(f"val_{name}" for name in LOSS_NAMES),
-    "learning_rate",
-    "seconds",
-    "images_per_second",
-    *FIGURES,  # in the epochs that were evaluated
-)
-
-
-def write_history(folder: Path, rows: list[dict]) -> None:
-    """Write one CSV row for each epoch; columns that do not apply stay empty.
-
-    Raises:
-        TrainingError: it cannot be written; an earlier file is then untouched.
-    """
-    path = folder / HISTORY_FILE
-    try:
-        with replacing(path, "w") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, restval="", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise TrainingError(
-            f"The history {path} could not be written ({error.strerror or error}): make room or "
-            f"make the folder writable, then go on with --model=last."
-        ) from error
-
-
-def read_history(folder: Path, epochs: int) -> list[dict]:
-    """The rows of the first `epochs` epochs of a folder's CSV; none where there is no such file."""
-    try:
-        with (folder / HISTORY_FILE).open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        numbers = [{k: float(v) for k, v in row.items() if v} for row in rows]
-        return [{**row, "epoch": int(row["epoch"])} for row in numbers if row["epoch"] <= epochs]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return []
 
 
 class ProgressBar:
-    """One line an epoch: steps, the mean losses so far, images a second.
+    """One line per epoch: steps, the mean losses so far, images per second.
 
-    Where the output is no terminal, a line every half minute instead of a moving bar.
+    Where the output is not a terminal, a line every half minute instead of a moving bar.
     """
 
     def __init__(self, epoch: int, epochs: int, steps: int, done: int, batch_size: int):
@@ -95,7 +51,7 @@ class ProgressBar:
         self.bar.update()
 
     def _steps_per_second(self) -> float:
-        # tqdm's own rate, of the last steps, is there once it has drawn a line.
+        # tqdm knows the rate of the last steps once it has drawn a line.
         done = self.bar.n + 1 - self.bar.initial
         state = self.bar.format_dict
         return state["rate"] or done / max(state["elapsed"], 1e-6)
@@ -108,8 +64,8 @@ class ProgressBar:
 class TensorBoardScalars(keras.callbacks.Callback):
     """Writes each epoch's numbers for TensorBoard into the log folder.
 
-    Where that fails it says so once, and the training goes on without: it stops for what it needs
-    to go on from, not for a picture of itself.
+    Where that fails it says so once and writes no more: a training stops where its state cannot be
+    written, not for want of charts.
     """
 
     def __init__(self, folder: Path):
@@ -123,7 +79,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
             self.writer = tf.summary.create_file_writer(str(self.folder))
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
-        """Write what the epoch came to."""
+        """Write the epoch's numbers."""
         self._write(epoch + 1, tf.summary.scalar, logs or {})
 
     def write_pictures(self, epoch: int, pictures: Mapping[str, np.ndarray]) -> None:
@@ -159,8 +115,8 @@ class TensorBoardScalars(keras.callbacks.Callback):
 class Checkpoints:
     """Writes the weights after each epoch, and keeps the best.
 
-    The best are a second name of their checkpoint, `best_mask_rcnn_<name>.h5`: not
-    `mask_rcnn_...`, which `find_last` would take for the last.
+    The best checkpoint gets a second name, `best_mask_rcnn_<name>.h5`: one that begins with
+    `mask_rcnn_` would be the last for `find_last`.
 
     Args:
         folder: where to write.
@@ -191,8 +147,8 @@ class Checkpoints:
     def complete(self, model: keras.Model, progress: Progress) -> None:
         """Write what is missing of the epoch at whose end a state was written.
 
-        The state comes first; a training that was killed right after it has no checkpoint of that
-        epoch yet, and where it was the last one, nothing else would ever write it.
+        The state is written first. A training that was killed right after it has no checkpoint of
+        that epoch yet; if the epoch was the last, nothing else would ever write one.
 
         Raises:
             WeightsError, TrainingError: it cannot be written.
@@ -209,7 +165,8 @@ class Checkpoints:
 
     def _keep(self, path: Path) -> None:
         temporary = self.best.with_suffix(".part")
-        try:
+        advice = "make room or make the folder writable, then resume from the last checkpoint"
+        with saving(self.best, WeightsError, advice=advice):
             temporary.unlink(missing_ok=True)
             try:
                 os.link(path, temporary)
@@ -219,9 +176,3 @@ class Checkpoints:
             except OSError:  # a file system without hard links
                 with replacing(self.best) as copy, path.open("rb") as stream:
                     shutil.copyfileobj(stream, copy)
-        except OSError as error:
-            raise WeightsError(
-                f"The best weights {self.best} could not be written "
-                f"({error.strerror or error}): make room or make the folder writable, then go on "
-                f"with --model=last."
-            ) from error

@@ -1,4 +1,4 @@
-"""Everything that training needs to go on exactly where it stopped, in one file.
+"""Everything a training needs to resume exactly where it stopped, in one file.
 
 `training_state.npz` lies beside the checkpoints: weights, optimizer variables and counters. It is
 written after every epoch and every few minutes within one, whole or not at all.
@@ -8,29 +8,29 @@ import json
 import math
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.errors import WeightsError
-from mrcnn.files import replacing
+from mrcnn.files import replacing, saving
 from mrcnn.npz_bounds import opened_arrays
 
 FILE_NAME = "training_state.npz"
 FORMAT = 1
 
-# What reading raises where a file is damaged, or none of ours.
+# What reading an archive of arrays, and the text in it, raises where the file is damaged.
 _DAMAGE = (
     OSError,
     EOFError,
     ValueError,
     KeyError,
-    TypeError,
-    AttributeError,
     RuntimeError,
+    RecursionError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -46,8 +46,8 @@ class Progress:
         seed: of data order, augmentation and sampling.
         totals: sums of the losses over these steps, float64 as a list.
         history: one row for each epoch done, as in the CSV.
-        best: the best value so far of what decides on the best checkpoint.
-        best_of: its column in the history.
+        best: the best value so far of the column that decides on the best checkpoint.
+        best_of: that column of the history.
         best_epoch: epochs done when it was reached.
         call_begin: epochs done when the present call of `train` began, also where it has been
             interrupted since.
@@ -68,11 +68,11 @@ class Progress:
     stopped: list[int] = field(default_factory=list)
 
     def begin_call(self, epochs: int) -> None:
-        """Begin a call of `train` with this total, or go on with the one that was interrupted."""
+        """Begin a call of `train` with this total, or resume the one that was interrupted."""
         if self.epoch >= self.call_end or self.call_end in self.stopped:
             self.call_begin = self.epoch
         self.call_end = epochs
-        # A call that is taken up again in spite of early stopping is an ordinary one.
+        # A call that is repeated after early stopping is an ordinary one.
         self.stopped = [end for end in self.stopped if end != epochs]
 
 
@@ -109,30 +109,30 @@ def save_state(
     arrays |= {"optimizer:" + key: np.asarray(v.value) for key, v in _slots(optimizer)}
     arrays["progress"] = np.array(json.dumps({"format": FORMAT, **asdict(progress)}))
     path = folder / FILE_NAME
-    try:
-        with replacing(path) as stream:
-            np.savez(stream, **arrays)
-    except OSError as error:
-        raise WeightsError(
-            f"The training state {path} could not be written ({error.strerror or error}): make "
-            f"room or make the folder writable, then go on with --model=last."
-        ) from error
+    advice = "make room or make the folder writable, then resume from the last checkpoint"
+    with saving(path, WeightsError, advice=advice), replacing(path) as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """The counters of a folder's state, or None where there is no usable state."""
+    """The counters of a folder's state, or None where there is none that can be used."""
     try:
         with opened_arrays(folder / FILE_NAME) as (data, _):
             # All of it, by its checksums: weights that are read later must not turn out damaged.
             if (damaged := data.zip.testzip()) is not None:
                 raise zipfile.BadZipFile(damaged)
-            stored = json.loads(str(data["progress"]))
-        return _checked(Progress(**stored)) if stored.pop("format") == FORMAT else None
+            text = str(data["progress"])
+        stored = json.loads(text)
     except FileNotFoundError:
         return None
     except _DAMAGE:
-        print(f"{folder / FILE_NAME} is damaged and left aside: going on from the checkpoint.")
-        return None
+        stored = None
+    if isinstance(stored, dict) and stored.get("format", FORMAT) != FORMAT:
+        return None  # of another version of this project
+    progress = _parsed(stored)
+    if progress is None:
+        print(f"{folder / FILE_NAME} is damaged and ignored: resuming from the checkpoint.")
+    return progress
 
 
 def restore_weights(folder: Path, model: keras.Model) -> bool:
@@ -146,30 +146,40 @@ def restore_weights(folder: Path, model: keras.Model) -> bool:
 
 
 def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> None:
-    """Put back what the optimizer remembers of each weight.
+    """Restore what the optimizer remembers of each weight.
 
-    The learning rate is left as the caller set it. A weight that was not trained before (another
+    The learning rate stays as the caller set it. A weight that was not trained before (another
     choice of layers) starts without memory, as it would in a training that never stopped.
     """
     with opened_arrays(folder / FILE_NAME) as (data, shapes):
         _assign_slots(optimizer, data, shapes, prefix="optimizer:")
 
 
-def _checked(progress: Progress) -> Progress:
-    """The same; raises ValueError where it holds what no training counts."""
-    counters = (progress.epoch, progress.step, progress.seed, progress.best_epoch)
-    counters += (progress.call_begin, progress.call_end, *progress.stopped)
+def _parsed(stored: Any) -> Progress | None:
+    """The counters in a state's JSON; None where it holds what no training counts."""
+    names = {each.name for each in fields(Progress)}
+    if not isinstance(stored, dict) or not {"epoch", "format"} <= stored.keys() <= names | {
+        "format"
+    }:
+        return None
+    progress = Progress(**{name: value for name, value in stored.items() if name != "format"})
+    lists = (progress.totals, progress.history, progress.stopped)
+    if not all(isinstance(values, list) for values in lists):
+        return None
+    if not all(isinstance(row, dict) for row in progress.history):
+        return None
+    counters = [progress.epoch, progress.step, progress.seed, progress.best_epoch]
+    counters += [progress.call_begin, progress.call_end, *progress.stopped]
     numbers = [*progress.totals, 0.0 if progress.best is None else progress.best]
     rows = [value for row in progress.history for value in row.values()]
-    if (
-        not all(type(n) is int and 0 <= n < 1 << 62 for n in counters)
-        or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
-        or not all(type(value) in (int, float) for value in rows)
-        or not isinstance(progress.best_of, str)
-        or len(progress.totals) not in (0, 1 + len(LOSS_NAMES))
-    ):
-        raise ValueError("the counters are none")
-    return progress
+    is_whole = (
+        all(type(n) is int and 0 <= n < 1 << 62 for n in counters)
+        and all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
+        and all(type(value) in (int, float) for value in rows)
+        and isinstance(progress.best_of, str)
+        and len(progress.totals) in (0, 1 + len(LOSS_NAMES))
+    )
+    return progress if is_whole else None
 
 
 def _assign_slots(optimizer, arrays, shapes, prefix=""):

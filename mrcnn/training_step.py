@@ -1,6 +1,7 @@
-"""One compiled training step and one compiled validation step."""
+"""One compiled training step and one compiled validation step, and what makes them repeatable."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -8,8 +9,52 @@ import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.losses import weight_decay_loss
+from mrcnn.thread_counts import SharedSetting
 
 SAMPLING_LAYER = "proposal_targets"
+
+
+def _begin_determinism() -> tuple[bool, int | None]:
+    from tensorflow.python.eager import context
+    from tensorflow.python.framework import config
+
+    before = config.is_op_determinism_enabled(), context.global_seed()
+    tf.config.experimental.enable_op_determinism()
+    return before
+
+
+def _end_determinism(before: tuple[bool, int | None]) -> None:
+    from tensorflow.python.framework import config
+
+    was_on, seed = before
+    if not was_on:
+        config.disable_op_determinism()
+    tf.random.set_seed(seed)
+
+
+_determinism = SharedSetting(_begin_determinism, _end_determinism)
+
+
+@contextlib.contextmanager
+def repeatable_training(seed: int) -> Iterator[None]:
+    """Make TensorFlow compute gradients the same way each time, on a processor.
+
+    RoIAlign's gradient is summed by several threads without locks there, so that now and then an
+    addition is lost and two equal trainings differ. TensorFlow's deterministic mode runs that sum
+    on one thread. The mode is one of the whole process and needs a seed for TensorFlow's own random
+    numbers; both are as before once the last block of those that overlap has ended. TensorFlow has
+    no public name for switching the mode off; all versions since 2.9 have the private one. On GPUs
+    the mode refuses operations that we need, so nothing is changed there.
+
+    Args:
+        seed: for random numbers that others draw in this process.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        yield
+        return
+    with _determinism.changed():
+        tf.random.set_seed(seed)
+        yield
 
 
 def make_optimizer(name: str, learning_rate: float, momentum: float) -> keras.optimizers.Optimizer:
@@ -23,7 +68,7 @@ class TrainingStep:
     """Losses, gradients and weight updates of a training model, compiled.
 
     The random choice of RoIs is a function of `seed` and the step's number alone, so that a
-    training that goes on at step n continues as if it had never stopped.
+    training that is resumed at step n continues as if it had never stopped.
 
     Args:
         model: of `mrcnn.network.build_model("training", ...)`; which weights are trained follows
@@ -93,11 +138,11 @@ class TrainingStep:
         tensors = self._tensors(inputs)
         if self.accumulate_steps == 1:
             return self._train(tensors).numpy()
-        # A function of the step alone: whatever was summed for another group is thrown away.
+        # What was summed for another group is dropped: an update depends on the step alone.
         if step % self.accumulate_steps == 0:
             self._clear()
         losses = self._accumulate(tensors).numpy()
-        # A loss that is no number stops the training before the weights are touched.
+        # A loss that is not finite stops the training before the weights are touched.
         if (step + 1) % self.accumulate_steps == 0 and np.isfinite(losses).all():
             self._update()
         return losses

@@ -20,7 +20,7 @@ from fashion.pipeline_charts import (
     ticks,
 )
 from fashion.pipeline_page import write_page
-from fashion.pipeline_results import gather_results, read_history
+from fashion.pipeline_results import gather_results
 from mrcnn.errors import UserError
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import write_json
@@ -252,13 +252,6 @@ def test_results_of_the_newest_training(tmp_path):
     results = gather_results(work, [("train1", "train")])
     assert [row["epoch"] for row in results.stages[0].history] == [1, 2, 3, 4, 5]
     assert results.seconds == 65 and results.step("gone") is None
-
-
-def test_history_cells_that_are_no_numbers(tmp_path):
-    path = tmp_path / "history.csv"
-    path.write_text("epoch,loss,val_loss\n1,2.5,\n2,nan,3\n,1,1\n")
-    assert read_history(path) == [{"epoch": 1, "loss": 2.5}, {"epoch": 2, "val_loss": 3}]
-    assert read_history(tmp_path / "gone.csv") == []
 
 
 # ---- charts ----

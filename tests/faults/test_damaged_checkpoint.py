@@ -8,7 +8,7 @@ from fashion.stages import weights_path
 from fashion.train_stage import set_damaged_aside
 from mrcnn.checkpoints import find_last, find_last_readable, readable_before, set_aside
 from mrcnn.errors import WeightsError
-from mrcnn.h5_layout import write_layers
+from mrcnn.h5_writing import write_layers
 from mrcnn.training_state import read_progress
 from tests.faults.test_full_disk import same_arrays
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
@@ -54,7 +54,7 @@ def test_whole_checkpoints_are_taken_as_they_are(logs):
 def test_all_checkpoints_damaged(logs):
     for epoch in range(3):
         cut(checkpoint(logs, epoch), 0.5)
-    with pytest.raises(WeightsError, match=r"_0002\.h5 is damaged or cut short"):
+    with pytest.raises(WeightsError, match=r"_0002\.h5: is damaged or cut short"):
         find_last_readable(logs, "shapes")
     assert readable_before(checkpoint(logs, 2)) is None
 
@@ -104,7 +104,7 @@ def test_the_state_stands_for_the_last_checkpoint(trained, damage, capsys):
     model = MaskRCNN("training", config(), trained)
     if damage == "cut short":
         last.write_bytes(before.read_bytes()[:5000])
-        with pytest.raises(WeightsError, match=r"_0002\.h5 is damaged.* before it .*_0001\.h5\."):
+        with pytest.raises(WeightsError, match=r"_0002\.h5: is damaged.* before it.*_0001\.h5\."):
             model.load_weights(last, by_name=True)
         set_aside(last)
     model.load_weights(model.find_last(), by_name=True)

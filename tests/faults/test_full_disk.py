@@ -36,7 +36,7 @@ def write_json(path, size):
     write_json(path, ["x" * size])
 
 def write_weights(path, size):
-    from mrcnn.h5_layout import write_layers
+    from mrcnn.h5_writing import write_layers
     write_layers(path, [("layer", [("kernel:0", np.ones(size // 4))])])
 
 def write_picture(path, size):

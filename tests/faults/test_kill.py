@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from mrcnn.files import replacing
-from mrcnn.h5_layout import write_layers
+from mrcnn.h5_writing import write_layers
 
 folder = Path(sys.argv[1])
 for number in range(1, 10**9):

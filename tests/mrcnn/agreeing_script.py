@@ -14,7 +14,7 @@ import sys
 from types import SimpleNamespace
 
 from fashion.commands import run
-from mrcnn.distribution import distribution_for
+from mrcnn.distribution_strategy import distribution_for
 from mrcnn.errors import DatasetError
 
 SILENT = 15  # seconds; TensorFlow's own limit is 10

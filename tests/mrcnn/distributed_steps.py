@@ -78,12 +78,12 @@ def train(model, batches, weights):
     for variable, value in zip(model.keras_model.weights, weights, strict=True):
         variable.assign(value)
     model.set_trainable(".*", verbose=0)
-    model.compile(config.LEARNING_RATE, 0.9)
-    model._step.seed = 7
+    step = model.compile(config.LEARNING_RATE, 0.9)
+    step.seed = 7
     use_class_weights(model.keras_model, config.CLASS_WEIGHTS)
-    losses = [model._step.train(batch, number) for number, batch in enumerate(batches)]
+    losses = [step.train(batch, number) for number, batch in enumerate(batches)]
     if len(batches) > 1:
-        losses.append(model._step.validate(batches[0], 0))
+        losses.append(step.validate(batches[0], 0))
     return losses, [np.asarray(v.value) for v in model.keras_model.weights]
 
 
@@ -138,12 +138,12 @@ def main(names):
     divide_processor(2)
     import keras
 
-    from mrcnn.devices import make_training_repeatable
+    from mrcnn.training_step import repeatable_training
 
-    make_training_repeatable(0)
-    for name in names:
-        keras.utils.set_random_seed(1)
-        print(json.dumps(compare(name)), flush=True)
+    with repeatable_training(0):
+        for name in names:
+            keras.utils.set_random_seed(1)
+            print(json.dumps(compare(name)), flush=True)
 
 
 if __name__ == "__main__":

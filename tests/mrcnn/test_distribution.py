@@ -12,11 +12,11 @@ from mrcnn.config import Config
 from mrcnn.distribution import (
     Cluster,
     SingleDevice,
-    distribution_for,
     is_chief,
     read_cluster,
     train_set_facts,
 )
+from mrcnn.distribution_strategy import distribution_for
 from mrcnn.errors import ConfigError
 from mrcnn.learning_rate import SCALED_WARMUP_STEPS, LearningRate, scaled_rate, warmup_steps
 from mrcnn.loader import BatchLoader
@@ -51,11 +51,11 @@ def test_the_cluster_of_tf_config(environment, cluster):
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"TF_CONFIG": "two hosts"}, "TF_CONFIG is 'two hosts', but must be a text such as"),
-        ({"TF_CONFIG": "[1]"}, "must be a text such as"),
-        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'}, "must be a text such as"),
-        (tf_config("worker", 0, worker="a:1"), "must be a text such as"),
-        (tf_config("worker", "first", worker=["a:1", "b:1"]), "must be a text such as"),
+        ({"TF_CONFIG": "two hosts"}, "TF_CONFIG is 'two hosts': expected JSON such as"),
+        ({"TF_CONFIG": "[1]"}, "expected JSON such as"),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'}, "expected JSON such as"),
+        (tf_config("worker", 0, worker="a:1"), "expected JSON such as"),
+        (tf_config("worker", "first", worker=["a:1", "b:1"]), "expected JSON such as"),
         (tf_config("worker", 2, worker=["a:1", "b:1"]), "worker 2, but its cluster has 2 of these"),
         (tf_config("ps", 0, worker=["a:1"], ps=["b:1"]), "names the jobs ps, but only chief"),
         (tf_config("chief", 0, worker=["a:1", "b:1"]), "chief 0, but its cluster has 0"),

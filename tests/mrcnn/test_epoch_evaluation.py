@@ -11,17 +11,15 @@ from mrcnn import drawing, epoch_evaluation
 from mrcnn.boxes import extract_bboxes
 from mrcnn.coco_evaluation import average_precision, detect_all, ground_truth
 from mrcnn.epoch_evaluation import (
-    FIGURES,
-    MASK_AP,
     PICTURE_SIDE,
     EpochEvaluation,
     Evaluated,
     evaluation_for,
 )
 from mrcnn.errors import ConfigError
+from mrcnn.history import EVALUATED, MASK_AP, read_epochs
 from mrcnn.model import MaskRCNN
 from mrcnn.network import build_model
-from mrcnn.training_log import read_history
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 
@@ -55,7 +53,7 @@ def perfect(monkeypatch):
 def test_figures_and_pictures(perfect):
     steps = []
     figures, pictures = perfect.run(None, lambda: steps.append(1))
-    assert set(figures) == set(FIGURES)
+    assert set(figures) == set(EVALUATED)
     # All five squares and four of five discs: recall stops at .8, which is 81 of COCO's 101 points.
     assert figures[MASK_AP] == pytest.approx((1 + 81 / 101) / 2)
     assert figures["val_box_AP50"] == pytest.approx((1 + 81 / 101) / 2)
@@ -163,7 +161,7 @@ def test_a_training_is_measured_as_its_weights_are_afterwards(tmp_path, capsys):
     with (folder / "history.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert rows[0][MASK_AP] == "" and float(rows[2][MASK_AP]) == history[2][MASK_AP]
-    assert read_history(folder, 3)[2]["val_box_AP"] == history[2]["val_box_AP"]
+    assert read_epochs(folder, 3)[2]["val_box_AP"] == history[2]["val_box_AP"]
     assert f"(best {MASK_AP} so far)" in capsys.readouterr().out
 
     low = config_with(DETECTION_MIN_CONFIDENCE=0.05)
@@ -172,7 +170,7 @@ def test_a_training_is_measured_as_its_weights_are_afterwards(tmp_path, capsys):
     rows = detect_all(validation, lambda image: inference.detect([image])[0])
     assert rows, "otherwise there is nothing to compare"
     measured = average_precision(ground_truth(validation), rows)
-    for name, (kind, figure) in FIGURES.items():
+    for name, (kind, figure) in EVALUATED.items():
         assert history[2][name] == pytest.approx(measured[kind][figure], abs=1e-3)
 
 
@@ -184,7 +182,7 @@ def test_the_best_weights_follow_mask_ap_and_the_training_stops_without_a_better
     monkeypatch.setattr(
         EpochEvaluation,
         "run",
-        lambda *_: Evaluated({**dict.fromkeys(FIGURES, 0.0), MASK_AP: next(aps)}, {}),
+        lambda *_: Evaluated({**dict.fromkeys(EVALUATED, 0.0), MASK_AP: next(aps)}, {}),
     )
     config = config_with(EVALUATE_EVERY=1, EARLY_STOPPING=2, STEPS_PER_EPOCH=1)
     model = MaskRCNN("training", config, tmp_path)

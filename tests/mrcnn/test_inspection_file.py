@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
-from mrcnn.h5_layout import write_layers
+from mrcnn.h5_writing import write_layers
 from mrcnn.inspection_file import read_contents
 
 
@@ -127,7 +127,7 @@ def test_a_file_without_any_layer(tmp_path):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(WeightsNotFoundError, match=r"no weight file .*x\.h5"):
+    with pytest.raises(WeightsNotFoundError, match=r"x\.h5: there is no such weight file"):
         read_contents(tmp_path / "x.h5")
     (tmp_path / "y.h5").write_bytes(b"PK\x03\x04 and so on")
     with pytest.raises(WeightsError, match="zip archive"):

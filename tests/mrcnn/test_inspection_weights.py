@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.h5_layout import write_layers
+from mrcnn.h5_writing import write_layers
 from mrcnn.inspection_weights import (
     alarming,
     file_statistics,

@@ -1,6 +1,5 @@
-"""What a training leaves behind for people: numbers, events, checkpoints."""
+"""What a training leaves behind for people: a progress bar, events, checkpoints."""
 
-import csv
 import os
 
 import h5py
@@ -11,18 +10,10 @@ import tensorflow as tf
 
 from mrcnn import training_log
 from mrcnn.checkpoints import LogFolder, find_last
-from mrcnn.config import LOSS_NAMES
-from mrcnn.errors import TrainingError, WeightsError
+from mrcnn.errors import WeightsError
 from mrcnn.h5_layout import read_attributes
-from mrcnn.training_log import (
-    COLUMNS,
-    HISTORY_FILE,
-    Checkpoints,
-    ProgressBar,
-    TensorBoardScalars,
-    read_history,
-    write_history,
-)
+from mrcnn.history import read_epochs
+from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars
 from mrcnn.training_state import Progress
 
 
@@ -36,81 +27,6 @@ def log(tmp_path):
     log = LogFolder(tmp_path / "modanet20240101T0000", "modanet", 0)
     log.folder.mkdir()
     return log
-
-
-def read_rows(folder):
-    with (folder / HISTORY_FILE).open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def test_history_has_a_row_for_each_epoch(tmp_path):
-    rows = [{"epoch": 1, "loss": 2.5, "seconds": 3.25}, {"epoch": 2, "loss": 0.1 + 0.2}]
-    write_history(tmp_path, rows)
-    first, second = read_rows(tmp_path)
-    assert tuple(first) == COLUMNS
-    assert {*LOSS_NAMES, *(f"val_{name}" for name in LOSS_NAMES)} < set(COLUMNS)
-    assert (first["epoch"], first["loss"], first["seconds"]) == ("1", "2.5", "3.25")
-    assert first["val_loss"] == ""  # without validation
-    assert float(second["loss"]) == 0.1 + 0.2  # no digit is lost
-
-
-def test_history_of_nothing_is_the_head(tmp_path):
-    write_history(tmp_path, [])
-    assert read_rows(tmp_path) == []
-    assert (tmp_path / HISTORY_FILE).read_text().startswith("epoch,loss,rpn_class_loss,")
-
-
-def test_history_is_written_anew_and_whole(tmp_path):
-    write_history(tmp_path, [{"epoch": 1}])
-    write_history(tmp_path, [{"epoch": 1}, {"epoch": 2, "of no column": 5}])
-    assert [row["epoch"] for row in read_rows(tmp_path)] == ["1", "2"]
-    assert [path.name for path in tmp_path.iterdir()] == [HISTORY_FILE]
-
-
-def test_history_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(TrainingError, match=r"history\.csv could not be written .*--model=last"):
-        write_history(tmp_path / "file", [])
-
-
-def test_history_of_the_first_epochs_is_read_back(tmp_path):
-    rows = [{"epoch": n, "loss": 0.1 * n, "val_loss": 0.3, "seconds": 2.5} for n in (1, 2, 3)]
-    write_history(tmp_path, rows)
-    assert read_history(tmp_path, 2) == rows[:2]
-    assert [type(row["epoch"]) for row in read_history(tmp_path, 9)] == [int] * 3
-    assert read_history(tmp_path, 0) == []
-    write_history(tmp_path, read_history(tmp_path, 2))
-    assert [row["loss"] for row in read_rows(tmp_path)] == ["0.1", "0.2"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        None,  # no file
-        b"",
-        b"epoch,loss\n",
-        b"loss\n0.5\n",  # no epochs
-        b"epoch,loss\n1,many\n",
-        b"epoch,loss\n1,0.5,0.6\n",  # a column too many
-        b"epoch,loss\n,0.5\n",
-        b"\xff\xfe\x00",
-        b"epoch,loss\n1,0\x00",
-    ],
-)
-def test_a_history_that_cannot_be_read_is_none(tmp_path, content):
-    if content is not None:
-        (tmp_path / HISTORY_FILE).write_bytes(content)
-    assert read_history(tmp_path, 9) == []
-
-
-def test_a_history_without_the_later_columns_is_read_and_gone_on_with(tmp_path):
-    head = [name for name in COLUMNS if not name.startswith(("val_mask_AP", "val_box_AP"))]
-    (tmp_path / HISTORY_FILE).write_text(f"{','.join(head)}\n1,0.5{',2' * (len(head) - 2)}\n")
-    rows = read_history(tmp_path, 9)
-    assert rows[0]["images_per_second"] == 2 and "val_mask_AP" not in rows[0]
-    write_history(tmp_path, [*rows, {"epoch": 2, "val_mask_AP": 0.25}])
-    assert [row["val_mask_AP"] for row in read_rows(tmp_path)] == ["", "0.25"]
-    assert read_history(tmp_path, 9)[1] == {"epoch": 2, "val_mask_AP": 0.25}
 
 
 def test_the_progress_bar_shows_losses_and_speed(capsys):
@@ -245,7 +161,7 @@ def test_an_epoch_whose_state_alone_was_written_is_completed(log, model, written
     checkpoints.complete(model, progress)
     assert np.array_equal(kernel(log.checkpoint(2)), model.get_weights()[0])
     assert log.checkpoint(2).read_bytes() == checkpoints.best.read_bytes()
-    assert read_history(log.folder, 9)[1] == {"epoch": 2, "loss": 0.5}
+    assert read_epochs(log.folder)[1] == {"epoch": 2, "loss": 0.5}
     assert not list(log.folder.glob("*.part"))
 
 
@@ -266,7 +182,7 @@ def test_completing_an_epoch_leaves_an_earlier_best(log, model):
 
 def test_a_checkpoint_that_cannot_be_written(tmp_path, model):
     log = LogFolder(tmp_path / "nowhere", "modanet", 0)
-    with pytest.raises(WeightsError, match="could not be written"):
+    with pytest.raises(WeightsError, match="cannot be written"):
         Checkpoints(log).save(model, 1, is_best=True)
 
 
@@ -276,6 +192,9 @@ def test_the_best_that_cannot_be_written(log, model, monkeypatch):
 
     monkeypatch.setattr(os, "link", full)
     monkeypatch.setattr(training_log.shutil, "copyfileobj", full)
-    with pytest.raises(WeightsError, match=r"No space left on device\): make room .*--model=last"):
+    with pytest.raises(
+        WeightsError,
+        match=r"No space left on device\); make room .*resume from the last checkpoint",
+    ):
         Checkpoints(log).save(model, 1, is_best=True)
     assert log.checkpoint(1).is_file()

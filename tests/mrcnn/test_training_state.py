@@ -139,7 +139,7 @@ def test_the_state_is_written_whole_or_not_at_all(trained, tmp_path, monkeypatch
 
 
 def test_a_folder_that_is_not_there(trained, tmp_path):
-    with pytest.raises(WeightsError, match="could not be written"):
+    with pytest.raises(WeightsError, match="cannot be written"):
         save_state(tmp_path / "nowhere", *trained, Progress())
 
 

@@ -16,13 +16,18 @@ import tensorflow as tf
 
 from mrcnn.backbone import residual_stages
 from mrcnn.config import LOSS_NAMES, Config
-from mrcnn.devices import make_training_repeatable
+from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.layer_selection import PRESETS, set_trainable
-from mrcnn.learning_rate import LearningRate, parse_rate_schedule
+from mrcnn.learning_rate import LearningRate
 from mrcnn.losses import mrcnn_mask_loss_graph, weight_decay_loss
 from mrcnn.network import build_model
 from mrcnn.training_state import Progress, restore_optimizer, save_state
-from mrcnn.training_step import SAMPLING_LAYER, TrainingStep, make_optimizer
+from mrcnn.training_step import (
+    SAMPLING_LAYER,
+    TrainingStep,
+    make_optimizer,
+    repeatable_training,
+)
 from tests.mrcnn.models import (
     assign_recipe,
     config_from_golden,
@@ -46,7 +51,8 @@ USUAL, HEADS, BELOW_HEADS = 2e-4, 1e-3, 5e-3
 @pytest.fixture(scope="module", autouse=True)
 def repeatable():
     """As in training: without it RoIAlign's gradient now and then loses an addition."""
-    make_training_repeatable(0)
+    with repeatable_training(0):
+        yield
 
 
 def golden_inputs():

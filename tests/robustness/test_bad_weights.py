@@ -13,7 +13,8 @@ from fashion.class_tables import with_labels
 from fashion.stage import MODANET_STAGE
 from fashion.stages import ModelChoice, check_preset, describe_weights
 from mrcnn.errors import UserError, WeightsError
-from mrcnn.h5_layout import MOST_NAMES, read_arrays, read_attributes, read_layers, write_layers
+from mrcnn.h5_layout import MOST_NAMES, read_arrays, read_attributes, read_layers
+from mrcnn.h5_writing import write_layers
 from mrcnn.inspection_file import read_contents
 from mrcnn.training_state import read_progress
 from tests.robustness.hostile import damaged, ran_code, touched_outside, value_or_sentence, watched
@@ -245,7 +246,7 @@ def test_notes_that_are_none_count_as_none(tmp_path, note):
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "a" * 300, "a\0b"])
 def test_what_is_no_file_is_not_opened(path):
-    with pytest.raises(WeightsError, match="There is no weight file"):
+    with pytest.raises(WeightsError, match="there is no such weight file"):
         read_layers(path)
 
 

@@ -217,7 +217,7 @@ def test_a_good_state_is_read(tmp_path):
 def test_counters_that_no_training_has(tmp_path, counters, capsys):
     (tmp_path / FILE_NAME).write_bytes(state(**counters))
     assert read_progress(tmp_path) is None
-    assert "is damaged and left aside" in capsys.readouterr().out
+    assert "is damaged and ignored" in capsys.readouterr().out
 
 
 def check_damage(folder: Path, count: int) -> None:

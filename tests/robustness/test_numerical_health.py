@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from mrcnn.coco_evaluation import average_precision, detect_all, ground_truth
-from mrcnn.epoch_evaluation import FIGURES
 from mrcnn.errors import DatasetError, TrainingError
+from mrcnn.history import EVALUATED, read_epochs
 from mrcnn.model import MaskRCNN
 from mrcnn.training import EXPLODED, Trainer, TrainingPlan
-from mrcnn.training_log import read_history
 from mrcnn.training_state import FILE_NAME, Progress
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
@@ -70,7 +69,7 @@ def trained(tmp_path_factory):
 
 
 def test_extreme_images_train(trained):
-    (row,) = read_history(trained._log.folder, 1)
+    (row,) = read_epochs(trained._log.folder, 1)
     losses = {name: value for name, value in row.items() if "loss" in name}
     assert len(losses) == 12
     assert all(np.isfinite(value) and value >= 0 for value in losses.values())
@@ -135,7 +134,7 @@ def test_extreme_images_train_with_whole_masks_and_are_evaluated(tmp_path):
         with pytest.raises(DatasetError, match="None of the 1 images"):
             model.train(alone, alone, 0.001, 1, "all")
     (row,) = model.train(OddDataset(), OddDataset(), 0.001, 1, "all")
-    assert {"val_loss", *FIGURES} <= row.keys()
+    assert {"val_loss", *EVALUATED} <= row.keys()
     assert all(np.isfinite(value) for value in row.values()), row
     for variable in model.keras_model.weights:
         assert np.isfinite(np.asarray(variable.value)).all(), variable.path

@@ -110,7 +110,7 @@ def head_weights(
     path: Path, classes: int = 14, width: int = 8, notes: dict[str, str] | None = None
 ) -> Path:
     """A weight file of the class layer alone, background included: enough for what is checked."""
-    from mrcnn.h5_layout import write_layers
+    from mrcnn.h5_writing import write_layers
 
     arrays = [("kernel:0", np.zeros((width, classes))), ("bias:0", np.zeros(classes))]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,7 @@ def test_tensorflow_does_not_drown_it(first):
 def test_last_goes_on_in_the_same_folder(project, first, second):
     _, left = first
     assert str(project.log / "mask_rcnn_modanet_0001.h5") in second.stdout
-    assert "Going on from" in second.stdout and "epoch 2, step 1" in second.stdout
+    assert "Resuming from" in second.stdout and "epoch 2, step 1" in second.stdout
     assert f"Starting at epoch 2. LR={RATE / 10}" in second.stdout  # the schedule's second part
     assert (project.log / "mask_rcnn_modanet_0002.h5").is_file()
     before, after = history(left / "logs" / project.log.name), history(project.log)

@@ -308,7 +308,7 @@ def test_some_of_a_results_file(here, monkeypatch, capsys):
     )
     rows[4]["image_id"] = 12
     (here / "found.json").write_text(json.dumps(rows))
-    with pytest.raises(DatasetError, match=r"found\.json, row 5 has the image_id 12"):
+    with pytest.raises(DatasetError, match=r"found\.json: row 5 has the image_id 12"):
         from_file(monkeypatch, "--from-results=found.json")
 
 

@@ -1,0 +1,86 @@
+"""The functions and layers that Matterport's `model.py` has, under its names.
+
+`mrcnn.model` offers them all, so that a script written for Matterport finds them.
+"""
+
+from mrcnn.anchors import compute_backbone_shapes
+from mrcnn.backbone import build_backbone, conv_block, identity_block, resnet_graph
+from mrcnn.box_graph import (
+    apply_box_deltas_graph,
+    batch_pack_graph,
+    batch_slice,
+    box_refinement_graph,
+    clip_boxes_graph,
+    denorm_boxes_graph,
+    norm_boxes_graph,
+    overlaps_graph,
+    parse_image_meta_graph,
+    trim_zeros_graph,
+)
+from mrcnn.boxes import denorm_boxes, norm_boxes
+from mrcnn.detection import DetectionLayer, refine_detections_graph
+from mrcnn.detection_samples import build_detection_targets, generate_random_rois
+from mrcnn.ground_truth import load_image_gt
+from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.images import compose_image_meta, mold_image, parse_image_meta, unmold_image
+from mrcnn.layers import BatchNorm
+from mrcnn.legacy_generator import data_generator
+from mrcnn.losses import (
+    mrcnn_bbox_loss_graph,
+    mrcnn_class_loss_graph,
+    mrcnn_mask_loss_graph,
+    rpn_bbox_loss_graph,
+    rpn_class_loss_graph,
+    smooth_l1_loss,
+)
+from mrcnn.roi_align import PyramidROIAlign, log2_graph
+from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
+from mrcnn.rpn_targets import build_rpn_targets
+from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
+
+__all__ = [
+    "BatchNorm",
+    "DetectionLayer",
+    "DetectionTargetLayer",
+    "ProposalLayer",
+    "PyramidROIAlign",
+    "apply_box_deltas_graph",
+    "batch_pack_graph",
+    "batch_slice",
+    "box_refinement_graph",
+    "build_backbone",
+    "build_detection_targets",
+    "build_fpn_mask_graph",
+    "build_rpn_model",
+    "build_rpn_targets",
+    "clip_boxes_graph",
+    "compose_image_meta",
+    "compute_backbone_shapes",
+    "conv_block",
+    "data_generator",
+    "denorm_boxes",
+    "denorm_boxes_graph",
+    "detection_targets_graph",
+    "fpn_classifier_graph",
+    "generate_random_rois",
+    "identity_block",
+    "load_image_gt",
+    "log2_graph",
+    "mold_image",
+    "mrcnn_bbox_loss_graph",
+    "mrcnn_class_loss_graph",
+    "mrcnn_mask_loss_graph",
+    "norm_boxes",
+    "norm_boxes_graph",
+    "overlaps_graph",
+    "parse_image_meta",
+    "parse_image_meta_graph",
+    "refine_detections_graph",
+    "resnet_graph",
+    "rpn_bbox_loss_graph",
+    "rpn_class_loss_graph",
+    "rpn_graph",
+    "smooth_l1_loss",
+    "trim_zeros_graph",
+    "unmold_image",
+]
