@@ -68,7 +68,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"a\.png: the file cannot be written"):
+    with pytest.raises(UserError, match=r"a\.png: cannot be written"):
         report.save_png(tmp_path / "file" / "a.png", picture())
 
 

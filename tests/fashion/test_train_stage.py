@@ -294,7 +294,7 @@ def a_file_for_logs(stage):
     [
         (without_validation, [], DatasetError, "has no via_region_data.json"),
         (None, ["--model=x.h5"], WeightsError, r"x\.h5: there is no weight file"),
-        (None, ["--model=last"], WeightsError, "Could not find model directory"),
+        (None, ["--model=last"], WeightsError, "no log folder here begins with 'modanet'"),
         (broken_weights, ["--model=x.h5"], WeightsError, "a zip archive"),
         (
             weights_of_the_default_preset,
@@ -302,7 +302,7 @@ def a_file_for_logs(stage):
             WeightsError,
             "expected demo, found default",
         ),
-        (None, ["--schedule=heads"], ConfigError, "is no part"),
+        (None, ["--schedule=heads"], ConfigError, "is not a part"),
         (
             a_file_for_logs,
             ["--logs=model1/file"],
