@@ -269,7 +269,7 @@ def test_more_gpus_than_there_are(here, capsys):
 
 def test_a_size_that_cannot_be_halved(capsys):
     error = sentence_of(lambda: make_config("default", "x", 14, IMAGE_MAX_DIM=1000), capsys)
-    assert re.search(r"IMAGE_MAX_DIM is 1000: .*divisible by 64.*960 or 1024", error)
+    assert re.search(r"IMAGE_MAX_DIM is 1000: expected a multiple of 64.*960 or 1024", error)
 
 
 def test_classes_that_do_not_fit_the_data_set(here, capsys):
