@@ -28,7 +28,7 @@ from mask_damage import DAMAGES, body_of_truth, damaged_detections
 
 from fashion.class_scores import scores_of_instances
 from fashion.dataset import FashionDataset
-from fashion.detected import instances_of
+from fashion.detected import detections_of
 from fashion.labels import MODANET_TABLE
 from fashion.parsing_measures import ParsingMeasures
 from fashion.parsing_settings import SKIN_RANGE, ParsingSettings
@@ -80,7 +80,7 @@ def load(folder, subset, model, limit, options):
         name = Path(dataset.image_info[image_id]["path"]).stem
         if detect:
             cases = {MODEL: detect(name, image), **cases}
-        found = {kind: instances_of(case, image.shape) for kind, case in cases.items()}
+        found = {kind: detections_of(case, image.shape) for kind, case in cases.items()}
         body = body_of_truth(image, masks, SKIN_RANGE)
         pictures.append(Picture(name, image, truth_label_map(masks, class_ids), found, body))
     print(f"{folder}/{subset}: {len(pictures)} pictures, cases: {', '.join(pictures[0].cases)}")
@@ -92,10 +92,8 @@ def detector(model, options):
     from fashion.label_report import file_digest
     from fashion.parsing_models import find_clothing
 
-    wanted = argparse.Namespace(
-        clothing=model, clothing_preset=None, precision="float32", min_confidence=options.confidence
-    )
-    found, loaded = find_clothing(wanted), []
+    found = find_clothing(model, precision="float32", min_confidence=options.confidence)
+    loaded = []
     kept = options.kept and options.kept / f"{file_digest(found.path)[:12]}_{options.confidence:g}"
 
     def detect(name, image):

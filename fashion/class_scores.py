@@ -1,10 +1,10 @@
-"""What speaks for each garment class at each pixel, and the labels that follow from it alone."""
+"""Evidence for each garment class at each pixel, and the labels that follow from it alone."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from fashion.detected import Instances
+from fashion.detected import Detections
 from mrcnn.masks import box_probabilities
 
 
@@ -16,8 +16,8 @@ class ClassScores:
         class_ids: int [C], ascending.
         support: float32 [C, H, W]: the greatest product of an instance's score and its mask's
             probability.
-        foreground: float32 [H, W], 0 to 1: how sure the masks are that there is a garment. Scores
-            do not enter: they tell which class it is, not where it ends.
+        foreground: float32 [H, W], 0 to 1: the masks' greatest probability of a garment. Scores do
+            not matter here: they are about the class, not the outline.
         labels: uint8 [H, W], the pixel-level labels; 0 the background.
     """
 
@@ -28,19 +28,19 @@ class ClassScores:
 
 
 def scores_of_labels(labels: np.ndarray) -> ClassScores:
-    """Finished labels, uint8 [H, W], as evidence that is certain of them."""
+    """Finished labels, uint8 [H, W], as certain evidence."""
     labels = np.asarray(labels).astype(np.uint8, copy=False)
     class_ids = np.flatnonzero(np.bincount(labels.ravel(), minlength=1)[1:]) + 1
     support = (labels[None] == class_ids[:, None, None]).astype(np.float32)
     return ClassScores(class_ids, support, (labels > 0).astype(np.float32), labels)
 
 
-def scores_of_instances(garments: Instances, on_top: frozenset[int] = frozenset()) -> ClassScores:
+def scores_of_instances(garments: Detections, on_top: frozenset[int] = frozenset()) -> ClassScores:
     """Evidence and pixel-level labels of detected garments.
 
-    Soft masks are taken where there are, else a mask counts as certain within its pixels. A pixel
-    belongs to the class of the greatest support among the masks that hold it, but classes of
-    `on_top` lie over all others: a belt is small beside the trousers that hold it.
+    Soft masks are used where the detector gave them; otherwise a mask is certain within its pixels.
+    A pixel belongs to the class of the greatest support among the masks that contain it, but
+    classes of `on_top` win over all others: a belt is small beside the trousers under it.
     """
     height, width = garments.masks.shape[:2]
     class_ids = np.unique(garments.class_ids)
@@ -62,7 +62,7 @@ def scores_of_instances(garments: Instances, on_top: frozenset[int] = frozenset(
     return ClassScores(class_ids, support, foreground, labels)
 
 
-def _probability(garments: Instances, index: int) -> tuple[tuple[slice, slice], np.ndarray]:
+def _probability(garments: Detections, index: int) -> tuple[tuple[slice, slice], np.ndarray]:
     """Where an instance lies, as slices, and its probability there, float32 [h, w]."""
     mask = garments.masks[..., index]
     if garments.soft_masks is None:

@@ -1,7 +1,7 @@
 """Which labels stage 2 trains: the nine, those of a file, or those that a weight file remembers."""
 
-import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from fashion.labels import (
@@ -11,38 +11,39 @@ from fashion.labels import (
     named_table,
     season_table,
 )
-from fashion.stages import Stage, read_note, weights_path
+from fashion.stages import ModelChoice, described_weights
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 
 ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)
 
 
-def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --class-table."""
-    parser.add_argument(
-        "--class-table",
-        metavar="FILE",
-        help='labels other than the nine: a JSON list such as ["bag_yaz", "dress_kis"], or all for '
-        "the fifty that have a code (default: those that the weights were trained with, else the "
-        "nine)",
-    )
+def with_labels(choice: ModelChoice, class_table: str | None) -> ModelChoice:
+    """The choice with the labels of a class table, or those its weights were trained with.
 
+    Args:
+        choice: a model of stage 2.
+        class_table: see `find_table`; None for the labels that the weight file names, else the
+            stage's. The file is then read, and its description becomes `weights`.
 
-def choose_class_table(options: argparse.Namespace) -> None:
-    """Give `options.stage` the labels of --class-table, or those the weights were trained with.
-
-    Training keeps the labels of a checkpoint only where it resumes it (--model=last). Raises
-    `DatasetError` for a file that is no class table.
+    Raises:
+        DatasetError: this is not a class table.
+        WeightsError: the weight file is damaged.
     """
-    stage: Stage = options.stage
-    table: ClassTable | None = None
-    if options.class_table:
-        table = find_table(options.class_table)
-    elif getattr(options, "command", None) != "train" or options.model == "last":
-        table = remembered_table(options.model, stage, options.logs)
-    if table is not None and table.names != stage.table.names:
-        print(f"Labels: {', '.join(table.names)}")
-        options.stage = dataclasses.replace(stage, table=table)
+    if class_table:
+        return _labelled(choice, find_table(class_table))
+    try:
+        weights = described_weights(choice)
+    except WeightsNotFoundError:
+        return choice  # whoever needs the weights raises it again
+    choice = dataclasses.replace(choice, weights=weights)
+    return _labelled(choice, table_of_labels(weights.classes)) if weights.classes else choice
+
+
+def _labelled(choice: ModelChoice, table: ClassTable) -> ModelChoice:
+    if table.names == choice.stage.table.names:
+        return choice
+    print(f"Labels: {', '.join(table.names)}")
+    return dataclasses.replace(choice, stage=dataclasses.replace(choice.stage, table=table))
 
 
 def find_table(text: str) -> ClassTable:
@@ -56,26 +57,9 @@ def find_table(text: str) -> ClassTable:
     return _with_codes(table) if Path(text).is_file() else table
 
 
-def remembered_table(
-    model: str | Path | None, stage: Stage, logs: Path | None
-) -> ClassTable | None:
-    """The labels that weights were trained with; None where there are no weights, or no labels.
-
-    `model` is a weight file, "last" for the latest checkpoint in `logs`, or None for the stage's.
-    """
-    wanted = model or stage.folder / stage.weights
-    try:
-        names = read_note(weights_path(wanted, stage, logs)).get("classes")
-    except WeightsNotFoundError:
-        return None  # who needs the weights says so
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        return None
-    return table_of_labels(names)
-
-
-def table_of_labels(names: list[str]) -> ClassTable:
+def table_of_labels(names: Sequence[str]) -> ClassTable:
     """A class table of these names, with region codes where they are season labels."""
-    return _with_codes(ClassTable(names))
+    return _with_codes(ClassTable(list(names)))
 
 
 def _with_codes(table: ClassTable) -> ClassTable:

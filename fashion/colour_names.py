@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-# Name and sRGB of the colours that garments are sold in.
+# Name and sRGB of common garment colours.
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
     "black": (20, 20, 22),
     "charcoal": (60, 62, 66),
@@ -42,7 +42,7 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
     "light pink": (248, 215, 220),
 }
 _BIN = 16  # levels of 8-bit Lab in one bin of the histogram
-_REACH = 18.0  # Lab distance within which pixels count to the dominant colour
+_REACH = 18.0  # Lab distance within which pixels belong to the dominant colour
 
 
 class NamedColour(NamedTuple):
@@ -55,32 +55,36 @@ class NamedColour(NamedTuple):
 
 
 def dominant_colour(pixels: np.ndarray) -> NamedColour | None:
-    """The colour that most of the pixels, uint8 RGB [n, 3], are near; None where there is none.
+    """The colour near which most of the pixels, uint8 RGB [n, 3], are; None without a pixel.
 
-    The fullest cell of a coarse Lab histogram, made finer by the mean of all pixels near it; so a
-    striped shirt has the colour of its commoner stripe, not the mean of both.
+    The fullest cell of a coarse Lab histogram, refined by the mean of all pixels near it: a striped
+    shirt gets the colour of its more frequent stripe, not the mean of both.
     """
     pixels = np.ascontiguousarray(pixels, np.uint8).reshape(-1, 1, 3)
     if not len(pixels):
         return None
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[:, 0]
-    cells = np.floor((lab + np.float32([0, 128, 128])) * (2.55, 1, 1) / _BIN).astype(np.int64)
+    cells = np.floor((lab + np.array([0, 128, 128], np.float32)) * (2.55, 1, 1) / _BIN).astype(
+        np.int64
+    )
     keys = cells @ (1, 64, 64 * 64)
     fullest = np.bincount(keys).argmax()
     centre = lab[keys == fullest].mean(axis=0)
     near = np.linalg.norm(lab - centre, axis=1) <= _REACH
     centre = lab[near].mean(axis=0)
     rgb = cv2.cvtColor(centre[None, None].astype(np.float32), cv2.COLOR_LAB2RGB)[0, 0]
+    red, green, blue = (int(n) for n in np.rint(np.clip(rgb, 0, 1) * 255))
+    lightness, a, b = (round(float(n), 1) for n in centre)
     return NamedColour(
         colour_name(centre),
-        tuple(round(float(n), 1) for n in centre),
-        tuple(int(n) for n in np.rint(np.clip(rgb, 0, 1) * 255)),
+        (lightness, a, b),
+        (red, green, blue),
         round(float(near.mean()), 3),
     )
 
 
 def colour_name(lab: np.ndarray) -> str:
-    """The name in `NAMED_COLOURS` that is nearest to a Lab colour, by CIEDE2000."""
+    """The name in `NAMED_COLOURS` that is nearest to a Lab colour, float [3], by CIEDE2000."""
     from skimage.color import deltaE_ciede2000
 
     table = np.array(list(NAMED_COLOURS.values()), np.float32)[None] / 255

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from fashion.labels import ClassTable
-from fashion.picture_stage import output_names, read_or_reason
+from fashion.listing import output_names, read_or_error
 from fashion.report import contact_sheet, save_png, side_by_side
 from mrcnn.drawing import draw_detections
+from mrcnn.errors import UserError
 from mrcnn.read_ahead import read_ahead
 
 SHEET = "contact_sheet.png"
@@ -21,7 +22,13 @@ TILE = 480
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """One of the models: its title, what detects with it (one image to one result), its classes."""
+    """One of the models.
+
+    Attributes:
+        title: shown above its picture.
+        detect: an image, uint8 RGB [H, W, 3], to one result of `MaskRCNN.detect`.
+        table: its classes.
+    """
 
     title: str
     detect: Callable[[np.ndarray], Mapping[str, Any]]
@@ -30,11 +37,17 @@ class ComparedModel:
 
 @dataclass
 class ComparisonPictures:
-    """What was written, what was found (class counts a model), and which pictures were left out."""
+    """What a comparison wrote and found.
+
+    Attributes:
+        written: the PNGs.
+        found: the count of each class, for each model.
+        unreadable: an error for each picture that was skipped.
+    """
 
     written: list[Path] = field(default_factory=list)
     found: list[Counter[str]] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: list[UserError] = field(default_factory=list)
 
 
 def draw_models(
@@ -42,7 +55,7 @@ def draw_models(
 ) -> tuple[np.ndarray, list[Counter[str]]]:
     """The image with each model's detections, side by side under the models' titles.
 
-    image: uint8 RGB [height, width, 3]. With `original` it stands bare before them. Returns the
+    image: uint8 RGB [height, width, 3]. With `original` the plain image comes first. Returns the
     picture and each model's count of classes.
     """
     panels, titles, found = [image] * original, ["picture"] * original, []
@@ -66,14 +79,16 @@ def compare_pictures(
 ) -> ComparisonPictures:
     """Write one PNG for each picture, and a contact sheet of the first sixty.
 
-    Pictures that cannot be read are left out and listed. Raises `UserError` when nothing can be
-    written to `folder`.
+    Pictures that cannot be read are skipped and listed. Raises `UserError` where `folder` cannot be
+    written to.
     """
     done = ComparisonPictures(found=[Counter() for _ in models])
-    names, tiles, titles = output_names(list(images)), [], []
-    for path, image in read_ahead(read_or_reason, images, workers=2, ahead=4):
+    names = output_names(images)
+    tiles: list[np.ndarray] = []
+    titles: list[str] = []
+    for path, image in read_ahead(read_or_error, images, workers=2, ahead=4):
         progress()
-        if isinstance(image, str):
+        if isinstance(image, UserError):
             done.unreadable.append(image)
             continue
         picture, found = draw_models(image, models, original=original)

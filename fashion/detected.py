@@ -1,4 +1,4 @@
-"""Detections of one image as arrays that belong together, and who wears what."""
+"""The detections of one image as arrays of one length, and who wears what."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ PERSON = 1  # COCO's class id
 
 
 @dataclass(frozen=True)
-class Instances:
-    """Detected instances of one image, the surest first.
+class Detections:
+    """What was detected on one image, the highest score first.
 
     Attributes:
         class_ids: int32 [N].
@@ -20,7 +20,7 @@ class Instances:
         rois: int32 [N, (y1, x1, y2, x2)] in pixels, exclusive at y2 and x2.
         masks: bool [H, W, N].
         soft_masks: float32 [N, h, w], the network's probabilities within each box; None where
-            the detector did not give them.
+            the detector gave none.
     """
 
     class_ids: np.ndarray
@@ -32,10 +32,10 @@ class Instances:
     def __len__(self) -> int:
         return len(self.class_ids)
 
-    def chosen(self, which: np.ndarray) -> "Instances":
+    def chosen(self, which: np.ndarray) -> "Detections":
         """Some of them: `which` is bool [N], or indices."""
         soft = None if self.soft_masks is None else self.soft_masks[which]
-        return Instances(
+        return Detections(
             self.class_ids[which],
             self.scores[which],
             self.rois[which],
@@ -44,37 +44,39 @@ class Instances:
         )
 
 
-def instances_of(
+def detections_of(
     result: Mapping[str, np.ndarray] | None,
     shape: Sequence[int],
     minimum_confidence: float = 0.0,
     class_ids: Sequence[int] | range | None = None,
-) -> Instances:
-    """What `MaskRCNN.detect` found, checked and sorted; those without a pixel are left out.
+) -> Detections:
+    """The detections of `MaskRCNN.detect`, checked and sorted; empty masks are left out.
 
     Args:
-        result: rois, class_ids, scores and masks, and soft_masks where there are; None: nothing.
+        result: rois, class_ids, scores and masks, and perhaps soft_masks; None for no detection.
         shape: (height, width, ...) of the image.
         minimum_confidence: lower scores are left out.
-        class_ids: those that count; None: all.
+        class_ids: the classes that are kept; None for all.
 
     Raises:
         DatasetError: masks that do not lie on the image, or arrays of unequal length.
     """
     height, width = (int(n) for n in shape[:2])
     if result is None:
-        result = {"class_ids": (), "scores": (), "rois": (), "masks": np.zeros((height, width, 0))}
+        none, empty = np.zeros(0), np.zeros((height, width, 0))
+        result = {"class_ids": none, "scores": none, "rois": none, "masks": empty}
     ids = np.asarray(result["class_ids"], np.int32).reshape(-1)
     masks = np.asarray(result["masks"]).astype(bool, copy=False)
     scores = np.asarray(result["scores"], np.float32).reshape(-1)
     if masks.shape != (height, width, len(ids)) or len(scores) != len(ids):
         raise DatasetError(
-            f"Masks of shape {masks.shape} with {len(ids)} class ids and {len(scores)} scores do "
-            f"not fit an image of {height} x {width} pixels: expected [height, width, instances]."
+            "masks, class ids and scores do not fit together, or not the image",
+            expected=f"masks of shape [{height}, {width}, N], N class ids, N scores",
+            found=f"masks of shape {list(masks.shape)}, {len(ids)} class ids, {len(scores)} scores",
         )
     rois = np.asarray(result["rois"], np.int32).reshape(-1, 4)
     soft = result.get("soft_masks")
-    found = Instances(ids, scores, rois, masks, None if soft is None else np.asarray(soft))
+    found = Detections(ids, scores, rois, masks, None if soft is None else np.asarray(soft))
     kept = (scores >= minimum_confidence) & masks.any(axis=(0, 1))
     if class_ids is not None:
         kept &= np.isin(ids, list(class_ids))
@@ -82,7 +84,7 @@ def instances_of(
     return found.chosen(order[np.argsort(-scores[order], kind="stable")])
 
 
-def wearers(garments: Instances, persons: Instances) -> np.ndarray:
+def wearers(garments: Detections, persons: Detections) -> np.ndarray:
     """The person on whom most of each garment's pixels lie: int32 [garments], -1 for nobody."""
     if not len(persons) or not len(garments):
         return np.full(len(garments), -1, np.int32)
@@ -90,18 +92,18 @@ def wearers(garments: Instances, persons: Instances) -> np.ndarray:
     return np.where(common.max(axis=1) > 0, common.argmax(axis=1), -1).astype(np.int32)
 
 
-def _flat(instances: Instances) -> np.ndarray:
-    # As floats, whose product the processor's matrix routines compute.
+def _flat(instances: Detections) -> np.ndarray:
+    # As floats, because NumPy multiplies their matrices with BLAS.
     return instances.masks.reshape(-1, len(instances)).astype(np.float32)
 
 
 def chosen_wearers(
-    garments: Instances, persons: Instances, person: str
-) -> tuple[Instances, Instances, np.ndarray]:
+    garments: Detections, persons: Detections, person: str
+) -> tuple[Detections, Detections, np.ndarray]:
     """Garments and persons that are to be parsed, and who wears what (see `wearers`).
 
-    With `person` "largest" only the person of most pixels stays, and garments on others go; those
-    on nobody stay, for a bag may hang beside its owner.
+    With `person` "largest" only the person of most pixels is kept, and garments on others are
+    dropped; those on nobody are kept, because a bag may hang beside its owner.
     """
     worn_by = wearers(garments, persons)
     if person == "each" or len(persons) < 2:

@@ -1,15 +1,16 @@
-"""Detections kept in a file, so that what was found once can be measured again without a network.
+"""Detections kept in a file, so that they can be measured again without a network.
 
-The file is JSON: `of` (what was detected with, and each picture's sha256) and `results`, rows of a
-COCO results file in which `image`, a file name, stands for the image id.
+The file is JSON: `of` (what detected, and each picture's sha256) and `results`, rows of a COCO
+results file with `image`, a file name, in place of the image id.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
 from fashion.label_report import file_digest
 from mrcnn.errors import DatasetError
@@ -18,17 +19,21 @@ from mrcnn.errors import DatasetError
 class DetectionFile:
     """The detections of one model on pictures of a data set.
 
-    path: the file. model: what was detected with, as JSON values: other values, other detections.
+    Args:
+        path: the file.
+        model: what detects, as JSON values; detections made with other values are not read.
     """
 
     def __init__(self, path: Path, model: dict[str, Any]) -> None:
         self.path, self.model = path, model
 
-    def read(self, dataset, image_ids: Iterable[int]) -> list[dict] | None:
-        """COCO results of these images, their `image_id` the data set's.
+    def read(
+        self, dataset: FashionDataset, image_ids: Iterable[int]
+    ) -> list[dict[str, Any]] | None:
+        """COCO results of these images, with the data set's `image_id`.
 
-        None where there is no such file, or it is of another model or of other pictures. More
-        pictures than these may be in it.
+        None where there is no such file, or it is of another model or of other pictures. It may
+        have further pictures.
         """
         try:
             data = read_json(self.path)
@@ -46,8 +51,13 @@ class DetectionFile:
             if row["image"] in ids
         ]
 
-    def write(self, dataset, image_ids: Iterable[int], results: Iterable[dict]) -> None:
-        """Keep COCO results of these images. Raises `DatasetError` where that cannot be."""
+    def write(
+        self,
+        dataset: FashionDataset,
+        image_ids: Iterable[int],
+        results: Iterable[Mapping[str, Any]],
+    ) -> None:
+        """Write COCO results of these images; `DatasetError` where the file cannot be written."""
         names = {int(i): name for i, name in _names(dataset, image_ids)}
         rows = [
             {"image": names[row["image_id"]], **{k: v for k, v in row.items() if k != "image_id"}}
@@ -58,7 +68,7 @@ class DetectionFile:
 
 
 def results_by_image(
-    results: Iterable[dict], dataset, image_ids: Iterable[int]
+    results: Iterable[Mapping[str, Any]], dataset: FashionDataset, image_ids: Iterable[int]
 ) -> Iterator[dict[str, np.ndarray]]:
     """COCO results as `MaskRCNN.detect` gives them, less the boxes, image by image in that order.
 
@@ -66,7 +76,7 @@ def results_by_image(
     """
     from pycocotools import mask as coco_mask
 
-    rows_of: dict[int, list[dict]] = {}
+    rows_of: dict[int, list[Mapping[str, Any]]] = {}
     for row in results:
         rows_of.setdefault(row["image_id"], []).append(row)
     for image_id in image_ids:
@@ -82,10 +92,10 @@ def results_by_image(
         }
 
 
-def _names(dataset, image_ids: Iterable[int]) -> list[tuple[int, str]]:
+def _names(dataset: FashionDataset, image_ids: Iterable[int]) -> list[tuple[int, str]]:
     return [(i, str(dataset.image_info[i]["id"])) for i in image_ids]
 
 
-def _digests(dataset, image_ids: Iterable[int]) -> dict[str, str]:
+def _digests(dataset: FashionDataset, image_ids: Iterable[int]) -> dict[str, str]:
     paths = {name: Path(dataset.image_info[i]["path"]) for i, name in _names(dataset, image_ids)}
     return {name: file_digest(path) for name, path in paths.items()}

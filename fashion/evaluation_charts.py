@@ -5,24 +5,30 @@ Figures grow with the number of classes, so that letters keep their size.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mrcnn.evaluation_curves import RECALLS, Calibration, Curve, IouHistogram, mean_precision
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 INK, QUIET, FAINT = "#222222", "#6b7280", "#d8d8d8"
 LIGHT, DEEP = "#93c5fd", "#1d4ed8"
 RIGHT, WRONG = "#1f7a4d", "#c2571a"
-DOTS = 170  # an inch; charts are looked at on telephones too
-WIDTH = 5.0  # inches of a chart that is alone
-# More lines than these cannot be told apart by colour.
+DOTS = 170  # per inch; charts are viewed on telephones too
+WIDTH = 5.0  # inches of a chart without neighbours
+# More lines than these cannot be distinguished by colour.
 MOST_COLOURED = 14
 COLUMNS = 4
 LONGEST_NAME = 22
 
 
-def chart(width: float = WIDTH, height: float = 4.0, rows: int = 1, columns: int = 1):
+def chart(
+    width: float = WIDTH, height: float = 4.0, rows: int = 1, columns: int = 1
+) -> "tuple[Figure, np.ndarray]":
     """A figure of that many inches, and its axes [rows, columns]."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -39,20 +45,25 @@ def chart(width: float = WIDTH, height: float = 4.0, rows: int = 1, columns: int
     return figure, axes
 
 
-def _say(axes, title: str, xlabel: str = "", ylabel: str = "") -> None:
+def _label(axes: "Axes", title: str, xlabel: str = "", ylabel: str = "") -> None:
     axes.set_title(title, fontsize=10.5, loc="left", color=INK)
     axes.set_xlabel(xlabel, fontsize=9.5, color=INK)
     axes.set_ylabel(ylabel, fontsize=9.5, color=INK)
 
 
-def _unit_square(axes) -> None:
+def _unit_square(axes: "Axes") -> None:
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.03)
 
 
-def _nothing(axes, text: str) -> None:
-    """Say in the middle of the axes that there is nothing to draw."""
-    place = {"transform": axes.transAxes, "ha": "center", "va": "center", "zorder": 10}
+def _nothing(axes: "Axes", text: str) -> None:
+    """Write in the middle of the axes that there is nothing to draw."""
+    place: dict[str, Any] = {
+        "transform": axes.transAxes,
+        "ha": "center",
+        "va": "center",
+        "zorder": 10,
+    }
     ground = {"facecolor": "white", "edgecolor": "none"}
     axes.text(0.5, 0.5, text, fontsize=9, color=QUIET, bbox=ground, **place)
 
@@ -70,7 +81,7 @@ def _reached(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 
 def precision_recall_chart(
     names: Sequence[str], curves: Sequence[Curve], colours: Mapping[str, str], iou: float
-):
+) -> "Figure":
     """The curves of all classes at one IoU, and their mean."""
     shown = [(n, c) for n, c in zip(names, curves, strict=True) if c.instances]
     coloured = len(shown) <= MOST_COLOURED
@@ -88,18 +99,23 @@ def precision_recall_chart(
     else:
         label = f"mean {mean.mean():.2f}"
         axes.plot(RECALLS, mean, color=INK, linewidth=2.6, label=label, zorder=9)
-        place = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": 8.5}
+        place: dict[str, Any] = {
+            "loc": "outside lower center",
+            "ncols": 3,
+            "frameon": False,
+            "fontsize": 8.5,
+        }
         figure.legend(**place, handlelength=1.4, columnspacing=1.2)
     _unit_square(axes)
     note = "" if coloured else ", each grey line a class"
-    _say(axes, f"IoU {iou:g} or more: AP{100 * iou:.0f}{note}", "recall", "precision")
+    _label(axes, f"IoU {iou:g} or more: AP{100 * iou:.0f}{note}", "recall", "precision")
     return figure
 
 
-def class_curves_chart(names: Sequence[str], curves: Mapping[float, Sequence[Curve]]):
-    """A small panel for each class: its curves at all IoUs, and where F1 is best at the first.
+def class_curves_chart(names: Sequence[str], curves: Mapping[float, Sequence[Curve]]) -> "Figure":
+    """A small panel for each class: its curves at all IoUs, and the best F1 at the first.
 
-    curves: by IoU, a curve each name.
+    curves: by IoU, a curve for each name.
     """
     columns = max(1, min(COLUMNS, len(names)))
     rows = max(1, -(-len(names) // columns))
@@ -109,7 +125,7 @@ def class_curves_chart(names: Sequence[str], curves: Mapping[float, Sequence[Cur
     for axes in panels.ravel()[len(names) :]:
         axes.axis("off")
     for number, (axes, name) in enumerate(zip(panels.ravel(), names, strict=False)):
-        # The first on top of the others, and thinner: where they are one, both are seen.
+        # The first on top of the others, and thinner: where they coincide, both are visible.
         for width, (iou, colour) in enumerate(styles.items()):
             style = {"color": colour, "linewidth": 1.4 + 1.6 * width, "zorder": 5 - width}
             axes.plot(*_reached(curves[iou][number]), label=f"IoU {iou:g}", **style)
@@ -122,29 +138,34 @@ def class_curves_chart(names: Sequence[str], curves: Mapping[float, Sequence[Cur
         for set_ticks in (axes.set_xticks, axes.set_yticks):
             set_ticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)
         aps = [curves[iou][number].ap for iou in styles]
-        told = ", ".join("-" if ap is None else f"{ap:.2f}" for ap in aps)
-        axes.set_title(f"{_short(name)}\nAP {told}", fontsize=8.5, loc="left", color=INK)
+        shown = ", ".join("-" if ap is None else f"{ap:.2f}" for ap in aps)
+        axes.set_title(f"{_short(name)}\nAP {shown}", fontsize=8.5, loc="left", color=INK)
     _legend_of_all(figure, panels)
     figure.supxlabel("recall", fontsize=9.5)
     figure.supylabel("precision", fontsize=9.5)
     return figure
 
 
-def _legend_of_all(figure, panels) -> None:
-    """One legend above all panels; each label stands in it once."""
-    entries = {}
+def _legend_of_all(figure: "Figure", panels: np.ndarray) -> None:
+    """One legend above all panels, with each label once."""
+    entries: dict[str, Any] = {}
     for axes in panels.ravel():
         handles, labels = axes.get_legend_handles_labels()
         entries = dict(zip(labels, handles, strict=True)) | entries
     if entries:
-        place = {"loc": "outside upper left", "ncols": 3, "frameon": False, "fontsize": 9}
+        place: dict[str, Any] = {
+            "loc": "outside upper left",
+            "ncols": 3,
+            "frameon": False,
+            "fontsize": 9,
+        }
         figure.legend(entries.values(), entries.keys(), **place)
 
 
-def class_bars_chart(figures: Mapping[str, Any], instances: Mapping[str, int]):
+def class_bars_chart(figures: Mapping[str, Any], instances: Mapping[str, int]) -> "Figure":
     """AP50 and AP of the masks as bars, AP50 of the boxes as a tick; the best class first.
 
-    figures: of `average_precision`. instances: how many there are, by class name.
+    figures: of `average_precision`. instances: their number, by class name.
     """
     masks, boxes = (figures[kind].get("per_class", {}) for kind in ("segm", "bbox"))
     order = sorted(masks, key=lambda name: (-masks[name].get("AP50", -1), name))
@@ -170,11 +191,11 @@ def class_bars_chart(figures: Mapping[str, Any], instances: Mapping[str, int]):
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
     else:
         _nothing(axes, "no class")
-    _say(axes, "average precision of each class (instances)")
+    _label(axes, "average precision of each class (instances)")
     return figure
 
 
-def calibration_chart(found: Calibration):
+def calibration_chart(found: Calibration) -> "Figure":
     """The share of right detections in each bin of scores, and how many detections it holds."""
     figure, panels = chart(height=4.9, rows=2)
     shares, counts = panels[:, 0]
@@ -194,16 +215,16 @@ def calibration_chart(found: Calibration):
     counts.set_ylim(0, 1.05 * max(found.counts.max(), 1))
     if found.error is None:
         _nothing(shares, "nothing was found")
-        _say(shares, "scores and truth", "", "share that is right")
+        _label(shares, "scores and truth", "", "share that is right")
     else:
         shares.legend(loc="upper left", fontsize=8.5, frameon=False)
         title = f"expected calibration error {found.error:.3f}, bias {found.bias:+.3f}"
-        _say(shares, title, "", "share that is right")
-    _say(counts, "", "score", "detections")
+        _label(shares, title, "", "share that is right")
+    _label(counts, "", "score", "detections")
     return figure
 
 
-def iou_chart(found: IouHistogram, iou: float):
+def iou_chart(found: IouHistogram, iou: float) -> "Figure":
     """How far instances and the detections of their class overlap; grey below `iou`."""
     figure, axes = chart(height=3.6)
     axes = axes[0, 0]
@@ -218,18 +239,20 @@ def iou_chart(found: IouHistogram, iou: float):
         _nothing(axes, "no instance was touched")
     mean = "" if found.mean_matched is None else f"mean of the matches {found.mean_matched:.3f}; "
     title = f"{mean}{found.untouched} instances untouched"
-    _say(axes, title, "IoU of the masks", "instances")
+    _label(axes, title, "IoU of the masks", "instances")
     return figure
 
 
-def confusion_chart(labels: Sequence[str], matrix: Sequence[Sequence[int]], title: str = ""):
+def confusion_chart(
+    labels: Sequence[str], matrix: Sequence[Sequence[int]], title: str = ""
+) -> "Figure":
     """Counts of each true class (lines) by what it was found as (columns).
 
     labels, matrix: as of `fashion.pipeline_charts.confusion_table`, the background first; it
     becomes the last line and column. Classes that never occur are left out.
     """
     counts = np.asarray(matrix, dtype=np.int64)
-    used = counts.any(axis=0) | counts.any(axis=1)
+    used = np.asarray(counts.any(axis=0) | counts.any(axis=1))
     order = [*(np.flatnonzero(used[1:]) + 1), 0]
     counts = counts[np.ix_(order, order)]
     names = [_short(labels[index]) for index in order[:-1]]
@@ -239,8 +262,8 @@ def confusion_chart(labels: Sequence[str], matrix: Sequence[Sequence[int]], titl
     return _grid(counts, right, void, [*names, "nothing there"], [*names, "missed"], title)
 
 
-def season_chart(by_label: Mapping[str, Any]):
-    """Which season was told where the garment was right; `by_label` of `season_confusion`."""
+def season_chart(by_label: Mapping[str, Any]) -> "Figure":
+    """The season found where the garment was right; `by_label` is that of `season_confusion`."""
     from fashion.season_confusion import split_label
 
     counts = np.asarray(by_label["matrix"], dtype=np.int64)
@@ -265,8 +288,18 @@ def season_name(season: str) -> str:
     return f"{season}, {SEASONS[season]}" if season in SEASONS else season
 
 
-def _grid(counts, right, void, rows: Sequence[str], columns: Sequence[str], title: str):
-    """A coloured table of counts, each line by its own sum."""
+def _grid(
+    counts: np.ndarray,
+    right: np.ndarray,
+    void: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+) -> "Figure":
+    """A table of counts, coloured by the share of each count in its row.
+
+    right, void: bool, of the table's shape: cells of right detections, and cells without meaning.
+    """
     side = 0.36 if len(columns) <= 20 else 0.29
     longest = 0.075 * max(map(len, (*rows, *columns)))
     wide, tall = side * len(columns) + longest + 0.3, side * max(len(rows), 1) + longest + 0.6
@@ -275,7 +308,7 @@ def _grid(counts, right, void, rows: Sequence[str], columns: Sequence[str], titl
     sums = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(sums, 1)
     strong = np.where(right[..., None], _rgb(RIGHT), _rgb(WRONG))
-    # Even a small share is to be seen.
+    # Even a small share is visible.
     depth = np.where(counts > 0, 0.12 + 0.88 * shares, 0.0)[..., None]
     image = _rgb("#f3f1ee") * (1 - depth) + strong * depth
     image[void] = 1.0

@@ -4,14 +4,14 @@ from fashion.evaluation_numbers import EvaluationNumbers
 
 SHOWN = 3
 WEAK_AP50 = 0.5
-# Fewer instances than these make a figure that the next picture overturns.
+# With fewer instances than these, one more picture can change a figure completely.
 FEW_INSTANCES = 10
 NOTABLE_BIAS = 0.05
 
 
 def findings(numbers: EvaluationNumbers) -> list[str]:
     """Sentences, the most useful first; none where there is nothing to measure by."""
-    told = (
+    found = (
         _best_score(numbers),
         _weak(numbers),
         _confused(numbers),
@@ -20,7 +20,7 @@ def findings(numbers: EvaluationNumbers) -> list[str]:
         _few(numbers),
         _without_truth(numbers),
     )
-    return [sentence for sentence in told if sentence]
+    return [sentence for sentence in found if sentence]
 
 
 def _best_score(numbers: EvaluationNumbers) -> str:
@@ -29,9 +29,9 @@ def _best_score(numbers: EvaluationNumbers) -> str:
         return ""
     if not curve.detections:
         return "Nothing was found."
-    if curve.best is None:
-        return f"Of {curve.detections} detections not one is right."
     best, now = curve.best, curve.at_score
+    if best is None or now is None:
+        return f"Of {curve.detections} detections not one is right."
     return (
         f"One confidence for all classes: {best.score:.2f} is best, with a precision of "
         f"{best.precision:.2f} and a recall of {best.recall:.2f} (F1 {best.f1:.2f}); "
@@ -63,8 +63,11 @@ def _confused(numbers: EvaluationNumbers) -> str:
     pairs = sorted(pairs, key=lambda pair: -pair[0])[:SHOWN]
     if not pairs:
         return ""
-    told = ", ".join(f"{true} for {found} ({count} times)" for count, true, found in pairs)
-    return f"Most often taken for something else: {told}.".replace("(1 times)", "(once)")
+    shown = ", ".join(
+        f"{true} for {found} ({'once' if count == 1 else f'{count} times'})"
+        for count, true, found in pairs
+    )
+    return f"Most often mistaken: {shown}."
 
 
 def _season_pairs(numbers: EvaluationNumbers) -> str:

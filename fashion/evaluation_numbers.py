@@ -1,13 +1,14 @@
-"""All that an evaluation report tells, as numbers, and the same for JSON."""
+"""Everything in an evaluation report, as numbers, and the same for JSON."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
+from fashion.dataset import FashionDataset
 from fashion.season_confusion import season_confusion
 from mrcnn.evaluation_curves import (
     RECALLS,
@@ -33,7 +34,7 @@ class EvaluationNumbers:
         matches: all detections, judged.
         curves: by IoU, a curve each class in the order of `names`; pooled: by IoU.
         calibration, ious: see `mrcnn.evaluation_curves`.
-        seasons: of `season_confusion`; None where labels tell no season.
+        seasons: of `season_confusion`; None where labels have no season.
     """
 
     names: list[str]
@@ -61,8 +62,8 @@ class EvaluationNumbers:
         }
 
 
-def measure(
-    dataset,
+def evaluation_numbers(
+    dataset: FashionDataset,
     image_ids: Iterable[int],
     truth: Mapping[str, Any],
     results: Iterable[Mapping[str, Any]],
@@ -75,7 +76,9 @@ def measure(
     names = [str(name) for name in dataset.class_names[1:]]
     return EvaluationNumbers(
         names=names,
-        colours={row.name: "#{:02x}{:02x}{:02x}".format(*row.colour) for row in dataset.table},
+        colours={
+            row.name: "#{:02x}{:02x}{:02x}".format(*row.colour) for row in dataset.table or ()
+        },
         files={int(i): PurePath(str(dataset.image_info[i]["id"])).name for i in image_ids},
         figures=figures,
         matches=matches,
@@ -93,7 +96,7 @@ def measure(
 def to_json(numbers: EvaluationNumbers) -> dict[str, Any]:
     """All numbers as plain lists and dictionaries; null where there is nothing to measure by.
 
-    COCO's own figures, under `figures`, keep their -1 for that.
+    COCO's own figures, under `figures`, keep -1 for that.
     """
     report = {
         "score": numbers.matches.score,
@@ -167,7 +170,7 @@ def _image_json(numbers: EvaluationNumbers, image: ImageQuality) -> dict[str, An
     return {"file": numbers.files.get(row.pop("image_id"), ""), **row}
 
 
-def _rounded(values: Sequence[float]) -> list[float]:
+def _rounded(values: np.ndarray) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from fashion.evaluation_charts import DOTS
 from fashion.evaluation_findings import findings
 from fashion.evaluation_numbers import EvaluationNumbers
 from fashion.evaluation_pictures import describe
 from fashion.html_page import embedded, fill, link, page_file
 from fashion.json_files import write_text
+from fashion.listing import image_size
 from fashion.pipeline_charts import bar_cell, cell, confusion_table, number, table
 from fashion.pipeline_gallery import WIDE, picture
 from mrcnn.evaluation_curves import Curve
@@ -62,8 +61,8 @@ def page_text(
     matches = numbers.matches
     subject = (
         f"{len(matches.images)} pictures with {matches.instances.sum()} instances, "
-        f"{len(matches.scores)} detections. Where it matters which of them count, it is those "
-        f"scored {matches.score:g} or more."
+        f"{len(matches.scores)} detections. Where only sure detections count, it is those scored "
+        f"{matches.score:g} or more."
     )
     parts = {
         "STYLE": "\n" + page_file("pipeline.css") + page_file("evaluation.css"),
@@ -76,7 +75,7 @@ def page_text(
         "CURVES": _curves(page),
         "CONFUSION": _confusion(page, numbers),
         "SEASONLINK": "" if numbers.seasons is None else '<a href="#seasons">Seasons</a>',
-        "SEASONS": "" if numbers.seasons is None else _seasons(page, numbers),
+        "SEASONS": "" if numbers.seasons is None else _seasons(page, numbers.seasons),
         "SCORES": _chart(page, "calibration", "Share of right detections by their score"),
         "OUTLINES": _chart(page, "iou", "How many instances by the IoU of their mask"),
         "WORST": _gallery(page, numbers, pictures["worst"]),
@@ -106,10 +105,10 @@ def _headlines(numbers: EvaluationNumbers) -> str:
 
 
 def _findings(numbers: EvaluationNumbers) -> str:
-    told = findings(numbers)
-    if not told:
+    sentences = findings(numbers)
+    if not sentences:
         return '<p class="none">There is nothing to measure by.</p>'
-    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in told)
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return f'<ul class="findings">{items}</ul>'
 
 
@@ -210,8 +209,7 @@ def _confusion(page: Path, numbers: EvaluationNumbers) -> str:
     return f"{whole}<p>{_file_link(page, 'confusion.png', 'The same as a picture')}</p>"
 
 
-def _seasons(page: Path, numbers: EvaluationNumbers) -> str:
-    seasons = numbers.seasons
+def _seasons(page: Path, seasons: Mapping[str, Any]) -> str:
     labels = (
         ("both_right", "garment and season right"),
         ("garment_right_season_wrong", "garment right, season wrong"),
@@ -234,7 +232,7 @@ def _seasons(page: Path, numbers: EvaluationNumbers) -> str:
         _chart(
             page,
             "garment_seasons",
-            "The season that was told, by label",
+            "The season that was found, by label",
             "Green: garment and season right. Orange in a season's column: the right garment in "
             "the wrong season.",
         ),
@@ -272,11 +270,10 @@ def _gallery(
 
 
 def _chart(page: Path, name: str, about: str, caption: str = "") -> str:
-    """A chart of the page's folder, as it is, at the size it was drawn for."""
+    """A chart of the page's folder, embedded at the size it was drawn for."""
     path = page.with_name(f"{name}.png")
     data = path.read_bytes()
-    height, width = cv2.imread(str(path)).shape[:2]
-    wide, tall = (round(length * CSS_PIXELS / DOTS) for length in (width, height))
+    wide, tall = (round(length * CSS_PIXELS / DOTS) for length in image_size(path))
     kind = f' wide" style="--own: {wide}px' if wide > WIDE_CHART else ""
     note = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     return (

@@ -1,4 +1,4 @@
-"""The images a model understands best and worst, the truth beside what was found."""
+"""The images on which a model is best and worst, the truth beside the detections."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fashion.dataset import FashionDataset
 from fashion.pipeline_charts import number
 from fashion.report import save_png, side_by_side
 from mrcnn.drawing import caption_texts, draw_detections
@@ -19,7 +20,7 @@ Row = Mapping[str, Any]
 def write_pictures(
     folder: Path,
     kind: str,
-    dataset,
+    dataset: FashionDataset,
     images: Sequence[ImageQuality],
     truth: Mapping[str, Any],
     results: Sequence[Row],
@@ -28,26 +29,36 @@ def write_pictures(
 ) -> list[Path]:
     """Draw images as `<kind>_<rank>.png` into `folder`; the paths in that order.
 
-    dataset: a prepared FashionDataset. truth, results: as `match_dataset` takes them. score, iou:
-    what is less certain is not shown; where a match begins. Raises `DatasetError` where an image
-    cannot be read, `UserError` where a picture cannot be written.
+    Args:
+        folder: to write to.
+        kind: of the images, for the file names.
+        dataset: prepared.
+        images: those to draw.
+        truth, results: as `match_dataset` takes them.
+        score: less certain detections are not shown.
+        iou: from here on instance and detection match.
+
+    Raises:
+        DatasetError: an image cannot be read.
+        UserError: a picture cannot be written.
     """
     ids = {image.image_id for image in images}
     some = {
         "images": [entry for entry in truth["images"] if entry["id"] in ids],
         "annotations": [row for row in truth["annotations"] if row["image_id"] in ids],
     }
-    rows_of = {image_id: rows for image_id, *rows in rows_by_image(some, results)}
+    rows_of = {image_id: (true, found) for image_id, true, found in rows_by_image(some, results)}
     paths = []
     for rank, image in enumerate(images, 1):
         name = Path(str(dataset.image_info[image.image_id]["id"])).name
-        picture = draw_image(dataset, image, name, *rows_of[image.image_id], score, iou)
+        true, found = rows_of[image.image_id]
+        picture = draw_image(dataset, image, name, true, found, score, iou)
         paths.append(save_png(folder / f"{kind}_{rank}.png", picture))
     return paths
 
 
 def draw_image(
-    dataset,
+    dataset: FashionDataset,
     quality: ImageQuality,
     name: str,
     true_rows: Sequence[Row],
@@ -57,7 +68,7 @@ def draw_image(
 ) -> np.ndarray:
     """Truth and detections of one image side by side, each with a line of figures: uint8 RGB.
 
-    Missed instances and wrong detections are called so in their captions.
+    Captions mark missed instances and wrong detections.
     """
     overlaps = overlaps_of(true_rows, found_rows)
     pairs, alone = match_sure(overlaps, score, iou)
@@ -86,13 +97,18 @@ def describe(quality: ImageQuality) -> str:
 
 
 def _draw(
-    dataset, image: np.ndarray, rows: Sequence[Row], marked: Sequence[bool], mark: str
+    dataset: FashionDataset,
+    image: np.ndarray,
+    rows: Sequence[Row],
+    marked: Sequence[bool],
+    mark: str,
 ) -> np.ndarray:
     small, masks = _shrink(image, rows)
     ids = np.array([row["category_id"] for row in rows], dtype=np.int32)
     factor = small.shape[1] / image.shape[1]
     rois = np.array([_box(row) for row in rows], dtype=float).reshape(-1, 4)
-    scores = [row["score"] for row in rows] if all("score" in row for row in rows) else None
+    scored = all("score" in row for row in rows)
+    scores = np.array([row["score"] for row in rows]) if scored else None
     captions = [
         f"{text} {mark}" if is_marked else text
         for text, is_marked in zip(
@@ -100,7 +116,7 @@ def _draw(
         )
     ]
     result = {"rois": np.rint(rois * factor).astype(np.int32), "class_ids": ids, "masks": masks}
-    colours = {row.id: row.colour for row in dataset.table}
+    colours = {row.id: row.colour for row in dataset.table or ()}
     return draw_detections(small, result, dataset.class_names, colours, captions=captions)
 
 

@@ -4,16 +4,21 @@ write_report(Path("evaluated"), dataset, image_ids, truth, results, figures, 0.5
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fashion import evaluation_charts as charts
-from fashion.evaluation_numbers import EvaluationNumbers, measure, to_json
+from fashion.dataset import FashionDataset
+from fashion.evaluation_numbers import EvaluationNumbers, evaluation_numbers, to_json
 from fashion.evaluation_page import write_page
 from fashion.evaluation_pictures import write_pictures
 from fashion.json_files import write_json
 from mrcnn.evaluation_curves import rank_images
 from mrcnn.figures import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = 6  # best images, and worst ones
 PAGE, NUMBERS = "index.html", "report.json"
@@ -21,7 +26,7 @@ PAGE, NUMBERS = "index.html", "report.json"
 
 def write_report(
     folder: Path,
-    dataset,
+    dataset: FashionDataset,
     image_ids: Iterable[int],
     truth: Mapping[str, Any],
     results: Sequence[Mapping[str, Any]],
@@ -29,10 +34,10 @@ def write_report(
     score: float,
     seasons: bool,
 ) -> Path:
-    """Write `index.html`, `report.json` and PNGs into `folder`, which is made; the page's path.
+    """Write `index.html`, `report.json` and PNGs into `folder`; the page's path.
 
-    Files of the same names are replaced, others stay. Masks stay run-length encoded, but for the
-    few images that are drawn.
+    Files of the same names are replaced, others kept. Masks stay run-length encoded, except for
+    the few images that are drawn.
 
     Args:
         folder: to write to.
@@ -41,15 +46,15 @@ def write_report(
         truth: of `mrcnn.coco_evaluation.ground_truth` for these images.
         results: rows of a COCO results file with run-length masks; may be empty.
         figures: of `mrcnn.coco_evaluation.average_precision`.
-        score: from here on a detection counts in the confusion matrix, the IoUs and the pictures.
-        seasons: labels are `<garment>_<season>`: tell garment and season apart.
+        score: detections scored lower do not count in confusion matrix, IoUs and pictures.
+        seasons: labels are `<garment>_<season>`: judge garment and season separately.
 
     Raises:
         DatasetError: an image cannot be read.
         UserError: a file cannot be written.
     """
     image_ids = [int(image_id) for image_id in image_ids]
-    numbers = measure(dataset, image_ids, truth, results, figures, score, seasons)
+    numbers = evaluation_numbers(dataset, image_ids, truth, results, figures, score, seasons)
     write_charts(folder, numbers)
     best, worst = rank_images(numbers.matches.images, SHOWN)
     of = (truth, results, score, numbers.matches.iou)
@@ -67,14 +72,12 @@ def write_charts(folder: Path, numbers: EvaluationNumbers) -> list[Path]:
     return [save_figure(folder / f"{name}.png", make()) for name, make in makers.items()]
 
 
-def _charts(numbers: EvaluationNumbers) -> dict[str, Callable[[], Any]]:
+def _charts(numbers: EvaluationNumbers) -> "dict[str, Callable[[], Figure]]":
     names, confusion = numbers.names, numbers.confusion
     instances = dict(zip(names, numbers.matches.instances[1:].tolist(), strict=True))
-    makers: dict[str, Callable[[], Any]] = {
-        f"precision_recall_{100 * iou:.0f}": (
-            lambda iou=iou, curves=curves: charts.precision_recall_chart(
-                names, curves, numbers.colours, iou
-            )
+    makers: dict[str, Callable[[], Figure]] = {
+        f"precision_recall_{100 * iou:.0f}": partial(
+            charts.precision_recall_chart, names, curves, numbers.colours, iou
         )
         for iou, curves in numbers.curves.items()
     }
@@ -90,13 +93,14 @@ def _charts(numbers: EvaluationNumbers) -> dict[str, Callable[[], Any]]:
     if numbers.seasons is None:
         return makers
     garments, seasons = numbers.seasons["garments"], numbers.seasons["seasons"]
-    told = ["background", *(charts.season_name(season) for season in seasons["labels"][1:])]
+    by_label = numbers.seasons["by_label"]
+    labels = ["background", *(charts.season_name(season) for season in seasons["labels"][1:])]
     return makers | {
         "garments": lambda: charts.confusion_chart(
             garments["labels"], garments["matrix"], "garments, whatever the season"
         ),
         "seasons": lambda: charts.confusion_chart(
-            told, seasons["matrix"], "seasons, whatever the garment"
+            labels, seasons["matrix"], "seasons, whatever the garment"
         ),
-        "garment_seasons": lambda: charts.season_chart(numbers.seasons["by_label"]),
+        "garment_seasons": lambda: charts.season_chart(by_label),
     }

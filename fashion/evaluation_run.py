@@ -1,17 +1,24 @@
-"""What an evaluation measures: detections of a model, of an earlier run, or of a results file."""
+"""What an evaluation measures: detections by a model, by an earlier run, or in a results file."""
 
-import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fashion import stages
+from fashion.dataset import FashionDataset
 from fashion.detection_files import DetectionFile, results_by_image
 from fashion.label_report import file_digest
 from fashion.result_files import Numbering, ResultRows, read_results
+from fashion.stages import ModelChoice, WeightFile
 from mrcnn.coco_evaluation import KINDS, average_precision, detect_all
 from mrcnn.confusion import confusion_matrix
 from mrcnn.image_average_precision import mean_image_average_precision
+
+if TYPE_CHECKING:
+    from mrcnn.test_time_augmentation import Augmentation
 
 IOU = 0.5
 
@@ -19,7 +26,11 @@ IOU = 0.5
 def rows_from_file(
     path: Path, numbering: Numbering, image_ids: Sequence[int], least_score: float | None
 ) -> ResultRows:
-    """The rows of a results file for these images, and a printed line on what was left out."""
+    """The rows of a results file for these images; prints how many were left out.
+
+    Raises:
+        DatasetError: the file cannot be read, or a row cannot be used.
+    """
     found = read_results(path, numbering, image_ids)
     rows = [row for row in found.rows if least_score is None or row["score"] >= least_score]
     text = f"Detections: {len(rows)}, taken from {path}"
@@ -31,53 +42,81 @@ def rows_from_file(
     return ResultRows(rows, found.left_out)
 
 
+@dataclass(frozen=True)
+class DetectionRun:
+    """What detects in an evaluation.
+
+    Attributes:
+        choice: the model, its weights described (`fashion.stages.inference_weights`).
+        weights: the same weights.
+        augmentation: test-time augmentation, if any.
+        kept: a file of detections, read where it is of the same model and pictures, else written.
+    """
+
+    choice: ModelChoice
+    weights: WeightFile
+    augmentation: "Augmentation | None" = None
+    kept: Path | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """What determines the detections, as JSON values."""
+        choice = self.choice
+        values: dict[str, Any] = {
+            "weights": file_digest(self.weights.path),
+            "preset": stages.preset_of(self.weights, choice.preset),
+            "precision": choice.precision,
+            "min_confidence": choice.min_confidence,
+        }
+        # Only where they are set, so that files written before they existed remain valid.
+        if self.augmentation:
+            values["tta"] = str(self.augmentation)
+        if choice.resize_mode:
+            values["resize_mode"] = choice.resize_mode
+        return values
+
+
 def detected_rows(
-    options: argparse.Namespace, weights: Path, dataset, image_ids: Sequence[int]
-) -> list[dict]:
-    """COCO results of these images: out of --detections where they are there, else detected."""
-    kept = None
-    if options.detections:
-        kept = DetectionFile(options.detections, _detected_with(options, weights))
+    run: DetectionRun, dataset: FashionDataset, image_ids: Sequence[int]
+) -> list[dict[str, Any]]:
+    """COCO results of these images: from the kept file where it has them, else detected."""
+    kept = DetectionFile(run.kept, run.identity()) if run.kept else None
+    if kept:
         results = kept.read(dataset, image_ids)
         if results is not None:
-            print(f"Detections: taken from {options.detections}")
+            print(f"Detections: taken from {kept.path}")
             return results
-    results = _detect(options, dataset, image_ids)
+    results = _detect(run, dataset, image_ids)
     if kept:
         kept.write(dataset, image_ids, results)
     return results
 
 
-def _detected_with(options: argparse.Namespace, weights: Path) -> dict[str, Any]:
-    of = {"weights": file_digest(weights), "preset": stages.preset_of(weights, options.preset)}
-    of |= {"precision": options.precision, "min_confidence": options.min_confidence}
-    # Only where there are any, so that files written without them stay what they are.
-    others = {"tta": options.tta and str(options.tta), "resize_mode": options.resize_mode}
-    return of | {name: value for name, value in others.items() if value}
-
-
-def _detect(options: argparse.Namespace, dataset, image_ids: Sequence[int]) -> list[dict]:
+def _detect(
+    run: DetectionRun, dataset: FashionDataset, image_ids: Sequence[int]
+) -> list[dict[str, Any]]:
     from tqdm import tqdm
 
-    detector = stages.inference_model(options, options.stage)
-    if options.tta:
+    detector = stages.inference_model(run.choice)
+    detect: Callable[[Sequence[np.ndarray]], list[dict[str, Any]]] = detector.detect
+    if run.augmentation:
         from mrcnn.test_time_augmentation import AugmentedDetector
 
-        print(f"Test-time augmentation: {options.tta}, {options.tta.passes} passes an image")
-        detector = AugmentedDetector.of_model(detector, options.tta)
+        passes = run.augmentation.passes
+        print(f"Test-time augmentation: {run.augmentation}, {passes} passes an image")
+        detect = AugmentedDetector.of_model(detector, run.augmentation).detect
     return detect_all(
         dataset,
-        lambda image: detector.detect([image])[0],
+        lambda image: detect([image])[0],
         image_ids,
         lambda ids: tqdm(ids, unit="image", desc="detecting"),
     )
 
 
-def measure(
-    dataset,
+def measure_figures(
+    dataset: FashionDataset,
     image_ids: Sequence[int],
     truth: Mapping[str, Any],
-    rows: list[dict],
+    rows: list[dict[str, Any]],
     numbering: Numbering,
     *,
     masks: bool = True,
@@ -95,7 +134,9 @@ def measure(
     return figures
 
 
-def confusion(dataset, image_ids: Sequence[int], rows: list[dict], score: float) -> dict[str, Any]:
+def confusion(
+    dataset: FashionDataset, image_ids: Sequence[int], rows: list[dict[str, Any]], score: float
+) -> dict[str, Any]:
     """The confusion matrix as JSON values: `labels`, `matrix` (rows: truth), `iou`, `score`."""
     matrix = confusion_matrix(
         _truth_of(dataset, image_ids),
@@ -109,5 +150,5 @@ def confusion(dataset, image_ids: Sequence[int], rows: list[dict], score: float)
     return {"labels": labels, "matrix": matrix.tolist(), "iou": IOU, "score": score, **counts}
 
 
-def _truth_of(dataset, image_ids: Sequence[int]):
+def _truth_of(dataset: FashionDataset, image_ids: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
     return (dict(zip(("masks", "class_ids"), dataset.load_mask(i), strict=True)) for i in image_ids)

@@ -38,7 +38,14 @@ class Instance:
 
 
 class LabelError(ValueError):
-    """A region whose class is not known; the message is the reason alone."""
+    """A region whose class is not known; the message is the reason alone.
+
+    `label` is its label where that is not in the class table.
+    """
+
+    def __init__(self, reason: str, label: str | None = None) -> None:
+        super().__init__(reason)
+        self.label = label
 
 
 def region_class(attributes: Mapping[str, Any], table: ClassTable) -> GarmentClass:
@@ -52,7 +59,7 @@ def region_class(attributes: Mapping[str, Any], table: ClassTable) -> GarmentCla
     if label:
         row = table.find(label)
         if row is None:
-            raise LabelError(f'the label "{label}" is not in the class table')
+            raise LabelError(f'the label "{label}" is not in the class table', label)
         return row
     for name in ("class", "name", "fashion"):
         text = attribute_text(attributes.get(name))
@@ -123,7 +130,7 @@ def image_instances(
             try:
                 _add(instance, region, table)
             except LabelError as error:
-                problems.append(Problem(image.filename, region.number, str(error)))
+                problems.append(Problem(image.filename, region.number, str(error), error.label))
         if instance.parts:
             instances.append(instance)
     return instances, problems

@@ -1,6 +1,6 @@
-"""What is looked at before pictures are labelled.
+"""What is checked before pictures are labelled.
 
-What is wrong from the start shall not end a run after hours, and no file of others shall be lost.
+What is wrong from the start must not end a run after hours, and no file of others may be lost.
 """
 
 import shutil
@@ -8,31 +8,45 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_journal import LabelJournal
 from fashion.label_pictures import PictureList, stem_finder
+from fashion.label_policy import LeftOut, subject_of
 from fashion.label_report import annotation_paths, file_digest, report_path
 from fashion.remote_files import RemotePicture
 from fashion.segments import is_segment
 from mrcnn.errors import UserError
 from mrcnn.files import unfinished
 
-# What an image takes at least on the disk: bytes in journal, annotations and report, and multiples
+# The least that an image takes on the disk: bytes in journal, annotations and report, and multiples
 # of its own size for cut-outs and previews.
 RECORD_BYTES = 2500
 SEGMENT_SHARE, ALPHA_SHARE, PREVIEW_SHARE = 0.1, 0.3, 2.0
 
 
 def require_names(job: LabelJob) -> None:
-    """Raise `UserError` for a picture whose name is no text, which no annotation file can hold."""
+    """Check the names of the pictures, which takes no model and reads no file.
+
+    Raises `UserError` where a name is not UTF-8, so that no annotation file can hold it, and where
+    no name at all says enough for a label.
+    """
     for path in job.images:
         try:
             path.name.encode()
         except UnicodeEncodeError:
             raise UserError(
-                f"The name of the picture {path.name!a} is not UTF-8, and annotations cannot "
-                f"name it: rename the file."
+                f"the picture's name {path.name!a} is not UTF-8, and annotations cannot hold it",
+                advice="rename the file",
             ) from None
+    reasons = (subject_of(path.name, job.policy) for path in job.images)
+    first = next(reasons, None)
+    if isinstance(first, LeftOut) and all(isinstance(reason, LeftOut) for reason in reasons):
+        raise UserError(
+            f"none of the {len(job.images)} pictures has a name from which it can be labelled "
+            f"(the first: {first.detail})",
+            settings=("garment", "season"),
+            advice="rename them, or say with {garment} and {season} what they show",
+        )
 
 
 def prepare_folders(job: LabelJob, output: Path) -> None:
@@ -42,15 +56,25 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
     would lie among the photographs, where they would replace some and be labelled as others.
     """
     if output.is_dir():
-        raise UserError(f"{output} is a folder: name an annotation file with --output.")
+        raise UserError(
+            "is a folder",
+            path=output,
+            settings=("output",),
+            advice="choose an annotation file with {output}",
+        )
     parents = {path.parent for path in job.images if not isinstance(path, RemotePicture)}
     sources = {parent.resolve() for parent in parents}
-    for option, folder in (("--segments", job.segments), ("--previews", job.previews)):
+    for setting, folder in (("segments", job.segments), ("previews", job.previews)):
         if folder and folder.resolve() in sources:
             raise UserError(
-                f"{folder} is the folder of the photographs: name another with {option}."
+                "is the folder of the photographs",
+                path=folder,
+                settings=(setting,),
+                advice=f"choose another with {{{setting}}}",
             )
-    for folder in filter(None, (output.parent, job.segments, job.previews)):
+    for folder in (output.parent, job.segments, job.previews):
+        if folder is None:
+            continue
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as probe:
@@ -58,31 +82,42 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
                 probe.flush()
         except OSError as error:
             raise UserError(
-                f"Nothing can be written to the folder {folder} ({error.strerror or error}): make "
-                f"it writable, make room, or name another."
+                f"nothing can be written to the folder ({error.strerror or error})",
+                path=folder,
+                advice="make it writable, make room, or choose another",
             ) from error
 
 
 def require_own(output: Path, journal: LabelJournal) -> None:
-    """Raise `UserError` for final files that this command did not write as they are now."""
+    """Raise `UserError` where a final file is not as this command wrote it."""
     for path in (*annotation_paths(output), report_path(output)):
         if path.exists() and not journal.wrote(path.name, file_digest(path)):
-            raise UserError(
-                f"{path} was not written by this command, or was changed since: move it away, or "
-                f"--overwrite replaces it."
-            )
+            raise not_own(path)
+
+
+def not_own(path: object) -> UserError:
+    """The error about a final file that stands where one is to be written."""
+    return UserError(
+        "was not written by this command, or was changed since",
+        path=path,
+        settings=("overwrite",),
+        advice="move it away, or replace it with {overwrite}",
+    )
 
 
 def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
-    """Raise `UserError` when the disks surely have too little room for labelling what is to do."""
+    """Raise `UserError` when a disk certainly has too little room for what is left to label."""
     todo = len(pictures) - pictures.done
     source = sum(p.stamp[0] for p in pictures if p.stamp and not p.done)
-    shares = [(job.segments, SEGMENT_SHARE + ALPHA_SHARE * job.segments_alpha)]
-    shares += [(job.previews, PREVIEW_SHARE)]
-    shares = [(folder, share * source) for folder, share in shares if folder is not None]
     needs: dict[int, float] = defaultdict(float)
     places: dict[int, Path] = {}
-    for folder, need in [(output.parent, RECORD_BYTES * todo), *shares]:
+    for folder, need in (
+        (output.parent, RECORD_BYTES * todo),
+        (job.segments, (SEGMENT_SHARE + ALPHA_SHARE * job.segments_alpha) * source),
+        (job.previews, PREVIEW_SHARE * source),
+    ):
+        if folder is None:
+            continue
         device = folder.stat().st_dev
         places.setdefault(device, folder)
         needs[device] += need
@@ -90,18 +125,21 @@ def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
         free = shutil.disk_usage(places[device]).free
         if free < need:
             raise UserError(
-                f"The disk of {places[device]} has {free / 1e6:.1f} MB left, but labelling "
-                f"{todo} images takes at least {need / 1e6:.1f} MB there: make room, or name "
-                f"another --output."
+                f"the disk has too little room for labelling {todo} images",
+                path=places[device],
+                settings=("output",),
+                expected=f"at least {need / 1e6:.1f} MB",
+                found=f"{free / 1e6:.1f} MB",
+                advice="make room, or choose another {output}",
             )
 
 
 def remove_unfinished(job: LabelJob, output: Path) -> None:
     """Remove the temporary files that a killed run of this job left.
 
-    Those of other names stay: they may belong to a process that is at work in the same folder.
+    Others stay: they may belong to a process that is at work in the same folder.
     """
-    stems = set()
+    stems: set[str] = set()
     if job.segments or job.previews:
         stems.update(map(stem_finder(job.images), job.images))
     final = {output.name, report_path(output).name}

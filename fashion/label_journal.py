@@ -1,10 +1,10 @@
 """The journal of a labelling run: every finished image survives any end of the process.
 
 A text file of JSON lines that only grows. The first line holds the settings of the run; every
-other line is one finished image, or says that the final files were written. A line counts when it
-is whole, so that a process that is killed in the middle of one loses that image alone. Lines reach
-the operating system at once (which survives the process) and the disk every second (which survives
-a power cut).
+other line is one finished image, or notes that a final file was written. A line counts when it is
+whole, so that a process that is killed in the middle of one loses that image alone. Lines reach the
+operating system at once, which survives the end of the process, and the disk every second, which
+survives a power cut.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import time
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mrcnn.errors import UserError
 from mrcnn.file_lock import lock
@@ -25,13 +25,13 @@ SYNC_SECONDS = 1.0
 
 
 class JournalError(UserError):
-    """The journal cannot be gone on with, or cannot be written."""
+    """The journal cannot be resumed, or cannot be written."""
 
 
 class _Index:
     """Where each image's line is in the file, in bytes, and a digest of its stamp.
 
-    Of a million images it takes some 170 MB: their names, and 24 bytes each.
+    A million images take some 170 MB: their names, and 24 bytes each.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class _Index:
         self._starts, self._lengths, self._stamps = array("Q"), array("Q"), array("Q")
 
     def enter(self, name: str, start: int, length: int, stamp: list[Any]) -> None:
-        """Add an image, or let its new line take the place of the former."""
+        """Add an image, or replace its former line by the new one."""
         place = self._places.setdefault(name, len(self._starts))
         if place == len(self._starts):
             for values in (self._starts, self._lengths, self._stamps):
@@ -76,24 +76,25 @@ class LabelJournal:
         path: the file; made when it is not there, with the folders above it.
         settings: all that decides what the labels are, as JSON values. A journal of other
             settings is refused.
-        restart: label anew: forget the images that the journal holds, whatever its settings, as
+        restart: start over: forget the images that the journal holds, whatever its settings, as
             soon as there is something to append. Which final files were written stays known.
 
-    Raises `JournalError`: the settings differ (the message says in what), the file is damaged, no
-    journal, cannot be written, or is open in another process.
+    Raises:
+        JournalError: the settings differ (it says which), or the file is damaged, not a journal,
+            not writable, or open in another process.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, restart: bool = False) -> None:
         self.path = Path(path)
         self.settings = json.loads(json.dumps(settings))
         self._written: dict[tuple[str, str], None] = {}
-        self._anew = restart
+        self._restart = restart
         self._lines = _Index()
         self._synced = time.monotonic()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-            self._handle = os.open(self.path, flags, 0o666)
+            self._handle: int | None = os.open(self.path, flags, 0o666)
         except OSError as error:
             raise self._unwritable(error) from error
         try:
@@ -103,19 +104,21 @@ class LabelJournal:
             raise
 
     def _open(self) -> None:
-        if not lock(self._handle):
+        if not lock(self._file):
             raise JournalError(
-                f"{self.path} is in use: another process is labelling into the same output. Wait "
-                f"for it, or name another --output."
+                "another process is labelling into the same output",
+                path=self.path,
+                settings=("output",),
+                advice="wait for it, or choose another {output}",
             )
         self._end = 0
-        if self._anew:
+        if self._restart:
             self._read_written()
             return
         self._end = self._read_lines()
         try:
-            # Nothing after the last whole line counts; what comes next must not be glued to it.
-            os.ftruncate(self._handle, self._end)
+            # What stands after the last whole line would run into the next one.
+            os.ftruncate(self._file, self._end)
             if not self._end:
                 self._append({"journal": FORMAT, "settings": self.settings})
             self.sync()
@@ -123,7 +126,7 @@ class LabelJournal:
             raise self._unwritable(error) from error
 
     def _read_written(self) -> None:
-        """Enter the final files that an earlier run wrote; all else may be damaged or another's."""
+        """Enter the final files that an earlier run wrote; the rest may be of any kind."""
         with self._reader() as stream:
             for line in stream:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -131,7 +134,7 @@ class LabelJournal:
                     self._written[entry["written"], entry["sha256"]] = None
 
     def _read_lines(self) -> int:
-        """Enter all whole lines into the index; the byte where the last of them ends."""
+        """Enter all whole lines into the index; return the byte where the last of them ends."""
         end = 0
         with self._reader() as stream:
             for number, line in enumerate(stream, 1):
@@ -142,10 +145,7 @@ class LabelJournal:
                 if not line.endswith(b"\n"):
                     return end
                 if not isinstance(entry, dict):
-                    raise JournalError(
-                        f"{self.path} is damaged at line {number}: move it away, or label anew "
-                        f"with --restart."
-                    )
+                    raise self._unusable(f"the journal is damaged at line {number}")
                 self._enter(entry, number, end, len(line))
                 end += len(line)
         return end
@@ -160,19 +160,34 @@ class LabelJournal:
 
     def _check_settings(self, header: dict[str, Any]) -> None:
         if header.get("journal") != FORMAT or not isinstance(header.get("settings"), dict):
-            raise JournalError(
-                f"{self.path} is no journal of this version: move it away, or label anew with "
-                f"--restart."
-            )
+            raise self._unusable("is not a journal of this version")
         old, new = header["settings"], self.settings
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         if names:
             changes = "; ".join(_change(name, old.get(name), new.get(name)) for name in names)
             raise JournalError(
-                f"{self.path} was begun with other settings ({changes}), and labels of both must "
-                f"not be mixed: give the former ones to go on, --restart to label all images "
-                f"anew, or another --output."
+                f"the journal has labels made with other settings ({changes}), which cannot be "
+                f"mixed",
+                path=self.path,
+                settings=("restart", "output"),
+                advice="give the former settings to resume, {restart} to label all images again, "
+                "or another {output}",
             )
+
+    def _unusable(self, problem: str) -> JournalError:
+        return JournalError(
+            problem,
+            path=self.path,
+            settings=("restart",),
+            advice="move it away, or start over with {restart}",
+        )
+
+    @property
+    def _file(self) -> int:
+        """The open file's descriptor."""
+        if self._handle is None:
+            raise ValueError(f"the journal {self.path} is closed")
+        return self._handle
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -185,14 +200,14 @@ class LabelJournal:
         return self._lines.holds(name, stamp)
 
     def read(self, name: str) -> dict[str, Any]:
-        """What was appended for image `name`; `KeyError` when it is not there."""
+        """The record of image `name`. Raises `KeyError` when it is not there."""
         start, length = self._lines[name]
         with self._reader() as stream:
             stream.seek(start)
             return json.loads(stream.read(length))
 
     def records(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """What was appended for each of `names` that is there, in their order, one at a time."""
+        """The records of those of `names` that are there, in their order, one at a time."""
         with self._reader() as stream:
             for name in names:
                 if name in self._lines:
@@ -200,19 +215,19 @@ class LabelJournal:
                     stream.seek(start)
                     yield json.loads(stream.read(length))
 
-    def _reader(self):
+    def _reader(self) -> BinaryIO:
         return self.path.open("rb")
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add a finished image: `file`, `stamp` and whatever else. Raises `JournalError`."""
+        """Add a finished image: `file`, `stamp` and anything else. Raises `JournalError`."""
         start, end = self._append_or_explain(record)
         self._lines.enter(record["file"], start, end - start, record["stamp"])
 
     def note_written(self, name: str, digest: str) -> None:
         """Note that the final file `name` is about to be written, with this sha256.
 
-        To be called before the file appears, so that no moment is left in which a killed process
-        leaves a file that is not known. Raises `JournalError`.
+        Call it before the file appears, so that a process killed at any moment leaves no file that
+        the journal does not know. Raises `JournalError`.
         """
         if not self.wrote(name, digest):
             self._append_or_explain({"written": name, "sha256": digest})
@@ -220,47 +235,47 @@ class LabelJournal:
         self.sync()
 
     def wrote(self, name: str, digest: str) -> bool:
-        """Whether this run, or an earlier one of this journal, wrote the file `name` so."""
+        """Whether a run of this journal wrote the file `name` with this sha256."""
         return (name, digest) in self._written
 
     def _append_or_explain(self, entry: dict[str, Any]) -> tuple[int, int]:
-        """Add a line; the bytes where it begins and ends."""
+        """Add a line; return the bytes where it begins and ends."""
         try:
-            if self._anew:
-                self._begin_anew()
+            if self._restart:
+                self._start_over()
             start = self._end
             self._append(entry)
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 self.sync()
         except OSError as error:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._handle, self._end)
+                os.ftruncate(self._file, self._end)
             raise self._unwritable(error) from error
         return start, self._end
 
-    def _begin_anew(self) -> None:
+    def _start_over(self) -> None:
         """Empty the file, and write what stays known."""
-        os.ftruncate(self._handle, 0)
-        self._anew = False
+        os.ftruncate(self._file, 0)
+        self._restart = False
         self._append({"journal": FORMAT, "settings": self.settings})
         for name, digest in self._written:
             self._append({"written": name, "sha256": digest})
 
     def _append(self, entry: dict[str, Any]) -> None:
         data = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        os.lseek(self._handle, self._end, os.SEEK_SET)
+        os.lseek(self._file, self._end, os.SEEK_SET)
         view = memoryview(data)
         while view:
-            view = view[os.write(self._handle, view) :]
+            view = view[os.write(self._file, view) :]
         self._end += len(data)
 
     def sync(self) -> None:
         """Force all lines to the disk. Raises `OSError`."""
-        os.fsync(self._handle)
+        os.fsync(self._file)
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Give the file free for others; a second call does nothing."""
+        """Release the file for others; a second call does nothing."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -274,8 +289,11 @@ class LabelJournal:
     def _unwritable(self, error: OSError) -> JournalError:
         done = f"; the {len(self)} images that are finished are kept in it" if len(self) else ""
         return JournalError(
-            f"{self.path} cannot be written ({error.strerror or error}){done}: make room or make "
-            f"the folder writable, and start the same command again, or name another --output."
+            f"the journal cannot be written ({error.strerror or error}){done}",
+            path=self.path,
+            settings=("output",),
+            advice="make room or make the folder writable, and run the same command again, or "
+            "choose another {output}",
         )
 
 

@@ -1,35 +1,33 @@
-"""The pictures of a labelling run: of a million, some 100 bytes each are in memory.
+"""The pictures of a labelling run, at about 100 bytes each, so that a million fit in memory.
 
-A `Path` takes 350 bytes, and what a run knows of a picture took 400 more. Here names are kept, and
-numbers in arrays; paths and `Picture`s are made when they are asked for, and forgotten.
+A `Path` alone takes 350 bytes. Here names are kept, and numbers in arrays; paths and `Picture`s are
+made when they are asked for, and forgotten.
 """
 
 import operator
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
-from fashion.label_policy import LabelPolicy, Subject, subject_of
+from fashion.label_policy import LabelPolicy, LeftOut, Subject, subject_of
 from fashion.remote_files import RemotePicture
 
 
 class Picture(NamedTuple):
-    """A picture to label: what its name says, what its file says (`stamp`), whether it is done.
+    """A picture to label: what its name says, its `file_stamp`, and whether it is done."""
 
-    `path` is a `RemotePicture` where the pictures are not on this machine.
-    """
-
-    path: Path
-    subject: Subject | tuple[str, str]
+    path: Path | RemotePicture
+    subject: Subject | LeftOut
     stamp: list[Any]
     done: bool
 
 
-def file_stamp(path: Path) -> list[int]:
-    """Size in bytes and time of the last change: another file has another. Empty if not there.
+def file_stamp(path: Path | RemotePicture) -> list[Any]:
+    """Size in bytes and time of the last change, which a changed file does not share.
 
-    Of a remote picture: its size, and what the store says of its content or its last change.
+    Of a remote picture: its size, and what the store says of its content or its last change. Empty
+    where there is no such file.
     """
     if isinstance(path, RemotePicture):
         return path.stamp
@@ -41,12 +39,7 @@ def file_stamp(path: Path) -> list[int]:
 
 
 class FolderPictures(Sequence[Path]):
-    """Files of one folder, in the given order.
-
-    Args:
-        folder: with its files' names it makes the paths.
-        names: of the files.
-    """
+    """The files of these `names` in one `folder`, in the given order."""
 
     def __init__(self, folder: Path, names: Iterable[str]):
         self.folder = folder
@@ -55,7 +48,11 @@ class FolderPictures(Sequence[Path]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> "FolderPictures": ...
+    def __getitem__(self, index: int | slice) -> "Path | FolderPictures":
         if isinstance(index, slice):
             return FolderPictures(self.folder, self._names[index])
         return self.folder / self._names[index]
@@ -65,26 +62,27 @@ class FolderPictures(Sequence[Path]):
         return FolderPictures(self.folder.absolute(), self._names)
 
 
-def slim(images: Sequence[Path]) -> Sequence[Path]:
+def slim(images: Sequence[Path] | Sequence[RemotePicture]) -> Sequence[Path | RemotePicture]:
     """The same pictures with less memory, where they are files of one folder."""
-    if not images or isinstance(images[0], RemotePicture):
+    first = images[0] if images else None
+    if not isinstance(first, Path):
         return images
-    return FolderPictures(images[0].parent, (path.name for path in images))
+    return FolderPictures(first.parent, (path.name for path in images))
 
 
 class PictureList(Sequence[Picture]):
     """What a run knows of its pictures before it labels them; `add` them in the order of `paths`.
 
     Args:
-        paths: of all of them.
-        policy: tells what their names mean.
+        paths: all pictures.
+        policy: says what their names mean.
     """
 
-    def __init__(self, paths: Sequence[Path], policy: LabelPolicy):
+    def __init__(self, paths: Sequence[Path | RemotePicture], policy: LabelPolicy):
         self._paths, self._policy = paths, policy
         self._done = bytearray()
         self._sizes, self._times = array("q"), array("q")
-        self._other_stamps: dict[int, list[Any]] = {}  # of files that are not there, or strange
+        self._other_stamps: dict[int, list[Any]] = {}  # no file, or a time that does not fit
         self._subjects: list[Subject | None] = []  # None: the name says too little
         self._known: dict[Subject, Subject] = {}
 
@@ -93,8 +91,10 @@ class PictureList(Sequence[Picture]):
         index = len(self._done)
         path = self._paths[index]
         subject = subject_of(path.name, self._policy)
-        is_told = isinstance(subject, Subject)
-        self._subjects.append(self._known.setdefault(subject, subject) if is_told else None)
+        if isinstance(subject, Subject):
+            self._subjects.append(self._known.setdefault(subject, subject))
+        else:
+            self._subjects.append(None)
         self._done.append(done)
         if isinstance(path, RemotePicture):
             return
@@ -109,7 +109,11 @@ class PictureList(Sequence[Picture]):
     def __len__(self) -> int:
         return len(self._done)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Picture]: ...
+    def __getitem__(self, index: int | slice) -> Picture | list[Picture]:
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         index = range(len(self))[operator.index(index)]
@@ -117,7 +121,7 @@ class PictureList(Sequence[Picture]):
         subject = self._subjects[index] or subject_of(path.name, self._policy)
         return Picture(path, subject, self._stamp(path, index), bool(self._done[index]))
 
-    def _stamp(self, path: Path, index: int) -> list[Any]:
+    def _stamp(self, path: Path | RemotePicture, index: int) -> list[Any]:
         if isinstance(path, RemotePicture):
             return path.stamp
         known = self._other_stamps.get(index)
@@ -132,8 +136,8 @@ class PictureList(Sequence[Picture]):
         return map(self.__getitem__, range(len(self)))
 
 
-def stem_finder(paths: Sequence[Path]) -> Callable[[Path], str]:
-    """What the files that are drawn of each of `paths` begin with: its name without the ending.
+def stem_finder(paths: Sequence[Path | RemotePicture]) -> Callable[[Path | RemotePicture], str]:
+    """How the names of the drawings of each of `paths` begin: its name without the ending.
 
     The ending stays where two would get the same name, also on file systems that take a.png and
     A.png for one.

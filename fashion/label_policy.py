@@ -1,15 +1,13 @@
 """Which of an image's detections become labels, by the image's name and what the user asked for.
 
-The name `<garment>_<season>_<anything>` tells which garment the photograph is of, and its season.
-Detections are matched to it by class name, never by number; boots count as footwear.
+The name `<garment>_<season>_<anything>` says which garment the photograph shows, and its season.
+Detections are matched to it by class name, never by class id; boots count as footwear.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from fashion.labels import (
     SEASONS,
@@ -62,19 +60,25 @@ class LabelPolicy:
 
     def __post_init__(self) -> None:
         for name in ("min_confidence", "low_confidence"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be from 0 to 1.")
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise _bad_value(name, "a number from 0 to 1", value)
         if self.fallback not in FALLBACKS:
-            raise ConfigError(f'"{self.fallback}" is no fallback: take {", ".join(FALLBACKS)}.')
+            raise _bad_value("fallback", f"one of {', '.join(FALLBACKS)}", self.fallback)
         if self.season is not None and self.season not in SEASONS:
-            raise ConfigError(f'"{self.season}" is no season: take {", ".join(SEASONS)}.')
+            raise _bad_value("season", f"one of {', '.join(SEASONS)}", self.season)
         if self.garment not in (None, ANY_GARMENT) and canonical_name(self.garment) is None:
-            raise ConfigError(f'"{self.garment}" is no garment: take bag, dress, ... or any.')
+            raise _bad_value("garment", f"bag, dress, ... or {ANY_GARMENT}", self.garment)
 
     @property
     def least_score(self) -> float:
-        """The score down to which detections are wanted of the detector."""
+        """The lowest score of the detections that the detector is asked for."""
         return min(self.min_confidence, self.low_confidence)
+
+
+def _bad_value(name: str, expected: str, found: object) -> ConfigError:
+    return ConfigError(
+        f"{{{name}}} cannot be used", settings=(name,), expected=expected, found=found
+    )
 
 
 class Subject(NamedTuple):
@@ -84,7 +88,15 @@ class Subject(NamedTuple):
     season: str
 
 
-class Pick(NamedTuple):
+class LeftOut(NamedTuple):
+    """Why a picture gets no label: a key of `REASONS`, and a sentence about this one."""
+
+    why: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
     """A detection that becomes a label: its index, the label, its region code, its score."""
 
     index: int
@@ -112,21 +124,18 @@ class Choice:
     uncoded: int = 0
 
 
-def subject_of(name: str, policy: LabelPolicy) -> Subject | tuple[str, str]:
-    """What the file `name` says that the image shows.
-
-    Where it says nothing that can be used: a key of `REASONS` and a sentence.
-    """
+def subject_of(name: str, policy: LabelPolicy) -> Subject | LeftOut:
+    """What the file `name` says that the image shows, or why it says too little."""
     parsed = parse_file_name(name)
     garment, season = parsed if isinstance(parsed, tuple) else _partly_parsed(name, policy)
     if garment is None and not policy.all_garments and policy.garment != ANY_GARMENT:
-        return "name", str(parsed)
+        return LeftOut("name", str(parsed))
     if season is None:
-        return "name", str(parsed)
+        return LeftOut("name", str(parsed))
     if policy.all_garments or garment is None:
         return Subject(None, season)
     if fashion_code(garment, season) is None:
-        return "no code", f'"{garment}" has no code in the label scheme'
+        return LeftOut("no code", f'"{garment}" has no code in the label scheme')
     return Subject(garment, season)
 
 
@@ -141,6 +150,15 @@ def _partly_parsed(name: str, policy: LabelPolicy) -> tuple[str | None, str | No
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Detection:
+    """One of an image's detections; `garment` as the label scheme calls it."""
+
+    index: int
+    garment: str
+    score: float
+
+
 def choose(
     result: Mapping[str, Any], class_names: Sequence[str], subject: Subject, policy: LabelPolicy
 ) -> Choice:
@@ -149,27 +167,26 @@ def choose(
     result: `class_ids` int [N] and `scores` float [N], as `MaskRCNN.detect` gives them.
     class_names: by class id; id 0 is the background.
     """
-    scores = np.asarray(result["scores"], dtype=np.float64)
-    garments = [_garment(class_names, class_id) for class_id in result["class_ids"]]
-    sure = [i for i, score in enumerate(scores) if score >= policy.min_confidence]
-    wanted = subject.garment and coded_garment(subject.garment)
-    matching = [i for i, garment in enumerate(garments) if wanted in (None, garment)]
-    uncertain = sorted((i for i in matching if i not in sure), key=lambda i: -scores[i])
-    uncertain = [i for i in uncertain if scores[i] >= policy.low_confidence]
-    chosen, note = [i for i in matching if i in sure], ""
-    if not chosen and policy.fallback == "best" and uncertain:
-        chosen, note = uncertain[:1], f"best detection below {policy.min_confidence:g}"
-        uncertain = uncertain[1:]
-    elif not chosen and policy.fallback == "all" and sure:
-        chosen, note = sure, f"no {wanted} found: all garments"
-    picks = [_pick(i, garments[i], subject.season, scores[i]) for i in chosen]
-    coded = [pick for pick in picks if pick is not None]
+    found = [
+        _Detection(index, _garment(class_names, class_id), float(score))
+        for index, (class_id, score) in enumerate(
+            zip(result["class_ids"], result["scores"], strict=True)
+        )
+    ]
+    wanted = [d for d in found if _shows(d, subject)]
+    chosen, note = [d for d in wanted if d.score >= policy.min_confidence], ""
+    uncertain = [d for d in wanted if policy.low_confidence <= d.score < policy.min_confidence]
+    uncertain.sort(key=lambda d: -d.score)
+    if not chosen:
+        chosen, note = _fallback(found, uncertain, subject, policy)
+    picks = [pick for d in chosen if (pick := _pick(d, subject.season)) is not None]
+    rest = tuple(d.score for d in uncertain if d not in chosen)
     return Choice(
-        coded,
-        why="" if coded else _why_nothing(chosen, uncertain),
-        note=note if coded else "",
-        uncertain=tuple(float(scores[i]) for i in uncertain),
-        uncoded=len(picks) - len(coded),
+        picks,
+        why="" if picks else _why_nothing(chosen, rest),
+        note=note if picks else "",
+        uncertain=rest,
+        uncoded=len(chosen) - len(picks),
     )
 
 
@@ -178,13 +195,34 @@ def _garment(class_names: Sequence[str], class_id: int) -> str:
     return coded_garment(canonical_name(name) or name)
 
 
-def _pick(index: int, garment: str, season: str, score: float) -> Pick | None:
-    if canonical_name(garment) is None or (code := fashion_code(garment, season)) is None:
+def _shows(detection: _Detection, subject: Subject) -> bool:
+    return subject.garment is None or detection.garment == coded_garment(subject.garment)
+
+
+def _fallback(
+    found: list[_Detection], uncertain: list[_Detection], subject: Subject, policy: LabelPolicy
+) -> tuple[list[_Detection], str]:
+    """What is taken where the garment was not found surely enough, and a note that says so."""
+    if policy.fallback == "best" and uncertain:
+        return uncertain[:1], f"best detection below {policy.min_confidence:g}"
+    sure = [d for d in found if d.score >= policy.min_confidence]
+    if policy.fallback == "all" and sure and subject.garment is not None:
+        return sure, f"no {coded_garment(subject.garment)} found: all garments"
+    return [], ""
+
+
+def _pick(detection: _Detection, season: str) -> Pick | None:
+    """The label of a detection; None where the scheme has none."""
+    if canonical_name(detection.garment) is None:
         return None
-    return Pick(index, season_label(garment, season), code, float(score))
+    label = season_label(detection.garment, season)
+    code = fashion_code(detection.garment, season)
+    if label is None or code is None:
+        return None
+    return Pick(detection.index, label, code, detection.score)
 
 
-def _why_nothing(chosen: list[int], uncertain: list[int]) -> str:
+def _why_nothing(chosen: list[_Detection], uncertain: tuple[float, ...]) -> str:
     if chosen:
         return "no code"
     return "uncertain" if uncertain else "not found"

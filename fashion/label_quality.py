@@ -1,9 +1,9 @@
 """How good automatic labels are: matched with the truth, instance by instance.
 
 An automatic instance matches a true one of the same image and label when their masks' IoU reaches
-the threshold; pairs are taken from the greatest IoU down, each instance once. Precision is the
+the threshold; pairs are matched from the greatest IoU down, each instance once. Precision is the
 matched share of the automatic instances, recall that of the true ones. The truth may name garments
-instead of season labels: then the season is that of the file name, and only instances of the
+instead of season labels: the season is then that of the file name, and only instances of the
 garment that the file is named for are expected.
 """
 
@@ -57,7 +57,7 @@ class LabelQuality:
         comparisons: matches, and instances without a match.
         images: number of images compared.
         unlabelled: true images that the automatic file does not have.
-        problems: regions of the truth that no label can be told of.
+        problems: regions of the truth whose label is not known.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
@@ -70,7 +70,7 @@ class LabelQuality:
         return sorted({comparison.label for comparison in self.comparisons})
 
     def figures(self, label: str | None = None) -> dict[str, Any]:
-        """Counts and shares of one label, or of all; a share without a base is None."""
+        """Counts and shares of one label, or of all; a share of nothing is None."""
         chosen = [c for c in self.comparisons if label in (None, c.label)]
         matched = [c for c in chosen if c.auto and c.truth]
         autos = [c.auto for c in chosen if c.auto]
@@ -158,20 +158,21 @@ def _garments(
     image: ViaImage | None, is_truth: bool, all_garments: bool, problems: list[Problem]
 ) -> list[LabelledGarment]:
     """The instances of an image by season label; garments that are not expected are left out."""
-    garments = []
-    for regions in group_regions(image.regions) if image else ():
+    garments: list[LabelledGarment] = []
+    if image is None:
+        return garments
+    for regions in group_regions(image.regions):
         solid = [region for region in regions if not region.is_hole]
         if not solid:
             continue
-        label = region_label(solid[0])
-        if not is_truth:
-            label = _decoded(label)
-        else:
-            try:
-                label = _season_label(label, image.filename, all_garments)
-            except LabelError as error:
-                problems.append(Problem(image.filename, regions[0].number, str(error)))
-                continue
+        text = region_label(solid[0])
+        try:
+            label = (
+                _season_label(text, image.filename, all_garments) if is_truth else _decoded(text)
+            )
+        except LabelError as error:
+            problems.append(Problem(image.filename, regions[0].number, str(error)))
+            continue
         if label is not None:
             holes = [region.points for region in regions if region.is_hole]
             score = region_score(solid[0].attributes)
@@ -181,7 +182,7 @@ def _garments(
 
 
 def _decoded(label: str) -> str:
-    """The season label of a region code, which is all that files of the original labeller carry."""
+    """The season label of a region code: files of the original labeller have nothing else."""
     try:
         return "_".join(decode(label))
     except DatasetError:
@@ -234,7 +235,7 @@ def _match(
 
 
 def _extent(garments: list[LabelledGarment]) -> tuple[int, int]:
-    """A size that holds all outlines, for images whose size no file tells."""
+    """A size that holds all outlines, for images whose size is in neither file."""
     points = [part for garment in garments for part in garment.outlines.parts]
     if not points:
         return 1, 1

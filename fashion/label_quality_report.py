@@ -48,8 +48,8 @@ def write_worst(
 ) -> tuple[list[Path], list[str]]:
     """Draw the worst images, truth and automatic labels side by side, and one sheet of all.
 
-    images: their folder. Matched instances are green with their IoU; red are those missed (on the
-    side of the truth) and those wrong (on the other). Returns the files, the sheet last, and a
+    images: their folder. Matched instances are green with their IoU; missed ones (on the side of
+    the truth) and wrong ones (on the other) are red. Returns the files, the sheet last, and a
     sentence for each image that cannot be read.
     """
     written, errors, tiles, titles = [], [], [], []

@@ -1,10 +1,10 @@
 """Labelling workers that are actors of a Ray cluster, each with a model.
 
-Actors themselves, and not Ray Data's `map_batches`, for three reasons. A batch must be one of a run
-without Ray, to the picture. A batch that is finished must be in the journal at once, while Ray Data
-hands results on by blocks of many. And a batch that ends every worker must end the run with the
-names of its pictures, while Ray Data tries it again for ever. What Ray Data would add, giving out
-and retrying, is `label_crew`, which serves processes of one machine as well.
+These are plain actors and not Ray Data's `map_batches`, for three reasons. A batch must hold the
+same pictures as in a run without Ray. A finished batch must be in the journal at once, while Ray
+Data passes results on in blocks of many. And a batch that ends every worker must end the run with
+the names of its pictures, while Ray Data retries it forever. What Ray Data would add, giving out
+and retrying, is `autolabel`, which serves processes of one machine as well.
 
 All machines need this project in the same version, and the weights and pictures at the same paths,
 unless the pictures have an address (`remote_files`). The journal is on the machine of the command.
@@ -22,14 +22,25 @@ from typing import Any
 from tqdm import tqdm
 
 from fashion import REPOSITORY
-from fashion.autolabel import Detector, LabelJob
-from fashion.label_crew import BatchLabeller, Event, Task, job_for_workers, portable_error
+from fashion.label_crew import (
+    BatchLabeller,
+    Done,
+    Event,
+    Failed,
+    Lost,
+    Ready,
+    Record,
+    Task,
+    job_for_workers,
+    portable_error,
+)
+from fashion.label_job import Detector, LabelJob
 from mrcnn.errors import UserError
 from mrcnn.thread_counts import THREAD_COUNT_VARIABLES
 
 SECONDS_TO_ANSWER = 10  # of the machine of an address
-SHOWN = 100  # characters of what Ray tells, from both ends
-SECONDS_TO_START = 20  # of a worker, before it is said that it has not
+SHOWN = 100  # characters of Ray's messages, from both ends
+SECONDS_TO_START = 20  # before a worker that has not started is reported
 CLIENT, CLIENT_PORT = "ray://", 10001
 
 
@@ -66,8 +77,10 @@ def connect(address: str | None = None) -> Cluster:
     ray = require_ray()
     if not ray.is_initialized():
         try:
-            # Ray itself tries for many minutes.
-            _require_answer(address)
+            _require_answer(address)  # for which Ray itself would try many minutes
+        except OSError as error:
+            raise _unusable(address, error) from error
+        try:
             ray.init(
                 address=address or "local",
                 log_to_driver=False,
@@ -75,17 +88,22 @@ def connect(address: str | None = None) -> Cluster:
                 logging_level="WARNING",
             )
         except Exception as error:  # Ray raises this class itself where a machine is slow
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise UserError(
-                f"The Ray cluster {address or 'on this machine'} cannot be used ({reason}): check "
-                f"--ray-address, and that it has been started."
-            ) from error
+            raise _unusable(address, error) from error
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return Cluster([int(resources.get("CPU", 0)) for resources in alive])
 
 
+def _unusable(address: str | None, error: Exception) -> UserError:
+    return UserError(
+        f"the Ray cluster cannot be used ({' '.join(str(error).split()).rstrip('.')})",
+        path=address or "this machine",
+        settings=("ray_address",),
+        advice="check {ray_address}, and that it has been started",
+    )
+
+
 def host_and_port(address: str | None) -> tuple[str, int] | None:
-    """Where a cluster is to answer; None where that cannot be told, or it is a new one."""
+    """Where a cluster is to answer; None where that is unknown, or it is a new one."""
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or _cluster_of_this_machine()
     if not address or address == "local":
@@ -93,7 +111,7 @@ def host_and_port(address: str | None) -> tuple[str, int] | None:
     is_client = address.startswith(CLIENT)
     place = address.removeprefix(CLIENT).split("/")[0].split("?")[0]
     if "://" in place or "//" in address.removeprefix(CLIENT):
-        return None  # some service's own
+        return None  # of some service, which Ray knows
     host, colon, port = place.rpartition(":")
     if colon and port.isdecimal():
         return host.strip("[]"), int(port)
@@ -102,7 +120,7 @@ def host_and_port(address: str | None) -> tuple[str, int] | None:
 
 def _cluster_of_this_machine() -> str | None:
     """The address that Ray would take for "auto"; it may be of a cluster that has ended."""
-    # Ray has no public way to ask for it; without an answer its own connecting tells.
+    # Ray has no public way to ask for it; without an answer, connecting shows it.
     with contextlib.suppress(ImportError, AttributeError, TypeError):
         from ray._private.services import canonicalize_bootstrap_address
 
@@ -123,7 +141,8 @@ def require_ray():
         import ray
     except ImportError as error:
         raise UserError(
-            'The engine ray needs the package ray, which is missing. Type: pip install ".[ray]"'
+            "the engine ray needs the package ray, which is not installed",
+            advice='type: pip install ".[ray]"',
         ) from error
     return ray
 
@@ -137,52 +156,58 @@ class RayCrew:
         threads: CPUs of each worker.
     """
 
+    at_once = 2  # the batch at hand, and the one that is read meanwhile
+
     def __init__(self, job: LabelJob, load_detector: Callable[[], Detector], threads: int):
         self._ray = require_ray()
         self._work = (job_for_workers(job), load_detector, threads)
         self._threads = threads
         self._actor = self._ray.remote(Labeller).options(
             num_cpus=threads,
-            max_restarts=0,  # `label_crew` hires another one
+            max_restarts=0,  # `autolabel` hires another one
             max_task_retries=0,
-            max_concurrency=3,  # two batches, and what asks whether the model is loaded
-            runtime_env={"env_vars": {"PYTHONPATH": _with_this_project()}},
+            max_concurrency=3,  # two batches, and the call that waits for the model
+            runtime_env={"env_vars": _environment(threads)},
         )
         self._actors: dict[int, Any] = {}
-        self._awaited: dict[Any, tuple[int, str, int | None]] = {}
+        self._awaited: dict[Any, tuple[int, int | None]] = {}  # worker, and number of a task
         self._starting: dict[Any, int] = {}
         self._quiet_until = 0.0
         self._count = 0
 
     def hire(self) -> int:
-        """See `Crew.hire`. Where the cluster has no room, the actor waits for it."""
+        """See `Crew.hire`. Where the cluster has no room, the actor waits for some."""
         worker, self._count = self._count, self._count + 1
         actor = self._actors[worker] = self._actor.remote(*self._work)
         if not self._starting:
             self._quiet_until = time.monotonic() + SECONDS_TO_START
         self._starting[actor.started.remote()] = worker
-        self._awaited[actor.loaded.remote()] = (worker, "ready", None)
+        self._awaited[actor.loaded.remote()] = (worker, None)
         return worker
 
     def give(self, worker: int, task: Task) -> None:
         """See `Crew.give`."""
         if worker in self._actors:
             ref = self._actors[worker].label.remote(task)
-            self._awaited[ref] = (worker, "done", task.number)
+            self._awaited[ref] = (worker, task.number)
+
+    def take_back(self) -> list[int]:
+        """See `Crew.take_back`: a worker begins at once with all that it is given."""
+        return []
 
     def wait(self, seconds: float) -> list[Event]:
         """See `Crew.wait`."""
-        self._tell_who_waits()
+        self._report_who_waits()
         refs = list(self._awaited)
         # Without fetch_local=False a result whose machine died would never count as there.
         found, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
         if not found:
             found, _ = self._ray.wait(refs, num_returns=1, timeout=seconds, fetch_local=False)
-        # What a lost worker had is awaited no longer.
+        # What a lost worker had is no longer awaited.
         return [self._event(ref) for ref in found if ref in self._awaited]
 
-    def _tell_who_waits(self) -> None:
-        """Say once that workers have not started; else a full cluster would look like a hang."""
+    def _report_who_waits(self) -> None:
+        """Report once that workers have not started; else a full cluster would look like a hang."""
         refs = list(self._starting)
         if refs:
             found, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
@@ -199,15 +224,16 @@ class RayCrew:
             )
 
     def _event(self, ref: Any) -> Event:
-        worker, kind, task = self._awaited.pop(ref)
+        worker, task = self._awaited.pop(ref)
         errors = self._ray.exceptions
         try:
-            return Event(worker, kind, task, self._ray.get(ref))
+            value = self._ray.get(ref)
         except errors.RayTaskError as error:
-            return Event(worker, "failed", task, portable_error(error.cause or error))
+            return Failed(worker, portable_error(error.cause or error))
         except (errors.RayActorError, errors.ObjectLostError) as error:
             self._dismiss(worker)
-            return Event(worker, "lost", value=f"by {_cause(error)}")
+            return Lost(worker, f"by {_cause(error)}")
+        return Ready(worker) if task is None else Done(worker, task, value)
 
     def _dismiss(self, worker: int) -> None:
         actor = self._actors.pop(worker)
@@ -221,16 +247,19 @@ class RayCrew:
             self._dismiss(worker)
 
 
-def _with_this_project() -> str:
-    """Where workers find modules: a script that was not installed has found this one by itself.
-
-    Ray fills in what the variable is on the machine of the worker.
-    """
-    return os.pathsep.join([str(REPOSITORY), "${PYTHONPATH}"])
+def _environment(threads: int) -> dict[str, str]:
+    """The environment variables of a worker's process."""
+    return {
+        # A script that was not installed finds this project by its own place, a worker does not.
+        # Ray fills in what the variable is on the machine of the worker.
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), "${PYTHONPATH}"]),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **dict.fromkeys(THREAD_COUNT_VARIABLES, str(threads)),
+    }
 
 
 def _cause(error: Exception) -> str:
-    """What happened, and why: that stands at the end of Ray's texts."""
+    """What happened, and why, which stands at the end of Ray's messages."""
     text = " ".join(str(error).split())
     short = text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]} ... {text[-SHOWN:]}"
     return f"{type(error).__name__}: {short}"
@@ -240,8 +269,6 @@ class Labeller:
     """The actor: a `BatchLabeller` in another process."""
 
     def __init__(self, job: LabelJob, load_detector: Callable[[], Detector], threads: int) -> None:
-        os.environ.update(dict.fromkeys(THREAD_COUNT_VARIABLES, str(threads)))
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import cv2
 
         cv2.setNumThreads(threads)
@@ -254,6 +281,6 @@ class Labeller:
         """Return when the model is loaded."""
         self._labeller.loaded.result()
 
-    def label(self, task: Task) -> list[dict[str, Any]]:
+    def label(self, task: Task) -> list[Record]:
         """The records of a batch."""
         return self._labeller.submit(task).result()

@@ -1,4 +1,4 @@
-"""Masks of one image as VIA regions with season labels, and what such a region says.
+"""Masks of one image as VIA regions with season labels, and back.
 
 Coordinates are VIA's: continuous pixels, x to the right, y down, (0, 0) the outer corner of the top
 left pixel. They are rounded to a tenth of a pixel.
@@ -30,9 +30,9 @@ def instance_regions(
     """The VIA regions of one garment: its parts, the largest first, each followed by its holes.
 
     mask: bool [height, width]. instance: the number that joins the regions, unique in the image.
-    tolerance, minimum_area: see `fashion.tracing.mask_to_polygons`. Every region carries `fashion`
-    (the code), `label`, `instance` and `score`, as texts; holes carry `hole` too. An empty list
-    where nothing of the mask is large enough.
+    tolerance, minimum_area: see `fashion.tracing.mask_to_polygons`. Every region has the attributes
+    `fashion` (the code), `label`, `instance` and `score`, as texts; holes have `hole` too. The list
+    is empty where nothing of the mask is large enough.
     """
     attributes = {
         "fashion": str(pick.code),
@@ -57,10 +57,10 @@ def instance_regions(
 
 
 def _without_islands(hole: np.ndarray, parts: Sequence[PolygonPart]) -> np.ndarray:
-    """The hole's outline with detours round the parts that lie in it.
+    """The hole's outline with detours around the parts that lie in it.
 
     Holes are cut out of all parts of their garment, so an island in one would vanish. An outline
-    that goes to the island, round it and back the same way does not hold it (even-odd rule).
+    that goes to the island, around it and back the same way leaves it out (even-odd rule).
     """
     detours = [hole]
     for part in parts:
@@ -71,7 +71,7 @@ def _without_islands(hole: np.ndarray, parts: Sequence[PolygonPart]) -> np.ndarr
 
 
 def _shape(points: np.ndarray, image_shape: Sequence[int]) -> dict[str, Any] | None:
-    """The outline within the image, rounded; None when nothing is left of it by that."""
+    """The outline clipped to the image and rounded; None when that leaves nothing of it."""
     height, width = image_shape[:2]
     points = np.round(np.clip(points, 0, (width, height)), DECIMALS)
     moved = (points != np.roll(points, 1, axis=0)).any(axis=1)
@@ -85,7 +85,8 @@ def _shape(points: np.ndarray, image_shape: Sequence[int]) -> dict[str, Any] | N
 
 def regions_mask(regions: Sequence[dict[str, Any]], height: int, width: int) -> np.ndarray:
     """The mask that the regions of one garment stand for, bool [height, width]."""
-    parts, holes = [], []
+    parts: list[np.ndarray] = []
+    holes: list[np.ndarray] = []
     for region in regions:
         kind = holes if region["region_attributes"].get("hole") else parts
         kind.append(outline(region["shape_attributes"]))

@@ -1,4 +1,4 @@
-"""The final files of a labelling run, made of its journal: annotations, report, a summary to print.
+"""The final files of a labelling run, made from its journal: annotations, report, printed summary.
 
 All files are streamed, so that any number of images fits, and appear whole or not at all.
 """
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from fashion.label_journal import LabelJournal
+from fashion.label_journal import JournalError, LabelJournal
 from fashion.label_policy import REASONS
 from fashion.shards import shards_of
 from fashion.tables import text_table
 from fashion.via_stream import ViaStreamWriter
-from mrcnn.errors import DatasetError, UserError
-from mrcnn.files import replacing
+from mrcnn.errors import UserError
+from mrcnn.files import replacing, saving
 
 SHOWN = 5
 
@@ -28,7 +28,7 @@ class LabelSummary:
     """Totals of a labelling run.
 
     Attributes:
-        images: number of pictures that were looked at.
+        images: number of pictures that are finished.
         labelled: those with at least one label.
         instances, regions: numbers of labels and of their polygons and holes.
         left_out: images without a label, by a key of `REASONS`.
@@ -41,7 +41,7 @@ class LabelSummary:
         uncoded: detections of classes without a code.
         too_small: detections without an outline.
         left: pictures that are still to be labelled, because the run was stopped.
-        stopped_by: by what, else "".
+        stopped_by: what stopped it, else "".
         files: the final files that were written: annotations, or their shards, and the report.
     """
 
@@ -128,9 +128,9 @@ class LabelSummary:
         if self.left:
             lines.append(
                 f"Stopped by {self.stopped_by} with {self.left} images to go: the same command, "
-                f"without --restart, goes on from here."
+                f"without --restart, resumes from here."
             )
-        return "\n".join(filter(None, [table, *lines]))
+        return "\n".join([table, *lines] if table else lines)
 
 
 def report_path(output: Path) -> Path:
@@ -144,7 +144,7 @@ def journal_path(output: Path) -> Path:
 
 
 def annotation_paths(output: Path) -> list[Path]:
-    """The annotation file that is there, and the shards."""
+    """The annotation files that exist: the single one, and shards."""
     return [*([output] if output.exists() else []), *shards_of(output)]
 
 
@@ -170,13 +170,13 @@ def write_files(
     read, because of their name or because they could not be, never are. left: how many images are
     missing because `stopped_by` ended the run; the report then says that it is partial. The journal
     notes what was written. shard_size: annotations in files of so many images, see
-    `fashion.shards`. Raises `UserError` when a file cannot be written; then the former one is as it
-    was.
+    `fashion.shards`. Raises `UserError` when a file cannot be written; the former one is then
+    untouched.
     """
     summary = LabelSummary(left=left, stopped_by=stopped_by)
     report = report_path(output)
     with _explained(output, journal, len(names)):
-        output.parent.stat()  # made by the checks before the run; if it has gone, that is told
+        output.parent.stat()  # raises if the folder has gone since the checks before the run
         with ViaStreamWriter(
             output,
             shard_size=shard_size,
@@ -205,16 +205,18 @@ def write_files(
 
 @contextlib.contextmanager
 def _explained(path: Path, journal: LabelJournal, count: int) -> Iterator[None]:
-    """Make errors of writing `path` one sentence that tells where the labels are."""
+    """Add to an error of writing `path` where the labels are."""
+    advice = (
+        f"no label is lost: all {count} images are in {journal.path}; make room, and run the same "
+        f"command again"
+    )
     try:
-        yield
-    except (OSError, DatasetError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        what = str(error) if reason is None else f"{path} cannot be written ({reason})."
-        raise UserError(
-            f"{what} No label is lost: all {count} images are in {journal.path}. Make room, and "
-            f"start the same command again."
-        ) from error
+        with saving(path):
+            yield
+    except JournalError:
+        raise
+    except UserError as error:
+        raise error.replace(advice=advice) from error
 
 
 class _HashingStream:

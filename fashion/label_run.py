@@ -7,26 +7,22 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from types import FrameType
 
 from tqdm import tqdm
 
-from fashion.autolabel import (
-    Detector,
-    LabelJob,
-    label_pictures,
-    survey,
-    unfinished_batches,
-)
+from fashion.autolabel import label_pictures
 from fashion.label_checks import (
+    not_own,
     prepare_folders,
     remove_unfinished,
     require_names,
     require_own,
     require_room,
 )
-from fashion.label_crew import Crew, label_with_crew
+from fashion.label_crew import Crew, LocalCrew
+from fashion.label_job import Detector, LabelJob, survey, unfinished_batches
 from fashion.label_journal import JournalError, LabelJournal
 from fashion.label_pictures import PictureList
 from fashion.label_report import (
@@ -41,7 +37,8 @@ from fashion.remote_files import RemoteOutput
 from mrcnn.errors import UserError
 from mrcnn.signals import handling_signals
 
-MakeCrew = Callable[[LabelJob, Callable[[], Detector], int], Crew]
+LoadDetector = Callable[[], Detector]
+MakeCrew = Callable[[LabelJob, LoadDetector, int], Crew]
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
@@ -50,7 +47,8 @@ class Staff:
     """Who labels.
 
     Attributes:
-        workers: how many models there are; 1 is in this process, unless `make_crew` is given.
+        workers: how many models there are at most; a single one is in this process, unless
+            `make_crew` is given.
         make_crew: called with the job, what loads a detector, and the number of workers; None
             makes processes of this machine, which share its cores.
     """
@@ -58,10 +56,16 @@ class Staff:
     workers: int = 1
     make_crew: MakeCrew | None = None
 
-    @property
-    def is_this_process(self) -> bool:
-        """Whether no other process is needed."""
-        return self.workers == 1 and self.make_crew is None
+    def crew(self, job: LabelJob, load_detector: LoadDetector, workers: int) -> Crew:
+        """The crew of so many workers."""
+        if self.make_crew is not None:
+            return self.make_crew(job, load_detector, workers)
+        if self.workers == 1:
+            return LocalCrew(job, load_detector())
+        threads = max(1, core_count() // workers)
+        each = "1 thread" if threads == 1 else f"{threads} threads"
+        print(f"{workers} processes label, each with a model and {each}.")
+        return ProcessCrew(job, load_detector, threads)
 
 
 @dataclass(frozen=True)
@@ -85,20 +89,22 @@ class LabelFiles:
     remote: RemoteOutput | None = None
 
     def require_own(self, journal: LabelJournal) -> None:
-        """Raise `UserError` where files would be replaced that this command did not write so."""
+        """Raise `UserError` where a file would be replaced that is not as this command wrote it."""
         if self.overwrite:
             return
         require_own(self.output, journal)
         if self.remote:
-            names = [path.name for path in annotation_paths(self.output)]
-            names += [self.output.name, report_path(self.output).name]
-            self.remote.require_own(sorted(set(names)), journal)
+            paths = [*annotation_paths(self.output), self.output, report_path(self.output)]
+            for name in sorted({path.name for path in paths}):
+                digest = self.remote.digest(name)
+                if digest is not None and not journal.wrote(name, digest):
+                    raise not_own(self.remote.url_of(name))
 
 
 def label_folder(
     job: LabelJob,
     output: Path | LabelFiles,
-    load_detector: Callable[[], Detector],
+    load_detector: LoadDetector,
     *,
     restart: bool = False,
     overwrite: bool = False,
@@ -106,22 +112,22 @@ def label_folder(
     quiet: bool = False,
     staff: Staff | None = None,
 ) -> LabelSummary:
-    """Label all pictures of `job`, go on where an earlier run stopped, and write the files.
+    """Label all pictures of `job`, resuming an earlier run, and write the files.
 
-    output: the VIA annotation file; report and journal stand beside it. Or all that is to be said
-    of the files; `overwrite` and `keep_empty` are part of that then. load_detector: called only if
-    something is left to label, in each worker. restart: label all anew. overwrite: replace an
+    output: the VIA annotation file, with report and journal beside it; or `LabelFiles`, which then
+    replace `overwrite` and `keep_empty`. load_detector: called only if something is left to detect,
+    in each worker. restart: start over, whatever the journal holds. overwrite: replace an
     annotation file that this command did not write, or that was changed since. keep_empty: see
-    `write_files`. quiet: no progress bar. staff: who labels; this process, unless given.
+    `write_files`. quiet: no progress bar. staff: who labels; by default this process.
 
     Ctrl-C and SIGTERM end the run when the images at hand are finished: annotations and report of
-    what is finished are written (none if nothing is), and the summary's `left` tells how many
-    images are not. A second Ctrl-C ends it at once by `KeyboardInterrupt`; then the former files
+    the finished images are written (none if there are none), and the summary's `left` is the number
+    of the others. A second Ctrl-C ends it at once with `KeyboardInterrupt`; the former files then
     stay, and what was finished is in the journal.
 
-    Raises `UserError` before any work when a folder cannot be written, the disk has too little
-    room, the journal is of other settings, or the output would destroy another's work; and in the
-    middle when the disk is full: what was finished is kept.
+    Raises `UserError` before any work when no picture's name says enough, a folder cannot be
+    written, the disk has too little room, the journal has other settings, or the output would
+    destroy somebody's work; and during the work when the disk is full, keeping what was finished.
     """
     if not isinstance(output, LabelFiles):
         output = LabelFiles(output, keep_empty=keep_empty, overwrite=overwrite)
@@ -135,22 +141,20 @@ def label_folder(
         files.require_own(journal)
         remove_unfinished(job, files.output)
         pictures = survey(job, journal)
-        _tell_what_is_there(pictures, journal)
+        _print_what_is_there(pictures, journal)
         with stopping_at_signals() as stop:
             if pictures.done < len(pictures):
                 require_room(job, files.output, pictures)
-                staff = staff or Staff()
                 try:
-                    _label(job, pictures, load_detector, journal, stop, quiet, staff)
+                    _label(job, pictures, load_detector, journal, stop, quiet, staff or Staff())
                 finally:
-                    if not staff.is_this_process:
-                        remove_unfinished(job, files.output)  # of workers that were killed
+                    remove_unfinished(job, files.output)  # of workers that were killed
             return _write(files, journal, pictures, stop)
 
 
-def _tell_what_is_there(pictures: PictureList, journal: LabelJournal) -> None:
+def _print_what_is_there(pictures: PictureList, journal: LabelJournal) -> None:
     if 0 < pictures.done < len(pictures):
-        print(f"{pictures.done} of {len(pictures)} images are labelled already: going on.")
+        print(f"{pictures.done} of {len(pictures)} images are labelled already: resuming.")
     others = len(journal) - sum(picture.path.name in journal for picture in pictures)
     if others:
         print(
@@ -162,36 +166,38 @@ def _tell_what_is_there(pictures: PictureList, journal: LabelJournal) -> None:
 def _label(
     job: LabelJob,
     pictures: PictureList,
-    load_detector: Callable[[], Detector],
+    load_detector: LoadDetector,
     journal: LabelJournal,
     stop: "StopRequest",
     quiet: bool,
     staff: Staff,
 ) -> None:
+    """Label what is not done with the staff's crew; return early after a request to stop."""
+    batches = sum(1 for _ in unfinished_batches(job, pictures))
+    workers = min(staff.workers, max(1, batches))
     try:
-        if staff.is_this_process:
-            detect = load_detector()
-            stop.is_awaited = True
-            work = partial(label_pictures, job, pictures, detect, journal)
-        else:
-            workers = min(staff.workers, max(1, sum(1 for _ in unfinished_batches(job, pictures))))
-            crew = (staff.make_crew or _process_crew)(job, load_detector, workers)
-            stop.is_awaited = True
-            work = partial(label_with_crew, job, pictures, crew, workers, journal)
+        crew = staff.crew(job, load_detector, workers)
+        stop.is_awaited = True
     except KeyboardInterrupt:
         if not stop.is_set():
             raise
         return
     with _progress_bar(pictures, quiet) as bar:
         try:
-            work(stop=stop, progress=bar.update)
+            label_pictures(job, pictures, journal, crew, workers, stop=stop, progress=bar.update)
         except JournalError:
             raise
         except UserError as error:
-            raise UserError(
-                f"{error} The {len(journal)} images that are finished are kept in {journal.path}; "
-                f"the same command goes on from there."
-            ) from error
+            kept = (
+                f"the {len(journal)} images that are finished are kept in {journal.path}, and the "
+                f"same command resumes from there"
+            )
+            raise _with_advice(error, kept) from error
+
+
+def _with_advice(error: UserError, advice: str) -> UserError:
+    """The same error with something to add to its advice."""
+    return error.replace(advice=f"{error.advice}; {advice}" if error.advice else advice)
 
 
 def _progress_bar(pictures: PictureList, quiet: bool) -> tqdm:
@@ -201,16 +207,9 @@ def _progress_bar(pictures: PictureList, quiet: bool) -> tqdm:
         unit="image",
         desc="labelling",
         disable=quiet,
-        # A log file is to stay readable: a line every ten seconds is enough there.
+        # In a log file a line every ten seconds is enough.
         mininterval=0.3 if sys.stderr.isatty() else 10,
     )
-
-
-def _process_crew(job: LabelJob, load_detector: Callable[[], Detector], workers: int) -> Crew:
-    threads = max(1, core_count() // workers)
-    each = "1 thread" if threads == 1 else f"{threads} threads"
-    print(f"{workers} processes label, each with a model and {each}.")
-    return ProcessCrew(job, load_detector, threads)
 
 
 def _write(
@@ -225,10 +224,8 @@ def _write(
     try:
         files.require_own(journal)  # they may have been changed while this run worked
     except UserError as error:
-        raise UserError(
-            f"{error} No label is lost: the {len(names)} images that are finished are in "
-            f"{journal.path}."
-        ) from error
+        kept = f"no label is lost: the {len(names)} images that are finished are in {journal.path}"
+        raise _with_advice(error, kept) from error
     summary = write_files(
         files.output,
         journal,
@@ -248,7 +245,7 @@ class StopRequest(threading.Event):
 
     Attributes:
         cause: what set it, a value of `SIGNALS`.
-        is_awaited: whether somebody looks at it; otherwise the first signal interrupts.
+        is_awaited: whether the run checks it; if not, the first signal interrupts.
     """
 
     cause = ""
@@ -263,15 +260,15 @@ def stopping_at_signals() -> Iterator[StopRequest]:
     """
     stop = StopRequest()
 
-    def note(number: int, _) -> None:
+    def note(number: int, _: FrameType | None) -> None:
         at_once = not stop.is_awaited or (stop.is_set() and number == signal.SIGINT)
         stop.cause = stop.cause or SIGNALS[signal.Signals(number)]
-        stop.is_awaited = True  # a second SIGTERM shall not disturb whoever catches this
+        stop.is_awaited = True  # a second SIGTERM must not disturb whoever catches this
         stop.set()
         if at_once:
             raise KeyboardInterrupt
         with contextlib.suppress(OSError):
-            # Unlike print, this may happen in the middle of another output.
+            # Unlike print, this is safe in the middle of another output.
             os.write(2, b"\nFinishing the image at hand; Ctrl-C again stops at once.\n")
 
     with handling_signals(SIGNALS, note):

@@ -5,25 +5,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fashion.autolabel import Detector, LabelJob
 from fashion.label_crew import Crew
+from fashion.label_job import Detector, LabelJob
 from fashion.label_pictures import FolderPictures, slim
 from fashion.label_policy import ANY_GARMENT, FALLBACKS, LabelPolicy
 from fashion.label_regions import LEAST_AREA
-from fashion.label_report import file_digest, journal_path, report_path
+from fashion.label_report import journal_path, report_path
 from fashion.label_run import LabelFiles, Staff, label_folder
 from fashion.labels import SEASONS
-from fashion.picture_stage import list_images
+from fashion.listing import list_images
+from fashion.model_arguments import add_model_arguments, model_choice
 from fashion.presets import find_preset
-from fashion.remote_files import RemoteFolder, RemoteOutput, place
+from fashion.remote_files import RemoteFolder, RemoteOutput, RemotePicture, place
+from fashion.stage import Stage, fraction, whole
 from fashion.stages import (
-    Stage,
-    add_model_arguments,
-    fraction,
+    ModelChoice,
+    WeightFile,
     inference_model,
     inference_weights,
     preset_of,
-    whole,
 )
 from mrcnn.config import Config
 from mrcnn.errors import UserError
@@ -110,8 +110,8 @@ def _add_output_arguments(group) -> None:
         "--tolerance",
         type=length,
         metavar="PIXELS",
-        help="how far outlines may pass by the mask's corners; 0 follows every pixel (default: "
-        "chosen by the shape, 0.4 to 0.85)",
+        help="how far outlines may deviate from the mask's corners; 0 follows every pixel "
+        "(default: chosen by the shape, 0.4 to 0.85)",
     )
     add(
         "--minimum-area",
@@ -135,7 +135,7 @@ def _add_output_arguments(group) -> None:
         help="annotations in files of N photographs each, <name>-00000-of-00012.json and so on",
     )
     add("--keep-empty", action="store_true", help="list images in which nothing was found too")
-    add("--restart", action="store_true", help="label all anew, not from where a run stopped")
+    add("--restart", action="store_true", help="start over instead of resuming an earlier run")
     add(
         "--overwrite",
         action="store_true",
@@ -171,22 +171,16 @@ class StageDetector:
     """Loads a stage's model for labelling, in this process or in another one.
 
     Attributes:
-        options: of the command line; see `fashion.stages.inference_model`.
-        weights: the file.
-        least_score: detections from here on are wanted.
-        batch: into such batches `detect` divides what it gets.
+        choice: the model; its minimum confidence is that of the least detections wanted.
+        batch: the size of the batches into which `detect` divides what it gets.
     """
 
-    options: argparse.Namespace
-    weights: Path
-    least_score: float
+    choice: ModelChoice
     batch: int
 
     def __call__(self) -> Detector:
         """The model's `detect`."""
-        wanted = {"model": str(self.weights), "min_confidence": self.least_score}
-        options = argparse.Namespace(**{**vars(self.options), **wanted})
-        model = inference_model(options, options.stage)
+        model = inference_model(self.choice)
         model.config.BATCH_SIZE = self.batch
         return model.detect
 
@@ -196,41 +190,48 @@ def label(options: argparse.Namespace) -> int:
     _check_engine(options)
     files = _files(options)
     images = slim(list_images(options.images, options.limit))
-    weights = inference_weights(options, options.stage)
+    choice = model_choice(options)
+    weights = inference_weights(choice, digest=True)
     job = make_job(options, images, weights)
     staff = _staff(options)
     if options.engine == "ray":
-        job, weights = _with_absolute_paths(job), weights.absolute()
-    load_detector = StageDetector(options, weights, job.policy.least_score, job.batch)
+        job = _with_absolute_paths(job)
+        weights = replace(weights, path=weights.path.absolute())
+    choice = replace(choice, weights=weights, min_confidence=job.policy.least_score)
+    load_detector = StageDetector(choice, job.batch)
     summary = label_folder(job, files, load_detector, restart=options.restart, staff=staff)
     print(summary.text())
     if summary.images:
-        _tell_files(files, summary.files)
+        _print_files(files, summary.files)
     print(f"Journal: {files.journal or journal_path(files.output.absolute())}")
     if summary.left:
         return 130
     return 0 if summary.labelled else 1
 
 
-def _tell_files(files: LabelFiles, written: list[Path]) -> None:
+def _print_files(files: LabelFiles, written: list[Path]) -> None:
     output = files.output.absolute()
+    paths = [output, report_path(output)]
     if files.shard_size:
-        output = written[0].with_name(written[0].name.replace("-00000-of-", "-*-of-", 1))
-    names = (output, report_path(files.output.absolute()))
-    if files.remote:
-        names = tuple(files.remote.url_of(name.name) for name in names)
+        paths[0] = written[0].with_name(written[0].name.replace("-00000-of-", "-*-of-", 1))
+    remote = files.remote
+    names = [remote.url_of(path.name) for path in paths] if remote else list(map(str, paths))
     print(f"Annotations: {names[0]}\nReport: {names[1]}")
 
 
 def _files(options: argparse.Namespace) -> LabelFiles:
-    """Which files the command line wants. Raises `UserError` for what cannot be."""
+    """The files that the command line asks for. Raises `UserError` where they cannot be."""
     output, remote = options.output, None
     if isinstance(output, RemoteFolder):
         remote = RemoteOutput(output)
         output = remote.local
     for option, folder in (("--segments", options.segments), ("--previews", options.previews)):
         if isinstance(folder, RemoteFolder):
-            raise UserError(f"{option}={folder} is an address: name a folder of this machine.")
+            raise UserError(
+                f"{option} cannot be an address",
+                path=folder,
+                advice="choose a folder of this machine",
+            )
     return LabelFiles(
         output,
         journal=options.journal and options.journal.absolute(),
@@ -242,9 +243,9 @@ def _files(options: argparse.Namespace) -> LabelFiles:
 
 
 def _check_engine(options: argparse.Namespace) -> None:
-    """Raise `UserError` where Ray is asked for and is not installed, or only its address given."""
+    """Raise `UserError` where Ray is wanted and not installed, or only its address is given."""
     if options.engine == "local" and options.ray_address:
-        raise UserError("--ray-address is for --engine=ray: give that, too.")
+        raise UserError("--ray-address is for --engine=ray", advice="give that, too")
     if options.engine == "ray":
         from fashion.label_ray import require_ray
 
@@ -270,7 +271,7 @@ def _staff(options: argparse.Namespace) -> Staff:
 
 
 def _with_absolute_paths(job: LabelJob) -> LabelJob:
-    """The job for processes that stand in other folders."""
+    """The job for processes with other working folders."""
     return replace(
         job,
         images=job.images.absolute() if isinstance(job.images, FolderPictures) else job.images,
@@ -279,8 +280,10 @@ def _with_absolute_paths(job: LabelJob) -> LabelJob:
     )
 
 
-def make_job(options: argparse.Namespace, images: Sequence[Path], weights: Path) -> LabelJob:
-    """The command line as a job. Raises `UserError` for values that cannot be."""
+def make_job(
+    options: argparse.Namespace, images: Sequence[Path | RemotePicture], weights: WeightFile
+) -> LabelJob:
+    """The command line as a job. Raises `ConfigError` for values that cannot be used."""
     preset = preset_of(weights, options.preset)
     values = find_preset(preset).values
     confidence = options.min_confidence
@@ -305,11 +308,11 @@ def make_job(options: argparse.Namespace, images: Sequence[Path], weights: Path)
         segments_alpha=options.segments_alpha,
         previews=options.previews,
         model={
-            "model": file_digest(weights),
+            "model": weights.sha256,
             "preset": preset,
             "preset_values": values,
             "precision": options.precision,
-            # Only where it is told, so that journals begun without it go on.
+            # Only where it is given, so that journals begun without it can be resumed.
             **({"resize_mode": options.resize_mode} if options.resize_mode else {}),
         },
     )

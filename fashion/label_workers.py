@@ -1,7 +1,7 @@
 """Labelling workers that are processes of this machine, each with a model on its share of cores.
 
-Processes are spawned, never forked: TensorFlow's threads do not survive a fork. A process ends as
-soon as the pipe to its parent does, so that none outlives a parent that was killed.
+Processes are spawned, never forked: TensorFlow's threads do not survive a fork. A process ends when
+the pipe to its parent does, so that none outlives a parent that was killed.
 """
 
 import contextlib
@@ -9,19 +9,30 @@ import multiprocessing
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
-from fashion.autolabel import Detector, LabelJob
-from fashion.label_crew import BatchLabeller, Event, Task, job_for_workers, portable_error
+from fashion.label_crew import (
+    BatchLabeller,
+    Done,
+    Event,
+    Failed,
+    Lost,
+    Ready,
+    Task,
+    job_for_workers,
+    portable_error,
+)
+from fashion.label_job import Detector, LabelJob
 from mrcnn.thread_counts import children_with_threads
 
 SECONDS_TO_END = 5
+Results = queue.SimpleQueue[tuple[Task | None, Future]]
 
 
 def core_count() -> int:
@@ -40,10 +51,12 @@ class ProcessCrew:
         threads: that each worker computes with.
     """
 
+    at_once = 2  # the batch at hand, and the one that is read meanwhile
+
     def __init__(self, job: LabelJob, load_detector: Callable[[], Detector], threads: int):
         self._work = (job_for_workers(job), load_detector, threads)
         self._threads = threads
-        self._processes: dict[int, Any] = {}
+        self._processes: dict[int, SpawnProcess] = {}
         self._pipes: dict[int, Connection] = {}
         self._count = 0
 
@@ -51,34 +64,40 @@ class ProcessCrew:
         """See `Crew.hire`."""
         context = multiprocessing.get_context("spawn")
         near, far = context.Pipe()
+        worker, self._count = self._count, self._count + 1
         process = context.Process(
-            target=_serve, args=(far, *self._work), name="labelling", daemon=True
+            target=_serve, args=(worker, far, *self._work), name="labelling", daemon=True
         )
         with children_with_threads(self._threads), _signals_held_back():
             process.start()
         far.close()  # else the death of the process would not end the pipe
-        worker, self._count = self._count, self._count + 1
         self._processes[worker], self._pipes[worker] = process, near
         return worker
 
     def give(self, worker: int, task: Task) -> None:
         """See `Crew.give`."""
-        with contextlib.suppress(OSError):  # a dead worker is told of by `wait`
+        with contextlib.suppress(OSError):  # `wait` reports a dead worker
             self._pipes[worker].send(task)
+
+    def take_back(self) -> list[int]:
+        """See `Crew.take_back`: a worker begins at once with all that it is given."""
+        return []
 
     def wait(self, seconds: float) -> list[Event]:
         """See `Crew.wait`."""
-        workers = {pipe: worker for worker, pipe in self._pipes.items()}
-        return [self._event(workers[pipe]) for pipe in wait(list(workers), seconds)]
+        found = wait(list(self._pipes.values()), seconds)
+        workers = [worker for worker, pipe in self._pipes.items() if pipe in found]
+        return [self._event(worker) for worker in workers]
 
     def _event(self, worker: int) -> Event:
         try:
-            return Event(worker, *self._pipes[worker].recv())
+            event: Event = self._pipes[worker].recv()
         except (EOFError, OSError):
-            return Event(worker, "lost", value=self._bury(worker))
+            return Lost(worker, self._bury(worker))
+        return event
 
     def _bury(self, worker: int) -> str:
-        """Clear away after a process that has ended; how it has."""
+        """Release what is left of a process that has ended; how it ended."""
         process = self._processes.pop(worker)
         self._pipes.pop(worker).close()
         process.join(SECONDS_TO_END)
@@ -120,37 +139,46 @@ def _signals_held_back() -> Iterator[None]:
 
 
 def _serve(
-    pipe: Connection, job: LabelJob, load_detector: Callable[[], Detector], threads: int
+    worker: int,
+    pipe: Connection,
+    job: LabelJob,
+    load_detector: Callable[[], Detector],
+    threads: int,
 ) -> None:
     """What a worker process does: label what comes, until the pipe ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # The parent tells what there is to tell.
-    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     import cv2
 
     cv2.setNumThreads(threads)
-    labeller = BatchLabeller(job, load_detector)
-    results: queue.SimpleQueue = queue.SimpleQueue()
-    results.put(("ready", None, labeller.loaded))
-    threading.Thread(target=_send, args=(pipe, results), daemon=True).start()
-    while True:
-        try:
-            task = pipe.recv()
-        except (EOFError, OSError):
-            os._exit(1)  # there is nobody to work for, whatever is at hand
-        results.put(("done", task.number, labeller.submit(task)))
+    # The parent prints what there is to print.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        labeller = BatchLabeller(job, load_detector)
+        results: Results = queue.SimpleQueue()
+        results.put((None, labeller.loaded))
+        threading.Thread(target=_send, args=(worker, pipe, results), daemon=True).start()
+        while True:
+            try:
+                task = pipe.recv()
+            except (EOFError, OSError):
+                os._exit(1)  # there is nobody to work for, whatever is at hand
+            results.put((task, labeller.submit(task)))
 
 
-def _send(pipe: Connection, results: queue.SimpleQueue) -> None:
+def _send(worker: int, pipe: Connection, results: Results) -> None:
+    """Send what becomes of the model and of the tasks, in their order."""
     while True:
-        kind, task, future = results.get()
+        event = _outcome(worker, *results.get())
         try:
-            value = future.result()
-            message = (kind, task, value if kind == "done" else None)
-        except BaseException as error:
-            message = ("failed", task, portable_error(error))
-        try:
-            pipe.send(message)
+            pipe.send(event)
         except OSError:
             os._exit(1)
+
+
+def _outcome(worker: int, task: Task | None, future: Future) -> Event:
+    """The event of a task that ended, or, without one, of the model's loading."""
+    try:
+        value = future.result()
+    except BaseException as error:  # the parent raises it
+        return Failed(worker, portable_error(error))
+    return Ready(worker) if task is None else Done(worker, task.number, value)

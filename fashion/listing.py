@@ -1,20 +1,104 @@
-"""Picture files: their sizes, without decoding them."""
+"""Which pictures a command works on, their sizes, how each is read, and what its PNG is called."""
 
 import os
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
-from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
+import numpy as np
 
+from fashion.links import VARIABLE, leads_out
+from fashion.locating import IMAGE_SUFFIXES
+from fashion.remote_files import RemoteFolder, RemotePicture, list_remote, read_remote
+from mrcnn.errors import DatasetError, UserError, printable
 from mrcnn.image_files import opened, orientation
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # the tags' numbers
+
+
+def read_or_error(path: Path | RemotePicture) -> np.ndarray | UserError:
+    """A picture, uint8 RGB [height, width, 3], or the error that says why it cannot be read.
+
+    Raises:
+        UserError: a remote store does not answer, see `fashion.remote_files.read_remote`.
+    """
+    from mrcnn.images import read_image
+
+    try:
+        return read_remote(path) if isinstance(path, RemotePicture) else read_image(path)
+    except DatasetError as error:
+        return error
+
+
+@overload
+def list_images(folder: Path, limit: int | None = None) -> list[Path]: ...
+
+
+@overload
+def list_images(folder: RemoteFolder, limit: int | None = None) -> list[RemotePicture]: ...
+
+
+def list_images(
+    folder: Path | RemoteFolder, limit: int | None = None
+) -> list[Path] | list[RemotePicture]:
+    """The pictures of a folder in the order of their names; or the one picture.
+
+    Links that lead out of the folder are skipped, with a line on stderr.
+
+    Raises:
+        DatasetError: there is no such folder, or no picture in it.
+    """
+    if isinstance(folder, RemoteFolder):
+        return list_remote(folder, IMAGE_SUFFIXES, limit)
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise DatasetError(
+            "the image folder does not exist",
+            path=folder,
+            settings=("images",),
+            advice="create it and put photographs there, or choose another with {images}",
+        )
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    leaving = [path for path in found if leads_out(folder, path.name)]
+    if leaving:
+        print(
+            f"skipped: {len(leaving)} links that lead out of {folder} (the first is "
+            f"{printable(leaving[0].name)}); {VARIABLE}=1 in the environment accepts them",
+            file=sys.stderr,
+        )
+        found = [path for path in found if path not in set(leaving)]
+    if not found:
+        raise DatasetError(
+            "there is no picture in this folder",
+            path=folder,
+            settings=("images",),
+            expected=f"{', '.join(sorted(IMAGE_SUFFIXES))} files",
+            advice="put some there, or choose another folder with {images}",
+        )
+    return found[:limit]
+
+
+def output_names(images: Iterable[Path]) -> dict[Path, str]:
+    """A PNG name for each picture; the suffix stays where two would otherwise get the same name."""
+    images = list(images)
+    # Case-folded, because some file systems treat a.png and A.png as one file.
+    count = Counter(image.stem.casefold() for image in images)
+    # "a.jpg.gif" without its suffix is the whole name of another picture.
+    count.update(image.name.casefold() for image in images)
+    return {p: f"{p.stem if count[p.stem.casefold()] == 1 else p.name}.png" for p in images}
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Width and height of an image file as it is shown, with its EXIF orientation applied.
 
-    Only the head of the file is read. Raises `DatasetError` when it is no readable image, or one
-    of more than `mrcnn.image_files.MAX_PIXELS`.
+    Only the head of the file is read. Raises `DatasetError` when it is not a readable image, or has
+    more pixels than `mrcnn.image_files.MAX_PIXELS`.
     """
     with opened(path) as image:
         width, height = image.size
@@ -23,7 +107,9 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def _size_as_stored(image: Image.Image) -> tuple[int, int]:
+def _size_as_stored(image: "Image.Image") -> tuple[int, int]:
+    from PIL.TiffImagePlugin import TiffImageFile
+
     # Of a TIFF newer versions of Pillow give the upright size.
     if isinstance(image, TiffImageFile):
         return image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]

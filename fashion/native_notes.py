@@ -1,7 +1,7 @@
-"""Keeping what TensorFlow's native code says on every start out of sight.
+"""Hiding what TensorFlow's native code logs on every start.
 
-It tells what it has been built for and that there is no GPU, on some machines whatever
-TF_CPP_MIN_LOG_LEVEL is. Its lines may follow a progress bar without a line break.
+It logs what it was built for and that there is no GPU, on some machines regardless of
+TF_CPP_MIN_LOG_LEVEL. Its lines may follow a progress bar without a line break.
 """
 
 import codecs
@@ -21,7 +21,7 @@ CHUNK = 65536
 
 
 def without_notes(text: str, at_end: bool = True) -> tuple[str, str]:
-    """A text without TensorFlow's notes, and what may be the beginning of one: to be held back."""
+    """A text without TensorFlow's notes, and a rest that may be the beginning of one."""
     text = _NOTE.sub("", text)
     begun = None if at_end else _NOTE_BEGINS.search(text)
     return (text[: begun.start()], text[begun.start() :]) if begun else (text, "")
@@ -31,35 +31,43 @@ def without_notes(text: str, at_end: bool = True) -> tuple[str, str]:
 def native_notes_left_out() -> Iterator[None]:
     """While the block runs, native code's standard error passes through `without_notes`.
 
-    Python's own goes where it went, so that a terminal stays one. Nothing is done where standard
-    error has been replaced, as by a test, or where TF_CPP_MIN_LOG_LEVEL asks for the notes.
+    Python's own bypasses the filter, so that a terminal stays one. Afterwards standard error is as
+    before, also where others replaced it within the block and put it back only later. Nothing is
+    done where it has been replaced already, as by a test or an outer block, or where
+    TF_CPP_MIN_LOG_LEVEL asks for the notes.
     """
-    if sys.stderr is not sys.__stderr__ or os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1"):
+    former = sys.__stderr__
+    wanted = os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("0", "1")
+    if former is None or sys.stderr is not former or wanted:
         yield
         return
-    former = sys.stderr
     former.flush()
     real = os.dup(2)
     read, write = os.pipe()
     os.dup2(write, 2)
     os.close(write)
-    reader = threading.Thread(target=_pass_on, args=(read, real), daemon=True)
+    reader = threading.Thread(target=_pass_on, args=(read, os.dup(real)), daemon=True)
     reader.start()
-    with os.fdopen(
-        real, "w", buffering=1, encoding=former.encoding, errors="backslashreplace"
-    ) as s:
-        sys.stderr = s
-        try:
-            yield
-        finally:
-            s.flush()
+    stream = os.fdopen(
+        os.dup(real), "w", buffering=1, encoding=former.encoding, errors="backslashreplace"
+    )
+    sys.stderr = stream
+    try:
+        yield
+    finally:
+        stream.flush()
+        if sys.stderr is stream:
             sys.stderr = former
-            os.dup2(real, 2)
-            # A process that was left behind may hold the pipe open.
-            reader.join(timeout=2)
+            stream.close()
+        # Otherwise whoever replaced this stream still needs it.
+        os.dup2(real, 2)
+        os.close(real)
+        # A process that was left behind may hold the pipe open.
+        reader.join(timeout=2)
 
 
 def _pass_on(read: int, real: int) -> None:
+    """Copy from one file descriptor to the other without notes until the end; close both."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     held = ""
     while True:
@@ -69,4 +77,5 @@ def _pass_on(read: int, real: int) -> None:
             os.write(real, text.encode())
         if not chunk:
             os.close(read)
+            os.close(real)
             return

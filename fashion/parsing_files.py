@@ -1,7 +1,7 @@
 """What is written of a parsed photograph: sheet, panels, label maps, cut-outs, one JSON file.
 
 OUTPUT/<name>.png                       the sheet
-OUTPUT/<name>/parsing.json              all numbers; written last, so that it says "finished"
+OUTPUT/<name>/parsing.json              all numbers; written last, which marks it as finished
                                         (of one stage alone: clothing.json, body.json, ...)
 OUTPUT/<name>/pixel_labels.png          label maps with the classes' palette
 OUTPUT/<name>/joint_labels.png
@@ -21,13 +21,13 @@ from PIL import Image
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing import Parsed
+from fashion.parsing_objects import ClothingObject
+from fashion.parsing_settings import STAGES
 from fashion.parsing_sheet import SheetOptions, draw_panels, draw_sheet, palette
-from fashion.report import save_png
+from fashion.report import save_png, write_bytes
 from fashion.segments import remove_files
-from mrcnn.errors import DatasetError, UserError
-from mrcnn.files import replacing
+from mrcnn.errors import DatasetError
 
-STAGES = ("clothing", "body", "objects", "superpixels", "all")
 # The panels and label maps of each stage.
 _PANELS = {
     "clothing": {"clothing"},
@@ -63,16 +63,16 @@ class OutputJob:
 
     @property
     def record_name(self) -> str:
-        """The file that says that a photograph is finished; each stage has its own."""
+        """The file whose presence means that a photograph is finished; each stage has its own."""
         return f"{'parsing' if self.stage == 'all' else self.stage}.json"
 
     def record(self) -> dict[str, Any]:
-        """What decides the content of the files."""
+        """What determines the content of the files."""
         return {"stage": self.stage, "sheet": asdict(self.sheet), **self.made_with}
 
 
 def read_record(job: OutputJob, name: str) -> dict[str, Any] | None:
-    """What an earlier run says it made `name` with; None where not all of its files are there."""
+    """What an earlier run recorded that it made `name` with; None where a file is missing."""
     try:
         data = read_json(job.folder / name / job.record_name)
         whole = all((job.folder / file).is_file() for file in data["files"])
@@ -90,19 +90,28 @@ def write_parsed(
 ) -> list[Path]:
     """Write all files of a photograph; each appears whole or not at all.
 
-    source: what the record tells of the photograph's file. made_with: what `read_record` gives
-    back, by default `job.record()`. Returns the paths. Raises `UserError` where something cannot
-    be written.
+    Args:
+        job: what to write, and where.
+        name: of the photograph's files and folder.
+        parsed: the result.
+        source: what the record says about the photograph's file.
+        made_with: what `read_record` returns later; None for `job.record()`.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        UserError: a file cannot be written.
     """
     folder = job.folder / name
     remove_files(folder / job.record_name)
     stages = STAGES[:-1] if job.stage == "all" else (job.stage,)
     panels = draw_panels(parsed, job.table, job.sheet)
-    written = []
-    wanted = set().union(*(_PANELS[stage] for stage in stages))
+    written: list[Path] = []
+    wanted = set[str]().union(*(_PANELS[stage] for stage in stages))
     for panel in sorted(wanted & set(panels)):
         written.append(save_png(folder / f"{panel.replace(' ', '_')}.png", panels[panel]))
-    for kind in sorted(set().union(*(_MAPS[stage] for stage in stages))):
+    for kind in sorted(set[str]().union(*(_MAPS[stage] for stage in stages))):
         written.append(_write_map(folder / f"{kind}.png", kind, parsed, job.table))
     if "objects" in stages:
         written += _write_objects(folder / "objects", parsed)
@@ -123,7 +132,8 @@ def _write_map(path: Path, kind: str, parsed: Parsed, table: ClassTable) -> Path
     if kind == "superpixel_map":
         image = Image.fromarray(np.minimum(parsed.superpixels, 65535).astype(np.uint16))
         return _write_image(path, image)
-    return _write_image(path, label_image(getattr(parsed, kind), table))
+    labels = parsed.pixel_labels if kind == "pixel_labels" else parsed.joint_labels
+    return _write_image(path, label_image(labels, table))
 
 
 def label_image(labels: np.ndarray, table: ClassTable = MODANET_TABLE) -> Image.Image:
@@ -162,19 +172,12 @@ def _write_objects(folder: Path, parsed: Parsed) -> list[Path]:
 def _write_image(path: Path, image: Image.Image) -> Path:
     buffer = BytesIO()
     image.save(buffer, format="PNG")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as stream:
-            stream.write(buffer.getvalue())
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): make room, make the folder "
-            f"writable, or name another with --output."
-        ) from error
-    return path
+    return write_bytes(path, buffer.getvalue())
 
 
-def _record_of(job: OutputJob, parsed: Parsed, source: dict, files: list[str]) -> dict[str, Any]:
+def _record_of(
+    job: OutputJob, parsed: Parsed, source: dict[str, Any], files: list[str]
+) -> dict[str, Any]:
     height, width = parsed.image.shape[:2]
     garments = [_with_file(o, job) for o in parsed.objects if o.kind == "garment"]
     persons = [_with_file(o, job) for o in parsed.objects if o.kind == "person"]
@@ -192,7 +195,7 @@ def _record_of(job: OutputJob, parsed: Parsed, source: dict, files: list[str]) -
     }
 
 
-def _with_file(item, job: OutputJob) -> dict[str, Any]:
+def _with_file(item: ClothingObject, job: OutputJob) -> dict[str, Any]:
     file = {"file": f"objects/{item.title}.png"} if job.stage in ("objects", "all") else {}
     return {**item.to_json(), **file}
 

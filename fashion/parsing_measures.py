@@ -1,21 +1,22 @@
 """How well label maps agree with the truth: accuracy, IoU, F1 and boundary F of each class.
 
 A label map is uint8 [height, width]: 0 is the background, 1 to n the garments of a class table;
-`IGNORED` marks pixels whose truth nobody knows, which count nowhere. Images are taken in one after
-another and only counts are kept, so that a data set of any size fits.
+`IGNORED` marks pixels whose true label is unknown, which are not counted. Images are added one by
+one and only counts are kept, so that a data set of any size fits in memory.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
+from fashion.parsing_settings import TOLERANCE
 from mrcnn.errors import DatasetError
 
 IGNORED = 255
-TOLERANCE = 0.0075  # of the image's diagonal: 5.4 pixels at 400 x 600
 OVERALL = (
     "pixel_accuracy",
     "foreground_accuracy",
@@ -32,9 +33,9 @@ class ClassFigures:
 
     Attributes:
         name: of the class.
-        truth, predicted: pixels that have it in the truth and in the prediction.
-        iou: pixels right of both, of those that either has.
-        precision, recall, f1: of its pixels.
+        truth, predicted: its pixels in the truth and in the prediction.
+        iou: intersection over union of these pixels.
+        precision, recall, f1: of these pixels.
         boundary_f: F1 of its outline's pixels, see `ParsingMeasures`.
     """
 
@@ -51,21 +52,30 @@ class ClassFigures:
 class ParsingMeasures:
     """Counts over images, and the figures that follow from them.
 
-    names: of all labels, the background's first. tolerance: how far an outline may be off to count
-    as right, as a share of the image's diagonal; never less than a pixel.
+    All counts are summed over the images before anything is divided. An outline is the pixels of a
+    class that touch another label with one of their four sides; the image's border does not count.
 
-    `confusion` is int64 [labels, labels]: pixels by true label (rows) and predicted label
-    (columns). `outlines` is int64 [labels, 4]: the predicted outline's pixels that lie near the
-    truth's and all of them, then the truth's that lie near the prediction's and all of them. An
-    outline is the pixels of a class that touch another label with one of their four sides; the
-    frame of the image is none. All counts are summed over the images before anything is divided.
+    Args:
+        names: of all labels, the background first.
+        tolerance: how far an outline may be off to count as right, as a share of the image's
+            diagonal; at least one pixel is allowed.
+
+    Attributes:
+        images: how many were added.
+        confusion: int64 [labels, labels], pixels by true label (rows) and predicted one (columns).
+        outlines: int64 [labels, 4]: pixels of the predicted outline that lie near the true one, and
+            all of them; then pixels of the true outline near the predicted one, and all of them.
+
+    Raises:
+        DatasetError: fewer than 2 names, or more than 255.
     """
 
     def __init__(self, names: Sequence[str], tolerance: float = TOLERANCE) -> None:
         if not 2 <= len(names) <= IGNORED:
             raise DatasetError(
-                f"Label maps hold 2 to {IGNORED} labels, the background among them, "
-                f"not {len(names)}."
+                "a label map cannot have so many labels",
+                expected=f"2 to {IGNORED} with the background",
+                found=len(names),
             )
         self.names = tuple(names)
         self.tolerance = tolerance
@@ -74,9 +84,9 @@ class ParsingMeasures:
         self.outlines = np.zeros((len(names), 4), dtype=np.int64)
 
     def add(self, truth: np.ndarray, predicted: np.ndarray) -> None:
-        """Take in one image: two label maps, uint8 [height, width] of one shape.
+        """Add one image: two label maps, uint8 [height, width] of one shape.
 
-        The truth may hold `IGNORED`. Raises `DatasetError` at other shapes or unknown labels.
+        The truth may contain `IGNORED`. Raises `DatasetError` for other shapes or unknown labels.
         """
         self._check(truth, predicted)
         known = truth != IGNORED
@@ -89,14 +99,17 @@ class ParsingMeasures:
     def _check(self, truth: np.ndarray, predicted: np.ndarray) -> None:
         if truth.ndim != 2 or truth.shape != predicted.shape:
             raise DatasetError(
-                f"The label maps of an image must be of one size, but the truth is "
-                f"{list(truth.shape)} and the prediction {list(predicted.shape)}."
+                "truth and prediction of an image differ in size",
+                expected=str(list(truth.shape)),
+                found=str(list(predicted.shape)),
             )
         for name, labels in (("truth", truth[truth != IGNORED]), ("prediction", predicted)):
             if labels.size and labels.max() >= len(self.names):
                 raise DatasetError(
-                    f"The {name} holds the label {labels.max()}, but the labels are 0 to "
-                    f"{len(self.names) - 1}: use the class table that it was made with."
+                    f"the {name} has an unknown label",
+                    expected=f"0 to {len(self.names) - 1}",
+                    found=int(labels.max()),
+                    advice="use the class table that it was made with",
                 )
 
     def _add_outlines(self, truth: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> None:
@@ -106,7 +119,7 @@ class ParsingMeasures:
         for label in labels:
             true_outline = true_edges & (truth == label)
             found_outline = found_edges & (predicted == label)
-            # Distances are needed where either outline runs, and nowhere else.
+            # Distances are needed only where either outline runs.
             box = cv2.boundingRect((true_outline | found_outline).astype(np.uint8))
             inside = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
             true_outline, found_outline = true_outline[inside], found_outline[inside]
@@ -158,7 +171,7 @@ class ParsingMeasures:
             **{name: _mean(values) for name, values in means.items()},
         }
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """All figures as JSON values; None stands for NaN."""
         rows = [{key: getattr(row, key) for key in row.__slots__} for row in self.classes()]
         return {
@@ -173,8 +186,8 @@ class ParsingMeasures:
 def label_edges(labels: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The pixels that touch another label with one of their four sides, bool [height, width].
 
-    labels: uint8 [height, width]. known: bool of the same shape; between two pixels of which one
-    is not known there is no edge.
+    labels: uint8 [height, width]. known: bool of the same shape; there is no edge
+    beside an unknown pixel.
     """
     edges = np.zeros(labels.shape, dtype=bool)
     down = (labels[1:] != labels[:-1]) & known[1:] & known[:-1]
@@ -201,7 +214,7 @@ def _ratio(part, whole) -> np.ndarray:
 
 
 def _boundary_f(near_found, found, near_true, true) -> np.ndarray:
-    """F1 of precision and recall of outlines; 0 where only one side has any, NaN where none has."""
+    """F1 of precision and recall of outlines; 0 where one side has none, NaN where neither has."""
     precision = np.nan_to_num(_ratio(near_found, found))
     recall = np.nan_to_num(_ratio(near_true, true))
     f = np.nan_to_num(_ratio(2 * precision * recall, precision + recall))
@@ -213,12 +226,12 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
-def _without_nan(values: dict) -> dict:
+def _without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: None if isinstance(value, float) and math.isnan(value) else _plain(value)
         for key, value in values.items()
     }
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value

@@ -1,94 +1,102 @@
 """The two detectors of clothing parsing: garments by a stage-1 model, persons by a COCO model."""
 
-import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fashion.autolabel import file_stamp
+from fashion.label_pictures import file_stamp
 from fashion.labels import ClassTable
-from fashion.stages import MODANET_STAGE, Stage, inference_model, inference_weights
-from mrcnn.errors import UserError, WeightsError
+from fashion.stage import MODANET_STAGE, Stage
+from fashion.stages import (
+    COCO_WEIGHTS,
+    ModelChoice,
+    WeightFile,
+    coco_weights,
+    inference_model,
+    inference_weights,
+)
 
 Detect = Callable[[np.ndarray], dict[str, np.ndarray]]
 
-# Of COCO's eighty classes only the first is looked at.
+# Of COCO's eighty classes only the first, person, is used.
 _COCO_TABLE = ClassTable(["person", *(f"coco class {n}" for n in range(2, 81))], name="coco")
-BODY_STAGE = Stage("coco", MODANET_STAGE.folder, _COCO_TABLE, "mask_rcnn_coco.h5")
+BODY_STAGE = Stage("coco", MODANET_STAGE.folder, _COCO_TABLE, COCO_WEIGHTS)
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector that is not loaded yet: its weights are found and checked, no more.
+    """A detector that is not loaded yet: its weight file is found and checked.
 
     Attributes:
-        option: the option that names its weights: "--clothing" or "--body".
-        stage: its classes and folders.
-        options: what `fashion.stages.inference_model` takes.
-        path: the weight file.
+        choice: the model.
+        weights: its file.
     """
 
-    option: str
-    stage: Stage
-    options: argparse.Namespace
-    path: Path
+    choice: ModelChoice
+    weights: WeightFile
+
+    @property
+    def path(self) -> Path:
+        """The weight file."""
+        return self.weights.path
 
     def identity(self) -> dict[str, Any]:
-        """What tells it from other weights, as JSON values."""
+        """What distinguishes its weights from others, as JSON values."""
         return {"weights": self.path.name, "stamp": file_stamp(self.path)}
 
     def load(self) -> Detect:
-        """Build the network; the result takes one image and gives masks, soft ones too."""
-        try:
-            model = inference_model(self.options, self.stage)
-        except WeightsError as error:
-            raise _named(error, self.option) from error
+        """Build the network; the result maps an image, uint8 RGB [H, W, 3], to detections.
+
+        They are those of `MaskRCNN.detect` with soft masks. Raises `WeightsError` where the file
+        does not fit the network.
+        """
+        model = inference_model(self.choice)
         return lambda image: model.detect([image], soft_masks=True)[0]
 
 
-def find_clothing(options: argparse.Namespace) -> Detector:
-    """The garments' detector of the command line. Raises `WeightsError`."""
-    return _find("--clothing", MODANET_STAGE, options.clothing, options.clothing_preset, options)
+def find_clothing(
+    weights: str | None = None,
+    preset: str | None = None,
+    *,
+    precision: str = "auto",
+    min_confidence: float | None = None,
+) -> Detector:
+    """The detector of garments; for the arguments see `ModelChoice`.
 
-
-def find_body(options: argparse.Namespace) -> Detector | None:
-    """The persons' detector; None without --body. `coco` is fetched where it is not there yet."""
-    if options.body is None:
-        return None
-    text = options.body
-    if text == "coco":
-        text = str(_coco_weights())
-    return _find("--body", BODY_STAGE, text, options.body_preset, options)
-
-
-def _coco_weights() -> Path:
-    path = BODY_STAGE.folder / BODY_STAGE.weights
-    if not path.exists():
-        from mrcnn.downloads import download_trained_weights
-
-        download_trained_weights(str(path))
-    return path
-
-
-def _find(option, stage, model, preset, options) -> Detector:
-    own = argparse.Namespace(
-        model=model,
-        preset=preset,
-        precision=options.precision,
-        min_confidence=options.min_confidence,
-        logs=stage.logs,
+    Raises:
+        WeightsError: the file is missing, damaged, or of other classes or another network. It
+            names the settings `clothing` and `clothing_preset`.
+    """
+    settings = ("clothing", "clothing_preset")
+    return _find(
+        ModelChoice(MODANET_STAGE, weights, preset, precision, min_confidence, settings=settings)
     )
-    try:
-        path = inference_weights(own, stage)
-    except WeightsError as error:
-        raise _named(error, option) from error
-    return Detector(option, stage, own, path)
 
 
-def _named(error: WeightsError, option: str) -> UserError:
-    """The same error, which advises this tool's options."""
-    text = str(error).replace("--model", option).replace("--preset", f"{option}-preset")
-    return type(error)(text)
+def find_body(
+    weights: str,
+    preset: str | None = None,
+    *,
+    precision: str = "auto",
+    min_confidence: float | None = None,
+) -> Detector:
+    """The detector of persons; "coco" downloads its weights where they are not there yet.
+
+    Raises:
+        WeightsError: as `find_clothing`; it names the settings `body` and `body_preset`.
+        DownloadError: the COCO weights cannot be downloaded.
+    """
+    if weights == "coco":
+        weights = str(coco_weights(BODY_STAGE))
+    settings = ("body", "body_preset")
+    return _find(
+        ModelChoice(BODY_STAGE, weights, preset, precision, min_confidence, settings=settings)
+    )
+
+
+def _find(choice: ModelChoice) -> Detector:
+    weights = inference_weights(choice)
+    return Detector(replace(choice, weights=weights), weights)

@@ -1,12 +1,13 @@
-"""Taking apart: every garment and every person of a photograph as an object of its own."""
+"""Every garment and every person of a photograph as a separate object."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fashion.colour_names import NamedColour, dominant_colour
-from fashion.detected import Instances
+from fashion.detected import Detections
 from fashion.labels import ClassTable
 from fashion.polygons import PolygonPart, mask_to_polygons
 
@@ -18,13 +19,13 @@ class ClothingObject:
     Attributes:
         kind: "garment" or "person".
         number: its index among the objects of its kind, from 0.
-        class_id, name: its class; of a person COCO's.
+        class_id, name: its class; COCO's for a person.
         score: the detector's, 0 to 1.
         box: y1, x1, y2, x2 in pixels, exclusive at y2 and x2: that of the mask.
         area: pixels of the mask.
         polygons: outlines with holes, x and y in pixels; see `fashion.polygons`.
         colour: the dominant one.
-        worn_by: the number of the person who wears it; None for persons and where nobody does.
+        worn_by: the number of the person who wears it; None for persons and unworn garments.
     """
 
     kind: str
@@ -65,8 +66,8 @@ class ClothingObject:
 
 def take_apart(
     image: np.ndarray,
-    garments: Instances,
-    persons: Instances,
+    garments: Detections,
+    persons: Detections,
     worn_by: np.ndarray,
     table: ClassTable,
 ) -> list[ClothingObject]:
@@ -81,7 +82,14 @@ def take_apart(
     return objects
 
 
-def _object(image, instances, number, kind, names, wearer) -> ClothingObject:
+def _object(
+    image: np.ndarray,
+    instances: Detections,
+    number: int,
+    kind: str,
+    names: Mapping[int, str],
+    wearer: int | None,
+) -> ClothingObject:
     mask = instances.masks[..., number]
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     y1, x1, y2, x2 = (int(n) for n in (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1))
@@ -105,5 +113,5 @@ def _points(outline: np.ndarray) -> list[list[float]]:
     return np.round(outline, 2).tolist()
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value

@@ -7,18 +7,29 @@ from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from fashion.html_page import escaped, fill, page_file
-from fashion.parsing_server import (
-    HEADERS,
+from fashion.parsing_workshop import (
     HOST,
     LARGEST_SETTINGS,
     LARGEST_UPLOAD,
     LIMITS,
+    ParsedPhotograph,
+    Photograph,
     Workshop,
     read_values,
     result_json,
     result_zip,
 )
 from mrcnn.errors import UserError
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; "
+    "script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
 def make_app(workshop: Workshop, port: int) -> Flask:
@@ -41,8 +52,8 @@ def make_app(workshop: Workshop, port: int) -> Flask:
 def _guard(app: Flask, hosts: set[str]) -> None:
     @app.before_request
     def refuse_strangers():
-        # A name that some site lets point to this machine arrives as Host; a page of another
-        # site that posts here tells its Origin.
+        # A name that another site points to this machine arrives as Host; a page of another site
+        # that posts here sends its Origin.
         if request.headers.get("Host", "") not in hosts:
             abort(421, "This page answers on this machine's own address only.")
         origin = request.headers.get("Origin")
@@ -55,14 +66,14 @@ def _guard(app: Flask, hosts: set[str]) -> None:
         return response
 
     @app.errorhandler(HTTPException)
-    def tell(error: HTTPException):
+    def http_error(error: HTTPException):
         text = error.description or error.name
         if error.code == 413:
             text = f"The upload is larger than {LARGEST_UPLOAD >> 20} MB: make it smaller."
         return {"error": text}, error.code or 500
 
     @app.errorhandler(UserError)
-    def tell_user(error: UserError):
+    def user_error(error: UserError):
         return {"error": str(error)}, 400
 
 
@@ -95,20 +106,20 @@ def _text(name: str, kind: str) -> Response:
 
 
 def _add_photographs(app: Flask, workshop: Workshop) -> None:
-    def photograph(token: str):
+    def photograph(token: str) -> Photograph:
         try:
             return workshop.find(token)
         except KeyError:
             abort(404, "This photograph is no longer kept: choose it again.")
 
-    def finished(token: str):
-        found = photograph(token)
-        if found.parsed is None:
+    def finished(token: str) -> ParsedPhotograph:
+        result = photograph(token).result
+        if result is None:
             abort(404, "This photograph is not parsed yet.")
-        return found
+        return result
 
     def settings():
-        # A body of no told length counts as too long.
+        # A body of unknown length counts as too long.
         if not 0 <= (request.content_length or LARGEST_UPLOAD) <= LARGEST_SETTINGS:
             abort(400, f"Settings are up to {LARGEST_SETTINGS:,} bytes.")
         try:
@@ -118,8 +129,8 @@ def _add_photographs(app: Flask, workshop: Workshop) -> None:
 
     @app.post("/photographs")
     def take_in():
-        if request.content_length is None:  # then the limit would cut it off in silence
-            abort(411, "The upload must tell its length.")
+        if request.content_length is None:  # then the limit would cut it off silently
+            abort(411, "The upload must say its length.")
         token, taken = workshop.take_in(request.get_data(cache=False))
         height, width = taken.image.shape[:2]
         return {
@@ -132,8 +143,7 @@ def _add_photographs(app: Flask, workshop: Workshop) -> None:
     @app.post("/photographs/<token>")
     def parse_again(token: str):
         found, values = photograph(token), read_values(settings())
-        workshop.parse(found, values)
-        return result_json(found, workshop.table)
+        return result_json(workshop.parse(found, values), workshop.table)
 
     @app.get("/photographs/<token>/<panel>.png")
     def picture(token: str, panel: str):

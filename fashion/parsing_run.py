@@ -1,4 +1,4 @@
-"""Parsing a folder of photographs: resumable to the picture, whatever ends the process.
+"""Parsing a folder of photographs: after any end of the process it resumes at the next picture.
 
 photograph -> detectors -> parse -> files -> record
 """
@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashion.autolabel import file_stamp
-from fashion.parsing import ParsingSettings, parse
+from fashion.label_pictures import file_stamp
+from fashion.listing import read_or_error
+from fashion.parsing import Parsed, ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
-from fashion.picture_stage import read_or_reason
-from mrcnn.errors import DatasetError, printable
+from mrcnn.errors import DatasetError, UserError
 from mrcnn.image_files import decoded
 from mrcnn.read_ahead import read_ahead
 
-# Parsing takes some 100 bytes a pixel, and one more for each garment.
+# Parsing takes some 100 bytes a pixel, plus one for each garment.
 MOST_PIXELS = 60_000_000
-# Of a name: what is left of the 255 that file systems take, for an ending.
+# Bytes of a name: file systems take 255, with the suffix.
 _NAME_BYTES = 240
 _TAKEN = "measures.png"
 
@@ -38,7 +38,7 @@ class ParsingSummary:
         garments: garments found now, by class.
         persons: persons found now.
         nobody: pictures done now on which nobody was found, where somebody was looked for.
-        unreadable: a sentence for each picture that could not be read.
+        unreadable: an error for each picture that could not be read.
     """
 
     parsed: int = 0
@@ -46,7 +46,7 @@ class ParsingSummary:
     garments: Counter = field(default_factory=Counter)
     persons: int = 0
     nobody: int = 0
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: list[UserError] = field(default_factory=list)
 
 
 class LabelMapFiles(NamedTuple):
@@ -58,16 +58,16 @@ class LabelMapFiles(NamedTuple):
 
 @dataclass
 class ParsingRun:
-    """A run over pictures; `each` does the work and yields what was parsed.
+    """A run over pictures; `each` does the work and yields the results.
 
     Attributes:
         images: the pictures.
         job: what is written, and where.
         settings: of the parsing.
-        load: gives the detectors of garments and of persons, None for one that is not wanted;
-            called when the first picture needs them.
-        overwrite: do finished pictures again.
-        progress: called once a picture.
+        load: returns the detectors of garments and of persons, None for one that is not wanted;
+            called when a picture needs them.
+        overwrite: parse finished pictures again.
+        progress: called once for each picture.
     """
 
     images: Sequence[Path]
@@ -78,16 +78,17 @@ class ParsingRun:
     progress: Callable[[], object] = lambda: None
     summary: ParsingSummary = field(default_factory=ParsingSummary)
 
-    def each(self) -> Iterator[tuple[Path, object]]:
+    def each(self) -> Iterator[tuple[Path, Parsed | LabelMapFiles | None]]:
         """Every picture with its `Parsed`, or with the `LabelMapFiles` of an earlier run.
 
-        Pictures that cannot be read are left out and listed. Raises `UserError` where finished
-        pictures were made with other settings, before anything is done.
+        None stands for an earlier run whose stage wrote no label maps. Pictures that cannot be read
+        are skipped and listed in the summary. Raises `UserError` where finished pictures were made
+        with other settings, before anything is done.
         """
         names = folder_names(self._named_in_text())
         done = self._finished(names)
         todo = [path for path in names if path not in done]
-        fresh = read_ahead(_read_or_reason, todo, workers=2, ahead=4)
+        fresh = read_ahead(_read_or_error, todo, workers=2, ahead=4)
         detectors = self.load() if todo else (None, None)
         for path in names:
             if path in done:
@@ -95,27 +96,27 @@ class ParsingRun:
                 yield path, _label_maps(self.job.folder / names[path])
             else:
                 _, image = next(fresh)
-                if isinstance(image, str):
+                if isinstance(image, UserError):
                     self.summary.unreadable.append(image)
                 else:
                     yield path, self._parse(path, names[path], image, detectors)
             self.progress()
 
     def _named_in_text(self) -> list[Path]:
-        """The pictures whose names are text; others cannot stand in a record."""
+        """The pictures whose names are valid UTF-8; others cannot be written to a record."""
         named = []
         for path in self.images:
             try:
                 path.name.encode()
                 named.append(path)
             except UnicodeEncodeError:
-                sentence = f"{printable(path)}: its name is no text in UTF-8; rename the file."
-                self.summary.unreadable.append(sentence)
+                error = DatasetError("its name is not UTF-8", path=path, advice="rename the file")
+                self.summary.unreadable.append(error)
                 self.progress()
         return named
 
     def _finished(self, names: dict[Path, str]) -> set[Path]:
-        """The pictures whose record says that nothing would come out differently."""
+        """The pictures whose record shows that parsing again would give the same."""
         if self.overwrite:
             return set()
         done, others = set(), []
@@ -127,16 +128,24 @@ class ParsingRun:
                 others.append(path.name)
         if others:
             raise DatasetError(
-                f"{self.job.folder} holds {len(others)} pictures that were parsed with other "
-                f"settings, or have changed since (the first is {others[0]}): give --overwrite "
-                f"to do them again, or another --output."
+                f"{len(others)} pictures in this folder were parsed with other settings, or have "
+                f"changed since (the first is {others[0]})",
+                path=self.job.folder,
+                settings=("overwrite", "output"),
+                advice="give {overwrite} to parse them again, or another {output}",
             )
         return done
 
     def _identity(self, path: Path) -> dict:
         return {**self.job.record(), "picture": file_stamp(path)}
 
-    def _parse(self, path: Path, name: str, image: np.ndarray, detectors):
+    def _parse(
+        self,
+        path: Path,
+        name: str,
+        image: np.ndarray,
+        detectors: tuple[Detect | None, Detect | None],
+    ) -> Parsed:
         clothing, body = detectors
         garments = clothing(image) if clothing else None
         persons = body(image) if body else None
@@ -154,11 +163,11 @@ class ParsingRun:
 def folder_names(images: Iterable[Path]) -> dict[Path, str]:
     """What the sheet (NAME.png) and the folder (NAME) of each picture are called.
 
-    That is the picture's name without its ending where this is a name, and no other picture's. No
-    two are, or stand in, one place; none leads out of the output folder, as `..` of `...jpg` would.
+    It is the picture's name without its suffix, unless that is empty or another picture's. No two
+    share a path, and none leads out of the output folder, as `..` of `...jpg` would.
     """
     images = list(images)
-    # Folded, because some file systems take a.png and A.png for one.
+    # Case-folded, because some file systems treat a.png and A.png as one file.
     count = Counter(image.stem.casefold() for image in images)
     taken, names = {_TAKEN}, {}
     for image in images:
@@ -180,19 +189,22 @@ def _shortened(name: str) -> str:
     return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
 
 
-def _read_or_reason(path: Path) -> np.ndarray | str:
-    """A picture, uint8 RGB [height, width, 3], or the sentence that says why it is left out."""
-    image = read_or_reason(path)
-    if isinstance(image, str) or image.shape[0] * image.shape[1] <= MOST_PIXELS:
+def _read_or_error(path: Path) -> np.ndarray | UserError:
+    """A picture, uint8 RGB [height, width, 3], or the error that says why it is skipped."""
+    image = read_or_error(path)
+    if isinstance(image, UserError) or image.shape[0] * image.shape[1] <= MOST_PIXELS:
         return image
-    return (
-        f"{printable(path)}: the image has {image.shape[1]} x {image.shape[0]} pixels, more than "
-        f"the {MOST_PIXELS} that can be parsed; make it smaller."
+    return DatasetError(
+        "the image has too many pixels to be parsed",
+        path=path,
+        expected=f"at most {MOST_PIXELS}",
+        found=f"{image.shape[1]} x {image.shape[0]}",
+        advice="make it smaller",
     )
 
 
 def _label_maps(folder: Path) -> LabelMapFiles | None:
-    """None where the stage of that run wrote none."""
+    """The label maps of a finished picture; None where the stage of that run wrote none."""
     maps = []
     for name in LabelMapFiles._fields:
         path = folder / f"{name}.png"
@@ -200,6 +212,11 @@ def _label_maps(folder: Path) -> LabelMapFiles | None:
             return None
         with decoded(path) as image:
             if image.mode != "P":
-                raise DatasetError(f"{path} is no label map: give --overwrite to make it anew.")
+                raise DatasetError(
+                    "this is not a label map",
+                    path=path,
+                    settings=("overwrite",),
+                    advice="give {overwrite} to parse the picture again",
+                )
             maps.append(np.array(image))
     return LabelMapFiles(*maps)

@@ -1,9 +1,10 @@
-"""Parsed photographs as pictures: one panel a stage, and all of them on one sheet.
+"""Parsed photographs as pictures: one panel for each stage, and all of them on one sheet.
 
 Panels are uint8 RGB [H, W, 3] of the photograph's own size. A class has the colour of its class
 table in every panel, in the legend, and in every run.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -24,7 +25,7 @@ PANELS = (
     "added by superpixels",
 )
 TILE = 560  # pixels of a panel's longer side on a sheet
-SMALLEST = 240  # smaller photographs are enlarged to this, or nobody could tell what is on them
+SMALLEST = 240  # smaller photographs are enlarged to this, so that they can be recognised
 PERSON_COLOURS = ((255, 170, 60), (90, 200, 250), (180, 130, 255), (120, 220, 120))
 _LINE = (255, 255, 255)
 _INK, _SOFT_INK, _PAPER = (30, 30, 30), (110, 110, 110), (255, 255, 255)
@@ -35,9 +36,9 @@ class SheetOptions:
     """What the panels show.
 
     Attributes:
-        boxes: boxes round garments and persons, too.
-        boundaries: the superpixels' boundaries on the pixel-level and joint panels, too.
-        added_only: what the superpixels added in place of the joint labels.
+        boxes: also boxes around garments and persons.
+        boundaries: also the superpixels' boundaries on the pixel-level and joint panels.
+        added_only: what the superpixels added, in place of the joint labels.
     """
 
     boxes: bool = False
@@ -48,10 +49,10 @@ class SheetOptions:
 def draw_panels(
     parsed: Parsed, table: ClassTable = MODANET_TABLE, options: SheetOptions | None = None
 ) -> dict[str, np.ndarray]:
-    """Pictures by their names in `PANELS`, in this order, as far as there are.
+    """Pictures by their names in `PANELS`, in this order, as far as they exist.
 
-    Where no person was looked for there is no body; what the superpixels added then fills its
-    place, so that six remain. It stands for the joint labels with `added_only`.
+    Without a persons' detector there is no body; what the superpixels added then takes its place,
+    so that six remain. With `added_only` it takes the place of the joint labels.
     """
     options = options or SheetOptions()
     lines = parsed.superpixels if options.boundaries else None
@@ -70,7 +71,7 @@ def draw_panels(
 
 
 def draw_body(parsed: Parsed, *, boxes: bool = False) -> np.ndarray:
-    """The persons in their own colours, all else pale; the photograph pale where nobody is."""
+    """The persons in their own colours, the rest pale; all of it pale without a person."""
     persons = parsed.persons
     pale = _pale(parsed.image)
     if parsed.body is None:
@@ -193,7 +194,7 @@ def _fitting(panel: np.ndarray) -> np.ndarray:
 
 
 def _pale(image: np.ndarray) -> np.ndarray:
-    """The photograph in light greys, on which class colours stand out."""
+    """The photograph in light greys, against which class colours stand out."""
     grey = cv2.cvtColor(drawing.as_rgb(image), cv2.COLOR_RGB2GRAY)
     light = (150 + 0.4 * grey).astype(np.uint8)
     return np.repeat(light[..., None], 3, axis=2)
@@ -228,7 +229,10 @@ def _legend(width: int, parsed: Parsed, table: ClassTable) -> np.ndarray:
     return strip
 
 
-def _legend_entries(parsed: Parsed, table: ClassTable):
+def _legend_entries(
+    parsed: Parsed, table: ClassTable
+) -> Iterator[tuple[tuple[int, int, int], str, str]]:
+    """Colour, name and share of each class that occurs."""
     before = np.bincount(parsed.pixel_labels.ravel(), minlength=256) / parsed.pixel_labels.size
     after = np.bincount(parsed.joint_labels.ravel(), minlength=256) / parsed.joint_labels.size
     for row in table:

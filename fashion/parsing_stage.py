@@ -1,17 +1,32 @@
 """Clothing parsing from the command line: its options, and the run they ask for."""
 
 import argparse
-import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion.labels import MODANET_TABLE
-from fashion.parsing_settings import PERSONS, SKIN_RULES, VOTES, ParsingSettings
+from fashion.parsing_settings import (
+    PERSONS,
+    SKIN_RULES,
+    STAGES,
+    TOLERANCE,
+    VOTES,
+    ParsingSettings,
+)
 from fashion.presets import PRESETS
-from fashion.stages import fraction, positive, whole, writable_folder
+from fashion.stage import fraction, positive, whole, writable_folder
 from mrcnn.errors import UserError
 
-STAGES = ("clothing", "body", "objects", "superpixels", "all")
+if TYPE_CHECKING:
+    from fashion.parsing_files import OutputJob
+    from fashion.parsing_models import Detector
+    from fashion.parsing_run import ParsingRun, ParsingSummary
+    from fashion.parsing_truth import Truth
+
 DEFAULTS = ParsingSettings()
+PORT = 8765
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +39,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--body",
         metavar="FILE.h5",
         help="weights of COCO's 81 classes, of which the persons are taken; coco fetches "
-        "mask_rcnn_coco.h5 where it is not there (default: garments alone)",
+        "mask_rcnn_coco.h5 if it is missing (default: garments alone)",
     )
     add("--stage", choices=STAGES, default="all", help="what is written (%(default)s)")
     for option in ("clothing", "body"):
-        add(f"--{option}-preset", choices=list(PRESETS), help="where the weights do not tell")
+        add(f"--{option}-preset", choices=list(PRESETS), help="if the weights do not name it")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
     add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
@@ -64,7 +79,11 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="thin garments that stay at pixel level, between commas (%(default)s)",
     )
-    add("--no-completion", action="store_true", help="no garment grows over what has no label")
+    add(
+        "--no-completion",
+        action="store_true",
+        help="let no garment grow over unlabelled superpixels",
+    )
     add(
         "--completion-distance",
         type=float,
@@ -74,13 +93,56 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
     add("--skin", choices=SKIN_RULES, default=DEFAULTS.skin, help="(%(default)s)")
     add("--no-hair", action="store_true", help="do not look for hair; completion may cover it")
     drawn = parser.add_argument_group("panels")
-    drawn.add_argument("--boxes", action="store_true", help="boxes round garments and persons")
+    drawn.add_argument("--boxes", action="store_true", help="boxes around garments and persons")
     drawn.add_argument("--boundaries", action="store_true", help="superpixels on the label panels")
     drawn.add_argument(
         "--added-only",
         action="store_true",
         help="what the superpixels added, no joint labels",
     )
+
+
+def add_truth_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --truth and --tolerance."""
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        metavar="FILE",
+        help="VIA or COCO annotations of the pictures, or their folder: measure the result by "
+        "them and write tables",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=_share,
+        default=TOLERANCE,
+        metavar="SHARE",
+        help="how far an outline may be off to count as right, as a share of the picture's "
+        "diagonal (%(default)s)",
+    )
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to below 1")
+    return value
+
+
+def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --serve and --port."""
+    parser.add_argument(
+        "--serve", action="store_true", help="open a page on this machine instead (needs flask)"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=PORT, help="of the page; 0 takes any (%(default)s)"
+    )
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to 65535")
+    return value
 
 
 def settings_of(options: argparse.Namespace) -> ParsingSettings:
@@ -105,92 +167,147 @@ def settings_of(options: argparse.Namespace) -> ParsingSettings:
     )
 
 
+def serve(options: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C.
+
+    Raises `UserError`: flask is missing, the port is taken, weights are missing or do not fit.
+    """
+    from fashion.parsing_server import listen, require_flask, run_server
+
+    require_flask()
+    from fashion.parsing_workshop import LEAST_CONFIDENCE, Workshop
+
+    listener = listen(options.port)
+    settings = settings_of(options)
+    if options.min_confidence is None:
+        settings = replace(settings, minimum_confidence=0.7)
+    # The page's slider reaches below what it begins with.
+    least = min(LEAST_CONFIDENCE, settings.minimum_confidence)
+    clothing, body = _find_clothing(options, least), _find_body(options, least)
+    workshop = Workshop(clothing.load(), body.load() if body else None, settings)
+    return run_server(workshop, listener)
+
+
 def parse_pictures(options: argparse.Namespace) -> int:
     """Parse all pictures of the command line; 1 where nothing came out."""
     if options.images is None or options.output is None:
         raise UserError(
-            "Name a picture or a folder to parse, and where to write: parse_clothing.py "
-            "IMAGE|DIR --output=DIR."
+            "there is nothing to parse, or no place to write to",
+            settings=("output",),
+            advice="type: parse_clothing.py IMAGE|DIR {output}=DIR",
         )
     from tqdm import tqdm
 
+    from fashion.listing import list_images
     from fashion.parsing_run import ParsingRun
-    from fashion.picture_stage import list_images
+    from fashion.picture_stage import report_skipped
 
     settings = settings_of(options)
     images = list_images(options.images, options.limit)
     truth = _truth(options, images)
-    detectors = _detectors(options)
-    job = _job(options, settings, detectors)
-    writable_folder(options.output, "--output")
+    clothing, body = _detectors(options)
+    job = _job(options, settings, clothing, body)
+    writable_folder(options.output, "output")
     with tqdm(total=len(images), unit="image", desc="parsing") as bar:
         run = ParsingRun(
             images,
             job,
             settings,
-            lambda: tuple(detector and detector.load() for detector in detectors),
+            lambda: (clothing.load() if clothing else None, body.load() if body else None),
             overwrite=options.overwrite,
             progress=bar.update,
         )
-        table = _go_through(run, truth, options)
-    for sentence in run.summary.unreadable:
-        print(f"left out: {sentence}", file=sys.stderr)
+        table = _work_through(run, truth, options)
+    report_skipped(run.summary.unreadable)
     if table:
         print(table)
-    _summarise(run.summary, options, looked_for_persons=detectors[1] is not None)
+    _summarise(run.summary, options.output, looked_for_persons=body is not None)
     return 0 if run.summary.parsed + run.summary.kept else 1
 
 
-def _detectors(options: argparse.Namespace):
+def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector | None]":
     """The detectors of garments and persons, each None where the stage has no use for it."""
-    from fashion.parsing_models import find_body, find_clothing
-
     if options.stage == "body" and options.body is None:
         raise UserError(
-            "--stage=body needs a model that finds persons: name COCO weights with --body=FILE.h5, "
-            "or fetch them with --body=coco."
+            "finding the body needs a model that detects persons",
+            settings=("body",),
+            advice="name COCO weights with {body}=FILE.h5, or download them with {body}=coco",
         )
-    clothing = find_clothing(options) if options.stage != "body" else None
-    body = find_body(options) if options.stage != "clothing" else None
+    least = options.min_confidence
+    clothing = _find_clothing(options, least) if options.stage != "body" else None
+    body = _find_body(options, least) if options.stage != "clothing" else None
     return clothing, body
 
 
-def _job(options: argparse.Namespace, settings: ParsingSettings, detectors):
+def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detector":
+    from fashion.parsing_models import find_clothing
+
+    return find_clothing(
+        options.clothing,
+        options.clothing_preset,
+        precision=options.precision,
+        min_confidence=least,
+    )
+
+
+def _find_body(options: argparse.Namespace, least: float | None) -> "Detector | None":
+    from fashion.parsing_models import find_body
+
+    if options.body is None:
+        return None
+    return find_body(
+        options.body, options.body_preset, precision=options.precision, min_confidence=least
+    )
+
+
+def _job(
+    options: argparse.Namespace,
+    settings: ParsingSettings,
+    clothing: "Detector | None",
+    body: "Detector | None",
+) -> "OutputJob":
     from fashion.parsing_files import OutputJob
     from fashion.parsing_sheet import SheetOptions
 
-    clothing, body = (detector and detector.identity() for detector in detectors)
     sheet = SheetOptions(options.boxes, options.boundaries, options.added_only)
-    made_with = {"clothing": clothing, "body": body, "settings": settings.to_json()}
+    made_with = {
+        "clothing": clothing and clothing.identity(),
+        "body": body and body.identity(),
+        "settings": settings.to_json(),
+    }
     return OutputJob(options.output, options.stage, MODANET_TABLE, sheet, made_with)
 
 
-def _truth(options: argparse.Namespace, images: list[Path]):
-    if getattr(options, "truth", None) is None:
+def _truth(options: argparse.Namespace, images: Iterable[Path]) -> "Truth | None":
+    if options.truth is None:
         return None
     from fashion.parsing_truth import Truth
 
     if options.stage not in ("superpixels", "all"):
-        raise UserError("--truth measures the superpixels' result: it needs --stage=all.")
+        raise UserError(
+            "{truth} measures the superpixels' result",
+            settings=("truth",),
+            advice="give it with --stage=all or --stage=superpixels",
+        )
     truth = Truth(options.truth, images, MODANET_TABLE)
     print(truth.summary())
     return truth
 
 
-def _go_through(run, truth, options: argparse.Namespace) -> str:
-    """Do the work; with a truth, the table of measures as text."""
+def _work_through(run: "ParsingRun", truth: "Truth | None", options: argparse.Namespace) -> str:
+    """Parse all pictures; with a truth, the table of measures as text."""
     if truth is None:
         for _ in run.each():
             pass
         return ""
-    from fashion.parsing_truth import measure, write_measures
+    from fashion.parsing_truth import measure_pictures, write_measures
 
-    return write_measures(measure(truth, run.each(), options.tolerance), options.output)
+    return write_measures(measure_pictures(truth, run.each(), options.tolerance), options.output)
 
 
-def _summarise(summary, options: argparse.Namespace, looked_for_persons: bool) -> None:
-    kept = f"; {summary.kept} were done already" if summary.kept else ""
-    print(f"{summary.parsed} pictures parsed into {options.output.absolute()}{kept}")
+def _summarise(summary: "ParsingSummary", output: Path, looked_for_persons: bool) -> None:
+    kept = f"; {summary.kept} were finished before" if summary.kept else ""
+    print(f"{summary.parsed} pictures parsed into {output.absolute()}{kept}")
     if not summary.parsed:
         return
     counts = ", ".join(f"{name} {count}" for name, count in summary.garments.most_common())

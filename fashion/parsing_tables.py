@@ -1,7 +1,7 @@
 """The measures of parsed clothing as text for a terminal, as CSV and as a PNG of charts.
 
-`levels` is what all of it is made of: measures by the name of a level, such as the pixel level and
-the joint level, over the same images and classes; the first is what the others are compared with.
+`levels` are the measures by the name of a level, such as the pixel level and the joint level, over
+the same images and classes; the others are compared with the first.
 """
 
 import csv
@@ -10,14 +10,17 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fashion.json_files import write_json, write_text
 from fashion.parsing_measures import OVERALL, ClassFigures, ParsingMeasures
+from fashion.report import write_bytes
 from fashion.tables import text_table
-from mrcnn.errors import UserError
-from mrcnn.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Levels = Mapping[str, ParsingMeasures]
 
@@ -36,7 +39,7 @@ INK, FAINT, COLOURS = "#222222", "#dddddd", ("#9aa7b5", "#2171b5", "#08306b", "#
 
 
 def overall_text(levels: Levels) -> str:
-    """A table of the figures over all classes, in per cent, and what each level gains."""
+    """A table of the figures over all classes, in per cent; of two levels also the gain."""
     figures = [measures.overall() for measures in levels.values()]
     head = ["over all, %", *levels, *(["gain"] if len(levels) == 2 else [])]
     rows = []
@@ -85,11 +88,12 @@ def measures_text(levels: Levels) -> str:
 
 
 def write_tables(levels: Levels, folder: str | os.PathLike[str]) -> str:
-    """Write all tables into a folder, which is made if need be, and give them as text.
+    """Write all tables into a folder, which is created if need be; the tables as text.
 
-    measures.csv: a line for each level and class, and one "all" a level. confusion_LEVEL.csv:
-    pixels by true label (lines) and predicted label (columns). measures.json: all of it.
-    measures.png: charts. Raises `UserError` where a file cannot be written.
+    measures.csv: a line for each level and class, and one "all" for each level.
+    confusion_LEVEL.csv: pixels by true label (lines) and predicted label (columns).
+    measures.json: all of it. measures.png: charts. Raises `UserError` where a file cannot be
+    written.
     """
     folder = Path(folder)
     write_json(folder / "measures.json", {k: v.as_json() for k, v in levels.items()}, indent=1)
@@ -141,10 +145,13 @@ def write_png(path: str | os.PathLike[str], levels: Levels) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(15, 6 + 6.6 * math.ceil(len(levels) / 2)), layout="constrained")
+    figure = Figure(
+        figsize=(15, 6 + 6.6 * math.ceil(len(levels) / 2)),
+        layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15),
+    )
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15)
     rows = math.ceil(len(levels) / 2)
     grid = figure.add_gridspec(1 + rows, 2, height_ratios=[5.6, *[6.6] * rows])
     for column, name in enumerate(("iou", "boundary_f")):
@@ -153,16 +160,13 @@ def write_png(path: str | os.PathLike[str], levels: Levels) -> None:
         _recap(figure.add_subplot(grid[1 + index // 2, index % 2]), level, measures)
     first = next(iter(levels.values()))
     figure.suptitle(f"{first.images} pictures", fontsize=15, color=INK, x=0.01, ha="left")
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as stream:
-            figure.savefig(stream, format="png", dpi=100)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    write_bytes(Path(path), buffer.getvalue())
 
 
-def _bars(axes, levels: Levels, name: str, legend: bool) -> None:
-    """Bars a class, one a level, the mean over the garments in the title."""
+def _bars(axes: "Axes", levels: Levels, name: str, legend: bool) -> None:
+    """Bars of each class, one for each level; the mean over the garments in the title."""
     rows = _occurring(levels)
     places = np.arange(len(rows))
     wide = 0.8 / len(levels)
@@ -184,7 +188,7 @@ def _bars(axes, levels: Levels, name: str, legend: bool) -> None:
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, -0.22), ncols=len(levels))
 
 
-def _recap(axes, level: str, measures: ParsingMeasures) -> None:
+def _recap(axes: "Axes", level: str, measures: ParsingMeasures) -> None:
     """The recap table: darker where more of a true class's pixels got a label."""
     used = _used(measures)
     axes.set_title(f"{level}: truth (lines) by predicted, % of the true pixels", loc="left")

@@ -8,7 +8,8 @@ from pathlib import Path
 from fashion import DEMO_START, REPOSITORY
 from fashion.pipeline_sources import RunPlan, Training, demo_sources, find_sources, shown
 from fashion.presets import PRESETS
-from fashion.stages import MODANET_STAGE, find_weights, whole
+from fashion.stage import MODANET_STAGE, whole
+from fashion.stages import find_weights
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Sets of Config values by name, and the Config of a stage made from one.
 
-`default` holds the values of Matterport and of the original scripts; the others say what they are
-for. No TensorFlow is imported until a preset with a backbone of its own is used.
+`default` has the values of Matterport and of the original scripts; the others say their purpose.
+TensorFlow is imported only for a preset with a backbone of its own.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Preset:
         epochs: the total.
         layers: which layers train.
         schedule: several parts instead, see `fashion.schedules`.
-        weights: what training starts from unless told: 'coco', or 'none' for random weights.
+        weights: what training starts from by default: 'coco', or 'none' for random weights.
         compact: whether the backbone is the small one for processors.
     """
 
@@ -69,7 +69,7 @@ PRESETS = {
             "IMAGES_PER_GPU": 4,
             "IMAGE_MIN_DIM": 256,
             "IMAGE_MAX_DIM": 256,
-            # Sides of four times the stride: with less, no anchor fits most garments.
+            # Sides of four times the stride: smaller anchors fit few garments.
             "RPN_ANCHOR_SCALES": (16, 32, 64, 128, 256),
             "TOP_DOWN_PYRAMID_SIZE": 64,
             "RPN_CHANNELS": 64,
@@ -105,7 +105,11 @@ PRESETS = {
 def find_preset(name: str) -> Preset:
     """A preset by name; ConfigError lists the names there are."""
     if name not in PRESETS:
-        raise ConfigError(f"There is no preset {name!r}; those are {', '.join(PRESETS)}.")
+        raise ConfigError(
+            f"there is no preset {name!r}",
+            settings=("preset",),
+            advice=f"choose {{preset}} from {', '.join(PRESETS)}",
+        )
     return PRESETS[name]
 
 
@@ -119,7 +123,7 @@ def make_config(
         name: Config.NAME: part of the log folder and of the checkpoints' names.
         num_classes: background included.
         inference: one image at a time unless IMAGES_PER_GPU is given.
-        overrides: Config attributes that win over the preset's; None leaves the preset's.
+        overrides: Config attributes in place of the preset's; None keeps the preset's.
     """
     chosen = find_preset(preset)
     values = {**chosen.values, "NAME": name, "NUM_CLASSES": num_classes}

@@ -14,12 +14,13 @@ KEPT = 1000
 class Problem:
     """One thing that is wrong: the image's file name, the region (from 1; None: the whole image).
 
-    A region named so was left out.
+    A region named so was left out. `label` is its label where that is not in the class table.
     """
 
     file: str
     region: int | None
     reason: str
+    label: str | None = None
 
     def __str__(self) -> str:
         where = self.file if self.region is None else f"{self.file}, region {self.region}"

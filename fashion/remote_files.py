@@ -1,8 +1,8 @@
 """Pictures and annotations that are not on this machine: addresses such as s3://bucket/folder.
 
-All that fsspec knows can be named (s3, gcs, memory, file, ...); it is an extra, and is imported
-only when an address is. Pictures are read one by one, by their bytes; a folder is never copied.
-Results are written on this machine first, and go to their address whole.
+Any protocol of fsspec works (s3, gcs, memory, file, ...). fsspec is an extra, and imported only
+when an address is given. Pictures are read one by one; a folder is never copied. Results are
+written on this machine first, and uploaded whole.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,7 +24,7 @@ TRIES = 4
 PAUSE_SECONDS = 0.5  # before the second try; doubled before each further one
 CHUNK = 1 << 20  # bytes
 MAX_BYTES = 1 << 29  # of a picture's file; it is held in memory
-# What stores say of an object's content, or of its last change; the first that is there is taken.
+# What stores say of an object's content, or of its last change; the first that is there counts.
 _TOKENS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "updated", "created")
 
 
@@ -74,48 +74,57 @@ class RemotePicture:
 
     @property
     def stem(self) -> str:
-        """The name without its ending."""
+        """The name without its suffix."""
         return PurePosixPath(self.name).stem
 
     @property
     def stamp(self) -> list[Any]:
-        """Size and token, as `fashion.autolabel.file_stamp` gives size and time of a file."""
+        """Size and token, as `fashion.label_pictures.file_stamp` gives size and time of a file."""
         return [self.size, self.token]
 
 
 @contextlib.contextmanager
-def _explained(url: str, option: str = "") -> Iterator[None]:
-    """Make what fsspec and the stores' packages raise one sentence about `url`."""
-    advice = f"check the address and your access to it, or name another with {option}"
-    advice = advice if option else "check the address and your access to it"
+def _explained(url: str, setting: str | None = None) -> Iterator[None]:
+    """Turn what a store raises in the block into one sentence about `url`.
+
+    The block calls the store alone, nothing of this project. setting: the argument that gave `url`.
+    """
+    advice = "check the address and your access to it"
+    if setting:
+        advice = f"{advice}, or choose another with {{{setting}}}"
+    settings = (setting,) if setting else ()
     try:
         yield
-    except UserError:
-        raise
-    except ImportError as error:
-        package = PACKAGES.get(url.split("://", 1)[0])
-        what = f"{package} is not installed" if package else str(error).rstrip(".")
-        raise UserError(f'{url} cannot be used: {what}. Type: pip install ".[remote]"') from error
     except FileNotFoundError as error:
-        raise DatasetError(f"{url} does not exist: {advice}.") from error
-    except Exception as error:  # each store has its own
+        raise DatasetError("does not exist", path=url, settings=settings, advice=advice) from error
+    except Exception as error:  # each store's package has its own classes
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise UserError(f"{url} cannot be used ({reason}): {advice}.") from error
+        raise UserError(
+            f"cannot be used ({reason})", path=url, settings=settings, advice=advice
+        ) from error
 
 
-def _opened(url: str):
+def _opened(url: str, setting: str | None = None) -> tuple[Any, str]:
     """The file system of an address, and the path there."""
+    advice = 'type: pip install ".[remote]"'
     try:
         from fsspec.core import url_to_fs
-    except ImportError:
+    except ImportError as error:
         raise UserError(
-            f'{url} is an address, for which fsspec is not installed. Type: pip install ".[remote]"'
-        ) from None
-    return url_to_fs(url)
+            "is an address, for which fsspec is not installed", path=url, advice=advice
+        ) from error
+    with _explained(url, setting):
+        try:
+            return url_to_fs(url)
+        except ImportError as error:
+            missing = error
+    package = PACKAGES.get(url.split("://", 1)[0])
+    problem = f"{package} is not installed" if package else str(missing).rstrip(".")
+    raise UserError(problem, path=url, advice=advice) from missing
 
 
 def list_remote(
-    folder: RemoteFolder, suffixes: Sequence[str] | set[str], limit: int | None = None
+    folder: RemoteFolder, suffixes: Collection[str], limit: int | None = None
 ) -> list[RemotePicture]:
     """The pictures of a remote folder in the order of their names; or the one picture.
 
@@ -125,39 +134,47 @@ def list_remote(
         DatasetError: there is no such folder, or no picture in it.
         UserError: the store does not answer, or a package is missing.
     """
-    with _explained(folder.url, "--images"):
-        files, path = _opened(folder.url)
+    files, path = _opened(folder.url, "images")
+    with _explained(folder.url, "images"):
         files.invalidate_cache()
-        pictures = []
-        for info in files.ls(path, detail=True):
-            name = str(info["name"]).rstrip("/")
-            if info["type"] != "file" or PurePosixPath(name).suffix.lower() not in suffixes:
-                continue
-            token = next((str(info[key]) for key in _TOKENS if info.get(key)), "")
-            url = files.unstrip_protocol(name)
-            pictures.append(RemotePicture(url, int(info["size"]), token.strip('"')))
+        listed = files.ls(path, detail=True)
+    pictures = []
+    for info in listed:
+        name = str(info["name"]).rstrip("/")
+        if info["type"] != "file" or PurePosixPath(name).suffix.lower() not in suffixes:
+            continue
+        token = next((str(info[key]) for key in _TOKENS if info.get(key)), "")
+        url = files.unstrip_protocol(name)
+        pictures.append(RemotePicture(url, int(info["size"]), token.strip('"')))
     if not pictures:
         raise DatasetError(
-            f"There is no picture in {folder}: put {', '.join(sorted(suffixes))} files there, or "
-            f"name another folder with --images."
+            "there is no picture in this folder",
+            path=folder,
+            settings=("images",),
+            expected=f"{', '.join(sorted(suffixes))} files",
+            advice="put some there, or choose another folder with {images}",
         )
     return sorted(pictures, key=lambda picture: picture.name)[:limit]
 
 
-def read_remote(picture: RemotePicture) -> np.ndarray | str:
-    """A remote picture, uint8 RGB [height, width, 3], or the sentence why it cannot be read.
+def read_remote(picture: RemotePicture) -> np.ndarray:
+    """A remote picture, uint8 RGB [height, width, 3].
 
-    A store that does not answer is no fault of the picture: that is tried again, and then raises
-    `UserError`, so that the picture is labelled by a later run.
+    Raises:
+        DatasetError: it cannot be read.
+        UserError: the store does not answer, even after several tries, which is no fault of the
+            picture: a later run can label it.
     """
     from mrcnn.images import read_image
 
     if picture.size > MAX_BYTES:
-        return f"{picture.url}: its {picture.size} bytes are too many for a picture."
-    try:
-        data = _fetch(picture.url)
-    except DatasetError:
-        return f"{picture.url}: there is no such image file; check its name and the image folder."
+        raise DatasetError(
+            "the file is too large for a picture",
+            path=picture.url,
+            expected=f"at most {MAX_BYTES} bytes",
+            found=picture.size,
+        )
+    data = _fetch(picture.url)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / picture.name
         path.write_bytes(data)
@@ -165,30 +182,31 @@ def read_remote(picture: RemotePicture) -> np.ndarray | str:
         try:
             return read_image(path)
         except DatasetError as error:
-            return str(error).replace(str(path), picture.url)
+            raise error.replace(path=picture.url) from error
 
 
 def _fetch(url: str) -> bytes:
-    for number in range(TRIES):
+    """The bytes of a file. Raises `DatasetError` where it is not there, else `UserError`."""
+    for pause in (*(PAUSE_SECONDS * 2**number for number in range(TRIES - 1)), None):
         try:
+            files, path = _opened(url)
             with _explained(url):
-                files, path = _opened(url)
                 return files.cat_file(path)
         except DatasetError:
             raise
         except UserError:
-            if number == TRIES - 1:
+            if pause is None:
                 raise
-            time.sleep(PAUSE_SECONDS * 2**number)
-    raise AssertionError("not reached")
+            time.sleep(pause)
+    raise AssertionError("the last try returns or raises")
 
 
 def remote_digest(url: str) -> str | None:
-    """The sha256 of a remote file, in hexadecimal digits; None where there is none."""
+    """The sha256 of a remote file, in hexadecimal digits; None where there is no such file."""
     digest = hashlib.sha256()
     try:
-        with _explained(url, "--output"):
-            files, path = _opened(url)
+        files, path = _opened(url, "output")
+        with _explained(url, "output"):
             files.invalidate_cache()
             with files.open(path, "rb") as stream:
                 while block := stream.read(CHUNK):
@@ -199,12 +217,12 @@ def remote_digest(url: str) -> str | None:
 
 
 def upload(source: Path, url: str) -> None:
-    """Put a file of this machine to an address, whole. Raises `UserError`."""
-    with _explained(url, "--output"):
-        files, path = _opened(url)
+    """Copy a file of this machine to an address, whole. Raises `UserError`."""
+    files, path = _opened(url, "output")
+    with _explained(url, "output"):
         files.makedirs(files._parent(path), exist_ok=True)
         protocols = [files.protocol] if isinstance(files.protocol, str) else files.protocol
-        # Object stores show an object when it is complete; on a file system, a renaming does that.
+        # Object stores show an object when it is complete; on a file system, a rename does that.
         target = f"{path}.part" if "file" in protocols else path
         files.put_file(str(source), target)
         if target != path:
@@ -212,7 +230,7 @@ def upload(source: Path, url: str) -> None:
 
 
 def working_folder(output: RemoteFolder) -> Path:
-    """Where, on this machine, the journal and the files that go to an address stand."""
+    """The folder of this machine for the journal and the files that go to an address."""
     from mrcnn.downloads import cache_folder
 
     digest = hashlib.sha256(output.url.encode()).hexdigest()[:16]
@@ -232,7 +250,10 @@ class RemoteOutput:
     def __init__(self, output: RemoteFolder) -> None:
         if not output.name.endswith(".json"):
             raise UserError(
-                f"{output} is to be an annotation file: name one that ends with .json by --output."
+                "the address is not that of an annotation file",
+                path=output,
+                settings=("output",),
+                advice="choose one that ends with .json with {output}",
             )
         self.output = output
         self.local = working_folder(output) / output.name
@@ -241,23 +262,17 @@ class RemoteOutput:
         """The address of a file beside the annotation file."""
         return f"{self.output.url.rsplit('/', 1)[0]}/{name}"
 
-    def require_own(self, names: Sequence[str], journal) -> None:
-        """Raise `UserError` where one of the files there is not as a run of `journal` wrote it."""
-        for name in names:
-            digest = remote_digest(self.url_of(name))
-            if digest is not None and not journal.wrote(name, digest):
-                raise UserError(
-                    f"{self.url_of(name)} was not written by this command, or was changed since: "
-                    f"move it away, or --overwrite replaces it."
-                )
+    def digest(self, name: str) -> str | None:
+        """The sha256 of a file beside the annotation file; None where there is no such file."""
+        return remote_digest(self.url_of(name))
 
     def publish(self, paths: Sequence[Path]) -> None:
-        """Upload the files that were written. Raises `UserError`; they are kept here."""
+        """Upload the files that were written. Raises `UserError`; the local files stay."""
         for path in paths:
             try:
                 upload(path, self.url_of(path.name))
             except UserError as error:
-                raise UserError(
-                    f"{error} No label is lost: {path} holds what was to go there, and the same "
-                    f"command tries again."
-                ) from error
+                kept = (
+                    f"no label is lost: {path} is the same file, and the same command tries again"
+                )
+                raise error.replace(advice=f"{error.advice}; {kept}") from error

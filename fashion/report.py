@@ -6,8 +6,10 @@ Images are uint8 RGB [H, W, 3]. Files appear whole or not at all.
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,20 +25,20 @@ Colours = Sequence[drawing.Colour] | Mapping[int, drawing.Colour]
 _GAP = 8
 _PAPER = (255, 255, 255)
 _INK = (30, 30, 30)
-# Columns of a training's history that are no losses.
+# Columns of a training's history other than losses.
 _NOT_LOSSES = {"epoch", "step", "learning_rate", "lr", "seconds", "images_per_second"}
 
 
 def save_png(path: str | os.PathLike, image: np.ndarray) -> Path:
-    """Write an image as PNG, whatever the ending of `path`, and return the path.
+    """Write an image as PNG, whatever the suffix of `path`, and return the path.
 
-    Missing folders are made. Raises `UserError` where the file cannot be written.
+    Missing folders are created. Raises `UserError` where the file cannot be written.
     """
     path = Path(path)
     done, data = cv2.imencode(".png", drawing.as_rgb(image)[..., ::-1])
     if not done:
-        raise UserError(f"{path}: an image of shape {image.shape} cannot be stored as PNG.")
-    return _write(path, data.tobytes())
+        raise UserError(f"an image of shape {image.shape} cannot be stored as PNG", path=path)
+    return write_bytes(path, data.tobytes())
 
 
 def save_detections_png(
@@ -51,7 +53,7 @@ def save_detections_png(
     """Draw detections on an image and write it as PNG of the image's own size.
 
     result: see `mrcnn.drawing.draw_detections`. class_names, colours: by class id. With `legend` a
-    strip below the image lists the classes, which makes the picture higher. Returns the path.
+    strip is added below the image that lists the classes. Returns the path.
     """
     picture = drawing.draw_detections(image, result, class_names, colours)
     if legend:
@@ -61,11 +63,11 @@ def save_detections_png(
 
 def add_legend(
     image: np.ndarray,
-    class_ids: Sequence[int],
+    class_ids: Iterable[int],
     class_names: ClassNames,
     colours: Colours | None = None,
 ) -> np.ndarray:
-    """The image with a strip below that lists each class found, its colour and its number."""
+    """The image with a strip below that lists each class found, its colour and its count."""
     image = drawing.as_rgb(image)
     height, width = image.shape[:2]
     size = drawing.style_for(height, width).text
@@ -96,9 +98,9 @@ def add_legend(
 
 
 def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str] | None = None) -> np.ndarray:
-    """Images in one row, each at its own size, with titles above; the lower ones stand at the top.
+    """Images in one row, each at its own size and aligned at the top, with titles above them.
 
-    titles: as many texts, or None for no line of titles. No image gives one white pixel row.
+    titles: one for each image, or None for no titles. Without an image it is one white pixel.
     """
     return _sheet([drawing.as_rgb(image) for image in images], titles, max(len(images), 1))
 
@@ -109,9 +111,9 @@ def contact_sheet(
     columns: int | None = None,
     tile: int = 320,
 ) -> np.ndarray:
-    """Images in a grid, each made to fit into `tile` x `tile` pixels (never enlarged), with titles.
+    """Images in a grid, each shrunk to fit into `tile` x `tile` pixels, with titles above them.
 
-    columns: images a row, by default about as many as rows.
+    columns: images per row, by default about as many as rows.
     """
     columns = columns or max(1, math.ceil(math.sqrt(len(images))))
     return _sheet([_fit(drawing.as_rgb(image), tile) for image in images], titles, columns)
@@ -120,9 +122,16 @@ def contact_sheet(
 def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Path:
     """Plot a training's CSV: the total loss and its parts over the epochs, and write a PNG.
 
-    csv_path: a header with epoch (or step) and columns of losses; each column `x` may have a
-    `val_x`, drawn dashed in the same colour. Empty cells are gaps. Returns the PNG's path. Raises
-    `UserError` where the file is missing or holds no loss.
+    Args:
+        csv_path: a header with epoch (or step) and columns of losses; each column `x` may have a
+            `val_x`, drawn dashed in the same colour. Empty cells are gaps.
+        png_path: the file to write.
+
+    Returns:
+        `png_path`.
+
+    Raises:
+        UserError: the CSV cannot be read or has no losses, or the PNG cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -134,8 +143,10 @@ def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Pat
     losses = [name for name in losses if np.isfinite(table[name]).any()]
     if axis not in table or not losses:
         raise UserError(
-            f"{csv_path}: there is nothing to plot; expected a header with epoch, loss, "
-            f"rpn_class_loss, ..., val_loss, ... and at least one row of numbers."
+            "there is nothing to plot",
+            path=csv_path,
+            expected="a header with epoch, loss, rpn_class_loss, ..., val_loss, ... and at least "
+            "one row of numbers",
         )
     figure = Figure(figsize=(11, 4.5), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -155,15 +166,14 @@ def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Pat
         panel.grid(alpha=0.3)
         if names:
             panel.legend(fontsize=8)
-    png_path = Path(png_path)
-    from io import BytesIO
-
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
-    return _write(png_path, buffer.getvalue())
+    return write_bytes(Path(png_path), buffer.getvalue())
 
 
-def _plot_pair(panel, table, axis, name, colour):
+def _plot_pair(
+    panel: Any, table: Mapping[str, np.ndarray], axis: str, name: str, colour: str
+) -> None:
     x = table[axis]
     order = np.argsort(x, kind="stable")
     marker = "o" if len(x) < 40 else None
@@ -185,9 +195,9 @@ def _read_numbers(path):
     return {name: np.array([row.get(name, math.nan) for row in rows]) for name in names}
 
 
-def _sheet(images, titles, columns):
+def _sheet(images: Sequence[np.ndarray], titles: Sequence[str] | None, columns: int) -> np.ndarray:
     if titles is not None and len(titles) != len(images):
-        raise UserError(f"{len(titles)} titles were given for {len(images)} images.")
+        raise UserError("each image needs one title", expected=str(len(images)), found=len(titles))
     if not images:
         return np.full((1, 1, 3), _PAPER, np.uint8)
     rows = [range(i, min(i + columns, len(images))) for i in range(0, len(images), columns)]
@@ -218,7 +228,7 @@ def _sheet(images, titles, columns):
     return sheet
 
 
-def _fit(image, tile):
+def _fit(image: np.ndarray, tile: int) -> np.ndarray:
     height, width = image.shape[:2]
     factor = min(tile / height, tile / width, 1.0)
     if factor == 1.0:
@@ -227,7 +237,12 @@ def _fit(image, tile):
     return cv2.resize(image, new_size, interpolation=cv2.INTER_AREA)
 
 
-def _write(path, data):
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a file, whole or not at all, and return its path; missing folders are created.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:

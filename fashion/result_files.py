@@ -2,8 +2,8 @@
 
 A row is `{"image_id": 7, "category_id": 4, "score": 0.9, "bbox": [x, y, width, height],
 "segmentation": {"size": [height, width], "counts": ".."}}`. Ids are those of the annotation file
-where that is COCO's own form; pictures annotated in VIA have none, so that images are counted from
-0 in the order of the file, and classes have the ids of the class table.
+where that is a COCO file; VIA files have none, so that images are numbered from 0 in the order of
+the file, and classes have the ids of the class table.
 """
 
 import math
@@ -15,8 +15,12 @@ from typing import Any
 import numpy as np
 
 from fashion import coco
+from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
-from fashion.run_lengths import RunLengthError, run_lengths_of
+from fashion.labels import ClassTable
+from fashion.polygons import polygons_to_mask
+from fashion.run_lengths import RunLengthError, decode_counts, fills, plain_runs
+from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
 
 NAME_KEYS = ("file_name", "image")
@@ -43,7 +47,7 @@ class Numbering:
     sizes: dict[int, tuple[int, int]]
 
     @classmethod
-    def of(cls, dataset, annotations: Path | None = None) -> "Numbering":
+    def of(cls, dataset: FashionDataset, annotations: Path | None = None) -> "Numbering":
         """The numbering for a prepared data set.
 
         Args:
@@ -55,9 +59,10 @@ class Numbering:
         """
         ids = [int(i) for i in dataset.image_ids]
         names = {i: str(dataset.image_info[i]["id"]) for i in ids}
-        sizes = {i: tuple(int(dataset.image_info[i][k]) for k in ("height", "width")) for i in ids}
+        infos = {i: dataset.image_info[i] for i in ids}
+        sizes = {i: (int(info["height"]), int(info["width"])) for i, info in infos.items()}
         classes = {int(i): int(i) for i in dataset.class_ids if i > 0}
-        data = read_json(annotations) if annotations else None
+        data = read_json(annotations) if annotations else {}
         if not coco.is_coco(data):
             return cls({i: i for i in ids}, classes, {}, names, sizes)
         given = {str(image["file_name"]): image["id"] for image in data["images"]}
@@ -67,8 +72,8 @@ class Numbering:
     def truth(self, truth: Mapping[str, Any]) -> dict[str, Any]:
         """A COCO dictionary of `mrcnn.coco_evaluation.ground_truth` with the file's ids and names.
 
-        Figures are measured with it, too, since pycocotools takes images and classes in the order
-        of their ids, on which the last digit may depend.
+        Figures are measured with it too, because pycocotools takes images and classes in the
+        order of their ids, on which the last digit may depend.
         """
         images = [{**im, "id": self.images[im["id"]]} for im in self.named(truth)["images"]]
         categories = [{**c, "id": self.categories[c["id"]]} for c in truth["categories"]]
@@ -92,12 +97,15 @@ class Numbering:
         ]
 
 
-def _coco_categories(entries: Sequence[Mapping], dataset) -> tuple[dict[int, Any], dict[Any, int]]:
+def _coco_categories(
+    entries: Sequence[Mapping[str, Any]], dataset: FashionDataset
+) -> tuple[dict[int, Any], dict[Any, int]]:
     """Category ids by class id, and the ones of further spellings."""
+    table = dataset.table or ClassTable([])
     categories: dict[int, Any] = {}
     more: dict[Any, int] = {}
     for entry in entries:
-        row = dataset.table.find(entry["name"])
+        row = table.find(entry["name"])
         if row is None:
             continue
         if row.id in categories:
@@ -121,9 +129,9 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path | None:
     """Write rows with the file's ids, and beside them the same without boxes.
 
     pycocotools sorts what was found into small, medium and large by the box where a row has one,
-    also when it measures masks. Files of masks therefore have no boxes by custom, and our figures
-    of masks are those of such a file. Returns its path, None where the rows have no masks. Raises
-    `DatasetError` where that cannot be.
+    also when it measures masks. By convention files of masks therefore have no boxes, and our
+    figures of masks are those of such a file. Returns its path, None where the rows have no masks.
+    Raises `DatasetError` where a file cannot be written.
     """
     write_json(path, list(rows))
     if not all("segmentation" in row for row in rows):
@@ -153,14 +161,14 @@ class ResultRows:
 def read_results(path: Path, numbering: Numbering, image_ids: Iterable[int]) -> ResultRows:
     """Read a COCO results file, or what `DetectionFile` wrote.
 
-    The image of a row is told by `file_name` or `image` (a file name, the last part of it will do
-    where no other image has the same), else by `image_id`. Polygons and uncompressed run-lengths
+    The image of a row is given by `file_name` or `image` (a file name, or its last part where no
+    other image has the same), else by `image_id`. Polygons and uncompressed run-lengths
     become compressed ones; a row without `bbox` gets that of its mask.
 
     Args:
         path: the file.
         numbering: what its ids mean.
-        image_ids: the images wanted, by the data set's ids; rows of others are left out.
+        image_ids: the images wanted, by the data set's ids; other rows are left out.
 
     Raises:
         DatasetError: no such file or list; or the first row (counted from 1) that cannot be used.
@@ -170,8 +178,9 @@ def read_results(path: Path, numbering: Numbering, image_ids: Iterable[int]) -> 
         data = data.get("results")
     if not isinstance(data, list):
         raise DatasetError(
-            f"{path} is no COCO results file: expected a list of rows with image_id, category_id, "
-            "score and bbox or segmentation."
+            "this is not a COCO results file",
+            path=path,
+            expected="a list of rows with image_id, category_id, score and bbox or segmentation",
         )
     reader, wanted = _RowReader(numbering), {int(i) for i in image_ids}
     rows: list[dict[str, Any]] = []
@@ -182,14 +191,14 @@ def read_results(path: Path, numbering: Numbering, image_ids: Iterable[int]) -> 
                 has = "a" if "segmentation" in row else "no"
                 raise _RowError(f"has {has} segmentation, unlike row 1: all rows need one, or none")
         except (_RowError, RunLengthError) as error:
-            raise DatasetError(f"{path}, row {number} {error}.") from None
+            raise DatasetError(f"row {number} {error}", path=path) from None
         rows.append(row)
     kept = [row for row in rows if row["image_id"] in wanted]
     return ResultRows(kept, len(rows) - len(kept))
 
 
 class _RowError(ValueError):
-    """What is wrong with a row, as the end of a sentence that begins with its number."""
+    """Why a row cannot be used, as the predicate of a sentence: "has ..."."""
 
 
 class _RowReader:
@@ -202,10 +211,10 @@ class _RowReader:
 
     def row(self, entry: Any) -> dict[str, Any]:
         if not isinstance(entry, dict):
-            raise _RowError("is no object with image_id, category_id, score and bbox")
+            raise _RowError("is not an object with image_id, category_id, score and bbox")
         image_id = self._image(entry)
         category = entry.get("category_id")
-        row = {
+        row: dict[str, Any] = {
             "image_id": image_id,
             "category_id": _look_up(self.classes, category, "category_id", "category"),
             "score": _score(entry.get("score")),
@@ -213,10 +222,14 @@ class _RowReader:
         segmentation, box = entry.get("segmentation"), entry.get("bbox")
         if not segmentation and not box:
             raise _RowError("has neither bbox nor segmentation")
+        run_lengths = None
         if segmentation:
-            segmentation = run_lengths_of(segmentation, *self.sizes[image_id])
-        row["bbox"] = _box(box) if box else _box_of(segmentation)
-        return row | ({"segmentation": segmentation} if segmentation else {})
+            run_lengths = run_lengths_of(segmentation, *self.sizes[image_id])
+        if box:
+            row["bbox"] = _box(box)
+        elif run_lengths:
+            row["bbox"] = _box_of(run_lengths)
+        return row | ({"segmentation": run_lengths} if run_lengths else {})
 
     def _image(self, entry: Mapping[str, Any]) -> int:
         for key in NAME_KEYS:
@@ -225,7 +238,7 @@ class _RowReader:
                 last = Path(name).name
                 found = self.by_name.get(name, self.by_name.get(last))
                 if found is None:
-                    raise _RowError(f"names the {key} {name!r}, which the data set has not")
+                    raise _RowError(f"names the {key} {name!r}, which is not in the data set")
                 return found
         return _look_up(self.by_id, entry.get("image_id"), "image_id", "image")
 
@@ -249,7 +262,7 @@ def _look_up(known: Mapping[Any, int], value: Any, key: str, what: str) -> int:
     if isinstance(value, bool | list | dict) or value not in known:
         few = ", ".join(map(repr, list(known)[:SHOWN])) + ", .." * (len(known) > SHOWN)
         raise _RowError(
-            f"has the {key} {value!r}, which is no {what} of the data set; its ids are {few}"
+            f"has the {key} {value!r}, which no {what} of the data set has; its ids are {few}"
         )
     return known[value]
 
@@ -277,3 +290,60 @@ def _box_of(run_lengths: Mapping[str, Any]) -> list[float]:
     from pycocotools import mask as coco_mask
 
     return np.asarray(coco_mask.toBbox(dict(run_lengths))).tolist()
+
+
+def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+    """Compressed run-lengths {"size": [height, width], "counts": str} of any COCO segmentation.
+
+    Args:
+        segmentation: polygons (a list of [x, y, x, y, ..]), or run-lengths, compressed (text) or
+            not (a list of numbers). Compressed ones come back as they are.
+        height, width: of the image in pixels.
+
+    Raises:
+        RunLengthError: it is neither of them, of another size, or its runs do not fill the image.
+    """
+    if isinstance(segmentation, list):
+        return _of_polygons(segmentation, height, width)
+    if not isinstance(segmentation, dict) or "counts" not in segmentation:
+        raise RunLengthError(
+            "has a segmentation that is neither polygons nor run-lengths with size and counts"
+        )
+    if segmentation.get("size") != [height, width]:
+        raise RunLengthError(
+            f"has a segmentation of the size {segmentation.get('size')}, but its image has "
+            f"[height, width] {[height, width]}"
+        )
+    counts = segmentation["counts"]
+    is_text = isinstance(counts, str)
+    runs = decode_counts(counts) if is_text else plain_runs(counts)
+    if not fills(runs, height * width):
+        raise RunLengthError(
+            f"has malformed run-lengths: they do not add up to its image's {height} x {width} "
+            "pixels"
+        )
+    if is_text:
+        return {"size": [height, width], "counts": counts}
+    return _compressed({"size": [height, width], "counts": runs.tolist()}, height, width)
+
+
+def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, Any]:
+    outlines = []
+    for flat in polygons:
+        try:
+            points = np.array(flat, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            points = np.zeros(0)
+        if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
+            raise RunLengthError(
+                "has a polygon that is not a list of at least three points x, y, x, y, .."
+            )
+        outlines.append(points.reshape(-1, 2))
+    return encode_mask(polygons_to_mask(outlines, [], height, width))
+
+
+def _compressed(run_lengths: dict, height: int, width: int) -> dict[str, Any]:
+    from pycocotools import mask as coco_mask
+
+    packed = coco_mask.frPyObjects(run_lengths, height, width)
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}

@@ -1,4 +1,4 @@
-"""Decision lists of the review page, and annotations cleaned by them."""
+"""Decision lists of the review page, and annotations cleaned up with them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -28,15 +28,19 @@ class Decisions:
 
 
 def read_decisions(path: Path) -> Decisions:
-    """Read a decision list. Raises `DatasetError` when it is none."""
+    """Read a decision list. Raises `DatasetError` when the file is something else."""
     data = read_json(path)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise DatasetError(f"{path} is no decision list: export one from the review page.")
+        raise DatasetError(
+            "is not a decision list", path=path, advice="export one from the review page"
+        )
     images = data.get("images")
     if not isinstance(images, dict) or not all(map(_is_choice, images.values())):
         raise DatasetError(
-            f'{path}: "images" must give each file name an object of instances, each "accept" or '
-            f'"reject". Export the list again.'
+            'its "images" cannot be used',
+            path=path,
+            expected='for each file name an object of instances, each "accept" or "reject"',
+            advice="export the list again",
         )
     return Decisions(str(data.get("annotations", "")), str(data.get("sha256", "")), images)
 

@@ -15,8 +15,8 @@ from fashion.instances import group_regions, region_score
 from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
 from fashion.via_read import ViaImage, ViaRegion
-from mrcnn.errors import DatasetError, UserError
-from mrcnn.files import replacing
+from mrcnn.errors import DatasetError
+from mrcnn.files import replacing, saving
 from mrcnn.images import read_image
 from mrcnn.read_ahead import read_ahead
 
@@ -36,11 +36,11 @@ def page_images(
     size: int = THUMBNAIL,
     workers: int = 2,
 ) -> Iterator[dict[str, Any]]:
-    """What the page holds of each image: name, link, size, thumbnail, instances; one at a time.
+    """What the page shows of each image: name, link, size, thumbnail, instances; one at a time.
 
-    folder: of the images. page: where the page will stand, for the links to the images. size: of
-    the thumbnails' longer side in pixels. An image that cannot be read has an empty thumbnail and
-    the reason as `problem`.
+    folder: of the images. page: the page's file, for the links to the images. size: of the
+    thumbnails' longer side in pixels. An image that cannot be read has an empty thumbnail and the
+    reason as `problem`.
     """
 
     def make(image: ViaImage) -> dict[str, Any]:
@@ -52,12 +52,17 @@ def page_images(
 
 def _page_image(image: ViaImage, folder: Path, page: Path, size: int) -> dict[str, Any]:
     path = folder / image.filename
-    entry = {"name": image.filename, "link": link(path, page), "thumbnail": "", "problem": ""}
+    entry: dict[str, Any] = {
+        "name": image.filename,
+        "link": link(path, page),
+        "thumbnail": "",
+        "problem": "",
+    }
     width, height = image.width or 1, image.height or 1
     try:
         pixels = read_image(path)
     except DatasetError as error:
-        entry["problem"] = str(error).replace(str(path), image.filename)
+        entry["problem"] = error.replace(path=image.filename).sentence()
     else:
         height, width = pixels.shape[:2]
         entry["thumbnail"], _, _ = thumbnail(pixels, size)
@@ -95,12 +100,12 @@ def write_page(
     """Write the page, whole or not at all; the number of its images.
 
     images: of `page_images`, taken one at a time. annotations, digest: name and sha256 of the
-    annotation file, by which a decision list is known to belong to it. labels: all that occur.
+    annotation file, which show later whether a decision list belongs to it. labels: all that occur.
     Raises `UserError` when it cannot be written.
     """
     head, tail = _template(annotations, digest, _colours(labels, table))
     count = 0
-    try:
+    with saving(page):
         page.parent.mkdir(parents=True, exist_ok=True)
         with replacing(page, "w") as stream:
             stream.write(head)
@@ -110,11 +115,6 @@ def write_page(
                 count += 1
                 progress()
             stream.write(tail)
-    except OSError as error:
-        raise UserError(
-            f"{page} cannot be written ({error.strerror or error}): make room, or name another "
-            f"with --output."
-        ) from error
     return count
 
 

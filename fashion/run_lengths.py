@@ -4,7 +4,6 @@ pycocotools does not check whether the runs fill the image, and reads beyond the
 is cut off, so that is checked here first.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,41 +13,6 @@ _BITS, _MORE, _OFFSET = 5, 0x20, 48
 
 class RunLengthError(ValueError):
     """Why a segmentation cannot be used, as the predicate of a sentence: "has ..."."""
-
-
-def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]:
-    """Compressed run-lengths {"size": [height, width], "counts": str} of any COCO segmentation.
-
-    Args:
-        segmentation: polygons (a list of [x, y, x, y, ..]), or run-lengths, compressed (text) or
-            not (a list of numbers). Compressed ones come back as they are.
-        height, width: of the image in pixels.
-
-    Raises:
-        RunLengthError: none of these, of another size, or the runs do not fill the image.
-    """
-    if isinstance(segmentation, list):
-        return _of_polygons(segmentation, height, width)
-    if not isinstance(segmentation, dict) or "counts" not in segmentation:
-        raise RunLengthError(
-            "has a segmentation that is neither polygons nor run-lengths with size and counts"
-        )
-    if segmentation.get("size") != [height, width]:
-        raise RunLengthError(
-            f"has a segmentation of the size {segmentation.get('size')}, but its image has "
-            f"[height, width] {[height, width]}"
-        )
-    counts = segmentation["counts"]
-    is_text = isinstance(counts, str)
-    runs = decode_counts(counts) if is_text else plain_runs(counts)
-    if not fills(runs, height * width):
-        raise RunLengthError(
-            f"has malformed run-lengths: they do not add up to its image's {height} x {width} "
-            "pixels"
-        )
-    if is_text:
-        return {"size": [height, width], "counts": counts}
-    return _compressed({"size": [height, width], "counts": runs.tolist()}, height, width)
 
 
 def decode_counts(counts: str) -> np.ndarray:
@@ -92,28 +56,3 @@ def fills(runs: np.ndarray, pixels: int) -> bool:
     """Whether runs, int64 [n], cover so many pixels, each once."""
     # Each run is checked first: enough large ones have any sum at all, modulo 2**64.
     return bool(((runs >= 0) & (runs <= pixels)).all()) and int(runs.sum()) == pixels
-
-
-def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, Any]:
-    from fashion.polygons import polygons_to_mask
-    from mrcnn.coco_evaluation import encode_mask
-
-    outlines = []
-    for flat in polygons:
-        try:
-            points = np.array(flat, dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            points = np.zeros(0)
-        if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
-            raise RunLengthError(
-                "has a polygon that is no list of at least three points x, y, x, y, .."
-            )
-        outlines.append(points.reshape(-1, 2))
-    return encode_mask(polygons_to_mask(outlines, [], height, width))
-
-
-def _compressed(run_lengths: dict, height: int, width: int) -> dict[str, Any]:
-    from pycocotools import mask as coco_mask
-
-    packed = coco_mask.frPyObjects(run_lengths, height, width)
-    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}

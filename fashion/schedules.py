@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mrcnn.errors import ConfigError
 
-# (layers, share of all epochs at whose end the part is over, factor of the learning rate).
+# (layers, share of all epochs after which the part ends, factor of the learning rate).
 NAMED = {
     "matterport": (("heads", 0.25, 1.0), ("4+", 0.75, 1.0), ("all", 1.0, 0.1)),
     "scratch": (("all", 0.7, 1.0), ("all", 0.9, 0.1), ("all", 1.0, 0.01)),
@@ -17,8 +17,8 @@ class Part:
 
     Attributes:
         layers: as `MaskRCNN.train` takes them.
-        until_epoch: epochs done, from the training's beginning, when it is over.
-        learning_rate: of this part; constant, unless --lr-schedule moves it.
+        until_epoch: it ends after so many epochs since the beginning of the training.
+        learning_rate: of this part; constant, unless Config.LEARNING_RATE_SCHEDULE changes it.
     """
 
     layers: str
@@ -38,7 +38,7 @@ def parse_schedule(text: str | None, layers: str, epochs: int, learning_rate: fl
         learning_rate: of the first part, for names.
 
     Raises:
-        ConfigError: the text is neither.
+        ConfigError: the text is not a schedule.
     """
     if not text:
         return [Part(layers, epochs, learning_rate)]
@@ -50,7 +50,10 @@ def parse_schedule(text: str | None, layers: str, epochs: int, learning_rate: fl
     parts = [_part(piece, text) for piece in text.split(",")]
     ends = [part.until_epoch for part in parts]
     if ends != sorted(set(ends)):
-        raise ConfigError(f"The epochs of the schedule {text!r} must rise from part to part.")
+        raise ConfigError(
+            f"the epochs of {{schedule}} {text!r} must rise from part to part",
+            settings=("schedule",),
+        )
     return parts
 
 
@@ -63,7 +66,8 @@ def _part(piece: str, text: str) -> Part:
             raise ValueError
     except (ValueError, IndexError):
         raise ConfigError(
-            f"{piece!r} in the schedule {text!r} is no part: expected layers:epochs:rate, such as "
-            f"heads:40:0.001, or one of the names {', '.join(NAMED)}."
+            f"{piece!r} in {{schedule}} {text!r} is not a part of a schedule",
+            settings=("schedule",),
+            expected=f"layers:epochs:rate, such as heads:40:0.001, or one of {', '.join(NAMED)}",
         ) from None
     return Part(layers, epoch, rate)

@@ -1,7 +1,7 @@
-"""Season labels taken apart: was the garment right, was the season, was either?
+"""Season labels taken apart: was the garment right, was the season, were both?
 
 Everything is a sum over one confusion matrix of season labels, so that all figures are of the same
-matches. A label that is no `<garment>_<season>` counts as a garment of its own name without season.
+matches. Any other label than `<garment>_<season>` counts as a garment of that name without season.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def split_label(label: str) -> tuple[str, str]:
 
 
 def season_confusion(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any]:
-    """What a confusion matrix of season labels tells of garments and of seasons, as JSON values.
+    """What a confusion matrix of season labels says about garments and seasons, as JSON values.
 
     Args:
         labels: of the classes 1 to n, without the background.
@@ -35,7 +35,7 @@ def season_confusion(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any
         `garments` and `seasons`: each `labels` (first "background") and `matrix`, of garments
         whatever their season and the reverse. `by_label`: `labels` of the true instances,
         `columns` (seasons, then another garment and missed) and `matrix` [n, columns]: which
-        season was told where the garment was right. `counts`: `both_right`,
+        season was found where the garment was right. `counts`: `both_right`,
         `garment_right_season_wrong`, `season_right_garment_wrong`, `both_wrong`, `missed`,
         `false`. `pairs`: [true label, label found, count] of the right garments in a wrong
         season, the most frequent first.
@@ -57,13 +57,19 @@ def season_confusion(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any
 
 
 def _summed(matrix: np.ndarray, group_of: np.ndarray, names: list[str]) -> dict[str, Any]:
-    """The matrix with the rows and the columns of one group added up."""
+    """The matrix with the rows and columns of each group added up."""
     member = np.zeros((len(names) + 1, len(group_of)), dtype=np.int64)
     member[group_of, np.arange(len(group_of))] = 1
     return {"labels": ["background", *names], "matrix": (member @ matrix @ member.T).tolist()}
 
 
-def _by_label(matrix, garment_of, season_of, labels: list[str], seasons: list[str]) -> dict:
+def _by_label(
+    matrix: np.ndarray,
+    garment_of: np.ndarray,
+    season_of: np.ndarray,
+    labels: list[str],
+    seasons: list[str],
+) -> dict[str, Any]:
     right_garment = garment_of[:, None] == garment_of
     rows = np.zeros((len(labels), len(seasons) + 2), dtype=np.int64)
     for row in range(1, len(labels) + 1):
@@ -75,7 +81,7 @@ def _by_label(matrix, garment_of, season_of, labels: list[str], seasons: list[st
     return {"labels": labels, "columns": columns, "matrix": rows.tolist()}
 
 
-def _counts(matrix, garment_of, season_of) -> dict[str, int]:
+def _counts(matrix: np.ndarray, garment_of: np.ndarray, season_of: np.ndarray) -> dict[str, int]:
     matched = matrix[1:, 1:]
     garment = garment_of[1:, None] == garment_of[1:]
     season = season_of[1:, None] == season_of[1:]
@@ -89,7 +95,9 @@ def _counts(matrix, garment_of, season_of) -> dict[str, int]:
     }
 
 
-def _pairs(matrix, garment_of, season_of, labels: Sequence[str]) -> list[list]:
+def _pairs(
+    matrix: np.ndarray, garment_of: np.ndarray, season_of: np.ndarray, labels: Sequence[str]
+) -> list[list[Any]]:
     wrong_season = (garment_of[:, None] == garment_of) & (season_of[:, None] != season_of)
     rows, columns = np.nonzero(np.where(wrong_season, matrix, 0))
     found = [

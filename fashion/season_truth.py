@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from fashion.instances import group_regions
+from fashion.label_regions import region_label
 from fashion.labels import (
     SEASON_LABELS,
     canonical_name,
@@ -15,7 +16,6 @@ from fashion.labels import (
 )
 from fashion.locating import read_annotations
 from fashion.placing import copy
-from fashion.review_page import region_label
 from fashion.via_read import ViaFile, ViaImage, ViaRegion
 from fashion.via_write import ANNOTATION_FILE, write
 from mrcnn.errors import DatasetError
@@ -30,10 +30,10 @@ def season_truth(
 ) -> ViaFile:
     """The images `names` of `truth` with season labels, in the order of the truth.
 
-    A garment gets the season of its image's file name; boots count as footwear. What is labelled
-    with a season already keeps it. Instances of other labels than `labels` are left out, and, as in
-    automatic labelling, those of another garment than the file's name tells, unless `all_garments`.
-    Images stay in the list when nothing of them is left: what is found there is wrong.
+    A garment gets the season of its image's file name; boots count as footwear. A label that has a
+    season already stays. Instances of other labels than `labels` are left out, and, as in automatic
+    labelling, those of another garment than the file is named for, unless `all_garments`. Images
+    without instances stay in the list: whatever is found there is wrong.
     """
     images = []
     for image in truth:
@@ -47,11 +47,11 @@ def season_truth(
 def _labelled(
     image: ViaImage, name: str, labels: Collection[str], all_garments: bool
 ) -> list[ViaRegion]:
-    regions = []
+    regions: list[ViaRegion] = []
     for number, group in enumerate(group_regions(image.regions), 1):
         solid = next((region for region in group if not region.is_hole), group[0])
         label = _label(region_label(solid), name, all_garments)
-        if label not in labels:
+        if label is None or label not in labels:
             continue
         code = str(fashion_code(*label.split("_")))
         for region in group:
@@ -62,7 +62,7 @@ def _labelled(
 
 
 def _label(text: str, name: str, all_garments: bool) -> str | None:
-    """The season label of an instance labelled `text` on the photograph `name`; None for none."""
+    """The season label of an instance labelled `text` on the photograph `name`, if it has one."""
     if isinstance(parse_file_name(text), tuple):
         return text
     named, own = parse_file_name(name), canonical_name(text)
@@ -79,14 +79,18 @@ def write_season_truth(
 ) -> tuple[int, int]:
     """Make `folder` a subset to evaluate on: the pictures in `images` with their true labels.
 
-    truth: a VIA or COCO file that names them. The pictures are linked, or copied where that cannot
-    be. Returns the numbers of pictures and of instances. Raises `DatasetError` when the truth has
-    none of the pictures, or cannot be read.
+    truth: a VIA or COCO file that names them. The pictures are hard links, or copies where the file
+    system has none. Returns the numbers of pictures and of instances. Raises `DatasetError` when
+    the truth has none of the pictures, or cannot be read.
     """
     there = {path.name: path for path in images.iterdir() if path.is_file()}
     chosen = season_truth(read_annotations(truth), there.keys(), all_garments=all_garments)
     if not chosen.images:
-        raise DatasetError(f"{truth} has none of the pictures in {images}: is it of other ones?")
+        raise DatasetError(
+            f"has none of the pictures in {images}",
+            path=truth,
+            advice="choose the truth of these pictures",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for image in chosen:
         _link(there[image.filename], folder / image.filename)

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.files import replacing, saving
 
+ADVICE = "make room, make the folder writable, or choose another"
 JPEG_QUALITY = 95
 PAPER = 255
 _SEGMENT = re.compile(r"(.+)_segment_\d+\.(jpg|png)")
@@ -30,10 +31,9 @@ def write_segments(
 ) -> None:
     """Write `<name>_segment_<k>.jpg` for each mask, k from 1: its box, what lies outside it white.
 
-    With `alpha` a PNG of the same name too, transparent outside the mask. Segments with greater
-    numbers, which an earlier run left of the same picture, are removed; so are PNGs without
-    `alpha`, and segments of masks without a pixel. Raises `UserError` when a file cannot be
-    written.
+    With `alpha` a PNG of the same name too, transparent outside the mask. What an earlier run left
+    of the same picture is removed: segments with greater numbers, PNGs without `alpha`, segments of
+    masks without a pixel. Raises `UserError` when a file cannot be written.
     """
     for number, mask in enumerate(masks, 1):
         segment, inside = cut_out(image, mask)
@@ -49,18 +49,19 @@ def write_segments(
             _write(folder / f"{stem}.png", cv2.imencode(".png", cut)[1])
         else:
             remove_files(folder / f"{stem}.png")
-    number = len(masks) + 1
+    remove_segments(folder, name, len(masks) + 1)
+
+
+def remove_segments(folder: Path, name: str, number: int = 1) -> None:
+    """Remove the cut-outs of a picture from this number on. Raises `UserError`."""
     endings = ("jpg", "png")
     while remove_files(*(folder / f"{name}_segment_{number}.{ending}" for ending in endings)):
         number += 1
 
 
 def _write(path: Path, data: np.ndarray) -> None:
-    try:
-        with replacing(path) as stream:
-            stream.write(data.tobytes())
-    except OSError as error:
-        raise _unwritable(path, "written", error) from error
+    with saving(path, advice=ADVICE), replacing(path) as stream:
+        stream.write(data.tobytes())
 
 
 def remove_files(*paths: Path) -> bool:
@@ -70,18 +71,12 @@ def remove_files(*paths: Path) -> bool:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise _unwritable(path, "removed", error) from error
+            reason = error.strerror or error
+            raise UserError(f"cannot be removed ({reason})", path=path, advice=ADVICE) from error
     return bool(there)
 
 
-def _unwritable(path: Path, what: str, error: OSError) -> UserError:
-    return UserError(
-        f"{path} cannot be {what} ({error.strerror or error}): make room, make the folder "
-        f"writable, or name another."
-    )
-
-
 def is_segment(file_name: str, names: Container[str]) -> bool:
-    """Whether a file's name is that of a cut-out of one of the pictures `names`."""
+    """Whether a file of this name is a cut-out of one of the pictures `names`."""
     match = _SEGMENT.fullmatch(file_name)
     return match is not None and match[1] in names

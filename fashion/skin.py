@@ -1,5 +1,6 @@
 """Which pixels look like skin, and where the face and the hair around it are."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -7,11 +8,11 @@ import numpy as np
 
 from fashion.parsing_settings import ParsingSettings
 
-HEAD_SHARE = 0.25  # of a person's height, from the top: the face is sought there
+HEAD_SHARE = 0.25  # of a person's height, from the top: where the face is searched
 LEAST_FACE = 0.004  # of a person's pixels
-# Y from which skin may be a face: the usual ranges take brown hair for skin, which is darker.
+# Least Y of a face: the usual ranges mistake brown hair, which is darker, for skin.
 DARKEST_FACE = 60
-FACE_SPREAD = 3.0  # standard deviations from the face's mean colour that still are its skin
+FACE_SPREAD = 3.0  # standard deviations from the face's mean colour up to which it is skin
 
 
 class Face(NamedTuple):
@@ -21,7 +22,7 @@ class Face(NamedTuple):
     box: tuple[int, int, int, int]
 
 
-def skin_by_range(image: np.ndarray, ranges) -> np.ndarray:
+def skin_by_range(image: np.ndarray, ranges: Sequence[tuple[int, int]]) -> np.ndarray:
     """Pixels whose Y, Cr and Cb lie in `ranges`, ends included: bool [H, W]."""
     lower, upper = np.array(ranges, dtype=np.float64).T
     return cv2.inRange(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb), lower, upper).astype(bool)
@@ -30,7 +31,7 @@ def skin_by_range(image: np.ndarray, ranges) -> np.ndarray:
 def skin_like(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """Pixels of the colours of a sample of skin, bool [H, W] both.
 
-    A Gaussian in Cr and Cb: what light and shade do to skin is mostly a matter of Y.
+    A Gaussian in Cr and Cb, because light and shade change mostly the Y of skin.
     """
     chroma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
     chosen = chroma[sample].astype(np.float64)
@@ -44,13 +45,13 @@ def skin_like(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
 def find_faces(
     image: np.ndarray, body: np.ndarray | None, labels: np.ndarray, settings: ParsingSettings
 ) -> list[Face]:
-    """The largest piece of skin at the top of each person; none where no body is known.
+    """The largest piece of skin at the top of each person; empty where no body is known.
 
     Args:
         image: uint8 [H, W, 3].
         body: bool [H, W], all persons.
-        labels: uint8 [H, W], garments, which are no face.
-        settings: Cr and Cb of its `skin_range` are looked for.
+        labels: uint8 [H, W], garments, where there is no face.
+        settings: its `skin_range` gives Cr and Cb of a face.
     """
     if body is None or not body.any():
         return []
@@ -80,7 +81,7 @@ def _largest_part(skin: np.ndarray, window: tuple[slice, slice]) -> Face | None:
 
 
 def skin_pixels(image: np.ndarray, faces: list[Face], settings: ParsingSettings) -> np.ndarray:
-    """What is taken for skin under `settings.skin`: bool [H, W]."""
+    """What counts as skin under `settings.skin`: bool [H, W]."""
     if settings.skin == "off":
         return np.zeros(image.shape[:2], bool)
     if settings.skin == "range" or not faces:

@@ -3,17 +3,24 @@
 import argparse
 import functools
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fashion.class_tables import add_class_table_argument, choose_class_table
-from fashion.stages import (
-    Stage,
+import numpy as np
+
+from fashion.model_arguments import (
+    add_class_table_argument,
     add_model_arguments,
-    inference_model,
-    inference_weights,
-    writable_folder,
+    choose_class_table,
+    model_choice,
 )
+from fashion.stage import Stage, writable_folder
+from fashion.stages import inference_model, inference_weights
 from fashion.train_stage import add_training_arguments, train
+
+if TYPE_CHECKING:
+    from mrcnn.model import MaskRCNN
 
 
 def train_or_splash(
@@ -23,13 +30,13 @@ def train_or_splash(
     *,
     class_table: bool = False,
 ) -> int:
-    """Parse the command line and do what it says.
+    """Parse the command line and run `train` or `splash`.
 
     Args:
         stage: whose script it is.
         description: the script's docstring, for `--help`.
-        arguments: instead of the process's.
-        class_table: whether the user may choose other labels than the stage's.
+        arguments: in place of the process's.
+        class_table: whether --class-table is offered.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -38,7 +45,7 @@ def train_or_splash(
     training = commands.add_parser("train", help="train the stage's model")
     add_training_arguments(training, stage)
     training.set_defaults(action=train)
-    splashing = commands.add_parser("splash", help="garments in colour, all else in grey")
+    splashing = commands.add_parser("splash", help="garments in colour, the rest in grey")
     _add_splash_arguments(splashing, stage)
     splashing.set_defaults(action=splash)
     if class_table:
@@ -68,19 +75,20 @@ def splash(options: argparse.Namespace) -> int:
     """Grey everything but the garments of a picture or a video."""
     from fashion.video import splash_image, splash_video
 
-    inference_weights(options, options.stage)
+    choice = model_choice(options)
+    choice = replace(choice, weights=inference_weights(choice))
 
     @functools.cache
-    def model():
-        # Built when the first picture or frame is there: what is wrong with it comes out at once.
-        return inference_model(options, options.stage)
+    def model() -> "MaskRCNN":
+        # Built when the first picture or frame is there, so that its errors come out at once.
+        return inference_model(choice)
 
-    def detect(image):
+    def detect(image: np.ndarray) -> dict[str, np.ndarray]:
         return model().detect([image])[0]
 
     ending = ".png" if options.image else ".mp4"
-    output = options.output or Path(f"splash_{_source_name(options)}{ending}")
-    writable_folder(output.absolute().parent, "--output")
+    output = options.output or Path(f"splash_{source_name(options)}{ending}")
+    writable_folder(output.absolute().parent, "output")
     if options.image:
         written = splash_image(detect, options.image, output)
     else:
@@ -89,12 +97,12 @@ def splash(options: argparse.Namespace) -> int:
     return 0
 
 
-def _source_name(options: argparse.Namespace) -> str:
-    """The source's name without its ending; of an address without its query."""
+def source_name(options: argparse.Namespace) -> str:
+    """The name of the image or video without its suffix; of an address without its query."""
     if options.video:
         return options.video.stem
     try:
         path = urllib.parse.urlsplit(options.image).path
-    except ValueError:  # no address; who fetches it says so
+    except ValueError:  # not an address, which fetching it reports
         path = ""
     return Path(path).stem or "image"

@@ -1,129 +1,86 @@
-"""What the scripts of both stages share: folders, arguments, weights, the model.
+"""The model of a stage: which weight file and preset, what the file says, and the model itself.
 
-Nothing here imports TensorFlow before a model is needed, so that `--help` answers at once.
+TensorFlow is imported only when a model is built, so that `--help` answers at once and wrong input
+is refused within a second.
 """
 
-import argparse
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fashion import REPOSITORY
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.presets import PRESETS, find_preset, make_config
-from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
+from fashion.labels import ClassTable
+from fashion.presets import PRESETS, make_config
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, Stage
+from mrcnn.errors import WeightsError, WeightsNotFoundError
+
+if TYPE_CHECKING:
+    from mrcnn.model import MaskRCNN
 
 NOTE = "fashion_stage"
+COCO_WEIGHTS = "mask_rcnn_coco.h5"
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage of the pipeline.
+class WeightFile:
+    """What a weight file says of itself; see `describe_weights`.
 
     Attributes:
-        name: Config.NAME: part of the log folder and of the checkpoints' names.
-        folder: `model1` or `model2`.
-        table: its classes.
-        weights: the file that testing and labelling take unless told otherwise.
+        path: the file.
+        preset: the preset it was trained with; None where it names none of `PRESETS`.
+        classes: the class names it was trained with, without the background; None where it does
+            not say.
+        class_count: how many classes its class layer has, without the background; None where it
+            has no such layer.
+        sha256: of its content, in hexadecimal digits; None unless it was asked for.
     """
 
-    name: str
-    folder: Path
-    table: ClassTable
-    weights: str
-
-    @property
-    def images(self) -> Path:
-        """Pictures to test on."""
-        return self.folder / "images"
-
-    @property
-    def outputs(self) -> Path:
-        """Where pictures with detections go."""
-        return self.folder / "outputs"
-
-    @property
-    def logs(self) -> Path:
-        """Where trainings write."""
-        return self.folder / "logs"
-
-    @property
-    def dataset(self) -> Path:
-        """Training data, unless told otherwise."""
-        return self.folder / "samples" / "custom" / "dataset"
+    path: Path
+    preset: str | None
+    classes: tuple[str, ...] | None
+    class_count: int | None
+    sha256: str | None = None
 
 
-MODANET_STAGE = Stage("modanet", REPOSITORY / "model1", MODANET_TABLE, "mask_rcnn_Modanet.h5")
-SEASON_STAGE = Stage("season", REPOSITORY / "model2", SEASON_TABLE, "mask_rcnn_Season.h5")
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model detects, and how.
+
+    Attributes:
+        stage: its classes and folders.
+        weights: a path or bare name, see `find_weights`; "last", the last checkpoint of the last
+            training; a file that was described before; None, the stage's own weights.
+        preset: None for the one that the weights were trained with, else "default".
+        precision: Config.PRECISION.
+        min_confidence: Config.DETECTION_MIN_CONFIDENCE; None for the preset's.
+        resize_mode: Config.IMAGE_RESIZE_MODE; None for the preset's.
+        logs: where "last" is looked for; None for the stage's logs.
+        settings: what errors call `weights` and `preset`, for `UserError.sentence` to translate.
+    """
+
+    stage: Stage
+    weights: str | os.PathLike[str] | WeightFile | None = None
+    preset: str | None = None
+    precision: str = "auto"
+    min_confidence: float | None = None
+    resize_mode: str | None = None
+    logs: Path | None = None
+    settings: tuple[str, str] = ("model", "preset")
 
 
-def whole(least: int):
-    """An argparse type: a whole number of at least `least`."""
+def find_weights(
+    text: str | os.PathLike[str], stage: Stage, setting: str = ModelChoice.settings[0]
+) -> Path:
+    """The weight file a user means: the path as given, else a bare name in the stages' folders.
 
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
-        return value
-
-    parse.__name__ = "whole number"
-    return parse
-
-
-def fraction(text: str) -> float:
-    """An argparse type: a number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
-def positive(text: str) -> float:
-    """An argparse type: a number above 0."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return value
-
-
-def add_model_arguments(parser: argparse.ArgumentParser, stage: Stage, weights_help: str) -> None:
-    """Add --model (--weights), --preset, --precision, --resize-mode and --min-confidence."""
-    parser.add_argument(
-        "--model", "--weights", "--weigths", dest="model", metavar="FILE.h5", help=weights_help
-    )
-    purposes = "; ".join(f"{name}: {preset.purpose}" for name, preset in PRESETS.items())
-    parser.add_argument(
-        "--preset",
-        choices=list(PRESETS),
-        help=f"network and training values. {purposes} (default: the one that the weights were "
-        "trained with, else 'default')",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=["auto", "float32", "bfloat16"],
-        default="auto",
-        help="number format; auto is bfloat16 where the machine computes in it natively",
-    )
-    parser.add_argument(
-        "--resize-mode",
-        choices=["square", "fit64"],
-        help="square: pictures are padded to a square, as in training; fit64: to multiples of 64 "
-        "pixels only, a third less work for portraits, and results differ a little (default: that "
-        "of the preset, square)",
-    )
-    parser.add_argument(
-        "--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower"
-    )
-    parser.set_defaults(stage=stage)
-
-
-def find_weights(text: str | os.PathLike[str], stage: Stage) -> Path:
-    """The file a user means: as given, else by its bare name in the stages' folders.
+    Args:
+        text: the path or name.
+        stage: its folder is searched before the other stage's.
+        setting: the argument that `text` was given for, for the error.
 
     Raises:
-        WeightsNotFoundError: it is in none of them.
+        WeightsNotFoundError: there is no such file.
     """
     given = Path(text).expanduser()
     places = [given]
@@ -133,63 +90,85 @@ def find_weights(text: str | os.PathLike[str], stage: Stage) -> Path:
     for place in places:
         if place.is_file():
             return place
-    looked = ", ".join(str(place.absolute().parent) for place in places)
+    searched = ", ".join(str(place.absolute().parent) for place in places)
     raise WeightsNotFoundError(
-        f"There is no weight file {given.name} in {looked}: train one, or name another with "
-        f"--model=FILE.h5."
+        f"there is no weight file of this name in {searched}",
+        path=given.name,
+        settings=(setting,),
+        advice=f"train one, or choose another with {{{setting}}}",
     )
 
 
-def weights_path(text: str | os.PathLike[str], stage: Stage, logs: Path | None = None) -> Path:
-    """The file a user means: `last` is the last training's last checkpoint, see `find_weights`.
+def weights_path(
+    text: str | os.PathLike[str],
+    stage: Stage,
+    logs: Path | None = None,
+    setting: str = ModelChoice.settings[0],
+) -> Path:
+    """As `find_weights`; and "last" is the last checkpoint of the last training.
 
-    A checkpoint that is damaged is left out, and said so.
+    Damaged checkpoints after it are skipped with a printed line each.
 
     Raises:
         WeightsNotFoundError: there is no such file, or no training yet.
         WeightsError: all checkpoints of the last training are damaged.
     """
     if text != "last":
-        return find_weights(text, stage)
+        return find_weights(text, stage, setting)
     from mrcnn.checkpoints import find_last_readable
 
     path, damaged = find_last_readable(logs or stage.logs, stage.name)
-    for left in damaged:
-        print(f"{left} is damaged: taking {path.name}, the one before.")
+    for skipped in damaged:
+        print(f"{skipped} is damaged: using {path.name}, the one before it.")
     return path
 
 
-def writable_folder(folder: Path, option: str) -> Path:
-    """The folder, made if need be, once it is sure that files can be written there.
-
-    Args:
-        folder: where output goes.
-        option: the option that names another.
+def coco_weights(stage: Stage) -> Path:
+    """The COCO weights in the stage's folder, downloaded if they are not there yet.
 
     Raises:
-        UserError: it cannot be made, or not be written to.
+        DownloadError: they cannot be downloaded.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise UserError(
-            f"Nothing can be written to the folder {folder} ({error.strerror or error}): name "
-            f"another with {option}."
-        ) from error
+    path = stage.folder / COCO_WEIGHTS
+    if not path.exists():
+        from mrcnn.downloads import download_trained_weights
+
+        download_trained_weights(str(path))
+    return path
 
 
 def weights_note(preset: str, table: ClassTable) -> dict[str, str]:
-    """What a checkpoint remembers, so that later commands need not be told."""
+    """The root attributes by which a checkpoint remembers its preset and classes."""
     return {NOTE: json.dumps({"preset": preset, "classes": list(table.names)})}
 
 
-def read_note(path: Path) -> dict:
-    """The note in a weight file; empty for files of others."""
-    from mrcnn.h5_layout import read_attributes
+def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
+    """What a weight file says of itself; the file is opened once, its arrays are not loaded.
 
-    text = read_attributes(path).get(NOTE, "{}")
+    digest: compute its sha256, too.
+
+    Raises:
+        WeightsError: it is missing, damaged, or no weight file.
+    """
+    from mrcnn.h5_layout import open_weights
+
+    with open_weights(path, digest=digest) as file:
+        layers, attributes = file.layers(), file.attributes()
+    note = _parsed_note(attributes.get(NOTE, "{}"))
+    preset, names = note.get("preset"), note.get("classes")
+    head = layers.get("mrcnn_class_logits")
+    shape = head[-1][1].shape if head else ()
+    return WeightFile(
+        path,
+        preset if isinstance(preset, str) and preset in PRESETS else None,
+        _texts(names),
+        shape[-1] - 1 if shape else None,
+        file.sha256,
+    )
+
+
+def _parsed_note(text: str) -> dict:
+    """The note as JSON; empty where others wrote something else under its name."""
     try:
         note = json.loads(text)
     except (ValueError, RecursionError):
@@ -197,112 +176,119 @@ def read_note(path: Path) -> dict:
     return note if isinstance(note, dict) else {}
 
 
-def preset_of(path: Path | None, asked: str | None) -> str:
-    """The preset the user asked for, else that of the weights, else 'default'."""
-    if asked:
-        return asked
-    return _stored_preset(path) or "default" if path else "default"
+def _texts(value: object) -> tuple[str, ...] | None:
+    """A JSON value that is a list of texts; None for any other, and for an empty list."""
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return None
 
 
-def _stored_preset(path: Path) -> str | None:
-    stored = read_note(path).get("preset")
-    return stored if isinstance(stored, str) and stored in PRESETS else None
+def preset_of(weights: WeightFile | None, asked: str | None) -> str:
+    """The preset that was asked for, else that of the weights, else "default"."""
+    return asked or (weights and weights.preset) or "default"
 
 
-def inference_model(options: argparse.Namespace, stage: Stage):
-    """A model ready to detect, with the weights and settings of the command line.
+def inference_weights(choice: ModelChoice, *, digest: bool = False) -> WeightFile:
+    """The weight file to detect with, checked as far as possible without building a model.
+
+    digest: see `describe_weights`.
 
     Raises:
-        WeightsError: no such file, or it does not fit the stage's classes.
+        WeightsError: it is missing, damaged, or of other classes or another preset's network.
     """
-    path = inference_weights(options, stage)
-    preset = preset_of(path, options.preset)
+    weights = described_weights(choice, digest=digest)
+    check_preset(weights, choice.preset, choice.settings)
+    _check_classes(weights, choice)
+    return weights
+
+
+def described_weights(choice: ModelChoice, *, digest: bool = False) -> WeightFile:
+    """The chosen weight file, whatever its classes.
+
+    digest: see `describe_weights`.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    if isinstance(choice.weights, WeightFile):
+        return choice.weights
+    stage = choice.stage
+    # By default it is the stage's own file, not one of that name in the current folder.
+    wanted = choice.weights or stage.folder / stage.weights
+    path = weights_path(wanted, stage, choice.logs, choice.settings[0])
+    return describe_weights(path, digest=digest)
+
+
+def check_preset(
+    weights: WeightFile, preset: str | None, settings: tuple[str, str] = ModelChoice.settings
+) -> None:
+    """Raise `WeightsError` where `preset` has another network than the weights were trained in.
+
+    settings: what the error calls weights and preset, as in `ModelChoice`.
+    """
+    if not preset or not weights.preset:
+        return
+    if PRESETS[weights.preset].compact != PRESETS[preset].compact:
+        raise WeightsError(
+            "the weights were trained with a preset that has another network",
+            path=weights.path,
+            settings=settings,
+            expected=preset,
+            found=weights.preset,
+            advice=f"leave {{{settings[1]}}} out, or choose other weights with {{{settings[0]}}}",
+        )
+
+
+def _check_classes(weights: WeightFile, choice: ModelChoice) -> None:
+    mine = tuple(choice.stage.table.names)
+    names = weights.classes or mine
+    if weights.class_count in (None, len(mine)) and names == mine:
+        return
+    theirs = "" if names == mine else f" ({', '.join(names)})"
+    raise WeightsError(
+        "the weights are for other classes",
+        path=weights.path,
+        settings=choice.settings[:1],
+        expected=f"the {len(mine)} of {choice.stage.folder.name} ({', '.join(mine)})",
+        found=f"{weights.class_count}{theirs}",
+        advice=f"choose weights of these classes with {{{choice.settings[0]}}}",
+    )
+
+
+def inference_model(choice: ModelChoice) -> "MaskRCNN":
+    """A model that is ready to detect.
+
+    Raises:
+        WeightsError: see `inference_weights`; or the layers are not those of the preset's network.
+    """
+    weights = inference_weights(choice)
+    stage, preset = choice.stage, preset_of(weights, choice.preset)
     config = make_config(
         preset,
         stage.name,
         1 + len(stage.table),
         inference=True,
-        PRECISION=options.precision,
-        DETECTION_MIN_CONFIDENCE=options.min_confidence,
-        IMAGE_RESIZE_MODE=getattr(options, "resize_mode", None),
+        PRECISION=choice.precision,
+        DETECTION_MIN_CONFIDENCE=choice.min_confidence,
+        IMAGE_RESIZE_MODE=choice.resize_mode,
     )
     from mrcnn.model import MaskRCNN
 
     model = MaskRCNN(mode="inference", config=config, model_dir=stage.logs)
+    other_preset = f"choose another preset than {preset} with {{{choice.settings[1]}}}"
     try:
-        report = model.load_weights(path, by_name=True)
+        report = model.load_weights(weights.path, by_name=True)
     except WeightsError as error:
-        raise WeightsError(
-            f"{error} (The network is that of the preset {preset}; --preset takes another.)"
-        ) from error
+        advice = f"{error.advice}, or {other_preset}" if error.advice else other_preset
+        settings = (*error.settings, choice.settings[1])
+        raise error.replace(settings=settings, advice=advice) from error
     if report.missing_in_file:
         raise WeightsError(
-            f"{path} lacks {len(report.missing_in_file)} of the model's layers (the first is "
-            f"{report.missing_in_file[0]}): it was trained with another backbone or preset; give "
-            f"the right one with --preset."
+            f"the file lacks {len(report.missing_in_file)} of the network's layers (the first is "
+            f"{report.missing_in_file[0]}): it was trained with another backbone or preset",
+            path=weights.path,
+            settings=choice.settings[1:],
+            advice=other_preset,
         )
-    print(f"Weights: {path}")
+    print(f"Weights: {weights.path}")
     return model
-
-
-def inference_weights(options: argparse.Namespace, stage: Stage) -> Path:
-    """The weight file to detect with, checked as far as that goes without building a model.
-
-    Raises:
-        WeightsError: no such file, it is damaged, or of other classes or another preset.
-    """
-    # Without --model it is the stage's own, not a file of that name where the user stands.
-    wanted = options.model or stage.folder / stage.weights
-    path = weights_path(wanted, stage, getattr(options, "logs", None))
-    check_weights(path, options.preset)
-    _require_classes(path, stage)
-    return path
-
-
-def check_weights(path: Path, preset: str | None) -> None:
-    """Look at a weight file without building a model.
-
-    Args:
-        path: the file.
-        preset: the preset that the user asked for, if any.
-
-    Raises:
-        WeightsError: it is damaged, no weight file, or says that it has another network.
-    """
-    from mrcnn.h5_layout import read_layers
-
-    read_layers(path)
-    stored = _stored_preset(path)
-    if preset and stored and PRESETS[stored].compact != PRESETS[preset].compact:
-        raise WeightsError(
-            f"{path} was trained with the preset {stored}, whose network is another than that of "
-            f"{preset}: leave --preset out, or name other weights with --model."
-        )
-
-
-def _require_classes(path: Path, stage: Stage) -> None:
-    mine = list(stage.table.names)
-    names = read_note(path).get("classes")
-    names = names if isinstance(names, list) else mine
-    count = _class_count(path)
-    if count in (None, len(mine)) and names == mine:
-        return
-    theirs = "" if names == mine else f" ({', '.join(map(str, names))})"
-    raise WeightsError(
-        f"{path} is for {count} classes{theirs}, but {stage.folder.name} has {len(mine)} "
-        f"({', '.join(mine)}): name weights of these classes with --model."
-    )
-
-
-def _class_count(path: Path) -> int | None:
-    """How many classes a weight file knows, background apart; None where it has no such layer."""
-    from mrcnn.h5_layout import read_layers
-
-    weights = read_layers(path).get("mrcnn_class_logits")
-    shape = weights[-1][1].shape if weights else ()
-    return shape[-1] - 1 if shape else None
-
-
-def training_defaults(options: argparse.Namespace):
-    """The preset that training follows."""
-    return find_preset(options.preset or "default")

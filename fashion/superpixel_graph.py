@@ -1,4 +1,4 @@
-"""Superpixels as nodes: means over their pixels, and how long a border each two share."""
+"""Superpixels as nodes of a graph: means over their pixels, and the borders that they share."""
 
 from typing import NamedTuple
 
@@ -18,13 +18,15 @@ class Borders(NamedTuple):
     length: np.ndarray
 
 
-def node_means(superpixels: np.ndarray, values: np.ndarray, weights=None) -> np.ndarray:
+def node_means(
+    superpixels: np.ndarray, values: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Means over the pixels of each superpixel: float64 [..., nodes].
 
     Args:
         superpixels: int32 [H, W], 0 to nodes - 1.
         values: [..., H, W].
-        weights: float or bool [H, W], what each pixel counts; None: all alike.
+        weights: float or bool [H, W], of the pixels; None for equal weights.
 
     A superpixel without weight gets 0.
     """
@@ -36,7 +38,7 @@ def node_means(superpixels: np.ndarray, values: np.ndarray, weights=None) -> np.
     else:
         weights = np.asarray(weights, np.float64).ravel()
         total = np.bincount(flat, weights, count)
-    # One layer after another: together they would take several times the memory.
+    # Layer by layer: together they would take several times the memory.
     weighted = (layer if weights is None else layer * weights for layer in layers)
     sums = [np.bincount(flat, layer, count) for layer in weighted]
     means = np.reshape(sums, (len(sums), count)) / np.where(total > 0, total, 1)

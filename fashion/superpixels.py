@@ -2,7 +2,7 @@
 
     image -> segment -> vote of each superpixel -> completion -> joint labels
 
-Nothing loops over pixels or superpixels: sums go by `bincount`, neighbours by shifted comparison.
+Nothing loops over pixels or superpixels: sums use `bincount`, neighbours shifted comparisons.
 """
 
 import math
@@ -17,7 +17,7 @@ from fashion.skin import find_faces, heads, skin_pixels
 from fashion.superpixel_completion import complete
 from fashion.superpixel_graph import find_borders, node_centres, node_means
 
-HAIR = 256  # a label of completion alone, beyond all that fit a uint8
+HAIR = 256  # a label within completion only, beyond those of uint8
 
 
 def to_lab(image: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def _segment_whole(image: np.ndarray, settings: ParsingSettings, segments: int) 
     lab = to_lab(image)
     if settings.sigma > 0:
         lab = cv2.GaussianBlur(lab, (0, 0), settings.sigma, borderType=cv2.BORDER_REFLECT)
-    # slic scales whatever it gets to 0..1; the compactness has to follow to keep Lab's units.
+    # slic scales its input to 0..1; the compactness is scaled alike, to stay in Lab's units.
     extent = float(lab.max() - lab.min()) or 1.0
     return slic(
         lab,
@@ -80,14 +80,14 @@ def refine(
     superpixels: np.ndarray | None = None,
     table: ClassTable = MODANET_TABLE,
 ) -> np.ndarray:
-    """Labels on which pixels and superpixels agree: uint8 [H, W], 0 the background.
+    """The joint labels of pixels and superpixels: uint8 [H, W], 0 is the background.
 
     Args:
         image: uint8 RGB [H, W, 3].
-        scores: what speaks for each class at each pixel, or finished labels, uint8 [H, W].
-        body: bool [H, W], the persons, within which completion may add; None where not known.
-        settings: see there.
-        superpixels: int32 [H, W] of `segment`, where they are at hand.
+        scores: evidence for each class at each pixel, or finished labels, uint8 [H, W].
+        body: bool [H, W], the persons, within which completion may add; None where unknown.
+        settings: see `ParsingSettings`.
+        superpixels: int32 [H, W], as of `segment`; None to compute them.
         table: the classes.
     """
     settings = settings or ParsingSettings()
@@ -146,7 +146,7 @@ def vote(
     is_garment = garment >= 0.5
     chosen = np.where(is_garment, scores.class_ids[means.argmax(axis=0)], 0)
     share = np.where(is_garment, means.max(axis=0), 1 - garment)
-    # Networks miss garments more often than they invent them: taking away needs more of a vote.
+    # Networks miss garments more often than they invent them: removing one needs more votes.
     needed = np.where(is_garment, settings.agreement, settings.removal)
     return chosen, share >= needed
 
@@ -160,7 +160,15 @@ def _centre_means(superpixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return shares[:, rows, columns].mean(axis=1)
 
 
-def _completed(image, labels, superpixels, chosen, body, region, settings) -> np.ndarray:
+def _completed(
+    image: np.ndarray,
+    labels: np.ndarray,
+    superpixels: np.ndarray,
+    chosen: np.ndarray,
+    body: np.ndarray | None,
+    region: np.ndarray,
+    settings: ParsingSettings,
+) -> np.ndarray:
     """The labels of all superpixels after completion, int64 [nodes]; hair and the rest are 0."""
     faces = find_faces(image, body, labels, settings)
     skin = skin_pixels(image, faces, settings)
@@ -191,14 +199,14 @@ def _region(labels: np.ndarray, body: np.ndarray | None, settings: ParsingSettin
 
 
 def close_gaps(mask: np.ndarray, width: float) -> np.ndarray:
-    """A bool mask [H, W], and what lies between its parts in gaps up to `width` pixels wide.
+    """A bool mask [H, W] with gaps between its parts filled, up to `width` pixels wide.
 
     Morphological closing with a disc, by distances: their cost does not grow with the disc.
     """
     reach = int(width / 2)
     if not reach or not mask.any():
         return mask.copy()
-    # Within a frame of nothing: at the image's edge a garment would grow along it.
+    # Within an empty frame, since a garment would otherwise grow along the image's edge.
     framed = np.pad(~mask, reach + 1, constant_values=True).view(np.uint8)
     wide = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach
     deep = cv2.distanceTransform(wide.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

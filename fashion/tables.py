@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
-    """A table in plain text: the first column to the left, all others to the right.
+    """A table in plain text: the first column aligned left, the others right.
 
-    Every row has as many cells as `head`. A line of dashes stands under the head, and another over
-    a last row that is called "total" or "all".
+    Every row has as many cells as `head`. There is a line of dashes below the head, and one above a
+    last row that is called "total" or "all".
     """
     columns = list(zip(head, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]

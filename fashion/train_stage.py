@@ -4,23 +4,22 @@ import argparse
 import shutil
 from pathlib import Path
 
+from fashion.commands import OPTIONS
 from fashion.dataset import FashionDataset
 from fashion.label_counts import describe_labels
 from fashion.labels import ClassTable
-from fashion.presets import make_config
+from fashion.model_arguments import add_model_arguments
+from fashion.presets import Preset, find_preset, make_config
 from fashion.schedules import Part, parse_schedule
+from fashion.stage import Stage, fraction, positive, whole, writable_folder
 from fashion.stages import (
-    Stage,
-    add_model_arguments,
-    check_weights,
-    fraction,
-    positive,
+    WeightFile,
+    check_preset,
+    coco_weights,
+    describe_weights,
     preset_of,
-    training_defaults,
     weights_note,
     weights_path,
-    whole,
-    writable_folder,
 )
 from mrcnn.augmentation import PRESETS as AUGMENTATIONS
 from mrcnn.augmentation import augmentation_preset
@@ -48,7 +47,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     add_model_arguments(
         parser,
         stage,
-        "what to start from: coco, imagenet, last (go on where the last training stopped), none "
+        "what to start from: coco, imagenet, last (resume the last training), none "
         "(random weights), or a weight file",
     )
     parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="log folder")
@@ -57,7 +56,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         type=Path,
         default=stage.folder / stage.weights,
         metavar="FILE.h5",
-        help="where the best weights are copied at the end, unless a file is there already "
+        help="where the best weights are copied at the end, unless the file already exists "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -72,15 +71,15 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     parser.add_argument(
         "--schedule",
         help="several parts: matterport, scratch, or layers:epochs:rate,... such as "
-        "heads:40:0.001,all:160:0.0001, which wins over --layers, --epochs and --learning-rate",
+        "heads:40:0.001,all:160:0.0001, which overrides --layers, --epochs and --learning-rate",
     )
     parser.add_argument(
         "--lr-schedule",
         type=rate_schedule,
         metavar="SCHEDULE",
         help="how the rate moves: constant, cosine or cosine:0.01 (to that share of it), "
-        "step:60,80 (a tenth after 60 and 80 epochs) or step:60,80:0.5; it takes the place of a "
-        "preset's parts, and acts within each part of --schedule",
+        "step:60,80 (a tenth after 60 and 80 epochs) or step:60,80:0.5; it replaces a preset's "
+        "parts, and acts within each part of --schedule",
     )
     parser.add_argument(
         "--batch", type=whole(1), metavar="N", help="images a step, for each device"
@@ -95,8 +94,8 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     parser.add_argument(
         "--loader-resize",
         choices=["exact", "fast"],
-        help="how training pictures are resized: as Matterport's (unless the preset says else), or "
-        "by OpenCV in a tenth of the time",
+        help="how training pictures are resized: as Matterport does (the default of most presets), "
+        "or by OpenCV in a tenth of the time",
     )
     parser.add_argument(
         "--loader-cache",
@@ -115,7 +114,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
 
 
 def _add_helps(parser: argparse.ArgumentParser) -> None:
-    """Options that are off unless given or set by the preset; docs/training.md tells of each."""
+    """Add options that are off unless given or set by the preset; see docs/training.md."""
     helps = parser.add_argument_group("training helps", "see docs/training.md")
     helps.add_argument("--optimizer", choices=["sgd", "adam"], help="sgd unless the preset says")
     helps.add_argument(
@@ -134,11 +133,14 @@ def _add_helps(parser: argparse.ArgumentParser) -> None:
         "--evaluate-every",
         type=whole(0),
         metavar="K",
-        help="every K epochs COCO's AP on val/; the best weights are then those of the best mask "
-        "AP, not of the lowest val_loss",
+        help="measure COCO's AP on val/ every K epochs; the best weights are then those of the "
+        "best mask AP, not of the lowest val_loss",
     )
     helps.add_argument(
-        "--evaluate-images", type=whole(1), metavar="N", help="on at most N pictures of val/"
+        "--evaluate-images",
+        type=whole(1),
+        metavar="N",
+        help="measure it on at most N pictures of val/",
     )
     helps.add_argument(
         "--early-stopping",
@@ -152,8 +154,8 @@ def _add_helps(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=RARE,
         metavar="SHARE",
-        help="show pictures more often that hold a class which is in less than this share of all "
-        f"({RARE:g} unless given)",
+        help="show pictures more often that have a class found in less than this share of all "
+        f"pictures ({RARE:g} unless given)",
     )
     helps.add_argument(
         "--class-weights",
@@ -167,12 +169,12 @@ def rate_schedule(text: str) -> str:
     try:
         parse_rate_schedule(text)
     except ConfigError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(error.sentence(OPTIONS)) from None
     return text
 
 
 def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, float] | None:
-    """`--class-weights` as Config.CLASS_WEIGHTS: 'balanced', or weights by class name.
+    """Config.CLASS_WEIGHTS of a text: 'balanced', or weights by class name.
 
     Raises:
         ConfigError: a part is not class=weight.
@@ -189,8 +191,10 @@ def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, 
             name = ""
         if not name:
             raise ConfigError(
-                f"{piece!r} in --class-weights={text} is no class=weight: expected balanced, or "
-                f"such as {table.names[0]}=3,{table.names[-1]}=2."
+                "{CLASS_WEIGHTS} has a part that is not class=weight",
+                settings=("CLASS_WEIGHTS",),
+                expected=f"balanced, or weights such as {table.names[0]}=3,{table.names[-1]}=2",
+                found=repr(piece),
             )
         weights[table[table.id_of(name)].name] = number
     return weights
@@ -199,20 +203,22 @@ def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, 
 def train(options: argparse.Namespace) -> int:
     """Train as the command line says; see `add_training_arguments`.
 
-    All that can be wrong is looked for before TensorFlow is imported and the network is built.
+    Everything that can be wrong is checked before TensorFlow is imported and the network is built.
     """
     stage: Stage = options.stage
-    train_set = _load(options, "train")
-    validation_set = _load(options, "val")
-    print(describe_labels(train_set, validation_set))
-    weights = _weights_to_start_from(options)
+    train_set, validation_set = (
+        _load(options.dataset, subset, stage.table, options.strict) for subset in ("train", "val")
+    )
+    print(describe_labels(train_set, validation_set, stage.table))
+    start = options.model or find_preset(options.preset or "default").weights
+    weights = _weights_to_start_from(start, stage, options.logs)
     if weights:
-        check_weights(weights, options.preset)
-    options.preset = preset_of(weights, options.preset)
-    parts = _parts(options)
+        check_preset(weights, options.preset)
+    preset = preset_of(weights, options.preset)
+    parts = _parts(options, find_preset(preset))
     if is_chief():
-        _require_outputs(options)
-    config = _config(options, stage)
+        _require_outputs(options.logs, options.weights_out, options.overwrite)
+    config = _config(options, preset)
     note_classes(train_set)
     from keras.utils import set_random_seed
 
@@ -222,10 +228,10 @@ def train(options: argparse.Namespace) -> int:
         # The network's random weights; everything else follows Config.SEED.
         set_random_seed(options.seed)
     model = MaskRCNN(mode="training", config=config, model_dir=options.logs)
-    model.weights_attributes = weights_note(options.preset, stage.table)
+    model.weights_attributes = weights_note(preset, stage.table)
     if weights:
-        model.load_weights(weights, by_name=True)
-    print(f"Starting from {weights or 'random weights'}.")
+        model.load_weights(weights.path, by_name=True)
+    print(f"Starting from {weights.path if weights else 'random weights'}.")
     for part in parts:
         if model.epoch < part.until_epoch:
             model.train(
@@ -236,62 +242,74 @@ def train(options: argparse.Namespace) -> int:
                 layers=part.layers,
                 augmentation=augmentation_preset(options.augmentation),
             )
-    if not is_chief():
-        return 0
-    return _finish(Path(model.log_dir), options.weights_out, options.overwrite)
+    if is_chief():
+        _finish(Path(model.log_dir), options.weights_out, options.overwrite)
+    return 0
 
 
-def _load(options: argparse.Namespace, subset: str) -> FashionDataset:
+def _load(folder: Path, subset: str, table: ClassTable, strict: bool) -> FashionDataset:
     dataset = FashionDataset()
-    dataset.load(options.dataset, subset, options.stage.table, strict=options.strict)
+    dataset.load(folder, subset, table, strict=strict)
     dataset.prepare()
     print(f"{subset}: {dataset.summary()}")
     return dataset
 
 
 def note_classes(dataset: FashionDataset) -> None:
-    """Write each image's class numbers where `mrcnn.class_balance` finds them without its masks."""
+    """Record each image's class numbers, so that `mrcnn.class_balance` needs no masks for them."""
     for info in dataset.image_info:
         info["class_ids"] = [
             instance.class_id for instance in info["instances"] if not instance.crowd
         ]
 
 
-def _require_outputs(options: argparse.Namespace) -> None:
-    writable_folder(options.logs, "--logs")
-    if options.weights_out.is_dir():
-        raise WeightsError(f"{options.weights_out} is a folder: give --weights-out a file's name.")
-    if options.overwrite or not options.weights_out.exists():
-        writable_folder(options.weights_out.absolute().parent, "--weights-out")
+def _require_outputs(logs: Path, weights_out: Path, overwrite: bool) -> None:
+    writable_folder(logs, "logs")
+    if weights_out.is_dir():
+        raise WeightsError(
+            "this is a folder",
+            path=weights_out,
+            settings=("weights_out",),
+            advice="name a file with {weights_out}",
+        )
+    if overwrite or not weights_out.exists():
+        writable_folder(weights_out.absolute().parent, "weights_out")
 
 
-def _weights_to_start_from(options: argparse.Namespace) -> Path | None:
-    """The weight file, fetched if need be; None for random weights."""
-    start = options.model or training_defaults(options).weights
+def _weights_to_start_from(start: str, stage: Stage, logs: Path) -> WeightFile | None:
+    """The weight file, downloaded if need be; None for random weights."""
     if start == "none":
         return None
     if start == "coco":
-        return _coco_weights(options.stage)
+        return describe_weights(coco_weights(stage))
     if start == "imagenet":
         from mrcnn.downloads import get_imagenet_weights_path
 
-        return get_imagenet_weights_path()
+        return describe_weights(get_imagenet_weights_path())
     if start == "last" and is_chief():
-        _set_damaged_aside(options)
-    return weights_path(start, options.stage, options.logs)
+        set_damaged_aside(logs, stage.name)
+    return describe_weights(weights_path(start, stage, logs))
 
 
-def _set_damaged_aside(options: argparse.Namespace) -> None:
-    """Rename checkpoints that cannot be read: the state beside them then stands for the last."""
+def set_damaged_aside(logs: Path, name: str) -> None:
+    """Rename damaged checkpoints at the end of the last training, so that it can be resumed.
+
+    The training state beside them then stands for the last checkpoint. Raises `WeightsError` where
+    a checkpoint cannot be renamed, or none is whole.
+
+    Args:
+        logs: the folder of all trainings.
+        name: Config.NAME.
+    """
     from mrcnn.checkpoints import find_last_readable, set_aside
 
-    path, damaged = find_last_readable(options.logs, options.stage.name)
-    for left in damaged:
-        print(f"{left} is damaged: it is named {set_aside(left).name} now; {path.name} is whole.")
+    path, damaged = find_last_readable(logs, name)
+    for checkpoint in damaged:
+        renamed = set_aside(checkpoint).name
+        print(f"{checkpoint} is damaged and was renamed to {renamed}; {path.name} is whole.")
 
 
-def _parts(options: argparse.Namespace) -> list[Part]:
-    preset = training_defaults(options)
+def _parts(options: argparse.Namespace, preset: Preset) -> list[Part]:
     one_part = options.layers or options.lr_schedule
     return parse_schedule(
         options.schedule or (None if one_part else preset.schedule),
@@ -301,9 +319,10 @@ def _parts(options: argparse.Namespace) -> list[Part]:
     )
 
 
-def _config(options: argparse.Namespace, stage: Stage):
+def _config(options: argparse.Namespace, preset: str) -> Config:
+    stage: Stage = options.stage
     return make_config(
-        options.preset,
+        preset,
         stage.name,
         1 + len(stage.table),
         IMAGES_PER_GPU=options.batch,
@@ -329,34 +348,25 @@ def _config(options: argparse.Namespace, stage: Stage):
     )
 
 
-def _coco_weights(stage: Stage) -> Path:
-    path = stage.folder / "mask_rcnn_coco.h5"
-    if not path.exists():
-        from mrcnn.downloads import download_trained_weights
-
-        download_trained_weights(str(path))
-    return path
-
-
-def _finish(log_dir: Path, target: Path, overwrite: bool) -> int:
-    """Put the best weights where the next commands look for them, and say what is where."""
+def _finish(log_dir: Path, target: Path, overwrite: bool) -> None:
+    """Copy the best weights to where the next commands look for them, and print what is where."""
     best = next(iter(sorted(log_dir.glob("best_mask_rcnn_*.h5"))), None)
     if best is None:
-        return 0
+        return
     print(f"\nCheckpoints, history.csv and TensorBoard events: {log_dir}")
     if target.exists() and not overwrite:
         print(
-            f"Best weights: {best}. {target} is there already and was left; --overwrite "
-            f"replaces it, or give the best weights with --model."
+            f"Best weights: {best}. {target} already exists and was kept; --overwrite replaces it, "
+            f"or name the best weights with --model."
         )
-        return 0
+        return
     try:
         with replacing(target) as copy, best.open("rb") as stream:
             shutil.copyfileobj(stream, copy)
     except OSError as error:
         raise WeightsError(
-            f"The best weights {best} could not be copied to {target} "
-            f"({error.strerror or error}): copy them yourself."
+            f"the best weights {best} could not be copied there ({error.strerror or error})",
+            path=target,
+            advice="copy them yourself",
         ) from error
     print(f"Best weights, copied for the next stage: {target}")
-    return 0

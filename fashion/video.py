@@ -1,7 +1,7 @@
-"""Colour splash: garments keep their colours, all else turns grey; for pictures and videos.
+"""Colour splash: garments keep their colours, the rest turns grey; for pictures and videos.
 
-`detect` stands everywhere for a function that takes an RGB image, uint8 [H, W, 3], and returns a
-dictionary whose "masks" is bool [H, W, N], as one entry of `MaskRCNN.detect` does.
+`detect` is always a function that takes an RGB image, uint8 [H, W, 3], and returns a dictionary
+whose "masks" are bool [H, W, N], as in one result of `MaskRCNN.detect`.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import HTTPException
 from pathlib import Path
 
@@ -37,26 +37,28 @@ _LUMA = np.array([[0.2125, 0.7154, 0.0721]], np.float32)
 _CODECS = (("mp4v", ".mp4"), ("MJPG", ".avi"))
 _DEFAULT_FRAME_RATE = 25.0
 _CHUNK = 1 << 16
-# FFmpeg takes a text for a playlist, whatever its name, and plays the files and addresses in it.
+# FFmpeg recognises a playlist whatever its name, and plays the files and addresses in it.
 _FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,mjpeg,asf,flv,"
     "ogg,ivf,mxf,nut,gif"
 )
 _MEGABYTE = 1 << 20
+_BY_HAND = "try again, or fetch it by hand and name the file"
 
 
 def colour_splash(image: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """The image in grey, with colour where any mask is set: uint8 [H, W, 3].
 
-    masks: bool [H, W, N]; without an instance (N = 0) all is grey. Raises `UserError` where the
-    masks are not of the image's size.
+    masks: bool [H, W, N]; without an instance (N = 0) everything is grey. Raises `UserError` where
+    the masks differ from the image in size.
     """
     image, masks = as_rgb(image), np.asarray(masks)
     if masks.ndim != 3 or masks.shape[:2] != image.shape[:2]:
         raise UserError(
-            f"Masks of shape {masks.shape} do not lie on an image of {image.shape[0]} x "
-            f"{image.shape[1]} pixels: they must be [height, width, count]."
+            "the masks do not fit the image",
+            expected=f"shape [{image.shape[0]}, {image.shape[1]}, N]",
+            found=str(list(masks.shape)),
         )
     grey = cv2.transform(image, _LUMA).reshape(*image.shape[:2], 1)
     return np.where(masks.astype(bool).any(axis=-1, keepdims=True), image, grey)
@@ -81,17 +83,19 @@ def splash_video(
 ) -> Path:
     """Splash every frame of a video and write a video of the same size and frame rate.
 
-    One frame is held at a time. The output takes its name when it is complete; it is MPEG-4 in
-    .mp4, or Motion JPEG in .avi where that is asked for by the ending or the other cannot be
-    encoded here. Sound is not kept. Returns the path written, whose ending may therefore differ
-    from `output`'s. Raises `UserError` where the video cannot be opened, read or written.
+    One frame is in memory at a time. The output gets its name when it is complete; it is MPEG-4 in
+    .mp4, or Motion JPEG in .avi if the suffix asks for it or MPEG-4 cannot be encoded here. Sound
+    is lost. Returns the path written, whose suffix may therefore differ from `output`'s.
+
+    Raises:
+        UserError: the video cannot be opened, read or written.
     """
     source, output = Path(source), Path(output)
     with _opened(source) as capture:
         rate, count = _frame_rate(capture), int(max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 0))
         more, frame = capture.read()
         if not more:
-            raise UserError(f"{source}: the video holds no frame that can be decoded.")
+            raise UserError("the video has no frame that can be decoded", path=source)
         size = frame.shape[1], frame.shape[0]
         frames = _bar(_frames(capture, frame), count, source.name, progress)
         with _writer(output, rate, size) as (writer, target):
@@ -115,10 +119,11 @@ def fetch_image(url: str, max_bytes: int = 32 * _MEGABYTE, seconds: float = 30.0
         data = within(seconds, lambda: _fetch(url, max_bytes, seconds))
     except TimeoutError as error:
         raise DownloadError(
-            f"{url} could not be fetched (it timed out after {seconds:g} seconds): try again, or "
-            f"fetch it by hand and name the file."
+            f"could not be fetched (it timed out after {seconds:g} seconds)",
+            path=url,
+            advice=_BY_HAND,
         ) from error
-    # mkstemp's name is closed before it is read, as Windows wants it.
+    # The file is closed before it is read, as Windows requires.
     handle, name = tempfile.mkstemp(suffix=".image")
     temporary = Path(name)
     try:
@@ -127,8 +132,9 @@ def fetch_image(url: str, max_bytes: int = 32 * _MEGABYTE, seconds: float = 30.0
         return read_image(temporary)
     except DatasetError as error:
         raise DownloadError(
-            f"{url} is not a picture that can be read ({len(data):,} bytes came): open the "
-            f"address in a browser and take the address of the picture itself."
+            f"not a picture that can be read ({len(data):,} bytes came)",
+            path=url,
+            advice="open the address in a browser and copy the address of the picture itself",
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -138,21 +144,21 @@ class _HttpRedirects(ClosingRedirects):
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         _require_http(newurl)
         if req.type == "https" and not newurl.lower().startswith("https:"):
-            raise DownloadError(f"{req.full_url} redirects to {newurl}, which is not https.")
+            raise DownloadError(f"redirects to {newurl}, which is not https", path=req.full_url)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _require_http(url):
+def _require_http(url: str) -> None:
     try:
         parts = urllib.parse.urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         known = False
     if not known:
-        raise DownloadError(f"{url} is not an http:// or https:// address of a picture.")
+        raise DownloadError("not an http:// or https:// address", path=url)
 
 
-def _fetch(url, max_bytes, seconds):
+def _fetch(url: str, max_bytes: int, seconds: float) -> bytes:
     deadline = time.monotonic() + seconds
     request = urllib.request.Request(url, headers={"User-Agent": "fashion-mask-rcnn"})
     data = bytearray()
@@ -163,8 +169,9 @@ def _fetch(url, max_bytes, seconds):
                 data += chunk
                 if len(data) > max_bytes:
                     raise DownloadError(
-                        f"{url} sends more than {max_bytes:,} bytes: fetch it by hand, make the "
-                        f"picture smaller and name the file."
+                        f"sends more than {max_bytes:,} bytes",
+                        path=url,
+                        advice="fetch it by hand, make the picture smaller and name the file",
                     )
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"not complete after {seconds:g} seconds")
@@ -172,14 +179,13 @@ def _fetch(url, max_bytes, seconds):
                 raise OSError(f"the connection was cut after {len(data):,} bytes")
     except urllib.error.HTTPError as error:
         error.close()
-        raise DownloadError(f"{url}: the server answered {error.code} {error.reason}.") from error
+        raise DownloadError(f"the server answered {error.code} {error.reason}", path=url) from error
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, UserError):
             raise
         reason = getattr(error, "reason", None) or error
         raise DownloadError(
-            f"{url} could not be fetched ({reason}): try again, or fetch it by hand and name the "
-            f"file."
+            f"could not be fetched ({reason})", path=url, advice=_BY_HAND
         ) from error
     return bytes(data)
 
@@ -187,14 +193,16 @@ def _fetch(url, max_bytes, seconds):
 @contextlib.contextmanager
 def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
     if not source.is_file():
-        raise UserError(f"{source}: there is no such video file.")
+        raise UserError("there is no such video file", path=source)
     with _containers_only():
         capture = cv2.VideoCapture(str(source))
     try:
         if not capture.isOpened():
             raise UserError(
-                f"{source} cannot be opened as a video: it is damaged, or in a format that OpenCV "
-                f"does not read here; convert it to MPEG-4 or Motion JPEG."
+                "cannot be opened as a video: it is damaged, or in a format that OpenCV does not "
+                "read here",
+                path=source,
+                advice="convert it to MPEG-4 or Motion JPEG",
             )
         _require_bounded(capture, source)
         yield capture
@@ -202,33 +210,36 @@ def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _require_bounded(capture, source):
-    """A file of a kilobyte may announce frames of a gigabyte: refused before one is decoded."""
+def _require_bounded(capture: cv2.VideoCapture, source: Path) -> None:
+    """Refuse huge frames before one is decoded: a file of a kilobyte may announce a gigabyte."""
     width, height = (
         capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
     )
     if width * height > MAX_PIXELS:
         raise UserError(
-            f"{source}: its frames have {width:.0f} x {height:.0f} pixels, more than the "
-            f"{MAX_PIXELS} that are accepted; make it smaller."
+            "its frames have too many pixels",
+            path=source,
+            expected=f"at most {MAX_PIXELS}",
+            found=f"{width:.0f} x {height:.0f}",
+            advice="make it smaller",
         )
 
 
 @contextlib.contextmanager
 def _containers_only() -> Iterator[None]:
-    """Let FFmpeg open files that hold their frames themselves, unless the user sets its options."""
+    """Let FFmpeg open only files that contain their frames, unless the user sets its options."""
     options = os.environ.get(_FFMPEG_OPTIONS, f"format_whitelist;{_CONTAINERS}")
     with changed_environment({_FFMPEG_OPTIONS: options}):
         yield
 
 
-def _frame_rate(capture):
+def _frame_rate(capture: cv2.VideoCapture) -> float:
     rate = capture.get(cv2.CAP_PROP_FPS)
     return rate if math.isfinite(rate) and 0 < rate <= 1000 else _DEFAULT_FRAME_RATE
 
 
-def _frames(capture, frame):
-    """The first frame, and those that follow, all of the first one's size."""
+def _frames(capture: cv2.VideoCapture, frame: np.ndarray) -> Iterator[np.ndarray]:
+    """The first frame and the following ones, resized to its size."""
     height, width = frame.shape[:2]
     more = True
     while more:
@@ -238,37 +249,42 @@ def _frames(capture, frame):
         more, frame = capture.read()
 
 
-def _bar(frames, count, name, progress):
+def _bar(
+    frames: Iterator[np.ndarray], count: int, name: str, progress: bool
+) -> Iterable[np.ndarray]:
     from tqdm import tqdm
 
     return tqdm(frames, total=count or None, desc=name, unit="frame", disable=not progress)
 
 
 @contextlib.contextmanager
-def _writer(output: Path, rate: float, size: tuple[int, int]):
-    """A VideoWriter to a temporary name, which gives way to the real one when all went well."""
+def _writer(
+    output: Path, rate: float, size: tuple[int, int]
+) -> Iterator[tuple[cv2.VideoWriter, Path]]:
+    """A VideoWriter to a temporary name, which is renamed when everything went well."""
     writer = temporary = None
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         for codec, suffix in _codecs(output):
             target = output.with_suffix(suffix)
             temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{suffix}")
-            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*codec), rate, size)
+            writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*codec), rate, size)
             if writer.isOpened():
                 break
             writer.release()
             temporary.unlink(missing_ok=True)
         else:
             raise UserError(
-                f"{output} cannot be written: OpenCV cannot encode MPEG-4 or Motion JPEG here, or "
-                f"the folder is not writable."
+                "cannot be written: OpenCV cannot encode MPEG-4 or Motion JPEG here, or the folder "
+                "is not writable",
+                path=output,
             )
         yield writer, target
         writer.release()
         _require_whole(temporary, output)
         temporary.replace(target)
     except OSError as error:
-        raise UserError(f"{output} cannot be written ({error.strerror or error}).") from error
+        raise UserError(f"cannot be written ({error.strerror or error})", path=output) from error
     finally:
         if writer is not None:
             writer.release()
@@ -276,15 +292,15 @@ def _writer(output: Path, rate: float, size: tuple[int, int]):
             temporary.unlink(missing_ok=True)
 
 
-def _codecs(output):
-    """All codecs, the one that belongs to the ending of `output` first."""
+def _codecs(output: Path) -> list[tuple[str, str]]:
+    """All codecs, the one for the suffix of `output` first."""
     return sorted(_CODECS, key=lambda codec: codec[1] != output.suffix.lower())
 
 
-def _require_whole(path, output):
-    """OpenCV does not say when writing failed (a full disk): look at what is there."""
+def _require_whole(path: Path, output: Path) -> None:
+    """Raise `UserError` where the video cannot be read back: OpenCV reports no full disk."""
     capture = cv2.VideoCapture(str(path))
     whole = capture.isOpened() and capture.read()[0]
     capture.release()
     if not whole:
-        raise UserError(f"{output} could not be written whole: is the disk full?")
+        raise UserError("could not be written completely: is the disk full?", path=output)

@@ -16,10 +16,12 @@ any layer's meaning; `h5_writing` writes such files.
 
 import contextlib
 import dataclasses
+import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -55,19 +57,25 @@ class StoredWeight:
         return next(read_arrays([self]))
 
 
-def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeight]]]:
-    """The layers of a weight file in its own order: name -> [(weight name, stored weight), ...].
+Layers = dict[str, list[tuple[str, StoredWeight]]]
 
-    Weightless layers have an empty list. No values are read yet: `StoredWeight.read` gives one
-    array, `read_arrays` several with one opening of the file.
 
-    Raises:
-        WeightsNotFoundError: there is no such file.
-        WeightsError: it is damaged, of another layout, or refers to other files.
+class WeightReader:
+    """An open weight file; see `open_weights`.
+
+    Attributes:
+        path: the file.
+        sha256: of its content, in hexadecimal digits; None unless it was asked for.
     """
-    path = Path(path)
-    with _opened(path) as file:
-        root, names = _root(file, path)
+
+    def __init__(self, path: Path, file: h5py.File, sha256: str | None):
+        self.path, self.sha256 = path, sha256
+        self._file = file
+
+    def layers(self) -> Layers:
+        """See `read_layers`."""
+        path = self.path
+        root, names = _root(self._file, path)
         with _h5py_calls(path):
             backend = root.attrs.get("backend", "")
         if _text(backend, path) == "theano":
@@ -80,45 +88,18 @@ def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeig
         listed = {name: _names(group, "weight_names", path) for name, group in groups.items()}
         count = sum(len(found or ()) for found in listed.values())
         require_bounded(path, "arrays", count, MOST_NAMES)
-        layers, numbers = {}, 0
+        layers: Layers = {}
+        numbers = 0
         for name, weights in listed.items():
             layers[name] = [(w, _stored_weight(groups[name], w, path)) for w in weights or ()]
             numbers += sum(math.prod(stored.shape) for _, stored in layers[name])
             require_bounded(path, "numbers", numbers, MOST_NUMBERS)
-    return layers
+        return layers
 
-
-def read_arrays(weights: Iterable[StoredWeight]) -> Iterator[np.ndarray]:
-    """The values of several weights of one file, float32, one after another, in the order given.
-
-    Raises:
-        WeightsError: the file was damaged or replaced since `read_layers`.
-    """
-    weights = list(weights)
-    if not weights:
-        return
-    path = weights[0].file
-    with _opened(path) as file:
-        for weight in weights:
-            dataset = _dataset(file, weight.dataset, path)
-            if dataset.shape != weight.shape or dataset.size > MOST_NUMBERS:
-                raise WeightsError(
-                    "changed while it was being read", path=path, advice="load it again"
-                )
-            with _h5py_calls(path):
-                values = dataset[()]
-            yield np.asarray(values, dtype=np.float32)
-
-
-def read_attributes(path: str | os.PathLike) -> dict[str, str]:
-    """The texts among a weight file's root attributes, such as notes of `h5_writing.write_layers`.
-
-    Raises:
-        WeightsNotFoundError, WeightsError: as `read_layers`.
-    """
-    path = Path(path)
-    texts = {}
-    with _opened(path) as file:
+    def attributes(self) -> dict[str, str]:
+        """See `read_attributes`."""
+        path, file = self.path, self._file
+        texts = {}
         with _h5py_calls(path):
             # A name that is not UTF-8 comes as bytes.
             ids = {name: file.attrs.get_id(name) for name in file.attrs if isinstance(name, str)}
@@ -131,21 +112,84 @@ def read_attributes(path: str | os.PathLike) -> dict[str, str]:
                     value = file.attrs[name]
                 if isinstance(value, bytes | str):  # references are objects, too
                     texts[name] = _text(value, path)
-    return texts
+        return texts
+
+    def arrays(self, weights: Iterable[StoredWeight]) -> Iterator[np.ndarray]:
+        """See `read_arrays`."""
+        path = self.path
+        for weight in weights:
+            dataset = _dataset(self._file, weight.dataset, path)
+            if dataset.shape != weight.shape or dataset.size > MOST_NUMBERS:
+                raise WeightsError(
+                    "changed while it was being read", path=path, advice="load it again"
+                )
+            with _h5py_calls(path):
+                values = dataset[()]
+            yield np.asarray(values, dtype=np.float32)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def open_weights(path: str | os.PathLike, *, digest: bool = False) -> Iterator[WeightReader]:
+    """A weight file, opened once for all that is read of it.
+
+    digest: compute the sha256 of its content, too.
+
+    Raises:
+        WeightsNotFoundError: there is no file.
+        WeightsError: it is damaged or not HDF5.
+    """
+    path = Path(path)
     if not is_file(path):
         if is_folder(path):
             raise WeightsError("is a folder", path=path, advice="name the .h5 weight file itself")
         raise WeightsNotFoundError(
             "there is no such weight file", path=path, advice="check the name and folder"
         )
-    with _h5py_calls(path):
-        file = h5py.File(path, "r", locking="best-effort")
-    with file:
-        yield file
+    with contextlib.ExitStack() as stack:
+        source: Path | BinaryIO = path
+        sha256 = None
+        with _h5py_calls(path):
+            if digest:
+                source = stack.enter_context(path.open("rb"))
+                sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            file = stack.enter_context(h5py.File(source, "r", locking="best-effort"))
+        yield WeightReader(path, file, sha256)
+
+
+def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeight]]]:
+    """The layers of a weight file in its own order: name -> [(weight name, stored weight), ...].
+
+    Weightless layers have an empty list. No values are read yet: `StoredWeight.read` gives one
+    array, `read_arrays` several with one opening of the file.
+
+    Raises:
+        WeightsNotFoundError: there is no such file.
+        WeightsError: it is damaged, of another layout, or refers to other files.
+    """
+    with open_weights(path) as file:
+        return file.layers()
+
+
+def read_arrays(weights: Iterable[StoredWeight]) -> Iterator[np.ndarray]:
+    """The values of several weights of one file, float32, one after another, in the order given.
+
+    Raises:
+        WeightsError: the file was damaged or replaced since `read_layers`.
+    """
+    weights = list(weights)
+    if weights:
+        with open_weights(weights[0].file) as file:
+            yield from file.arrays(weights)
+
+
+def read_attributes(path: str | os.PathLike) -> dict[str, str]:
+    """The texts among a weight file's root attributes, such as notes of `h5_writing.write_layers`.
+
+    Raises:
+        WeightsNotFoundError, WeightsError: as `read_layers`.
+    """
+    with open_weights(path) as file:
+        return file.attributes()
 
 
 @contextlib.contextmanager

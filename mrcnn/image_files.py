@@ -113,12 +113,21 @@ def _decoding(path: Path) -> Iterator[None]:
     except DatasetError:
         raise
     except _DECODER_ERRORS as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise DatasetError(
-            f"not a readable image ({reason})",
+            f"not a readable image ({_reason(error)})",
             path=path,
             advice="replace the file or take it out of the data set",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow or the system says, on one line and without the path, which may be temporary."""
+    from PIL import Image
+
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "cannot identify image file"
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()).rstrip(".") or type(error).__name__
 
 
 def orientation(image: "PillowImage") -> int:

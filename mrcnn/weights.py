@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from mrcnn.errors import WeightsError
-from mrcnn.h5_layout import StoredWeight, read_arrays, read_layers
+from mrcnn.h5_layout import StoredWeight, open_weights, read_layers
 from mrcnn.h5_writing import write_layers
 
 __all__ = [
@@ -129,25 +129,9 @@ def load_weights(
     """
     if class_mismatch not in ("error", "skip"):
         raise ValueError(f'class_mismatch is {class_mismatch!r}; it must be "error" or "skip".')
-    path = Path(path)
-    stored = {
-        name: [weight for _, weight in weights]
-        for name, weights in read_layers(path).items()
-        if weights and name not in _NOT_WEIGHTS
-    }
-    targets = {layer.name: layer_weights(layer) for layer in model.layers}
-    targets = {name: weights for name, weights in targets.items() if weights}
-    if by_name or exclude or keep is not None:
-        plan = _plan_by_name(path, targets, stored, _selection(exclude, keep))
-    else:
-        plan = _plan_by_order(path, targets, stored)
-    if class_mismatch == "skip":
-        _leave_out_other_classes(plan)
-    for name in plan.pairs:
-        _check_layer(path, name, *plan.pairs[name])
-    if not plan.pairs:
-        raise _nothing_to_load(path, targets, stored, plan)
-    return _assign(plan)
+    with open_weights(path) as file:
+        plan = _plan(model, file, by_name, exclude, class_mismatch, keep)
+        return _assign(plan, file)
 
 
 def save_weights(
@@ -228,6 +212,28 @@ def _selection(exclude, keep):
         return None
 
     return reason
+
+
+def _plan(model, file, by_name, exclude, class_mismatch, keep):
+    path = file.path
+    stored = {
+        name: [weight for _, weight in weights]
+        for name, weights in file.layers().items()
+        if weights and name not in _NOT_WEIGHTS
+    }
+    targets = {layer.name: layer_weights(layer) for layer in model.layers}
+    targets = {name: weights for name, weights in targets.items() if weights}
+    if by_name or exclude or keep is not None:
+        plan = _plan_by_name(path, targets, stored, _selection(exclude, keep))
+    else:
+        plan = _plan_by_order(path, targets, stored)
+    if class_mismatch == "skip":
+        _leave_out_other_classes(plan)
+    for name in plan.pairs:
+        _check_layer(path, name, *plan.pairs[name])
+    if not plan.pairs:
+        raise _nothing_to_load(path, targets, stored, plan)
+    return plan
 
 
 def _plan_by_name(path, targets, stored, reason_to_skip):
@@ -350,13 +356,13 @@ def _nothing_to_load(path, targets, stored, plan) -> WeightsError:
     )
 
 
-def _assign(plan):
+def _assign(plan, file):
     variables = [
         (layer, name, variable)
         for layer, (weights, _) in plan.pairs.items()
         for name, variable in weights
     ]
-    arrays = read_arrays(stored for _, saved in plan.pairs.values() for stored in saved)
+    arrays = file.arrays(stored for _, saved in plan.pairs.values() for stored in saved)
     values = []
     for (layer, name, _), array in zip(variables, arrays, strict=True):
         if not np.isfinite(array).all():

@@ -13,19 +13,21 @@ cores, the `demo` preset a third of one.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.stages import (
+from fashion.stage import (
     MODANET_STAGE,
     SEASON_STAGE,
+    Stage,
     fraction,
-    inference_model,
     whole,
     writable_folder,
 )
+from fashion.stages import ModelChoice, inference_model, inference_weights
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -39,28 +41,30 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for number, stage in ((1, MODANET_STAGE), (2, SEASON_STAGE)):
         default = f"{stage.folder.name}/{stage.weights}"
         add(f"--model{number}", metavar="FILE.h5", help=f"weight file, or last ({default})")
-        add(f"--preset{number}", metavar="NAME", help="its preset, where the file does not tell")
+        add(f"--preset{number}", metavar="NAME", help="its preset, if the file does not name it")
         add(f"--logs{number}", type=Path, default=stage.logs, metavar="DIR", help="for last")
     add(
-        "--class-table", metavar="FILE", help="the season model's labels, if the file does not tell"
+        "--class-table",
+        metavar="FILE",
+        help="the season model's labels, if the file does not name them",
     )
     add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
-    add("--original", action="store_true", help="the bare picture before them")
+    add("--original", action="store_true", help="put the plain picture before them")
     return parser.parse_args(arguments)
 
 
-def model_options(options: argparse.Namespace, number: int, stage) -> argparse.Namespace:
-    """What `inference_model` takes, for one of the two models."""
-    return argparse.Namespace(
-        model=getattr(options, f"model{number}"),
+def chosen_model(options: argparse.Namespace, number: int, stage: Stage) -> ModelChoice:
+    """One of the two models."""
+    return ModelChoice(
+        stage,
+        weights=getattr(options, f"model{number}"),
         preset=getattr(options, f"preset{number}"),
-        logs=getattr(options, f"logs{number}"),
         precision=options.precision,
         min_confidence=options.min_confidence,
-        class_table=options.class_table if number == 2 else None,
-        stage=stage,
+        logs=getattr(options, f"logs{number}"),
+        settings=(f"model{number}", f"preset{number}"),
     )
 
 
@@ -69,25 +73,25 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from tqdm import tqdm
 
-    from fashion.class_tables import choose_class_table
+    from fashion.class_tables import with_labels
     from fashion.compare import ComparedModel, compare_pictures
-    from fashion.picture_stage import list_images
+    from fashion.listing import list_images
+    from fashion.picture_stage import report_skipped
 
     images = list_images(options.images, options.limit)
-    writable_folder(options.output, "--output")
-    models = []
-    for number, stage, title in ((1, MODANET_STAGE, "garments"), (2, SEASON_STAGE, "seasons")):
-        own = model_options(options, number, stage)
-        if number == 2:
-            choose_class_table(own)
-        model = inference_model(own, own.stage)
-        models.append(ComparedModel(title, _one_by_one(model), own.stage.table))
+    writable_folder(options.output, "output")
+    choices = [chosen_model(options, 1, MODANET_STAGE), chosen_model(options, 2, SEASON_STAGE)]
+    choices[1] = with_labels(choices[1], options.class_table)
+    choices = [replace(choice, weights=inference_weights(choice)) for choice in choices]
+    models = [
+        ComparedModel(title, _one_by_one(inference_model(choice)), choice.stage.table)
+        for choice, title in zip(choices, ("garments", "seasons"), strict=True)
+    ]
     with tqdm(total=len(images), unit="image", desc="comparing") as bar:
         done = compare_pictures(
             images, models, options.output, original=options.original, progress=bar.update
         )
-    for sentence in done.unreadable:
-        print(f"left out: {sentence}", file=sys.stderr)
+    report_skipped(done.unreadable)
     for model, found in zip(models, done.found, strict=True):
         counts = ", ".join(f"{name} {count}" for name, count in found.most_common())
         print(f"{model.title}: {counts or 'nothing'}")

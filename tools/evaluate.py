@@ -11,26 +11,25 @@ Prints the twelve COCO figures for boxes and for masks, those of each class, and
 Matterport's compute_ap under its own name; --json writes them to a file. A dash (-1 in the file)
 stands where there is nothing to measure by, such as a class without an instance. Detections down to
 a score of .05 count (--min-confidence), as is usual for average precision, whatever the confidence
-that pictures are drawn with. docs/evaluation.md tells how to read the figures. ResNet-101 takes a
+that pictures are drawn with. docs/evaluation.md explains the figures. ResNet-101 takes a
 few seconds a picture on two cores, the preset `demo` a tenth of one; --tta=flip twice that.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.class_tables import add_class_table_argument, choose_class_table
 from fashion.commands import run
-from fashion.stages import (
-    MODANET_STAGE,
-    SEASON_STAGE,
+from fashion.model_arguments import (
+    add_class_table_argument,
     add_model_arguments,
-    fraction,
-    whole,
-    writable_folder,
+    choose_class_table,
+    model_choice,
 )
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, fraction, whole, writable_folder
 from mrcnn.errors import DatasetError
 
 SCORE_THRESHOLD = 0.05
@@ -105,7 +104,7 @@ def augmentation(text: str):
     try:
         return Augmentation.parse(text)
     except ConfigError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(error.sentence()) from None
 
 
 def main() -> int:
@@ -114,7 +113,12 @@ def main() -> int:
     if options.number == "2":
         choose_class_table(options)
     from fashion.dataset import FashionDataset
-    from fashion.evaluation_run import detected_rows, measure, rows_from_file
+    from fashion.evaluation_run import (
+        DetectionRun,
+        detected_rows,
+        measure_figures,
+        rows_from_file,
+    )
     from fashion.evaluation_tables import figures_text
     from fashion.locating import find_annotations, subset_folder
     from fashion.result_files import Numbering
@@ -124,42 +128,46 @@ def main() -> int:
     stage = options.stage
     folder = options.dataset or stage.dataset
     dataset = FashionDataset()
-    # What is found on pictures without a garment counts as well: as wrong.
+    # Detections on pictures without a garment count too: as wrong.
     dataset.load(folder, options.subset, stage.table, keep_empty=True)
     dataset.prepare()
     print(dataset.summary())
     image_ids = dataset.image_ids[: options.limit]
     numbering = Numbering.of(dataset, find_annotations(subset_folder(folder, options.subset)))
-    weights = None if options.from_results else inference_weights(options, stage)
+    choice = model_choice(options)
+    weights = None if options.from_results else inference_weights(choice)
     check_writable(options)
-    if options.from_results:
+    if weights is None:
         found = rows_from_file(options.from_results, numbering, image_ids, options.min_confidence)
         rows, masks = found.rows, found.have_masks
     else:
-        rows, masks = detected_rows(options, weights, dataset, image_ids), True
+        choice = replace(choice, weights=weights)
+        detection = DetectionRun(choice, weights, options.tta, options.detections)
+        rows, masks = detected_rows(detection, dataset, image_ids), True
     if not masks and (options.confusion is not None or options.report):
         raise DatasetError(
-            f"{options.from_results} has boxes only, but --confusion and --report compare masks: "
-            "leave them out, or give results with a segmentation in each row."
+            "the results have boxes only, but --confusion and --report compare masks",
+            path=options.from_results,
+            advice="leave them out, or give results with a segmentation in each row",
         )
     truth = ground_truth(dataset, image_ids)
-    figures = measure(dataset, image_ids, truth, rows, numbering, masks=masks)
+    figures = measure_figures(dataset, image_ids, truth, rows, numbering, masks=masks)
     print("\n" + figures_text(figures))
     write_files(options, dataset, image_ids, truth, rows, figures, numbering)
     return 0
 
 
 def check_writable(options: argparse.Namespace) -> None:
-    """Find out before the network runs whether every file can be written afterwards."""
+    """Check before the network runs that every file can be written afterwards."""
     for option in ("json", "detections", "results", "truth_json"):
         if path := getattr(options, option):
-            writable_folder(path.absolute().parent, f"--{option.replace('_', '-')}")
+            writable_folder(path.absolute().parent, option)
     if options.report:
-        writable_folder(options.report, "--report")
+        writable_folder(options.report, "report")
 
 
 def write_files(options, dataset, image_ids, truth, rows, figures, numbering) -> None:
-    """Everything that was asked for besides the printed figures; the confusion goes to both."""
+    """Write every file that was asked for; the confusion is printed too."""
     from fashion.evaluation_run import confusion
     from fashion.evaluation_tables import confusion_text
     from fashion.json_files import write_json

@@ -17,25 +17,25 @@ for each format on an idle machine, ResNet-101 some minutes.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.class_tables import add_class_table_argument, choose_class_table
 from fashion.commands import run
-from fashion.stages import (
-    MODANET_STAGE,
-    SEASON_STAGE,
+from fashion.model_arguments import (
+    add_class_table_argument,
     add_model_arguments,
-    inference_model,
-    inference_weights,
-    preset_of,
-    whole,
-    writable_folder,
+    choose_class_table,
+    model_choice,
 )
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
+from fashion.stages import inference_model, inference_weights, preset_of
 from mrcnn.export import FILES, MASKS, check_exportable, check_free, export_model
 
-BACKGROUND = "background"
+if TYPE_CHECKING:
+    from mrcnn.config import Config
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -64,7 +64,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="side of the square that pictures are brought to, a multiple of 64 (the preset's)",
     )
     add("--masks", choices=MASKS, default="full", help="what model.onnx gives (full)")
-    add("--overwrite", action="store_true", help="replace what a former export wrote to DIR")
+    add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
     add_class_table_argument(parser)
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
@@ -86,7 +86,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def set_sizes(config, options: argparse.Namespace) -> None:
+def set_sizes(config: "Config", options: argparse.Namespace) -> None:
     """Set the sizes of a Config by the options; the network itself has no fixed size."""
     if options.size:
         config.IMAGE_MAX_DIM = options.size
@@ -107,16 +107,17 @@ def main(arguments: list[str] | None = None) -> int:
     from fashion.presets import make_config
 
     stage = options.stage
-    names = [BACKGROUND, *stage.table.names]
-    weights = inference_weights(options, stage)
+    names = stage.class_names
+    choice = model_choice(options)
+    weights = inference_weights(choice)
     preset = preset_of(weights, options.preset)
     # Check in a second what would otherwise fail after minutes.
     plan = make_config(preset, stage.name, len(names), inference=True, PRECISION=options.precision)
     set_sizes(plan, options)
     check_exportable(plan, options.formats, names, options.masks)
     check_free(options.output, options.formats, options.overwrite)
-    writable_folder(options.output, "--output")
-    model = inference_model(options, stage)
+    writable_folder(options.output, "output")
+    model = inference_model(replace(choice, weights=weights))
     set_sizes(model.config, options)
     written = export_model(
         model,
@@ -125,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
         names,
         masks=options.masks,
         overwrite=options.overwrite,
-        notes={"weights": weights.name, "preset": preset},
+        notes={"weights": weights.path.name, "preset": preset},
         progress=lambda text: print(text, flush=True),
     )
     for path in written:

@@ -15,12 +15,14 @@ The preset `demo` takes half a minute on two cores.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.stages import MODANET_STAGE, SEASON_STAGE, add_model_arguments, whole, writable_folder
+from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from mrcnn.errors import DatasetError, UserError
 
 STAGES = {"1": MODANET_STAGE, "2": SEASON_STAGE}
@@ -74,7 +76,7 @@ def of_file(options: argparse.Namespace) -> tuple:
     path = weights_path(options.model or stage.folder / stage.weights, stage, options.logs)
     inspected.read_file(path)
     print(inspected.contents.to_text())
-    writable_folder(options.output, "--output")
+    writable_folder(options.output, "output")
     return inspected, ["weights"], path.name
 
 
@@ -85,21 +87,26 @@ def of_model(options: argparse.Namespace) -> tuple:
     from mrcnn.inspection_report import NEED_MODEL, Inspected
 
     parts, stage, random = chosen_parts(options), options.stage, options.model == "none"
-    path = None if random else inference_weights(options, stage)
-    preset, classes = preset_of(path, options.preset), ["background", *stage.table.names]
+    choice = model_choice(options)
+    weights = None if random else inference_weights(choice)
+    preset, classes = preset_of(weights, options.preset), stage.class_names
     values = {"PRECISION": options.precision, "DETECTION_MIN_CONFIDENCE": options.min_confidence}
     config = make_config(preset, stage.name, len(classes), inference=True, **values)
     inspected = Inspected(config, classes, layers=options.layers, seed=options.seed)
     set_picture(inspected, options, fit="anchors" in parts)
-    writable_folder(options.output, "--output")
-    if path:
-        inspected.read_file(path)
+    writable_folder(options.output, "output")
+    if weights:
+        inspected.read_file(weights.path)
     if NEED_MODEL.intersection(parts) or (random and "weights" in parts):
         from mrcnn.model import MaskRCNN
 
         untrained = MaskRCNN("inference", config, stage.logs) if random else None
-        inspected.model = untrained or inference_model(options, stage)
-    return inspected, parts, f"{path.name if path else 'random weights'}, preset {preset}"
+        inspected.model = untrained or inference_model(replace(choice, weights=weights))
+    return (
+        inspected,
+        parts,
+        f"{weights.path.name if weights else 'random weights'}, preset {preset}",
+    )
 
 
 def chosen_parts(options: argparse.Namespace) -> list[str]:

@@ -10,9 +10,9 @@
 For each picture one sheet (OUTPUT/<name>.png: original, body, clothing, superpixels, the labels of
 pixels alone and of pixels and superpixels together) and a folder OUTPUT/<name>/ with the panels in
 full size, label maps as indexed PNGs, cut-outs with transparency, and parsing.json. Finished
-pictures are not done again; the same command goes on where it was stopped. ResNet-101 takes some
+pictures are skipped: the same command resumes where it was stopped. ResNet-101 takes some
 five seconds a picture and model on two cores; the `demo` preset took 1.6 of a picture of 400 x 600,
-with all that is written. docs/parsing.md tells all.
+with everything that is written. See docs/parsing.md.
 """
 
 import argparse
@@ -22,14 +22,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.parsing_stage import add_run_arguments, add_setting_arguments
+from fashion.parsing_stage import (
+    add_run_arguments,
+    add_server_arguments,
+    add_setting_arguments,
+    add_truth_arguments,
+    parse_pictures,
+    serve,
+)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; see the module's docstring."""
-    from fashion.parsing_server import add_server_arguments
-    from fashion.parsing_truth import add_truth_arguments
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -43,13 +47,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Parse, and say what was found; 1 where nothing came out."""
     options = parse_arguments(arguments)
-    if options.serve:
-        from fashion.parsing_server import serve
-
-        return serve(options)
-    from fashion.parsing_stage import parse_pictures
-
-    return parse_pictures(options)
+    return serve(options) if options.serve else parse_pictures(options)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.stages import fraction, whole
+from fashion.stage import fraction, whole
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -120,9 +120,10 @@ def _apply(options: argparse.Namespace, annotations) -> None:
     decisions = read_decisions(options.apply)
     if decisions.sha256 != file_digest(options.annotations) and not options.any_version:
         raise DatasetError(
-            f"{options.apply} was made for another state of {options.annotations} (or for another "
-            f"file, {decisions.annotations}): apply it to that, or give --any-version if the "
-            f"instances are the same."
+            f"was made for another state of {options.annotations} (or for another file, "
+            f"{decisions.annotations})",
+            path=options.apply,
+            advice="apply it to that, or give --any-version if the instances are the same",
         )
     counts = apply_decisions(annotations, decisions, only_accepted=options.only_accepted)
     output = options.output or options.annotations.with_suffix(".reviewed.json")

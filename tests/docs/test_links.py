@@ -186,9 +186,10 @@ def test_python_examples_import_what_exists(page):
 def defined_in(module):
     """The names that `from module import` finds, without importing it."""
     path = REPOSITORY / Path(*module.split("."))
-    if path.is_dir():
-        return {entry.stem for entry in path.iterdir()}
     names = set()
+    if path.is_dir():
+        names = {entry.stem for entry in path.iterdir()}
+        path = path / "__init__"
     for node in ast.parse(path.with_suffix(".py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)

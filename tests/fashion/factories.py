@@ -1,5 +1,6 @@
 """Small annotation files, and images to go with them, for the tests of the data side."""
 
+import io
 import json
 import pathlib
 
@@ -112,3 +113,12 @@ def dataset_folder(root: pathlib.Path, entries, subset="train", write_images=Tru
                 folder / one["filename"], attributes.get("width", 40), attributes.get("height", 30)
             )
     return root
+
+
+def picture_bytes(width=120, height=180, kind="PNG"):
+    """The bytes of a picture with something on it."""
+    rows, columns = np.mgrid[:height, :width]
+    pixels = np.dstack([rows % 256, columns % 256, (rows + columns) % 256]).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format=kind)
+    return stream.getvalue()

@@ -16,7 +16,7 @@ from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_policy import LabelPolicy
 from fashion.label_run import Staff, label_folder
 from fashion.labels import MODANET_TABLE
@@ -73,16 +73,27 @@ def folder_of_photographs(folder, count):
 
 
 class Loader:
-    """Loads the detector, slow and deadly as `options` say; can be sent to other processes."""
+    """Loads the detector, which can be sent to other processes. `options` make it deadly, or wait:
+
+    loading: a file that appears when the model is being loaded, which then takes for ever.
+    count: each call is a line of `calls.txt` beside the output: number of pictures, process.
+    gate: a file that holds how many calls a process may finish; without the file, all.
+    together: no call is finished before so many processes have made one.
+    kill_at: the process kills itself at this line of `calls.txt`; with `kill_once`, a file that
+        appears then, one process alone.
+    deadly: a garment; pictures that show it kill the process.
+    """
 
     def __init__(self, options):
         self.options = options
         self.calls = pathlib.Path(options["output"]).parent / "calls.txt"
+        self.number = 0
 
     def __call__(self):
         if "loading" in self.options:
             pathlib.Path(self.options["loading"]).touch()
-            time.sleep(60)
+            while True:
+                time.sleep(1)
         return self.detect
 
     def detect(self, images):
@@ -95,8 +106,25 @@ class Loader:
             os.kill(os.getpid(), 9)
         if "deadly" in options and any(_shows(image, options["deadly"]) for image in images):
             os.kill(os.getpid(), 9)
-        time.sleep(options.get("seconds", 0))
+        self.number += 1
+        while not self._may_finish():
+            time.sleep(0.005)
         return detect(images, jitter=0.0003)
+
+    def _may_finish(self):
+        options = self.options
+        if len(callers(self.calls)) < options.get("together", 0):
+            return False
+        try:
+            return self.number <= int(pathlib.Path(options["gate"]).read_text())
+        except (KeyError, FileNotFoundError):
+            return True
+
+
+def callers(calls):
+    """The processes that made the calls of a file `calls.txt`, the first one first."""
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    return list(dict.fromkeys(int(line.split()[1]) for line in lines))
 
 
 def _is_first(marker):

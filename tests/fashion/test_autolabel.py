@@ -3,9 +3,12 @@ import weakref
 
 import pytest
 
-from fashion.autolabel import LabelJob, file_stamp, label_pictures, survey
+from fashion.autolabel import label_pictures
 from fashion.instances import image_instances
+from fashion.label_crew import LocalCrew
+from fashion.label_job import LabelJob, survey
 from fashion.label_journal import LabelJournal
+from fashion.label_pictures import file_stamp
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import write_files
 from fashion.labels import SEASON_TABLE, season_table
@@ -23,7 +26,7 @@ def label(job, output, detector=detect, **more):
     """Label what is not labelled yet and write the files; the summary."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with LabelJournal(output.with_suffix(".jsonl"), job.settings(output.parent)) as journal:
-        assert label_pictures(job, survey(job, journal), detector, journal, **more)
+        assert label_pictures(job, survey(job, journal), journal, LocalCrew(job, detector), **more)
         return write_files(output, journal, [path.name for path in job.images])
 
 
@@ -161,7 +164,8 @@ def test_stop_finishes_the_batch(tmp_path):
 
     with LabelJournal(tmp_path / "j", job.settings(tmp_path)) as journal:
         pictures = survey(job, journal)
-        assert not label_pictures(job, pictures, stopping, journal, stop=stop)
+        crew = LocalCrew(job, stopping)
+        assert not label_pictures(job, pictures, journal, crew, stop=stop)
         named = sum(isinstance(picture.subject[1], str) for picture in pictures)
         unnamed = [p for p in pictures if p.subject[0] in ("name", "no code")]
         assert len(journal) == 4 + len(unnamed) and named
@@ -180,9 +184,9 @@ def test_an_error_of_the_detector_keeps_what_was_done(tmp_path):
     job = make_job(images, batch=2)
     with LabelJournal(tmp_path / "j", job.settings(tmp_path)) as journal:
         with pytest.raises(MemoryError):
-            label_pictures(job, survey(job, journal), failing, journal)
+            label_pictures(job, survey(job, journal), journal, LocalCrew(job, failing))
         assert len(journal) > 0
-        assert label_pictures(job, survey(job, journal), detect, journal)
+        assert label_pictures(job, survey(job, journal), journal, LocalCrew(job, detect))
         assert len(journal) == 24
 
 
@@ -199,7 +203,7 @@ def test_memory_does_not_grow_with_the_number_of_photographs(tmp_path):
         return results
 
     label(make_job(images, batch=2), tmp_path / "out.json", watching)
-    assert 2 <= most[0] <= 12  # a batch, the queue of two batches, and what is in work
+    assert 2 <= most[0] <= 6  # a batch at hand, one being recorded, one whose records are kept
 
 
 def test_labels_beyond_the_nine_are_written_too(tmp_path):
@@ -214,8 +218,8 @@ def test_a_full_disk_while_the_final_files_are_written(tmp_path):
     images = folder_of_photographs(tmp_path / "images", 6)
     job = make_job(images)
     with LabelJournal(tmp_path / "j", job.settings(tmp_path)) as journal:
-        label_pictures(job, survey(job, journal), detect, journal)
-        with pytest.raises(UserError, match="No label is lost: all 6 images are in"):
+        label_pictures(job, survey(job, journal), journal, LocalCrew(job, detect))
+        with pytest.raises(UserError, match="no label is lost: all 6 images are in"):
             write_files(tmp_path / "gone" / "out.json", journal, [p.name for p in job.images])
 
 

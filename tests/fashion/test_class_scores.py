@@ -3,7 +3,7 @@
 import numpy as np
 
 from fashion.class_scores import scores_of_instances, scores_of_labels
-from fashion.detected import instances_of
+from fashion.detected import detections_of
 from tests.fashion.garment_pictures import BELT, PANTS, TOP, detections
 
 SHAPE = (20, 30)
@@ -13,7 +13,7 @@ def instances(*items, soft=None):
     result = detections(*items, shape=SHAPE)
     if soft is not None:
         result["soft_masks"] = soft
-    return instances_of(result, SHAPE)
+    return detections_of(result, SHAPE)
 
 
 def test_the_greater_score_wins_where_masks_overlap():

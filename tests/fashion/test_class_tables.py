@@ -3,9 +3,11 @@ import json
 
 import pytest
 
-from fashion.class_tables import ALL_LABELS, choose_class_table, find_table, table_of_labels
+from fashion.class_tables import ALL_LABELS, find_table, table_of_labels
 from fashion.labels import SEASON_TABLE, fashion_code
-from fashion.stages import SEASON_STAGE, weights_note
+from fashion.model_arguments import choose_class_table
+from fashion.stage import SEASON_STAGE
+from fashion.stages import weights_note
 from mrcnn.errors import DatasetError
 from tests.stages.factory import head_weights
 
@@ -45,14 +47,22 @@ def test_no_table(tmp_path):
 
 def chosen(tmp_path, **values):
     """The labels that the command line `values` choose."""
-    options = {"class_table": None, "model": None, "logs": tmp_path / "logs", "command": None}
+    options = {
+        "class_table": None,
+        "model": None,
+        "preset": None,
+        "precision": "auto",
+        "min_confidence": None,
+        "logs": tmp_path / "logs",
+        "command": None,
+    }
     options = argparse.Namespace(**{**options, **values}, stage=SEASON_STAGE)
     choose_class_table(options)
     return options.stage.table
 
 
-def test_the_nine_unless_told(tmp_path):
-    head_weights(tmp_path / "others.h5")  # of Matterport's code: it does not tell
+def test_the_nine_by_default(tmp_path):
+    head_weights(tmp_path / "others.h5")  # written by Matterport's code, without a note
     assert chosen(tmp_path, model=str(tmp_path / "others.h5")) is SEASON_TABLE
     assert chosen(tmp_path, model="gone.h5") is SEASON_TABLE
     assert chosen(tmp_path, model="last") is SEASON_TABLE
@@ -66,7 +76,7 @@ def test_weights_remember_their_labels(tmp_path):
     assert len(chosen(tmp_path, model=str(tmp_path / "fifty.h5"), class_table=table)) == 1
 
 
-def test_training_keeps_labels_only_when_it_goes_on(tmp_path):
+def test_training_keeps_labels_only_when_it_resumes(tmp_path):
     """A training that starts from stage 1's thirteen garments is not one of garments."""
     folder = tmp_path / "logs" / "season20260101T0000"
     folder.mkdir(parents=True)

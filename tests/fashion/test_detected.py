@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fashion.detected import chosen_wearers, instances_of, wearers
+from fashion.detected import chosen_wearers, detections_of, wearers
 from mrcnn.errors import DatasetError
 from tests.fashion.garment_pictures import BAG, PANTS, TOP, detections
 
@@ -12,13 +12,13 @@ LEFT, RIGHT = (0, 0, 40, 20), (0, 30, 40, 60)
 
 
 def found(*items):
-    return instances_of(detections(*items, shape=SHAPE), SHAPE)
+    return detections_of(detections(*items, shape=SHAPE), SHAPE)
 
 
 def test_the_surest_come_first_and_the_unsure_not_at_all():
     result = detections((TOP, 0.6, LEFT), (BAG, 0.9, RIGHT), (PANTS, 0.2, LEFT), shape=SHAPE)
     result["soft_masks"] = np.arange(3, dtype=np.float32).reshape(3, 1, 1)
-    instances = instances_of(result, SHAPE, minimum_confidence=0.5)
+    instances = detections_of(result, SHAPE, minimum_confidence=0.5)
     assert instances.class_ids.tolist() == [BAG, TOP]
     assert instances.rois[0].tolist() == list(RIGHT)
     assert instances.masks[..., 0].sum() == 1200
@@ -28,9 +28,9 @@ def test_the_surest_come_first_and_the_unsure_not_at_all():
 def test_other_classes_and_empty_masks_are_left_out():
     nothing = np.zeros(SHAPE, bool)
     result = detections((1, 0.9, LEFT), (2, 0.9, RIGHT), shape=SHAPE)
-    assert instances_of(result, SHAPE, class_ids=[1]).class_ids.tolist() == [1]
+    assert detections_of(result, SHAPE, class_ids=[1]).class_ids.tolist() == [1]
     result["masks"][..., 0] = nothing
-    assert instances_of(result, SHAPE).class_ids.tolist() == [2]
+    assert detections_of(result, SHAPE).class_ids.tolist() == [2]
 
 
 def test_nothing_found_is_an_answer():
@@ -42,14 +42,16 @@ def test_nothing_found_is_an_answer():
         "masks": np.empty((*SHAPE, 0)),
     }
     for result in (empty, None):
-        instances = instances_of(result, SHAPE)
+        instances = detections_of(result, SHAPE)
         assert len(instances) == 0
         assert (instances.masks.shape, instances.masks.dtype) == ((*SHAPE, 0), bool)
 
 
 def test_masks_of_another_size_are_refused():
-    with pytest.raises(DatasetError, match=r"40 x 61 pixels: expected \[height, width, instances"):
-        instances_of(detections((TOP, 0.9, LEFT), shape=SHAPE), (40, 61))
+    with pytest.raises(
+        DatasetError, match=r"expected masks of shape \[40, 61, N\], .*found masks of shape"
+    ):
+        detections_of(detections((TOP, 0.9, LEFT), shape=SHAPE), (40, 61))
 
 
 def test_a_garment_belongs_to_whom_most_of_it_lies_on():

@@ -10,7 +10,7 @@ import pytest
 from fashion.class_tables import ALL_LABELS
 from fashion.dataset import FashionDataset
 from fashion.evaluation_findings import findings
-from fashion.evaluation_numbers import measure
+from fashion.evaluation_numbers import evaluation_numbers
 from fashion.evaluation_pictures import SIDE, draw_image, write_pictures
 from fashion.evaluation_report import write_report
 from fashion.labels import ClassTable, season_table
@@ -148,7 +148,9 @@ def test_a_picture_is_truth_and_detections_beside_each_other(tmp_path):
     dataset = dataset_of(tmp_path, [[("bag", 0), ("boots", 1)]])
     rows = found_in(dataset, [[("bag", 0, 0.9), ("top", 3, 0.8), ("bag", 2, 0.3)]])
     truth = ground_truth(dataset)
-    numbers = measure(dataset, [0], truth, rows, average_precision(truth, rows), 0.5, False)
+    numbers = evaluation_numbers(
+        dataset, [0], truth, rows, average_precision(truth, rows), 0.5, False
+    )
     ((_, *both),) = rows_by_image(truth, rows)
     (quality,) = numbers.matches.images
     picture = draw_image(dataset, quality, "0.png", *both, 0.5, 0.5)
@@ -182,11 +184,11 @@ def test_findings(tmp_path):
     rows = found_in(dataset, [[("bag", 0, 0.9), ("bag", 1, 0.8)]] * 2)
     truth = ground_truth(dataset)
     told = findings(
-        measure(dataset, [0, 1], truth, rows, average_precision(truth, rows), 0.5, False)
+        evaluation_numbers(dataset, [0, 1], truth, rows, average_precision(truth, rows), 0.5, False)
     )
     assert told[0].startswith("One confidence for all classes: 0.90 is best")
     assert "Hardly learnt, by the masks' AP50: boots (0.00)." in told
-    assert "Most often taken for something else: boots for bag (2 times)." in told
+    assert "Most often mistaken: boots for bag (2 times)." in told
     assert any("promise too much: on average 0.35" in sentence for sentence in told)
     assert "Too few instances for figures to rely on: bag (2), boots (2)." in told
     assert told[-1] == "Not in these pictures, so not measured: top."

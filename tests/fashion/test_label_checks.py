@@ -2,8 +2,9 @@ import os
 
 import pytest
 
-from fashion.autolabel import LabelJob
 from fashion.label_checks import prepare_folders, remove_unfinished, require_names
+from fashion.label_job import LabelJob
+from fashion.label_policy import LabelPolicy
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, photograph
 
@@ -14,9 +15,29 @@ def make_job(folder, *names, **values):
 
 
 def test_names_that_are_no_text(tmp_path):
-    require_names(make_job(tmp_path, "etek_yaz_ü.png"))
+    require_names(make_job(tmp_path, "bag_yaz_ü.png"))
     with pytest.raises(UserError, match=r"bag_yaz_\\udcfc\.png' is not UTF-8"):
         require_names(make_job(tmp_path, os.fsdecode(b"bag_yaz_\xfc.png")))
+
+
+@pytest.mark.parametrize(
+    ("names", "policy", "told"),
+    [
+        (["IMG_0001.jpg", "IMG_0002.jpg"], {}, r'none of the 2 pictures .* "IMG_0001\.jpg" is no'),
+        (["IMG_0001.jpg"], {"garment": "bag"}, "season what they show"),  # still no season
+        (["belt_yaz_1.jpg"], {}, '"belt" has no code in the label scheme'),
+    ],
+)
+def test_a_folder_without_a_usable_name_is_refused(tmp_path, names, policy, told):
+    with pytest.raises(UserError, match=told):
+        require_names(make_job(tmp_path, *names, policy=LabelPolicy(**policy)))
+
+
+def test_one_usable_name_is_enough(tmp_path):
+    require_names(make_job(tmp_path, "IMG_0001.jpg", "bag_yaz_1.jpg"))
+    everything = LabelPolicy(garment="any", season="yaz")
+    require_names(make_job(tmp_path, "IMG_0001.jpg", policy=everything))
+    require_names(LabelJob(images=[], class_names=CLASS_NAMES))
 
 
 def test_folders_are_made(tmp_path):
@@ -31,7 +52,7 @@ def test_pictures_are_not_written_among_the_photographs(tmp_path, option):
     path = photograph(tmp_path / "images" / "bag_yaz_1.png")
     job = make_job(tmp_path, **{option: tmp_path / "other" / ".." / "images"})
     (tmp_path / "other").mkdir()
-    with pytest.raises(UserError, match=f"folder of the photographs: name another with --{option}"):
+    with pytest.raises(UserError, match=f"the folder of the photographs; .*another with {option}"):
         prepare_folders(job, tmp_path / "a.json")
     assert list(path.parent.iterdir()) == [path]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_journal import LabelJournal
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import annotation_paths, write_files
@@ -52,7 +52,7 @@ def test_a_shard_that_was_corrected_is_not_overwritten(tmp_path, job):
     label(job, output, shard_size=3)
     corrected = b"{}"
     shards[1].write_bytes(corrected)
-    with pytest.raises(UserError, match=r"a-00001-of-00003\.json was not written by this command"):
+    with pytest.raises(UserError, match=r"a-00001-of-00003\.json: was not written by this command"):
         label(job, output, shard_size=3)
     assert shards[1].read_bytes() == corrected
     label(job, output, shard_size=5, overwrite=True)

@@ -81,7 +81,7 @@ def test_zeros_after_a_power_cut_are_passed_over(path):
 def test_other_settings_are_refused_by_name(path, change, told):
     fill(path, "a.jpg")
     before = path.read_bytes()
-    with pytest.raises(JournalError, match=rf"\({told}\).*--restart"):
+    with pytest.raises(JournalError, match=rf"\({told}\).*restart to label"):
         LabelJournal(path, SETTINGS | change)
     assert path.read_bytes() == before
     with LabelJournal(path, SETTINGS | change, restart=True) as journal:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion.label_policy import LabelPolicy, Subject, choose, subject_of
+from fashion.label_policy import LabelPolicy, LeftOut, Subject, choose, subject_of
 from fashion.labels import MODANET_TABLE
 from mrcnn.errors import ConfigError
 
@@ -60,9 +60,9 @@ def test_what_a_name_says(name, policy, subject):
     ],
 )
 def test_names_that_say_too_little(name, policy, why):
-    kind, sentence = subject_of(name, LabelPolicy(**policy))
-    assert kind == why
-    assert name in sentence or name.split("_")[0] in sentence
+    left_out = subject_of(name, LabelPolicy(**policy))
+    assert isinstance(left_out, LeftOut) and left_out.why == why
+    assert name in left_out.detail or name.split("_")[0] in left_out.detail
 
 
 def test_every_garment_of_the_name_is_labelled_and_no_other():
@@ -139,16 +139,18 @@ def test_the_confidence_itself_is_enough():
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"min_confidence": 1.5}, "min_confidence is 1.5"),
-        ({"low_confidence": -1}, "low_confidence is -1"),
-        ({"fallback": "guess"}, '"guess" is no fallback'),
-        ({"season": "may"}, '"may" is no season'),
-        ({"garment": "hat box"}, '"hat box" is no garment'),
+        ({"min_confidence": 1.5}, "expected a number from 0 to 1, found 1.5"),
+        ({"low_confidence": -1}, "expected a number from 0 to 1, found -1"),
+        ({"fallback": "guess"}, "expected one of skip, best, all, found guess"),
+        ({"season": "may"}, "expected one of .*yaz.*, found may"),
+        ({"garment": "hat box"}, "expected bag, .* or any, found hat box"),
     ],
 )
 def test_bad_policies(values, reason):
-    with pytest.raises(ConfigError, match=reason):
+    (name,) = values
+    with pytest.raises(ConfigError, match=f"^{name} cannot be used: {reason}") as raised:
         LabelPolicy(**values)
+    assert "--option cannot be used" in raised.value.sentence({name: "--option"})
 
 
 def test_detections_are_wanted_down_to_the_lower_of_both_scores():

@@ -16,7 +16,7 @@ from fashion import DEMO_START
 from fashion.demo import write_custom_set
 from fashion.label_ray import Cluster, host_and_port
 from fashion.label_run import Staff, label_folder
-from tests.fashion.fake_detector import Loader, folder_of_photographs, job_of
+from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of
 from tests.fashion.test_label_run import contents
 from tests.stages.factory import draw_picture, run_script
 from tests.support import REPOSITORY
@@ -35,7 +35,7 @@ def test_without_ray_a_sentence_tells_what_to_type(tmp_path):
     given = ("--images=images", "--output=out/a.json", "--engine=ray")
     done = run_script(script, *given, cwd=tmp_path, path=hidden)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert 'Type: pip install ".[ray]"' in done.stderr
+    assert 'not installed; type: pip install ".[ray]"' in done.stderr
 
 
 def test_an_address_is_for_ray(tmp_path):
@@ -71,22 +71,25 @@ def test_what_is_lost_on_the_way_changes_no_byte(tmp_path, cluster, lost):
     from fashion.label_ray import RayCrew, connect
 
     folder_of_photographs(tmp_path / "images", COUNT)
-    options = {"images": str(tmp_path / "images"), "seconds": 0.5, "count": True}
-    whole = options | {"output": str(tmp_path / "whole" / "a.json"), "seconds": 0}
+    options = {"images": str(tmp_path / "images"), "count": True}
+    whole = options | {"output": str(tmp_path / "whole" / "a.json")}
     label_folder(job_of(whole), Path(whole["output"]), Loader(whole), quiet=True)
 
-    by_ray = options | {"output": str(tmp_path / "ray" / "a.json")}
+    gate = tmp_path / "gate"  # neither of the two finishes more than its first batch before
+    gate.write_text("1")
+    by_ray = options | {"output": str(tmp_path / "ray" / "a.json"), "gate": str(gate)}
     calls = tmp_path / "ray" / "calls.txt"
     ray_cluster, node = cluster
     assert connect().cpus == 2
 
     def disturb():
-        while not calls.exists() or len(_workers(calls)) < 2:
+        while len(callers(calls)) < 2:
             time.sleep(0.05)
         if lost == "machine":
             ray_cluster.remove_node(node, allow_graceful=False)
         else:
-            os.kill(_workers(calls)[0], signal.SIGKILL)
+            os.kill(callers(calls)[0], signal.SIGKILL)
+        gate.unlink()
 
     thread = threading.Thread(target=disturb)
     thread.start()
@@ -98,11 +101,7 @@ def test_what_is_lost_on_the_way_changes_no_byte(tmp_path, cluster, lost):
     assert (summary.images, summary.left) == (COUNT, 0)
     assert contents(tmp_path / "ray") == contents(tmp_path / "whole")
     if lost == "machine":  # then a worker has no place to come back to
-        assert len(_workers(calls)) == 2
-
-
-def _workers(calls):
-    return list(dict.fromkeys(int(line.split()[1]) for line in calls.read_text().splitlines()))
+        assert len(callers(calls)) == 2
 
 
 @pytest.mark.slow
@@ -139,7 +138,7 @@ def test_a_cluster_that_does_not_answer(address):
         timeout=300,
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert f"The Ray cluster {address} cannot be used" in done.stderr
+    assert f"{address}: the Ray cluster cannot be used" in done.stderr
     assert "check --ray-address" in done.stderr
 
 
@@ -182,17 +181,25 @@ def test_the_share_of_each_worker_fits_on_the_machines(machines, workers, share)
 @pytest.mark.slow
 @needs_ray
 @pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_a_worker_that_finds_no_room_is_told_of(tmp_path, cluster, monkeypatch, capsys):
-    """A third worker, where there are two CPUs: the two do all the work."""
+def test_a_worker_that_finds_no_room_is_reported_once(tmp_path, cluster, monkeypatch):
+    """A third worker, where there are two CPUs: the two do all the work, but not before."""
     from fashion.label_ray import RayCrew
 
     monkeypatch.setattr("fashion.label_ray.SECONDS_TO_START", 1)
     folder_of_photographs(tmp_path / "images", COUNT)
     output = tmp_path / "out" / "a.json"
-    options = {"images": str(tmp_path / "images"), "output": str(output), "seconds": 0.5}
+    gate, reports = tmp_path / "gate", []
+    gate.write_text("0")
+
+    def note(text, **_):
+        reports.append(text)
+        gate.unlink()
+
+    monkeypatch.setattr("fashion.label_ray.tqdm.write", note)
+    options = {"images": str(tmp_path / "images"), "output": str(output), "gate": str(gate)}
     staff = Staff(3, lambda job, load, workers: RayCrew(job, load, threads=1))
     summary = label_folder(job_of(options), output, Loader(options), quiet=True, staff=staff)
     assert summary.images == COUNT
-    told = capsys.readouterr().err
-    assert told.count("Workers that have not started yet: ") == 1
-    assert "of 2). They are starting, or wait for room." in told
+    (report,) = reports
+    assert "Workers that have not started yet: " in report
+    assert "of 2). They are starting, or wait for room." in report

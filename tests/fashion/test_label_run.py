@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_journal import LabelJournal
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import journal_path
@@ -32,7 +32,7 @@ def start(folder, **options):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process, timeout=60):
+def finish(process, timeout=600):
     output, errors = process.communicate(timeout=timeout)
     return process.returncode, output, errors
 
@@ -50,15 +50,32 @@ def journal_lines(folder):
     return (folder / "out" / "a.journal.jsonl").read_text(encoding="utf-8").splitlines()
 
 
-def wait_for_lines(folder, count, process):
-    journal = folder / "out" / "a.journal.jsonl"
-    for _ in range(2000):
-        if journal.exists() and journal.read_bytes().count(b"\n") >= count:
-            return
-        if process.poll() is not None:
-            return
+def wait_for(path, process, lines=0):
+    """Wait until a file has so many lines; raises where the process ends before."""
+    while not path.exists() or path.read_bytes().count(b"\n") < lines:
+        assert process.poll() is None, process.communicate()
         time.sleep(0.005)
-    raise AssertionError("the labelling process does not come forward")
+
+
+def start_and_hold(folder, calls, **options):
+    """A run that is held up in this call of the detector, until `release`."""
+    (folder / "out" / "calls.txt").unlink(missing_ok=True)
+    (folder / "gate").write_text(str(calls - 1))
+    process = start(folder, count=True, gate=str(folder / "gate"), **options)
+    wait_for(folder / "out" / "calls.txt", process, calls)
+    return process
+
+
+def release(folder):
+    (folder / "gate").unlink()
+
+
+def wait_for_note(process):
+    """Wait until the run says that it has got a signal."""
+    for line in process.stderr:
+        if "Finishing the image at hand" in line:
+            return
+    raise AssertionError("the run has not said that it stops")
 
 
 @pytest.fixture(scope="module")
@@ -87,23 +104,17 @@ def test_a_whole_run(uninterrupted):
 
 @posix_only
 def test_killed_again_and_again_it_ends_with_the_same_bytes(folder, uninterrupted):
+    """Of seven batches each run is let do two, and is killed while it records the second."""
     chance = random.Random(4)
-    kills = 0
-    while True:
-        process = start(folder, seconds=0.03)
-        target = len(journal_lines(folder)) if (folder / "out" / "a.journal.jsonl").exists() else 0
-        wait_for_lines(folder, target + chance.randrange(4, 12), process)
+    for _ in range(3):
+        process = start_and_hold(folder, 3)
         time.sleep(chance.random() * 0.03)
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        finish(process)
-        kills += 1
-    assert finish(process)[0] == 0
-    assert kills >= 2
+        process.kill()
+        assert finish(process)[0] == -signal.SIGKILL
+        assert not (folder / "out" / "a.json").exists()
+    assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == uninterrupted[0]
-    names = [json.loads(line).get("file") for line in journal_lines(folder)]
-    names = [name for name in names if name]
+    names = finished_names(folder)
     assert len(names) == len(set(names)) == COUNT, "an image was labelled twice"
 
 
@@ -114,7 +125,7 @@ def test_killed_while_it_detects(folder, uninterrupted):
     assert finish(process)[0] == -signal.SIGKILL
     assert not (folder / "out" / "a.json").exists()
     code, output, _ = finish(start(folder))
-    assert code == 0 and "are labelled already: going on" in output
+    assert code == 0 and "are labelled already: resuming" in output
     assert contents(folder / "out") == uninterrupted[0]
 
 
@@ -132,13 +143,15 @@ def test_cut_off_in_the_middle_of_a_batch_and_of_a_line(folder, uninterrupted):
 
 
 def stop(folder, number=signal.SIGINT, **options):
-    """Send a signal to a run at its third batch; what it says at its end."""
-    calls = folder / "out" / "calls.txt"
-    calls.unlink(missing_ok=True)
-    process = start(folder, seconds=0.15, count=True, **options)
-    wait_for(calls, process, lines=3)
+    """Send a signal to a run in its third batch; what it says at its end."""
+    process = start_and_hold(folder, 3, **options)
     process.send_signal(number)
+    release(folder)
     return finish(process)
+
+
+def calls_made(folder):
+    return (folder / "out" / "calls.txt").read_text().count("\n")
 
 
 def finished_names(folder):
@@ -154,6 +167,7 @@ def test_stopped_it_leaves_the_files_of_what_is_finished(folder, uninterrupted, 
     code, output, errors = stop(folder, number)
     assert code == 130 and "Traceback" not in errors
     assert "Finishing the image at hand" in errors
+    assert calls_made(folder) == 3, "a batch was begun after the signal"
     finished = finished_names(folder)
     left = COUNT - len(finished)
     assert 0 < left < COUNT
@@ -187,23 +201,23 @@ def test_stopped_several_times(folder, uninterrupted):
         assert stop(folder)[0] == 130
     # A run that is killed leaves the files of the last that was stopped.
     before = contents(folder / "out")["a.json"]
-    process = start(folder, seconds=0.15)
-    wait_for_lines(folder, len(journal_lines(folder)) + 1, process)
+    process = start_and_hold(folder, 1)
     process.kill()
     finish(process)
     assert contents(folder / "out")["a.json"] == before
+    release(folder)
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == uninterrupted[0]
 
 
 @posix_only
 def test_a_second_ctrl_c_ends_it_at_once(folder, uninterrupted):
-    process = start(folder, seconds=30)
-    wait_for_lines(folder, 2, process)
-    for _ in range(2):
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-    code, _, errors = finish(process, timeout=20)
+    """In the middle of a batch, which would never end."""
+    process = start_and_hold(folder, 1)
+    process.send_signal(signal.SIGINT)
+    wait_for_note(process)
+    process.send_signal(signal.SIGINT)
+    code, _, errors = finish(process)
     assert code == 130 and errors.endswith("interrupted\n")
     assert "a.json" not in contents(folder / "out")
     assert finish(start(folder))[0] == 0
@@ -212,11 +226,12 @@ def test_a_second_ctrl_c_ends_it_at_once(folder, uninterrupted):
 
 @posix_only
 def test_a_second_sigterm_does_not(folder):
-    process = start(folder, seconds=0.5)
-    wait_for_lines(folder, 12, process)
-    for _ in range(3):
+    process = start_and_hold(folder, 2)
+    process.send_signal(signal.SIGTERM)
+    wait_for_note(process)
+    for _ in range(2):
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.02)
+    release(folder)
     assert finish(process)[0] == 130
     assert "a.json" in contents(folder / "out")
 
@@ -227,32 +242,22 @@ def test_stopped_while_the_model_is_loaded(folder, uninterrupted, number):
     process = start(folder, loading=str(folder / "loading"))
     wait_for(folder / "loading", process)
     process.send_signal(number)
-    code, output, errors = finish(process, timeout=20)
+    code, output, errors = finish(process)
     assert code == 130 and f"with {COUNT} images to go" in output and errors == ""
     assert not contents(folder / "out"), "nothing is finished, so there is nothing to write"
     # What a killed run has left in the journal is finished, too.
-    process = start(folder, seconds=0.15)
-    wait_for_lines(folder, 14, process)
+    process = start_and_hold(folder, 3)
     process.kill()
     finish(process)
+    release(folder)
     (folder / "loading").unlink()
     process = start(folder, loading=str(folder / "loading"))
     wait_for(folder / "loading", process)
     process.send_signal(number)
-    assert finish(process, timeout=20)[0] == 130
+    assert finish(process)[0] == 130
     assert "partial" in json.loads((folder / "out" / "a.report.json").read_text())
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == uninterrupted[0]
-
-
-def wait_for(path, process, lines=0):
-    for _ in range(4000):
-        if process.poll() is not None or (
-            path.exists() and path.read_bytes().count(b"\n") >= lines
-        ):
-            return
-        time.sleep(0.005)
-    raise AssertionError("the labelling process does not come forward")
 
 
 @posix_only
@@ -263,7 +268,7 @@ def test_a_partial_file_that_was_corrected_is_not_overwritten(folder, uninterrup
     output.write_bytes(corrected)
     journal = journal_lines(folder)
     code, _, errors = finish(start(folder))
-    assert code == 2 and "changed since: move it away, or --overwrite replaces it" in errors
+    assert code == 2 and "changed since; move it away, or replace it with --overwrite" in errors
     assert (output.read_bytes(), journal_lines(folder)) == (corrected, journal)
     output.rename(folder / "corrected.json")
     assert finish(start(folder))[0] == 0
@@ -295,7 +300,7 @@ def test_a_full_disk_in_the_middle_loses_nothing(folder, uninterrupted):
         [sys.executable, "-c", limited], capture_output=True, text=True, timeout=60
     )
     assert process.returncode == 2
-    assert "a.journal.jsonl cannot be written (File too large)" in process.stderr
+    assert "a.journal.jsonl: the journal cannot be written (File too large)" in process.stderr
     assert process.stderr.count("\n") == 1 and "Traceback" not in process.stderr
     kept = journal_lines(folder)
     assert f"the {len(kept) - 1} images that are finished are kept in it" in process.stderr
@@ -360,7 +365,7 @@ def test_a_restart_that_is_refused_loses_no_label(folder):
     label_folder(make_job(folder), output, lambda: detect, quiet=True)
     output.write_text("{}")
     journal = journal_lines(folder)
-    with pytest.raises(UserError, match="--overwrite replaces it"):
+    with pytest.raises(UserError, match="replace it with overwrite"):
         label_folder(make_job(folder, batch=4), output, no_model, restart=True, quiet=True)
     assert (output.read_text(), journal_lines(folder)) == ("{}", journal)
     label_folder(make_job(folder), output, lambda: detect, restart=True, overwrite=True, quiet=True)
@@ -374,7 +379,7 @@ def test_corrections_made_while_it_labels_are_not_overwritten(folder):
         output.write_text("{}")
         return detect(images)
 
-    with pytest.raises(UserError, match=f"No label is lost: the {COUNT} images"):
+    with pytest.raises(UserError, match=f"no label is lost: the {COUNT} images"):
         label_folder(make_job(folder), output, lambda: correcting, quiet=True)
     assert output.read_text() == "{}"
     output.unlink()
@@ -430,7 +435,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(folder, where)
     bad = folder / "file" / "deeper"
     output = bad / "a.json" if where == "output" else folder / "out" / "a.json"
     job = make_job(folder, **({} if where == "output" else {where: bad}))
-    with pytest.raises(UserError, match="Nothing can be written to the folder"):
+    with pytest.raises(UserError, match="nothing can be written to the folder"):
         label_folder(job, output, no_model, quiet=True)
 
 
@@ -442,7 +447,9 @@ def test_output_that_is_a_folder(folder):
 def test_too_little_room_is_found_before_the_work(folder, monkeypatch):
     usage = type("Usage", (), {"free": 20_000})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
-    with pytest.raises(UserError, match=r"has 0.0 MB left, but labelling 30 images takes at least"):
+    with pytest.raises(
+        UserError, match=r"too little room for labelling 30 images: .* found 0\.0 MB"
+    ):
         label_folder(make_job(folder), folder / "out" / "a.json", no_model, quiet=True)
     usage.free = 10**9
     assert label_folder(make_job(folder), folder / "out" / "a.json", lambda: detect, quiet=True)
@@ -480,7 +487,7 @@ def test_cut_outs_that_cannot_be_written_end_the_run_and_lose_nothing(folder):
         return detect(images)
 
     job = make_job(folder, segments=segments)
-    with pytest.raises(UserError, match=r"_segment_\d\.jpg cannot be written.*that are finished"):
+    with pytest.raises(UserError, match=r"_segment_\d\.jpg: cannot be written.*that are finished"):
         label_folder(job, output, lambda: disturbing, quiet=True)
     assert not output.exists()
     segments.unlink()

@@ -8,7 +8,8 @@ import pytest
 
 from fashion.label_stage import add_labelling_arguments, label
 from fashion.labels import MODANET_TABLE
-from fashion.stages import MODANET_STAGE, weights_note
+from fashion.stage import MODANET_STAGE
+from fashion.stages import weights_note
 from tests.fashion.fake_detector import detect, folder_of_photographs
 from tests.stages.factory import head_weights
 
@@ -31,8 +32,15 @@ def run(tmp_path, monkeypatch):
 
 
 def test_the_detector_gets_batches_of_the_size_asked_for(run, tmp_path):
-    code, model = run("--batch=3")
-    assert (code, model.config.BATCH_SIZE) == (0, 3)
+    sizes = []
+
+    def noting(images):
+        sizes.append(len(images))
+        return detect(images)
+
+    code, model = run("--batch=3", detector=noting)
+    assert (code, sizes) == (0, [3, 3, 2])
+    assert model.config.BATCH_SIZE == 3, "into which the model itself divides what it gets"
     report = json.loads((tmp_path / "custom_dataset_annotations.report.json").read_text())
     assert report["settings"]["batch"] == 3
     assert report["settings"]["min_confidence"] == 0.7, "the preset's"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,14 +13,25 @@ from pathlib import Path
 import pytest
 
 from fashion import DEMO_START
-from fashion.autolabel import label_pictures, survey
+from fashion.autolabel import WorkerError, label_pictures
 from fashion.demo import write_custom_set
-from fashion.label_crew import AT_ONCE, Event, WorkerError, label_with_crew
+from fashion.label_crew import BatchLabeller, Done, Failed, LocalCrew, Lost, Ready
+from fashion.label_job import survey
 from fashion.label_journal import LabelJournal
-from fashion.label_run import label_folder
-from mrcnn.errors import UserError
-from tests.fashion.fake_detector import Loader, folder_of_photographs, job_of, photograph
-from tests.fashion.test_label_run import SCRIPT, contents, finish, journal_lines, start, wait_for
+from fashion.label_run import Staff, label_folder
+from fashion.label_workers import ProcessCrew
+from mrcnn.errors import UserError, WeightsError
+from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
+from tests.fashion.test_label_run import (
+    SCRIPT,
+    contents,
+    finish,
+    finished_names,
+    release,
+    start,
+    start_and_hold,
+    wait_for_note,
+)
 from tests.stages.factory import run_script
 from tests.support import REPOSITORY
 
@@ -48,24 +60,17 @@ def folder(tmp_path):
 
 
 def worker_ids(folder):
-    lines = (folder / "out" / "calls.txt").read_text().splitlines()
-    return {int(line.split()[1]) for line in lines}
-
-
-def names_in_journal(folder):
-    return [
-        entry["file"] for line in journal_lines(folder) if "file" in (entry := json.loads(line))
-    ]
+    return callers(folder / "out" / "calls.txt")
 
 
 def test_a_worker_that_is_killed_changes_no_byte(folder, by_one_process):
     how = {"workers": 2, "count": True, "kill_at": 3, "kill_once": str(folder / "killed")}
-    code, output, errors = finish(start(folder, seconds=0.05, **how))
+    code, output, errors = finish(start(folder, together=2, **how))
     assert (code, errors) == (0, ""), errors
     assert (folder / "killed").exists() and len(worker_ids(folder)) >= 2
     assert "2 processes label, each with a model" in output
     assert contents(folder / "out") == by_one_process
-    assert Counter(names_in_journal(folder)).most_common(1)[0][1] == 1
+    assert Counter(finished_names(folder)).most_common(1)[0][1] == 1
 
 
 def test_pictures_that_kill_every_worker_are_named(folder, by_one_process):
@@ -83,12 +88,13 @@ def test_pictures_that_kill_every_worker_are_named(folder, by_one_process):
 
 
 def test_ctrl_c_finishes_the_batches_at_hand(folder, by_one_process):
-    process = start(folder, seconds=0.3, workers=2, count=True)
-    wait_for(folder / "out" / "calls.txt", process, lines=2)
+    process = start_and_hold(folder, 2, workers=2, together=2)
     process.send_signal(signal.SIGINT)
+    wait_for_note(process)
+    release(folder)
     code, output, errors = finish(process)
     assert code == 130 and "Traceback" not in errors
-    finished = names_in_journal(folder)
+    finished = finished_names(folder)
     assert 0 < len(finished) < COUNT
     assert f"Stopped by Ctrl-C with {COUNT - len(finished)} images to go" in output
     told = json.loads((folder / "out" / "a.report.json").read_text())
@@ -100,7 +106,9 @@ def test_ctrl_c_finishes_the_batches_at_hand(folder, by_one_process):
 
 def test_ctrl_c_in_a_terminal_while_workers_start(folder):
     """There it goes to all processes."""
-    command = [sys.executable, str(SCRIPT), json.dumps(options_of(folder, workers=2, seconds=5))]
+    (folder / "gate").write_text("0")
+    options = options_of(folder, workers=2, gate=str(folder / "gate"))
+    command = [sys.executable, str(SCRIPT), json.dumps(options)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -108,23 +116,63 @@ def test_ctrl_c_in_a_terminal_while_workers_start(folder):
     while process.poll() is None and len(children.read_text().split()) < 3:  # one is Python's own
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)
+    release(folder)
     code, output, errors = finish(process)
     assert code == 130 and "Traceback" not in errors, errors
     assert "Stopped by Ctrl-C with" in output
 
 
 def test_workers_end_when_their_parent_is_killed(folder, by_one_process):
-    process = start(folder, seconds=20, workers=2, count=True)
-    wait_for(folder / "out" / "calls.txt", process, lines=2)
+    process = start_and_hold(folder, 2, workers=2, together=2)
     workers = worker_ids(folder)
+    assert len(workers) == 2 == len(all_alive(workers))
     process.kill()
     finish(process)
-    deadline = time.monotonic() + 10
-    while all_alive(workers) and time.monotonic() < deadline:
+    while all_alive(workers):  # for ever, if they stay
         time.sleep(0.02)
-    assert len(workers) == 2 and not all_alive(workers)
+    release(folder)
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == by_one_process
+
+
+class Broken:
+    """Loads no detector."""
+
+    def __call__(self):
+        print("not to be seen")
+        raise WeightsError("is damaged", path="x.h5", settings=("model",))
+
+
+def test_an_error_of_loading_arrives_as_it_was_raised(folder, capfd):
+    options = options_of(folder)
+    with pytest.raises(WeightsError) as raised:
+        label_folder(job_of(options), Path(options["output"]), Broken(), quiet=True, staff=Staff(2))
+    assert raised.value.path == "x.h5" and raised.value.settings == ("model",)
+    assert "images that are finished are kept in" in raised.value.advice
+    assert "not to be seen" not in capfd.readouterr().out
+
+
+def test_hiring_leaves_this_process_as_it_was(folder):
+    """Its environment, signals and output are other threads', too."""
+
+    def state():
+        return (dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, ()), sys.stdout)
+
+    before = state()
+    options = options_of(folder)
+    crews = [ProcessCrew(job_of(options), Loader(options), threads=n) for n in (1, 2)]
+    threads = [threading.Thread(target=crew.hire) for crew in crews]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert state() == before
+    for crew in crews:
+        while not (events := crew.wait(1)):
+            pass
+        assert events == [Ready(0)]
+        crew.end()
+    assert state() == before
 
 
 def all_alive(processes):
@@ -142,7 +190,9 @@ def all_alive(processes):
 
 
 class Script:
-    """A crew in this process; `plan` says what becomes of a worker: a method name, or None."""
+    """A crew in this process; `plan` says how a worker is lost, by its task or at its start."""
+
+    at_once = 2
 
     def __init__(self, job, loader, plan=lambda worker, task: None):
         self.job, self.detect, self.plan = job, loader(), plan
@@ -152,12 +202,15 @@ class Script:
         worker, self.hired = self.hired, self.hired + 1
         lost = self.plan(worker, None)
         self.held[worker] = []
-        self.events.append(Event(worker, "lost" if lost else "ready", value=lost))
+        self.events.append(Lost(worker, lost) if lost else Ready(worker))
         return worker
 
     def give(self, worker, task):
         self.held[worker].append(task)
         self.most = max(self.most, *map(len, self.held.values()))
+
+    def take_back(self):
+        return []
 
     def wait(self, seconds):
         events, self.events = self.events, []
@@ -165,13 +218,13 @@ class Script:
             if tasks and not events:
                 lost = self.plan(worker, tasks[0])
                 if lost:
-                    return [Event(worker, "lost", value=self.held.pop(worker) and lost)]
-                return [Event(worker, "done", tasks[0].number, self.records(tasks.pop(0)))]
+                    del self.held[worker]
+                    return [Lost(worker, lost)]
+                task = tasks.pop(0)
+                return [Done(worker, task.number, self.records(task))]
         return events
 
     def records(self, task):
-        from fashion.label_crew import BatchLabeller
-
         return BatchLabeller(self.job, lambda: self.detect).submit(task).result()
 
     def end(self):
@@ -187,7 +240,7 @@ def work(folder, plan=lambda worker, task: None, workers=2):
     crew = Script(job, Loader(options), plan)
     with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
         try:
-            label_with_crew(job, survey(job, journal), crew, workers, journal)
+            label_pictures(job, survey(job, journal), journal, crew, workers)
         finally:
             crew.done = [p.name for p in job.images if p.name in journal]
             assert crew.ended
@@ -196,7 +249,7 @@ def work(folder, plan=lambda worker, task: None, workers=2):
 
 def test_no_worker_has_more_than_the_next_batch(folder):
     crew = work(folder, workers=3)
-    assert crew.most == AT_ONCE and crew.hired == 3
+    assert crew.most == crew.at_once and crew.hired == 3
     assert len(crew.done) == COUNT
 
 
@@ -226,12 +279,12 @@ def test_an_error_in_a_worker_is_told_as_it_is(folder):
 
     class Failing(Script):
         def wait(self, seconds):
-            return [Event(0, "failed", value=UserError("the weights are damaged."))]
+            return [Failed(0, UserError("the weights are damaged"))]
 
     with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
         crew = Failing(job, Loader(options))
         with pytest.raises(UserError, match=r"the weights are damaged\."):
-            label_with_crew(job, survey(job, journal), crew, 1, journal)
+            label_pictures(job, survey(job, journal), journal, crew)
         assert crew.ended
 
 
@@ -241,9 +294,9 @@ def test_what_is_done_already_is_not_given_out(folder):
     for path in (job.segments, job.previews):
         path.mkdir(parents=True)
     with LabelJournal(folder / "j.jsonl", job.settings(folder)) as journal:
-        label_pictures(job, survey(job, journal), Loader(options)(), journal)
+        label_pictures(job, survey(job, journal), journal, LocalCrew(job, Loader(options)()))
         crew = Script(job, Loader(options))
-        assert label_with_crew(job, survey(job, journal), crew, 2, journal)
+        assert label_pictures(job, survey(job, journal), journal, crew, 2)
     assert crew.hired == 0
 
 

@@ -103,23 +103,23 @@ def test_another_class_table():
 
 
 def test_masks_of_another_picture_are_refused():
-    with pytest.raises(DatasetError, match="do not fit an image of 50 x 80"):
+    with pytest.raises(DatasetError, match=r"not the image: expected masks of shape \[50, 80, N\]"):
         parse(person_picture()[:50], outfit())
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"vote": "loud"}, "vote is 'loud', but must be one of area, centroid"),
+        ({"vote": "loud"}, "vote is 'loud': expected one of area, centroid"),
         ({"person": "all"}, "largest, each"),
         ({"skin": "tone"}, "range, face, off"),
-        ({"segments": 0}, "segments is 0, but must be at least 1"),
-        ({"compactness": 0}, "compactness is 0, but must be a number above 0"),
-        ({"sigma": -1}, "sigma is -1, but must be a number from 0 on"),
-        ({"sigma": float("nan")}, "sigma is nan, but must be a number from 0 on"),
-        ({"sigma": 1e6}, "sigma is 1000000.0, but must be at most 100 pixels"),
-        ({"compactness": float("inf")}, "compactness is inf, but must be a number above 0"),
-        ({"completion_distance": float("inf")}, "completion_distance is inf, but must be a number"),
+        ({"segments": 0}, "segments is 0: expected at least 1"),
+        ({"compactness": 0}, "compactness is 0: expected a number above 0"),
+        ({"sigma": -1}, "sigma is -1: expected a number of at least 0"),
+        ({"sigma": float("nan")}, "sigma is nan: expected a number of at least 0"),
+        ({"sigma": 1e6}, "sigma is 1000000.0: expected at most 100 pixels"),
+        ({"compactness": float("inf")}, "compactness is inf: expected a number above 0"),
+        ({"completion_distance": float("inf")}, "completion_distance is inf: expected a number"),
         ({"agreement": 0.4}, "between .5 and 1"),
         ({"completion_border": 1.5}, "between 0 and 1"),
     ],

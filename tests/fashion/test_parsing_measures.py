@@ -156,9 +156,9 @@ def test_json_values_are_plain():
 @pytest.mark.parametrize(
     ("truth", "predicted", "message"),
     [
-        (labels("00"), labels("000"), "one size"),
-        (labels("04"), labels("00"), "truth holds the label 4"),
-        (labels("00"), labels("09"), "prediction holds the label 9"),
+        (labels("00"), labels("000"), "differ in size"),
+        (labels("04"), labels("00"), "truth has an unknown label: .*found 4"),
+        (labels("00"), labels("09"), "prediction has an unknown label: .*found 9"),
     ],
 )
 def test_maps_that_do_not_fit(truth, predicted, message):
@@ -167,7 +167,7 @@ def test_maps_that_do_not_fit(truth, predicted, message):
 
 
 def test_a_prediction_of_unknown_pixels_is_refused():
-    with pytest.raises(DatasetError, match="prediction holds the label 255"):
+    with pytest.raises(DatasetError, match=r"prediction has an unknown label: .*found 255"):
         measured((labels("00"), np.full((1, 2), IGNORED, np.uint8)))
 
 

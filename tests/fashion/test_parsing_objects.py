@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from fashion.detected import instances_of
+from fashion.detected import detections_of
 from fashion.labels import MODANET_TABLE
 from fashion.parsing_objects import take_apart
 from fashion.polygons import polygons_to_mask
@@ -15,7 +15,7 @@ SCARF = MODANET_TABLE.id_of("scarf")
 
 def objects(garments, persons=None, worn_by=()):
     image = person_picture()
-    found, people = (instances_of(result, image.shape) for result in (garments, persons))
+    found, people = (detections_of(result, image.shape) for result in (garments, persons))
     worn_by = np.array(worn_by or [-1] * len(found))
     return take_apart(image, found, people, worn_by, MODANET_TABLE)
 

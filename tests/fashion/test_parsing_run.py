@@ -147,7 +147,7 @@ def test_a_picture_that_lost_a_file_is_done_again(folder):
 
 def test_other_settings_and_changed_pictures_are_refused(folder):
     finish(run(folder))
-    with pytest.raises(DatasetError, match=r"3 pictures .* other settings.*--overwrite"):
+    with pytest.raises(DatasetError, match=r"3 pictures .* other settings.*overwrite"):
         finish(run(folder, made_with={"settings": {}}))
     Image.fromarray(person_picture()[:, ::-1]).save(folder / "b.png", optimize=True)
     Path(folder / "b.png").touch()
@@ -191,8 +191,8 @@ def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(folder):
     (folder / "b.png").write_bytes(b"no picture")
     a_run = run(folder)
     assert list(finish(a_run)) == ["a.png", "c.png"]
-    (sentence,) = a_run.summary.unreadable
-    assert "b.png: not a readable image" in sentence
+    (error,) = a_run.summary.unreadable
+    assert "b.png: not a readable image" in str(error)
 
 
 def test_nobody_is_an_answer(folder):

@@ -1,6 +1,5 @@
 """Truth label maps out of annotations, and parsed pictures measured by them."""
 
-import argparse
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +11,7 @@ from fashion.parsing_truth import (
     JOINT,
     PIXEL,
     Truth,
-    add_truth_arguments,
-    measure,
+    measure_pictures,
     truth_label_map,
     write_measures,
 )
@@ -101,10 +99,12 @@ def test_annotations_that_do_not_tell_the_size(tmp_path):
     assert Truth(folder, images(folder), MODANET_TABLE).labels("a.jpg").shape == (30, 40)
 
 
-def test_what_is_annotated_besides_is_passed_over(tmp_path):
+def test_what_else_is_annotated_is_skipped(tmp_path):
     folder = annotated(tmp_path, entry("a.jpg", [region()]), entry("b.jpg", [region()]))
     truth = Truth(folder, [folder / "a.jpg"], MODANET_TABLE)
-    assert truth.labels("b.jpg") is None
+    assert truth.size("b.jpg") is None
+    with pytest.raises(KeyError):
+        truth.labels("b.jpg")
 
 
 def test_labels_of_another_table_are_told(tmp_path):
@@ -136,7 +136,7 @@ def test_both_levels_are_measured_and_written(tmp_path):
     for labels in half:
         labels[:, 15:] = 0
     parsed = zip(images(folder), map(maps, half, right), strict=True)
-    measured = measure(truth, parsed)
+    measured = measure_pictures(truth, parsed)
     assert measured.levels[JOINT].overall()["mean_iou"] == 1
     assert measured.levels[PIXEL].overall()["mean_iou"] < 0.8
     assert measured.levels[PIXEL].images == 2 and measured.without_truth == []
@@ -149,7 +149,7 @@ def test_pictures_without_truth_are_told_and_not_measured(tmp_path):
     write_image(folder / "b.jpg")
     truth = Truth(folder, images(folder), MODANET_TABLE)
     empty = np.zeros((30, 40), np.uint8)
-    measured = measure(truth, [(image, maps(empty)) for image in images(folder)])
+    measured = measure_pictures(truth, [(image, maps(empty)) for image in images(folder)])
     assert measured.levels[PIXEL].images == 1 and measured.without_truth == ["b.jpg"]
     assert "1 pictures without truth, not measured: b.jpg" in write_measures(
         measured, tmp_path / "out"
@@ -159,15 +159,17 @@ def test_pictures_without_truth_are_told_and_not_measured(tmp_path):
 def test_nothing_to_measure(tmp_path):
     folder = annotated(tmp_path, entry("a.jpg", [region()]))
     truth = Truth(folder, images(folder), MODANET_TABLE)
-    with pytest.raises(DatasetError, match="Not one picture"):
-        measure(truth, [])
+    with pytest.raises(DatasetError, match="none of the pictures"):
+        measure_pictures(truth, [])
 
 
 def test_a_picture_of_another_size_than_annotated(tmp_path):
     folder = annotated(tmp_path, entry("a.jpg", [region()]))
     truth = Truth(folder, images(folder), MODANET_TABLE)
-    with pytest.raises(DatasetError, match=r"a\.jpg is 20 x 10 pixels, but .* says 40 x 30"):
-        measure(truth, [(folder / "a.jpg", maps(np.zeros((10, 20), np.uint8)))])
+    with pytest.raises(
+        DatasetError, match=r"a\.jpg: .* size that .*expected 40 x 30 pixels, found 20 x 10"
+    ):
+        measure_pictures(truth, [(folder / "a.jpg", maps(np.zeros((10, 20), np.uint8)))])
 
 
 def test_any_class_table(tmp_path):
@@ -176,14 +178,5 @@ def test_any_class_table(tmp_path):
     truth = Truth(folder, images(folder), table)
     labels = truth.labels("a.jpg")
     assert labels.max() == 2
-    measured = measure(truth, [(folder / "a.jpg", maps(labels))])
+    measured = measure_pictures(truth, [(folder / "a.jpg", maps(labels))])
     assert measured.levels[PIXEL].names == ("background", "hat", "sock")
-
-
-def test_options():
-    parser = argparse.ArgumentParser()
-    add_truth_arguments(parser)
-    options = parser.parse_args(["--truth", "via.json", "--tolerance", "0.01"])
-    assert options.truth.name == "via.json" and options.tolerance == 0.01
-    with pytest.raises(SystemExit):
-        parser.parse_args(["--tolerance", "1"])

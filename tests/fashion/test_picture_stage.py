@@ -1,7 +1,6 @@
 """Pictures in, PNGs out: which, under what names, and what is said of the rest."""
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +8,8 @@ from PIL import Image
 
 from fashion import picture_stage
 from fashion.labels import MODANET_TABLE
-from fashion.picture_stage import (
-    add_testing_arguments,
-    draw_pictures,
-    list_images,
-    output_names,
-)
-from fashion.stages import Stage
+from fashion.picture_stage import add_testing_arguments, draw_pictures
+from fashion.stage import Stage
 from mrcnn.errors import DatasetError, UserError, WeightsNotFoundError
 from tests.fashion.factories import write_image
 from tests.stages.factory import head_weights
@@ -48,56 +42,13 @@ class LeftHalf:
 
 @pytest.fixture
 def model(monkeypatch):
-    monkeypatch.setattr(picture_stage, "inference_model", lambda options, stage: LeftHalf())
+    monkeypatch.setattr(picture_stage, "inference_model", lambda choice: LeftHalf())
 
 
 def parse(stage, *arguments):
     parser = argparse.ArgumentParser()
     add_testing_arguments(parser, stage)
     return parser.parse_args(list(map(str, arguments)))
-
-
-def test_images_in_the_order_of_their_names(tmp_path):
-    for name in ("b.jpg", "a.PNG", "c.jpeg", "notes.txt", ".hidden"):
-        (tmp_path / name).touch()
-    assert [p.name for p in list_images(tmp_path)] == ["a.PNG", "b.jpg", "c.jpeg"]
-    assert [p.name for p in list_images(tmp_path, limit=2)] == ["a.PNG", "b.jpg"]
-    assert [p.name for p in list_images(tmp_path, limit=9)] == ["a.PNG", "b.jpg", "c.jpeg"]
-
-
-def test_one_picture(tmp_path):
-    path = tmp_path / "a.jpg"
-    path.touch()
-    assert list_images(path) == [path]
-
-
-def test_a_folder_without_pictures(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(DatasetError, match=r"no picture in .*\.jpg.*--images"):
-        list_images(tmp_path)
-
-
-def test_no_folder(tmp_path):
-    with pytest.raises(DatasetError, match=r"does not exist: .*--images"):
-        list_images(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("images", "names"),
-    [
-        ([], []),
-        (["a.jpg", "b.png"], ["a.png", "b.png"]),
-        # Two of one name keep their endings, so that neither overwrites the other.
-        (["a.jpg", "a.png", "b.jpg"], ["a.jpg.png", "a.png.png", "b.png"]),
-        # Some file systems do not tell capitals from small letters.
-        (["a.jpg", "A.png"], ["a.jpg.png", "A.png.png"]),
-        (["a.b.jpg"], ["a.b.png"]),
-        (["a.jpg", "a.png", "a.jpg.gif"], ["a.jpg.png", "a.png.png", "a.jpg.gif.png"]),
-    ],
-)
-def test_names(images, names):
-    paths = [Path(name) for name in images]
-    assert output_names(paths) == dict(zip(paths, names, strict=True))
 
 
 def test_defaults_are_in_the_stages_folder(stage):
@@ -136,7 +87,7 @@ def test_a_broken_picture_is_named_and_the_rest_drawn(stage, model, capsys):
     assert draw_pictures(parse(stage)) == 0
     captured = capsys.readouterr()
     assert "1 pictures" in captured.out
-    assert "left out: " in captured.err and "b.jpg" in captured.err
+    assert "skipped: " in captured.err and "b.jpg" in captured.err
     assert [p.name for p in stage.outputs.iterdir()] == ["a.png"]
 
 
@@ -161,8 +112,8 @@ def test_errors_come_before_the_model_is_built(stage, tmp_path, monkeypatch):
         draw_pictures(parse(stage))
     write_image(stage.images / "a.jpg")
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"Nothing can be written .*--output"):
+    with pytest.raises(UserError, match=r"nothing can be written .*output"):
         draw_pictures(parse(stage, "--output", tmp_path / "file"))
     (stage.folder / stage.weights).unlink()
-    with pytest.raises(WeightsNotFoundError, match="There is no weight file"):
+    with pytest.raises(WeightsNotFoundError, match="there is no weight file"):
         draw_pictures(parse(stage))

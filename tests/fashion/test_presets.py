@@ -111,7 +111,9 @@ def test_presets_do_not_change_one_another():
 
 
 def test_an_unknown_preset():
-    with pytest.raises(ConfigError, match="no preset 'large'; those are default, clothing-parsing"):
+    with pytest.raises(
+        ConfigError, match="no preset 'large'; choose preset from default, clothing-parsing"
+    ):
         find_preset("large")
     with pytest.raises(ConfigError, match="no preset 'large'"):
         modanet("large")

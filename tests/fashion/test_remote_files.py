@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from fashion import remote_files
-from fashion.autolabel import LabelJob
+from fashion.label_job import LabelJob
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import annotation_paths
 from fashion.label_run import LabelFiles, label_folder
-from fashion.picture_stage import list_images
+from fashion.listing import list_images
 from fashion.remote_files import RemoteFolder, RemoteOutput, place
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs
@@ -95,7 +95,7 @@ def test_paths_of_this_machine_need_no_fsspec(tmp_path, images):
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    with pytest.raises(UserError, match=r'fsspec is not installed\. Type: pip install "\.\[remote'):
+    with pytest.raises(UserError, match=r'fsspec is not installed; type: pip install "\.\[remote'):
         list_images(RemoteFolder("s3://bucket/folder"))
 
 
@@ -142,7 +142,7 @@ def test_annotations_go_to_an_address_whole(tmp_path, images, cache):
 
     own = (store / "a.json").read_bytes()
     (store / "a.json").write_text("{}")
-    with pytest.raises(UserError, match=r"store/labels/a\.json was not written by this command"):
+    with pytest.raises(UserError, match=r"store/labels/a\.json: was not written by this command"):
         label(images, RemoteFolder(url), load=no_model)
     assert (store / "a.json").read_text() == "{}"
     label(images, RemoteFolder(url), load=no_model, overwrite=True)
@@ -165,8 +165,8 @@ def test_shards_go_to_an_address_too(tmp_path, images):
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("memory://nothing-here", r"memory://nothing-here does not exist: check the address"),
-        ("nonsense://bucket/x", r"nonsense://bucket/x cannot be used \(Protocol not known"),
+        ("memory://nothing-here", r"memory://nothing-here: does not exist; check the address"),
+        ("nonsense://bucket/x", r"nonsense://bucket/x: cannot be used \(Protocol not known"),
     ],
 )
 def test_addresses_that_cannot_be_used(url, told):
@@ -179,7 +179,7 @@ def test_a_folder_without_pictures_and_an_output_without_a_name():
     from fsspec.core import url_to_fs
 
     url_to_fs("memory://texts")[0].pipe_file("/texts/a.txt", b"no picture")
-    with pytest.raises(DatasetError, match="There is no picture in memory://texts"):
+    with pytest.raises(DatasetError, match="memory://texts: there is no picture in this folder"):
         list_images(RemoteFolder("memory://texts"))
     with pytest.raises(UserError, match=r"ends with \.json"):
         RemoteOutput(RemoteFolder("s3://bucket/labels"))

@@ -103,7 +103,7 @@ def test_titles_stand_above():
     band = titled.shape[0] - plain.shape[0]
     assert band > 10 and titled.shape[1] == plain.shape[1]
     assert (titled[8 : 8 + band, 8:208].min() < 60) and (titled[8 : 8 + band, 216:].min() < 60)
-    with pytest.raises(UserError, match="1 titles were given for 2 images"):
+    with pytest.raises(UserError, match="one title: expected 2, found 1"):
         report.side_by_side([picture(), picture()], ["one"])
 
 

@@ -13,7 +13,14 @@ from pycocotools.cocoeval import COCOeval
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.locating import find_annotations
-from fashion.result_files import Numbering, masks_only_path, read_results, write_results
+from fashion.result_files import (
+    Numbering,
+    masks_only_path,
+    read_results,
+    run_lengths_of,
+    write_results,
+)
+from fashion.run_lengths import RunLengthError
 from mrcnn.coco_evaluation import FIGURES, average_precision, encode_mask, ground_truth
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
@@ -167,18 +174,18 @@ def test_images_that_were_not_asked_for(tmp_path, via):
 @pytest.mark.parametrize(
     ("bad", "expected"),
     [
-        ("text", "is no object"),
+        ("text", "is not an object"),
         (row(image_id=None), "has no image_id"),
         (
             row(image_id=2),
-            "has the image_id 2, which is no image .* are 0, 1",
+            "has the image_id 2, which no image .* are 0, 1",
         ),
         (row(image_id=True), "has the image_id True"),
         (row(image_id=[0]), r"has the image_id \[0\]"),
         (row(image_id="0"), "has the image_id '0'"),
-        (row(file_name="c.jpg"), "names the file_name 'c.jpg', which the data set has not"),
+        (row(file_name="c.jpg"), "names the file_name 'c.jpg', which is not in the data set"),
         (row(category_id=None), "has no category_id"),
-        (row(category_id=14), "has the category_id 14, which is no category"),
+        (row(category_id=14), "has the category_id 14, which no category"),
         (row(score=None), "has the score None"),
         (row(score=float("nan")), "has the score nan: expected a finite number"),
         (row(score="0.5"), "has the score '0.5'"),
@@ -193,13 +200,13 @@ def test_images_that_were_not_asked_for(tmp_path, via):
     ],
 )
 def test_a_bad_row_is_told_by_its_number(tmp_path, via, bad, expected):
-    with pytest.raises(DatasetError, match=rf"found\.json, row 2 {expected}"):
+    with pytest.raises(DatasetError, match=rf"found\.json: row 2 {expected}"):
         read(tmp_path, [row(), bad], *via)
 
 
 @pytest.mark.parametrize("content", [{}, {"annotations": []}, 3, {"of": 1}, "rows"])
 def test_another_file(tmp_path, via, content):
-    with pytest.raises(DatasetError, match="no COCO results file"):
+    with pytest.raises(DatasetError, match="not a COCO results file"):
         read(tmp_path, content, *via)
 
 
@@ -210,3 +217,42 @@ def test_two_files_of_one_name_are_told_by_their_folders(tmp_path):
     assert got["image_id"] == 1
     with pytest.raises(DatasetError, match="row 1 names"):
         read(tmp_path, [row(image_id=None, file_name="a.jpg")], dataset, numbering)
+
+
+def test_polygons_become_run_lengths():
+    made = run_lengths_of([[2, 2, 6, 2, 6, 5, 2, 5], [0, 0, 1, 0, 1, 1, 0, 1]], 8, 10)
+    expected = np.zeros((8, 10), bool)
+    expected[2:5, 2:6] = expected[0, 0] = True
+    assert np.array_equal(coco_mask.decode(made), expected)
+
+
+GOOD = encode_mask(np.eye(5, 8, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "expected"),
+    [
+        ({**GOOD, "size": [8, 5]}, "size"),
+        ({**GOOD, "size": None}, "size"),
+        ({**GOOD, "counts": GOOD["counts"][:-1]}, "add up"),
+        ({**GOOD, "counts": GOOD["counts"] + "3"}, "add up"),
+        ({**GOOD, "counts": GOOD["counts"] + "P"}, "no compressed text"),  # ends within a run
+        ({**GOOD, "counts": "P" * 30 + "0"}, "no compressed text"),
+        ({**GOOD, "counts": "ü!"}, "no compressed text"),
+        ({**GOOD, "counts": ""}, "add up"),
+        ({**GOOD, "counts": [40, -5, 5]}, "add up"),
+        ({**GOOD, "counts": [39]}, "add up"),
+        ({**GOOD, "counts": [1.5, 38.5]}, "whole numbers"),
+        ({**GOOD, "counts": [10**30]}, "whole numbers"),
+        ({**GOOD, "counts": None}, "whole numbers"),
+        ({"size": [5, 8]}, "neither polygons"),
+        ("text", "neither polygons"),
+        ([[1, 2, 3, 4]], "three points"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "three points"),
+        ([1, 2, 3, 4, 5, 6], "three points"),
+        ([[1, 2, 3, 4, "a", 6]], "three points"),
+    ],
+)
+def test_segmentations_that_cannot_be_used(segmentation, expected):
+    with pytest.raises(RunLengthError, match=expected):
+        run_lengths_of(segmentation, 5, 8)

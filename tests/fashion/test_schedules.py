@@ -59,7 +59,9 @@ def test_a_named_schedule_ends_with_the_last_epoch(name, epochs):
     ],
 )
 def test_what_is_no_schedule(text):
-    with pytest.raises(ConfigError, match="is no part: expected layers:epochs:rate") as caught:
+    with pytest.raises(
+        ConfigError, match="is not a part of a schedule: expected layers:epochs:rate"
+    ) as caught:
         parse(text)
     assert "matterport, scratch" in str(caught.value)
 

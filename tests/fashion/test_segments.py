@@ -68,7 +68,7 @@ def test_a_mask_without_a_pixel_makes_no_file(tmp_path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match=r"a_segment_1\.jpg cannot be written"):
+    with pytest.raises(UserError, match=r"a_segment_1\.jpg: cannot be written"):
         write_segments(tmp_path / "gone", "a", picture(), [mask()])
 
 
@@ -90,5 +90,5 @@ def test_names_of_cut_outs(name, told):
 def test_what_cannot_be_removed(tmp_path):
     assert not remove_files(tmp_path / "gone")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="folder cannot be removed"):
+    with pytest.raises(UserError, match="folder: cannot be removed"):
         remove_files(tmp_path / "folder")

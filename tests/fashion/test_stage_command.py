@@ -7,8 +7,8 @@ from PIL import Image
 
 from fashion import stage_command
 from fashion.labels import MODANET_TABLE
+from fashion.stage import Stage
 from fashion.stage_command import train_or_splash
-from fashion.stages import Stage
 from mrcnn.errors import DatasetError, DownloadError, UserError, WeightsNotFoundError
 from tests.fashion.factories import write_image
 from tests.mrcnn.http_server import Route, running_server
@@ -34,7 +34,7 @@ class Everything:
 
 @pytest.fixture
 def model(monkeypatch):
-    def build(options, stage):
+    def build(choice):
         Everything.built += 1
         return Everything()
 
@@ -124,10 +124,18 @@ def test_splash_of_a_video_by_default(stage, model, tmp_path, capsys):
         (["--image=http://127.0.0.1:9/a.jpg"], DownloadError, "could not be fetched"),
         (["--video=nowhere.avi"], UserError, r"nowhere\.avi: there is no such video"),
         (["--video=notes.txt"], UserError, "cannot be opened as a video"),
-        (["--image=a.png", "--output=notes.txt/b.png"], UserError, "Nothing can be .*--output"),
-        (["--image=a.png", "--model=x.h5"], WeightsNotFoundError, "no weight file x.h5"),
-        (["--video=walk.avi", "--model=x.h5"], WeightsNotFoundError, "no weight file x.h5"),
-        (["--image=a.png", "--model=last"], WeightsNotFoundError, "Could not find model dir"),
+        (["--image=a.png", "--output=notes.txt/b.png"], UserError, "nothing can be .*output"),
+        (
+            ["--image=a.png", "--model=x.h5"],
+            WeightsNotFoundError,
+            r"x\.h5: there is no weight file",
+        ),
+        (
+            ["--video=walk.avi", "--model=x.h5"],
+            WeightsNotFoundError,
+            r"x\.h5: there is no weight file",
+        ),
+        (["--image=a.png", "--model=last"], WeightsNotFoundError, "no log folder here begins"),
     ],
 )
 def test_errors_come_before_the_model_is_built(stage, model, tmp_path, arguments, error, sentence):

@@ -1,31 +1,28 @@
-"""What the scripts of both stages share: where files are looked for, and what they remember."""
+"""The model of a stage: where weight files are searched, and what they say of themselves."""
 
-import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from fashion import stages
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
+from fashion.stage import MODANET_STAGE, Stage
 from fashion.stages import (
-    MODANET_STAGE,
-    REPOSITORY,
-    SEASON_STAGE,
-    Stage,
-    add_model_arguments,
+    ModelChoice,
+    WeightFile,
+    describe_weights,
     find_weights,
-    fraction,
     inference_weights,
-    positive,
     preset_of,
-    read_note,
     weights_note,
     weights_path,
-    whole,
-    writable_folder,
 )
-from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
+from mrcnn.errors import WeightsError, WeightsNotFoundError
+from mrcnn.h5_writing import write_layers
 from tests.stages.factory import demo_weights, head_weights
 
 
@@ -46,16 +43,6 @@ def touch(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return path
-
-
-@pytest.mark.parametrize(("stage", "folder"), [(MODANET_STAGE, "model1"), (SEASON_STAGE, "model2")])
-def test_folders_of_a_stage(stage, folder):
-    root = REPOSITORY / folder
-    assert stage.images == root / "images"
-    assert stage.outputs == root / "outputs"
-    assert stage.logs == root / "logs"
-    assert stage.dataset == root / "samples" / "custom" / "dataset"
-    assert root.is_absolute()
 
 
 def test_a_bare_name_is_looked_for_here_then_in_both_stages(stage_1, tmp_path):
@@ -90,13 +77,14 @@ def test_a_path_of_the_home_folder(stage_1, tmp_path, monkeypatch):
     assert find_weights("~/x.h5", stage_1) == path
 
 
-def test_missing_weights_name_all_folders_that_were_looked_in(stage_1, tmp_path):
+def test_missing_weights_name_all_folders_that_were_searched(stage_1, tmp_path):
     (tmp_path / "model1" / "x.h5").mkdir()  # a folder is no weight file
     with pytest.raises(WeightsNotFoundError) as caught:
         find_weights("x.h5", stage_1)
     for folder in ("here", "model1", "model2"):
         assert str(tmp_path / folder) in str(caught.value)
-    assert "There is no weight file x.h5" in str(caught.value)
+    assert str(caught.value).startswith("x.h5: there is no weight file of this name in ")
+    assert caught.value.sentence({"model": "--model"}).endswith("choose another with --model.")
 
 
 def test_last_is_the_last_checkpoint(stage_1, tmp_path):
@@ -107,13 +95,35 @@ def test_last_is_the_last_checkpoint(stage_1, tmp_path):
     elsewhere = tmp_path / "logs" / "modanet20230101T0000" / "mask_rcnn_modanet_0002.h5"
     head_weights(elsewhere)
     assert weights_path("last", stage_1, tmp_path / "logs") == elsewhere
-    with pytest.raises(WeightsNotFoundError, match="Could not find model directory"):
+    with pytest.raises(WeightsNotFoundError, match="no log folder here begins with"):
         weights_path("last", stages.SEASON_STAGE)
 
 
 def test_a_weight_file_remembers_preset_and_classes(tmp_path):
     path = head_weights(tmp_path / "x.h5", notes=weights_note("demo", MODANET_TABLE))
-    assert read_note(path) == {"preset": "demo", "classes": list(MODANET_TABLE.names)}
+    assert describe_weights(path) == WeightFile(path, "demo", tuple(MODANET_TABLE.names), 13)
+
+
+def test_a_file_without_a_class_layer_or_a_note(tmp_path):
+    write_layers(tmp_path / "x.h5", [("conv1", [("kernel:0", np.zeros((3, 3)))])])
+    assert describe_weights(tmp_path / "x.h5") == WeightFile(tmp_path / "x.h5", None, None, None)
+
+
+def test_one_opening_describes_a_file(tmp_path, monkeypatch):
+    path = head_weights(tmp_path / "x.h5", notes=weights_note("demo", MODANET_TABLE))
+    opened = []
+
+    class Counted(h5py.File):
+        def __init__(self, name, *arguments, **options):
+            opened.append(name)
+            super().__init__(name, *arguments, **options)
+
+    monkeypatch.setattr(h5py, "File", Counted)
+    choice = ModelChoice(MODANET_STAGE, path)
+    weights = inference_weights(choice)
+    assert opened == [path]
+    path.unlink()  # what was read is not read again
+    assert inference_weights(replace(choice, weights=weights)) == weights
 
 
 @pytest.mark.parametrize(
@@ -130,7 +140,7 @@ def test_a_weight_file_remembers_preset_and_classes(tmp_path):
 )
 def test_preset_of_a_file(tmp_path, note, asked, preset):
     path = head_weights(tmp_path / "x.h5", notes={stages.NOTE: note} if note else None)
-    assert preset_of(path, asked) == preset
+    assert preset_of(describe_weights(path), asked) == preset
 
 
 def test_without_a_file_the_preset_is_default():
@@ -138,110 +148,76 @@ def test_without_a_file_the_preset_is_default():
     assert preset_of(None, "demo") == "demo"
 
 
-def test_what_is_no_weight_file_is_said_when_its_note_is_read(tmp_path):
+def test_what_is_not_a_weight_file_cannot_be_described(tmp_path):
     (tmp_path / "x.h5").write_text("<html>")
     with pytest.raises(WeightsError, match="HTML"):
-        preset_of(tmp_path / "x.h5", None)
+        describe_weights(tmp_path / "x.h5")
 
 
-def options(model=None, preset=None, **more):
-    return argparse.Namespace(model=model, preset=preset, **more)
-
-
-def test_the_stages_own_weights_unless_told_otherwise(stage_1, tmp_path):
+def test_the_stages_own_weights_by_default(stage_1, tmp_path):
     head_weights(tmp_path / "here" / "mask_rcnn_Modanet.h5")  # happens to lie here
     with pytest.raises(WeightsNotFoundError):
-        inference_weights(options(), stage_1)
+        inference_weights(ModelChoice(stage_1))
     own = head_weights(tmp_path / "model1" / "mask_rcnn_Modanet.h5")
-    assert inference_weights(options(), stage_1) == own
-    assert inference_weights(options("mask_rcnn_Modanet.h5"), stage_1) == Path(own.name)
+    assert inference_weights(ModelChoice(stage_1)).path == own
+    assert inference_weights(ModelChoice(stage_1, own.name)).path == Path(own.name)
 
 
 def test_weights_of_another_number_of_classes_name_both(stage_1, tmp_path):
     path = head_weights(tmp_path / "coco.h5", classes=81)
-    with pytest.raises(WeightsError, match="is for 80 classes, but model1 has 13"):
-        inference_weights(options(path), stage_1)
+    with pytest.raises(WeightsError, match=r"expected the 13 of model1 .*, found 80; "):
+        inference_weights(ModelChoice(stage_1, path))
 
 
 def test_weights_of_other_classes_name_them(stage_1, tmp_path):
     notes = weights_note("demo", SEASON_TABLE)
     path = head_weights(tmp_path / "season.h5", classes=10, notes=notes)
-    with pytest.raises(WeightsError, match=r"is for 9 classes \(skirt_yaz, .* has 13 \(bag, belt"):
-        inference_weights(options(path), stage_1)
-    assert inference_weights(options(path), stages.SEASON_STAGE) == path
+    with pytest.raises(WeightsError, match=r"the 13 of model1 \(bag, .* found 9 \(skirt_yaz, "):
+        inference_weights(ModelChoice(stage_1, path))
+    assert inference_weights(ModelChoice(stages.SEASON_STAGE, path)).path == path
     # As many, but others: each detection would get a wrong name.
     notes = {stages.NOTE: json.dumps({"classes": [f"class {i}" for i in range(13)]})}
     path = head_weights(tmp_path / "other.h5", notes=notes)
-    with pytest.raises(WeightsError, match=r"for 13 classes \(class 0, .* has 13 \(bag, belt"):
-        inference_weights(options(path), stage_1)
+    with pytest.raises(WeightsError, match=r"the 13 of model1 \(bag, .* found 13 \(class 0, "):
+        inference_weights(ModelChoice(stage_1, path))
 
 
 def test_weights_of_a_preset_with_another_network(stage_1, tmp_path):
     path = head_weights(tmp_path / "x.h5", notes=weights_note("demo", MODANET_TABLE))
-    with pytest.raises(WeightsError, match=r"preset demo, .* than that of default: leave --preset"):
-        inference_weights(options(path, "default"), stage_1)
-    assert inference_weights(options(path, "demo"), stage_1) == path
+    with pytest.raises(WeightsError, match=r"expected default, found demo; leave preset out"):
+        inference_weights(ModelChoice(stage_1, path, "default"))
+    assert inference_weights(ModelChoice(stage_1, path, "demo")).path == path
 
 
-@pytest.mark.parametrize("note", ['{"classes": 13}', '{"classes": null}', "[]", "no JSON"])
-def test_a_note_that_says_nothing_is_passed_over(stage_1, tmp_path, note):
+def test_errors_call_settings_what_the_choice_says(stage_1, tmp_path):
+    path = head_weights(tmp_path / "x.h5", notes=weights_note("demo", MODANET_TABLE))
+    names = {"model2": "--model2", "preset2": "--preset2"}
+    choice = ModelChoice(stage_1, path, "default", settings=("model2", "preset2"))
+    with pytest.raises(WeightsError) as caught:
+        inference_weights(choice)
+    assert caught.value.sentence(names).endswith(
+        "leave --preset2 out, or choose other weights with --model2."
+    )
+    with pytest.raises(WeightsError) as caught:
+        inference_weights(replace(choice, weights="gone.h5"))
+    assert "--model2" in caught.value.sentence(names)
+
+
+@pytest.mark.parametrize(
+    "note", ['{"classes": 13}', '{"classes": null}', '{"classes": [1]}', "[]", "no JSON"]
+)
+def test_a_note_that_says_nothing_is_ignored(stage_1, tmp_path, note):
     path = head_weights(tmp_path / "x.h5", notes={stages.NOTE: note})
-    assert inference_weights(options(path), stage_1) == path
+    assert inference_weights(ModelChoice(stage_1, path)).path == path
 
 
 def test_presets_of_one_network_exchange_weights(stage_1, tmp_path):
     path = head_weights(tmp_path / "x.h5", notes=weights_note("default", MODANET_TABLE))
-    assert inference_weights(options(path, "clothing-parsing"), stage_1) == path
+    assert inference_weights(ModelChoice(stage_1, path, "clothing-parsing")).path == path
 
 
-def test_a_writable_folder_is_made(tmp_path):
-    folder = tmp_path / "a" / "b"
-    assert writable_folder(folder, "--logs") == folder
-    assert list(folder.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").touch()
-    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(UserError, match=r"Nothing can be written .*--logs"):
-            writable_folder(folder, "--logs")
-
-
-@pytest.mark.parametrize(
-    ("parse", "good", "bad"),
-    [
-        (whole(1), {"1": 1, "250": 250}, ["0", "-1", "1.5", "many", ""]),
-        (whole(0), {"0": 0}, ["-1"]),
-        (fraction, {"0": 0.0, ".5": 0.5, "1": 1.0}, ["-.1", "1.1", "nan", "x"]),
-        (positive, {"1e-4": 0.0001}, ["0", "-1", "inf", "nan", "x"]),
-    ],
-)
-def test_numbers_on_the_command_line(parse, good, bad, capsys):
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--x", type=parse)
-    for text, value in good.items():
-        assert parser.parse_args([f"--x={text}"]).x == value
-    for text in bad:
-        with pytest.raises(SystemExit) as ended:
-            parser.parse_args([f"--x={text}"])
-        assert ended.value.code == 2
-    assert "Traceback" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("option", ["--model", "--weights", "--weigths"])
-def test_three_spellings_of_one_option(option):
-    parser = argparse.ArgumentParser()
-    add_model_arguments(parser, MODANET_STAGE, "what it is")
-    parsed = parser.parse_args([f"{option}=x.h5"])
-    assert parsed.model == "x.h5"
-    assert (parsed.stage, parsed.preset, parsed.precision) == (MODANET_STAGE, None, "auto")
-    assert parsed.min_confidence is None
-
-
-@pytest.mark.parametrize(("asked", "mode"), [([], "square"), (["--resize-mode=fit64"], "fit64")])
+@pytest.mark.parametrize(("asked", "mode"), [(None, "square"), ("fit64", "fit64")])
 def test_the_resize_mode_reaches_the_model(stage_1, tmp_path, asked, mode):
-    parser = argparse.ArgumentParser()
-    add_model_arguments(parser, stage_1, "weights")
     weights = demo_weights(tmp_path / "demo.h5")
-    options = parser.parse_args([f"--model={weights}", *asked])
-    assert mode == stages.inference_model(options, stage_1).config.IMAGE_RESIZE_MODE
+    model = stages.inference_model(ModelChoice(stage_1, weights, resize_mode=asked))
+    assert mode == model.config.IMAGE_RESIZE_MODE

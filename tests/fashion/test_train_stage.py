@@ -12,7 +12,8 @@ from fashion import stages
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
 from fashion.presets import find_preset
-from fashion.stages import Stage, read_note, weights_note
+from fashion.stage import Stage
+from fashion.stages import describe_weights, weights_note
 from fashion.train_stage import (
     add_training_arguments,
     note_classes,
@@ -191,7 +192,9 @@ def test_class_weights_by_name(stage):
 
 @pytest.mark.parametrize("text", ["belt", "belt=", "belt=x", "=3", "belt=3,", ""])
 def test_what_is_no_class_weight(text):
-    with pytest.raises(ConfigError, match="is no class=weight: expected balanced, or such as bag"):
+    with pytest.raises(
+        ConfigError, match="not class=weight: expected balanced, or weights such as bag=3"
+    ):
         parse_class_weights(text, MODANET_TABLE)
 
 
@@ -247,8 +250,8 @@ def test_a_training_that_is_complete_has_nothing_to_do(stage):
 
 def test_checkpoints_remember_preset_and_classes(stage):
     run(stage, "--preset=demo", "--epochs=1")
-    note = read_note(stage.folder / stage.weights)
-    assert note == {"preset": "demo", "classes": list(MODANET_TABLE.names)}
+    weights = describe_weights(stage.folder / stage.weights)
+    assert (weights.preset, weights.classes) == ("demo", tuple(MODANET_TABLE.names))
 
 
 def test_best_weights_are_copied_where_they_are_asked_for(stage, tmp_path, capsys):
@@ -265,7 +268,7 @@ def test_weights_that_are_there_are_left_unless_overwrite_is_given(stage, capsys
     target.write_text("precious")
     run(stage, "--preset=demo", "--epochs=1")
     assert target.read_text() == "precious"
-    assert "was left; --overwrite" in capsys.readouterr().out
+    assert "was kept; --overwrite" in capsys.readouterr().out
     run(stage, "--preset=demo", "--epochs=1", "--overwrite")
     assert target.read_bytes().startswith(b"\x89HDF")
 
@@ -290,22 +293,27 @@ def a_file_for_logs(stage):
     ("prepare", "arguments", "error", "sentence"),
     [
         (without_validation, [], DatasetError, "has no via_region_data.json"),
-        (None, ["--model=x.h5"], WeightsError, "There is no weight file x.h5"),
-        (None, ["--model=last"], WeightsError, "Could not find model directory"),
+        (None, ["--model=x.h5"], WeightsError, r"x\.h5: there is no weight file"),
+        (None, ["--model=last"], WeightsError, "no log folder here begins with 'modanet'"),
         (broken_weights, ["--model=x.h5"], WeightsError, "a zip archive"),
         (
             weights_of_the_default_preset,
             ["--model=x.h5"],
             WeightsError,
-            "another than that of demo",
+            "expected demo, found default",
         ),
-        (None, ["--schedule=heads"], ConfigError, "is no part"),
-        (a_file_for_logs, ["--logs=model1/file"], UserError, "Nothing can be written .*--logs"),
+        (None, ["--schedule=heads"], ConfigError, "is not a part"),
+        (
+            a_file_for_logs,
+            ["--logs=model1/file"],
+            UserError,
+            "file: nothing can be written .*with logs",
+        ),
         (
             a_file_for_logs,
             ["--weights-out=model1/file/x.h5"],
             UserError,
-            "Nothing can be written .*--weights-out",
+            "file: nothing can be written .*with weights_out",
         ),
         (None, ["--weights-out=model1"], UserError, "is a folder"),
         (None, ["--seed=4294967296"], ConfigError, "SEED is 4294967296"),

@@ -104,7 +104,7 @@ def test_grey_agrees_with_scikit_image():
 
 
 def test_masks_of_another_size_are_refused():
-    with pytest.raises(UserError, match="do not lie on an image of 48 x 64"):
+    with pytest.raises(UserError, match=r"the image: expected shape \[48, 64, N\]"):
         colour_splash(picture(), np.zeros((5, 5, 1), bool))
 
 
@@ -137,15 +137,15 @@ def test_fetch_follows_redirects_within_http(server):
 
 @pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x"])
 def test_fetch_refuses_other_kinds_of_address(server, target):
-    with pytest.raises(DownloadError, match="is not an http"):
+    with pytest.raises(DownloadError, match="not an http"):
         fetch_image(target)
-    with pytest.raises(DownloadError, match=r"is not an http|Redirection .* is not allowed"):
+    with pytest.raises(DownloadError, match=r"not an http|Redirection .* is not allowed"):
         fetch_image(server.add("/moved", Route(location=target)))
 
 
 @pytest.mark.parametrize("url", ["", "picture.png", "http://", "http://[::1", "https:picture"])
 def test_fetch_refuses_what_is_no_address(url):
-    with pytest.raises(DownloadError, match="is not an http"):
+    with pytest.raises(DownloadError, match="not an http"):
         fetch_image(url)
 
 
@@ -254,6 +254,6 @@ def test_a_video_that_cannot_be_written(tmp_path, video):
 def test_an_earlier_output_survives_a_failure(tmp_path, video):
     output = splash_video(nothing, video, tmp_path / "out.mp4", progress=False)
     before = output.read_bytes()
-    with pytest.raises(UserError, match="do not lie on"):
+    with pytest.raises(UserError, match="do not fit the image"):
         splash_video(lambda image: {"masks": np.ones((1, 1, 1))}, video, output, progress=False)
     assert output.read_bytes() == before

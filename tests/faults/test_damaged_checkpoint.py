@@ -1,12 +1,11 @@
 """A last checkpoint that is cut short or gone: the one before serves, and nothing is lost."""
 
-import argparse
-
 import numpy as np
 import pytest
 
-from fashion.stages import Stage, weights_path
-from fashion.train_stage import _set_damaged_aside
+from fashion.stage import Stage
+from fashion.stages import weights_path
+from fashion.train_stage import set_damaged_aside
 from mrcnn.checkpoints import find_last, find_last_readable, readable_before, set_aside
 from mrcnn.errors import WeightsError
 from mrcnn.h5_writing import write_layers
@@ -66,10 +65,10 @@ def test_the_scripts_last_is_the_last_that_is_whole(logs, capsys, tmp_path):
     stage = Stage("shapes", tmp_path, (), "none.h5")
     assert weights_path("last", stage, logs) == checkpoint(logs, 0)
     told = capsys.readouterr().out
-    assert f"{checkpoint(logs, 2)} is damaged: taking mask_rcnn_shapes_0000.h5" in told
+    assert f"{checkpoint(logs, 2)} is damaged: using mask_rcnn_shapes_0000.h5" in told
     assert all(checkpoint(logs, epoch).exists() for epoch in range(3))
     # A training goes on in this folder, so it also clears the way.
-    _set_damaged_aside(argparse.Namespace(logs=logs, stage=stage))
+    set_damaged_aside(logs, stage.name)
     assert find_last(logs, "shapes") == checkpoint(logs, 0)
     names = {path.name for path in (logs / FOLDER).iterdir()}
     assert {"damaged_mask_rcnn_shapes_0001.h5", "damaged_mask_rcnn_shapes_0002.h5"} < names

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from fashion.image_check import bad_images
-from fashion.listing import image_size
-from fashion.picture_stage import list_images
+from fashion.listing import image_size, list_images
 from mrcnn.errors import DatasetError
 from mrcnn.image_files import FORMATS, MAX_PIXELS
 from mrcnn.images import read_image, resize_image

@@ -12,7 +12,7 @@ from fashion.commands import run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.links import VARIABLE, leads_out
-from fashion.picture_stage import list_images
+from fashion.listing import list_images
 from fashion.placing import copy
 from fashion.report import save_png
 from fashion.split_annotations import read_source
@@ -187,7 +187,7 @@ def test_the_folder_that_a_user_names_may_be_a_link(linked):
 
 def test_pictures_to_draw_on_are_counted(linked, capsys):
     assert [path.name for path in list_images(linked)] == ["a.jpg", "b.jpg", "c.jpg"]
-    assert "left out: 1 links that lead out of" in capsys.readouterr().err
+    assert "skipped: 1 links that lead out of" in capsys.readouterr().err
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_is_not(tmp_path):

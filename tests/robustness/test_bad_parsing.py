@@ -12,11 +12,11 @@ from PIL import Image
 from fashion import parsing_run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
+from fashion.listing import list_images
 from fashion.parsing import ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_run import ParsingRun, folder_names
-from fashion.parsing_truth import Truth, measure
-from fashion.picture_stage import list_images
+from fashion.parsing_truth import Truth, measure_pictures
 from mrcnn.errors import DatasetError
 from mrcnn.files import is_file
 from tests.fashion.factories import entry, region, write_json
@@ -102,8 +102,8 @@ def test_a_name_that_is_no_text_is_counted(tmp_path):
     steps = []
     work = run(list_images(tmp_path), tmp_path / "out", progress=lambda: steps.append(1))
     assert [path.name for path, _ in work.each()] == ["b.png"]
-    (sentence,) = work.summary.unreadable
-    assert "\\udcff.png: its name is no text" in sentence and sentence.isprintable()
+    (sentence,) = map(str, work.summary.unreadable)
+    assert "\\udcff.png: its name is not UTF-8" in sentence and sentence.isprintable()
     assert len(steps) == 2
 
 
@@ -138,8 +138,8 @@ def test_a_picture_that_would_take_all_memory_is_left_out(tmp_path, monkeypatch)
     monkeypatch.setattr(parsing_run, "MOST_PIXELS", 24 * 32 - 1)
     work = run([picture(tmp_path / "a.png")], tmp_path / "out")
     assert list(work.each()) == []
-    (sentence,) = work.summary.unreadable
-    assert "a.png: the image has 32 x 24 pixels, more than the 767 that" in sentence
+    (error,) = work.summary.unreadable
+    assert "too many pixels to be parsed: expected at most 767, found 32 x 24" in str(error)
 
 
 # --- what detectors may find ----------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_any_masks_on_any_picture_are_parsed_and_written(tmp_path_factory, scene
 )
 def test_masks_that_do_not_lie_on_the_picture(change):
     image = np.zeros((24, 32, 3), np.uint8)
-    with pytest.raises(DatasetError, match="do not fit an image of 24 x 32 pixels"):
+    with pytest.raises(DatasetError, match=r"not the image: expected masks of shape \[24, 32, N\]"):
         parse(image, one_garment(image) | change, None, SETTINGS)
 
 
@@ -256,7 +256,9 @@ def test_a_label_map_of_another_kind_is_told(tmp_path, mode):
     list(run(paths, tmp_path / "out").each())
     path = tmp_path / "out" / "a" / "joint_labels.png"
     Image.new(mode, (32, 24)).save(path, format="TIFF" if mode == "F" else "PNG")
-    with pytest.raises(DatasetError, match=r"joint_labels\.png is no label map.*--overwrite"):
+    with pytest.raises(
+        DatasetError, match=r"joint_labels\.png: this is not a label map.*overwrite"
+    ):
         list(run(paths, tmp_path / "out").each())
 
 
@@ -273,8 +275,10 @@ def test_a_truth_of_another_size_is_told_before_its_masks_are_made(tmp_path, mon
     path = via(tmp_path, entry("a.png", [region()] * 50, size=(8900, 9000)))
     truth = Truth(path, paths, MODANET_TABLE)
     monkeypatch.setattr(FashionDataset, "load_mask", None)
-    with pytest.raises(DatasetError, match=r"a\.png is 32 x 24 pixels, but .* says 8900 x 9000"):
-        measure(truth, run(paths, tmp_path / "out").each())
+    with pytest.raises(
+        DatasetError, match=r"a\.png: .* expected 8900 x 9000 pixels, found 32 x 24"
+    ):
+        measure_pictures(truth, run(paths, tmp_path / "out").each())
 
 
 def test_a_broken_picture_does_not_end_the_measuring_of_others(tmp_path):
@@ -283,7 +287,7 @@ def test_a_broken_picture_does_not_end_the_measuring_of_others(tmp_path):
     truth = Truth(via(tmp_path, entry("a.png", [region()]), entry("b.png", [region()])), paths,
                   MODANET_TABLE)  # fmt: skip
     work = run(paths, tmp_path / "out")
-    assert measure(truth, work.each()).levels["joint"].images == 1
+    assert measure_pictures(truth, work.each()).levels["joint"].images == 1
     assert len(work.summary.unreadable) == 1
 
 

@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion.class_tables import remembered_table
-from fashion.stages import MODANET_STAGE, check_weights, read_note
+from fashion.class_tables import with_labels
+from fashion.stage import MODANET_STAGE
+from fashion.stages import ModelChoice, check_preset, describe_weights
 from mrcnn.errors import UserError, WeightsError
 from mrcnn.h5_layout import MOST_NAMES, StoredWeight, read_arrays, read_attributes, read_layers
 from mrcnn.h5_writing import write_layers
@@ -38,8 +39,7 @@ def read_everything(path) -> None:
             assert array.dtype == np.float32
     read_attributes(path)
     read_contents(path).to_text()
-    read_note(path)
-    check_weights(path, "demo")
+    check_preset(describe_weights(path), "demo")
 
 
 def check_damage(path, count: int) -> None:
@@ -241,7 +241,7 @@ def test_notes_that_are_none_count_as_none(tmp_path, note):
     path = tmp_path / "a.h5"
     write_layers(path, LAYERS, {"fashion_stage": note})
     read_everything(path)
-    assert remembered_table(path, MODANET_STAGE, tmp_path) is None
+    assert with_labels(ModelChoice(MODANET_STAGE, path), None).stage is MODANET_STAGE
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "a" * 300, "a\0b"])

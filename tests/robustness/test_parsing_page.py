@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from fashion.html_page import page_file
-from fashion.parsing_server import LARGEST_SETTINGS, Workshop
+from fashion.parsing_workshop import LARGEST_SETTINGS, Workshop
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.parsing_page_process import find_garments
 from tests.robustness.hostile import damaged, ran_code, value_or_sentence, watched
@@ -141,7 +141,7 @@ def test_nothing_of_an_upload_stays_on_the_disk(tmp_path, monkeypatch):
 
 def test_no_room_for_an_upload_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match=r"The upload cannot be put aside .*make room in"):
+    with pytest.raises(UserError, match=r"the upload cannot be stored .*make room"):
         Workshop(find_garments).take_in(encoded(KINDS["png"]))
 
 

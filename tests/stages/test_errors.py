@@ -154,14 +154,34 @@ def file_for_output(here):
 @pytest.mark.parametrize(
     ("spoil", "arguments", "sentence"),
     [
-        (no_weights, [], r"There is no weight file x\.h5 in .*--model=FILE\.h5"),
-        (another_file, [], r"x\.h5 is a Git LFS pointer.*give a Keras 2 / Matterport \.h5"),
-        (other_classes, [], r"is for 9 classes \(skirt_yaz.*but model1 has 13 \(bag, belt"),
-        (None, ["--preset=default"], r"preset demo, whose network is another than that of default"),
-        (None, ["--model=last"], r"Could not find model directory under logs"),
-        (no_pictures, [], r"There is no picture in images: put .*--images"),
-        (no_folder, [], r"The image folder images does not exist: .*--images"),
-        (file_for_output, [], r"Nothing can be written to the folder out \(.*--output"),
+        (
+            no_weights,
+            [],
+            r"x\.h5: there is no weight file of this name in .*another with --model\.",
+        ),
+        (another_file, [], r"x\.h5: is a Git LFS pointer.*give a Keras 2 / Matterport \.h5"),
+        (
+            other_classes,
+            [],
+            r"other classes: expected the 13 of model1 \(bag, belt, .*found 9 \(skirt_yaz.*--model",
+        ),
+        (
+            None,
+            ["--preset=default"],
+            r"another network: expected default, found demo; leave --preset out",
+        ),
+        (None, ["--model=last"], r"^logs: no log folder here begins with"),
+        (
+            no_pictures,
+            [],
+            r"^images: there is no picture in this folder: expected .*\.jpg.*--images",
+        ),
+        (no_folder, [], r"^images: the image folder does not exist; .*--images"),
+        (
+            file_for_output,
+            [],
+            r"^out: nothing can be written to this folder \(.*choose another with --output",
+        ),
     ],
 )
 def test_pictures_that_cannot_be_drawn(here, spoil, arguments, sentence):
@@ -175,13 +195,21 @@ def test_pictures_that_cannot_be_drawn(here, spoil, arguments, sentence):
 @pytest.mark.parametrize(
     ("script", "arguments", "sentence"),
     [
-        (TRAIN, ["train", "--dataset=data", "--model=y.h5"], "There is no weight file y.h5"),
-        (TRAIN, ["train", "--dataset=data", "--schedule=x", "--model=x.h5"], "'x' in the schedule"),
-        (TRAIN, ["train", "--dataset=data", "--logs=x.h5", "--model=none"], "folder x.h5"),
-        (TRAIN, ["splash", "--image=images/a.jpg", "--model=y.h5"], "no weight file y.h5"),
+        (TRAIN, ["train", "--dataset=data", "--model=y.h5"], "y.h5: there is no weight file"),
+        (
+            TRAIN,
+            ["train", "--dataset=data", "--schedule=x", "--model=x.h5"],
+            "'x' in --schedule 'x' is not a part",
+        ),
+        (TRAIN, ["train", "--dataset=data", "--logs=x.h5", "--model=none"], "x.h5: nothing can be"),
+        (
+            TRAIN,
+            ["splash", "--image=images/a.jpg", "--model=y.h5"],
+            "y.h5: there is no weight file",
+        ),
         (TRAIN, ["splash", "--image=y.jpg", "--model=x.h5"], "y.jpg: there is no such image"),
         (TRAIN, ["splash", "--video=y.avi", "--model=x.h5"], "y.avi: there is no such video"),
-        (EVALUATE, ["--dataset=data", "--model=y.h5"], "no weight file y.h5"),
+        (EVALUATE, ["--dataset=data", "--model=y.h5"], "y.h5: there is no weight file"),
         (EVALUATE, ["--dataset=y", "--model=x.h5"], "y: the dataset folder does not exist"),
         (EVALUATE, ["--dataset=data", "--model=x.h5", "--json=x.h5/f.json"], "--json"),
     ],
@@ -239,12 +267,12 @@ def test_more_gpus_than_there_are(here, capsys):
     from mrcnn.model import MaskRCNN
 
     error = sentence_of(lambda: MaskRCNN("training", fashion_config(GPU_COUNT=64), here), capsys)
-    assert re.search(r"GPU_COUNT is 64, but TensorFlow finds \d+ GPUs .*set GPU_COUNT = 1", error)
+    assert re.search(r"--gpus is 64, but TensorFlow finds \d+ GPUs .*set --gpus to 1", error)
 
 
 def test_a_size_that_cannot_be_halved(capsys):
     error = sentence_of(lambda: make_config("default", "x", 14, IMAGE_MAX_DIM=1000), capsys)
-    assert re.search(r"IMAGE_MAX_DIM is 1000, .*divisible by 64 .*take 960 or 1024", error)
+    assert re.search(r"IMAGE_MAX_DIM is 1000: expected a multiple of 64.*960 or 1024", error)
 
 
 def test_classes_that_do_not_fit_the_data_set(here, capsys):
@@ -253,7 +281,7 @@ def test_classes_that_do_not_fit_the_data_set(here, capsys):
     model = MaskRCNN("training", fashion_config(NUM_CLASSES=10), here / "logs")
     data = dataset_of(here)
     error = sentence_of(lambda: model.train(data, None, 0.001, 1, "all"), capsys)
-    assert re.search(r"NUM_CLASSES is 10, but the data set has 14.*set NUM_CLASSES = 14", error)
+    assert re.search(r"NUM_CLASSES is 10, but the data set has 14.*set NUM_CLASSES to 14", error)
 
 
 def test_a_broken_jpeg_is_named(here, capsys):
@@ -270,11 +298,10 @@ def test_a_broken_jpeg_is_named(here, capsys):
 @pytest.mark.parametrize("width", [8, 256], ids=["another shape", "most layers missing"])
 def test_weights_of_another_network_without_a_note(here, capsys, width):
     """Files of others do not tell their preset; the layers do."""
-    from argparse import Namespace
-
-    from fashion.stages import MODANET_STAGE, inference_model
+    from fashion.stage import MODANET_STAGE
+    from fashion.stages import ModelChoice, inference_model
 
     path = head_weights(here / "foreign.h5", width=width)
-    options = Namespace(model=path, preset="demo", precision="float32", min_confidence=None)
-    error = sentence_of(lambda: inference_model(options, MODANET_STAGE), capsys)
+    choice = ModelChoice(MODANET_STAGE, path, preset="demo", precision="float32")
+    error = sentence_of(lambda: inference_model(choice), capsys)
     assert "foreign.h5" in error and "--preset" in error

@@ -1,11 +1,19 @@
 """generateVggAnno.py in processes of its own, with weights that have learned nothing."""
 
+import contextlib
+import ctypes
 import json
+import os
+import shutil
+import struct
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from fashion import DEMO_START
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
 from fashion.stages import weights_note
@@ -97,6 +105,57 @@ def run(here, *arguments):
     return run_script(REPOSITORY / SCRIPT, *given, cwd=here, path=path)
 
 
+@contextlib.contextmanager
+def counted_opens(path):
+    """A list whose length, after the block, is how often the system opened the file in it."""
+    system, opened = ctypes.CDLL(None), 0x20  # IN_OPEN
+    # Equal events in succession are reported as one: with IN_ACCESS and IN_CLOSE_NOWRITE, reading
+    # and closing stand between two that open.
+    watched = opened | 0x1 | 0x10
+    watch = system.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    opens = []
+    try:
+        assert system.inotify_add_watch(watch, os.fsencode(path), watched) >= 0
+        yield opens
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(watch, 1 << 16):
+                while data:
+                    _, mask, _, length = struct.unpack_from("iIII", data)
+                    opens += [mask] if mask & opened else []
+                    data = data[struct.calcsize("iIII") + length :]
+    finally:
+        os.close(watch)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
+def test_the_weight_file_is_opened_once_to_describe_it_and_once_to_load_it(here):
+    weights = shutil.copy(DEMO_START, here / "demo.h5")
+    with counted_opens(weights) as control:
+        for _ in range(3):
+            Path(weights).read_bytes()
+    assert len(control) == 3
+    given = ("--model=demo.h5", "--images=images", "--output=out/a.json")
+    with counted_opens(weights) as opens:
+        done = run_script(REPOSITORY / SCRIPT, *given, cwd=here)
+    assert done.returncode in (0, 1), done.stderr  # the drawing may show no bag
+    assert "Weights: demo.h5" in done.stdout
+    assert len(opens) == 2
+
+
+def test_a_folder_without_a_usable_name_is_refused_without_tensorflow(here):
+    """`run` ends with another code where TensorFlow is imported."""
+    for path in (here / "images").iterdir():
+        path.unlink()
+    for number in (1, 2):
+        draw_picture(here / "images" / f"IMG_000{number}.jpg")
+    error = error_of(here)
+    assert "none of the 2 pictures has a name from which it can be labelled" in error
+    assert "IMG_0001.jpg" in error and "--garment and --season" in error
+    assert not (here / "out").exists(), "no journal either, so that nothing is resumed"
+    done = run(here, "--garment=any", "--season=yaz")
+    assert "was imported" in done.stderr, "a season and a garment for all are enough"
+
+
 def error_of(here, *arguments):
     done = run(here, *arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
@@ -107,12 +166,12 @@ def error_of(here, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--model=gone.h5"], "no weight file gone.h5"),
-        (["--images=gone"], "image folder gone does not exist"),
-        (["--output=images"], "is a folder: name an annotation file"),
-        (["--output=x.h5/a.json"], "Nothing can be written to the folder"),
-        (["--previews=x.h5/p"], "Nothing can be written to the folder"),
-        (["--garment=hat box"], '"hat box" is no garment'),
+        (["--model=gone.h5"], "gone.h5: there is no weight file"),
+        (["--images=gone"], "gone: the image folder does not exist"),
+        (["--output=images"], "images: is a folder; choose an annotation file with --output"),
+        (["--output=x.h5/a.json"], "nothing can be written to the folder"),
+        (["--previews=x.h5/p"], "nothing can be written to the folder"),
+        (["--garment=hat box"], "--garment cannot be used: expected bag, dress, ... or any"),
     ],
 )
 def test_what_is_wrong_is_found_before_the_model_is_built(here, arguments, told):
@@ -122,7 +181,8 @@ def test_what_is_wrong_is_found_before_the_model_is_built(here, arguments, told)
 
 def test_weights_of_other_classes_are_refused(here):
     head_weights(here / "x.h5", classes=10, notes=weights_note("demo", SEASON_TABLE))
-    assert "is for 9 classes" in error_of(here)
+    assert "the weights are for other classes" in (error := error_of(here))
+    assert "expected the 13 of model1" in error and "found 9 (skirt_yaz, " in error
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fashion.labels import SEASON_TABLE, season_label
-from fashion.stages import read_note
+from fashion.stages import describe_weights
 from tests.stages.factory import copy_project, demo_weights, draw_picture, make_dataset, run_script
 from tests.support import REPOSITORY
 
@@ -63,7 +63,8 @@ def test_from_thirteen_classes_to_nine(root, trained):
     (folder,) = (root / "model2" / "logs").iterdir()
     assert folder.name.startswith("season")
     weights = root / "model2" / "mask_rcnn_Season.h5"
-    assert read_note(weights) == {"preset": "demo", "classes": list(SEASON_TABLE.names)}
+    described = describe_weights(weights)
+    assert (described.preset, described.classes) == ("demo", tuple(SEASON_TABLE.names))
     with (folder / "history.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 1
 
@@ -101,7 +102,7 @@ def test_other_labels_are_trained_remembered_and_tested(root):
     done = run_script(root / TRAIN, "train", *given, *arguments, "--weights-out=two.h5", cwd=root)
     assert done.returncode == 0, done.stderr
     assert "Labels: pants_yaz, top_yaz" in done.stdout
-    assert read_note(root / "two.h5")["classes"] == ["pants_yaz", "top_yaz"]
+    assert describe_weights(root / "two.h5").classes == ("pants_yaz", "top_yaz")
     done = run_script(root / TEST, "--model=two.h5", "--output=two", "--min-confidence=0", cwd=root)
     assert done.returncode == 0, done.stderr
     assert "Labels: pants_yaz, top_yaz" in done.stdout

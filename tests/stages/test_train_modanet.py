@@ -11,7 +11,7 @@ from PIL import Image
 from fashion.labels import MODANET_TABLE
 from fashion.presets import find_preset
 from fashion.report import plot_losses
-from fashion.stages import read_note
+from fashion.stages import describe_weights
 from mrcnn.h5_layout import read_layers
 from tests.stages.factory import HEIGHT, WIDTH, copy_project, make_dataset, run_script
 
@@ -99,7 +99,8 @@ def test_the_best_weights_are_copied_for_the_next_stage(first):
     (log,) = (left / "logs").iterdir()
     copied = left / "mask_rcnn_Modanet.h5"
     assert copied.read_bytes() == (log / "best_mask_rcnn_modanet.h5").read_bytes()
-    assert read_note(copied) == {"preset": "demo", "classes": list(MODANET_TABLE.names)}
+    weights = describe_weights(copied)
+    assert (weights.preset, weights.classes) == ("demo", tuple(MODANET_TABLE.names))
     logits = read_layers(copied)["mrcnn_class_logits"]
     assert [stored.shape for _, stored in logits] == [(256, 14), (14,)]
 
@@ -137,7 +138,7 @@ def test_last_goes_on_in_the_same_folder(project, first, second):
     before, after = history(left / "logs" / project.log.name), history(project.log)
     assert [row["epoch"] for row in after] == ["1", "2"]
     assert after[:1] == before
-    assert read_note(project.log / "mask_rcnn_modanet_0002.h5")["preset"] == "demo"
+    assert describe_weights(project.log / "mask_rcnn_modanet_0002.h5").preset == "demo"
 
 
 def test_weights_that_are_there_are_left(project, first, second):

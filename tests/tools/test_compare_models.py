@@ -20,9 +20,9 @@ def here(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--images=gone"], "image folder gone does not exist"),
-        (["--model1=gone.h5"], "no weight file gone.h5"),
-        (["--output=x.h5/out"], "Nothing can be written to the folder"),
+        (["--images=gone"], "gone: the image folder does not exist"),
+        (["--model1=gone.h5"], "gone.h5: there is no weight file"),
+        (["--output=x.h5/out"], "nothing can be written to this folder"),
     ],
 )
 def test_bad_input_is_one_sentence(here, arguments, told):

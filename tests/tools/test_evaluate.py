@@ -13,7 +13,8 @@ from pycocotools.cocoeval import COCOeval
 from fashion import stages
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.stages import MODANET_STAGE, SEASON_STAGE, weights_note
+from fashion.stage import MODANET_STAGE, SEASON_STAGE
+from fashion.stages import weights_note
 from mrcnn.coco_evaluation import FIGURES
 from mrcnn.errors import DatasetError, UserError
 from tests.stages.factory import (
@@ -84,7 +85,7 @@ def here(tmp_path, monkeypatch):
 def run(here, monkeypatch, model, *arguments):
     always = ["evaluate.py", "--dataset=data", "--model=x.h5"]
     monkeypatch.setattr("sys.argv", [*always, *arguments])
-    monkeypatch.setattr(stages, "inference_model", lambda options, stage: model)
+    monkeypatch.setattr(stages, "inference_model", lambda choice: model)
     return evaluate.main()
 
 
@@ -96,7 +97,7 @@ def table(text, head="COCO"):
 
 def from_file(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", ["evaluate.py", "--dataset=data", *arguments])
-    monkeypatch.setattr(stages, "inference_model", lambda options, stage: 1 / 0)
+    monkeypatch.setattr(stages, "inference_model", lambda choice: 1 / 0)
     return evaluate.main()
 
 
@@ -290,7 +291,7 @@ def test_results_without_masks(here, monkeypatch, capsys):
     output = capsys.readouterr().out
     assert table(output)["AP"] == ["1.000"] and "masks are left out" in output
     assert json.loads((here / "f.json").read_text()) == {"bbox": direct["bbox"]}
-    with pytest.raises(DatasetError, match=r"boxes\.json has boxes only"):
+    with pytest.raises(DatasetError, match=r"boxes\.json: the results have boxes only"):
         from_file(monkeypatch, "--from-results=boxes.json", "--confusion")
 
 
@@ -307,7 +308,7 @@ def test_some_of_a_results_file(here, monkeypatch, capsys):
     )
     rows[4]["image_id"] = 12
     (here / "found.json").write_text(json.dumps(rows))
-    with pytest.raises(DatasetError, match=r"found\.json, row 5 has the image_id 12"):
+    with pytest.raises(DatasetError, match=r"found\.json: row 5 has the image_id 12"):
         from_file(monkeypatch, "--from-results=found.json")
 
 
@@ -344,12 +345,17 @@ def test_a_report(here, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "option", ["--report=file/page", "--results=file/f.json", "--truth-json=file/f.json"]
+    ("option", "setting"),
+    [
+        ("--report=file/page", "report"),
+        ("--results=file/f.json", "results"),
+        ("--truth-json=file/f.json", "truth_json"),
+    ],
 )
-def test_what_cannot_be_written_is_told_before_the_network_runs(here, monkeypatch, option):
+def test_unwritable_files_are_refused_before_the_network_runs(here, monkeypatch, option, setting):
     (here / "file").touch()
     model = Knowing(here / "data")
-    with pytest.raises(UserError, match=f"name another with {option.split('=')[0]}"):
+    with pytest.raises(UserError, match=f"another with {setting}"):
         run(here, monkeypatch, model, option)
     assert model.seen == 0
 

@@ -37,7 +37,7 @@ def export(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--model=nothing.h5"], "There is no weight file nothing.h5"),
+        (["--model=nothing.h5"], "nothing.h5: there is no weight file"),
         (["--format", "tflite", "--resize=pad64"], "expected 'square', found 'pad64'"),
         (["--format", "tflite", "--resize-mode=fit64"], "expected 'square', found 'fit64'"),
         (["--size=100"], "IMAGE_MAX_DIM is 100"),

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.stages import MODANET_STAGE, SEASON_STAGE, weights_note
+from fashion.stage import MODANET_STAGE, SEASON_STAGE
+from fashion.stages import weights_note
 from mrcnn.errors import ConfigError, DatasetError, UserError, WeightsError
 from tests.stages.factory import (
     demo_weights,
@@ -90,8 +91,8 @@ def test_what_is_shown(arguments, parts):
         (["--image=a.jpg", "--show=rois"], UserError, "rois needs a picture; give --dataset=DIR"),
         (["--show=boxes"], ConfigError, "no part boxes to show: expected anchors, rpn_targets"),
         (["--show="], ConfigError, "no part"),
-        (["--model=y.h5"], WeightsError, r"no weight file y\.h5"),
-        (["--model=x.h5", "--stage=2"], WeightsError, "for 13 classes"),
+        (["--model=y.h5"], WeightsError, r"y\.h5: there is no weight file"),
+        (["--model=x.h5", "--stage=2"], WeightsError, "expected the 9 of model2"),
         (["--model=x.h5", "--image=a.jpg"], DatasetError, r"a\.jpg: there is no such image file"),
         (["--model=x.h5", "--dataset=d"], DatasetError, "d: the dataset folder does not exist"),
         (["--model=x.h5", "--dataset=data", "--picture=b.jpg"], DatasetError, r"picture b\.jpg"),

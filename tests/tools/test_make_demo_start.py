@@ -4,7 +4,8 @@ import pytest
 
 from fashion import DEMO_START
 from fashion.presets import find_preset
-from fashion.stages import MODANET_STAGE, preset_of, read_note
+from fashion.stage import MODANET_STAGE
+from fashion.stages import describe_weights, preset_of
 from mrcnn.errors import UserError
 from tests.support import REPOSITORY
 from tools import make_demo_start
@@ -41,8 +42,8 @@ def test_copying_is_whole_or_not_at_all(tmp_path):
 
 def test_the_weights_are_small_and_fit_the_demo():
     assert DEMO_START.stat().st_size <= 20_000_000
-    assert find_preset(preset_of(DEMO_START, None)).compact
-    assert read_note(DEMO_START)["classes"] == list(MODANET_STAGE.table.names)
+    assert find_preset(preset_of(describe_weights(DEMO_START), None)).compact
+    assert describe_weights(DEMO_START).classes == tuple(MODANET_STAGE.table.names)
 
 
 @pytest.mark.slow
@@ -51,4 +52,4 @@ def test_from_nothing_to_weights(tmp_path):
     arguments = [f"--output={tmp_path / 'work'}", f"--weights={weights}"]
     arguments += ["--train-images=8", "--val-images=4", "--schedule=all:1:0.001", "--steps=2"]
     assert make_demo_start.main(arguments) == 0
-    assert read_note(weights)["preset"] == "demo"
+    assert describe_weights(weights).preset == "demo"

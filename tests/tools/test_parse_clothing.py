@@ -53,7 +53,7 @@ def record(root, name, file="parsing.json"):
 def test_all_stages_of_all_kinds_of_pictures(drawn):
     root, done = drawn
     assert done.returncode == 0, done.stderr
-    assert "left out: in/broken.jpg: not a readable image" in done.stderr
+    assert "skipped: in/broken.jpg: not a readable image" in done.stderr
     assert "6 pictures parsed into" in done.stdout and "persons: 0; nobody on 6" in done.stdout
     sheets = {p.stem for p in (root / "out").glob("*.png")}
     assert sheets == {"plain", "grey", "rgba", "turned", "empty", "pixel"}
@@ -100,7 +100,7 @@ def test_going_on_needs_no_network(drawn):
         f"--min-confidence={SURE}", cwd=root, path=path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "0 pictures parsed" in done.stdout and "1 were done already" in done.stdout
+    assert "0 pictures parsed" in done.stdout and "1 were finished before" in done.stdout
 
 
 @pytest.fixture
@@ -113,14 +113,23 @@ def here(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Name a picture or a folder"),
-        (["a.png"], "Name a picture or a folder"),
-        (["gone", "--output=out"], "image folder gone does not exist"),
-        (["a.png", "--output=out", "--clothing=gone.h5"], "name another with --clothing=FILE.h5"),
-        (["a.png", "--output=out", "--clothing=x.h5", "--body=gone.h5"], "with --body=FILE.h5"),
-        (["a.png", "--output=out", "--clothing=x.h5", "--body=x.h5"], "is for 13 classes"),
-        (["a.png", "--output=out", "--stage=body"], "--stage=body needs a model"),
-        (["a.png", "--output=x.h5/out", "--clothing=x.h5"], "Nothing can be written"),
+        ([], "type: parse_clothing.py IMAGE|DIR --output=DIR"),
+        (["a.png"], "no place to write to"),
+        (["gone", "--output=out"], "gone: the image folder does not exist"),
+        (["a.png", "--output=out", "--clothing=gone.h5"], "choose another with --clothing."),
+        (
+            ["a.png", "--output=out", "--clothing=x.h5", "--body=gone.h5"],
+            "choose another with --body.",
+        ),
+        (
+            ["a.png", "--output=out", "--clothing=x.h5", "--body=x.h5"],
+            "choose weights of these classes with --body.",
+        ),
+        (
+            ["a.png", "--output=out", "--stage=body"],
+            "with --body=FILE.h5, or download them with --body=coco",
+        ),
+        (["a.png", "--output=x.h5/out", "--clothing=x.h5"], "nothing can be written"),
         (["a.png", "--output=out", "--pixel-classes=kilt"], '"kilt" is not a class'),
         (["a.png", "--output=out", "--agreement=.2"], "agreement is 0.2"),
         (["a.png", "--output=out", "--sigma=-1"], "sigma is -1.0"),

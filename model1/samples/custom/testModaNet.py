@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion.commands import run
 from fashion.picture_stage import add_testing_arguments, draw_pictures
-from fashion.stages import MODANET_STAGE
+from fashion.stage import MODANET_STAGE
 
 
 def main() -> int:

@@ -8,9 +8,9 @@
     python3 model1/samples/custom/trainModaNet.py splash --model=FILE.h5 --video=FILE
 
 DIR holds train/ and val/, each with images and via_region_data.json (tools/coco_to_via.py makes it
-of ModaNet's file). Training writes a checkpoint after every epoch, and can be stopped and gone on
-with --model=last at any time. The preset `default` wants a GPU; `demo` takes some 40 minutes on two
-cores and finds large garments roughly: it shows that all works, not what the network can do.
+of ModaNet's file). Training writes a checkpoint after every epoch; --model=last resumes it at any
+time. The preset `default` needs a GPU; `demo` takes some 40 minutes on two cores and finds large
+garments roughly: it shows that everything works, not what the network can do.
 """
 
 import sys
@@ -19,8 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion.commands import run
+from fashion.stage import MODANET_STAGE
 from fashion.stage_command import train_or_splash
-from fashion.stages import MODANET_STAGE
 
 if __name__ == "__main__":
     sys.exit(run(lambda: train_or_splash(MODANET_STAGE, __doc__)))

@@ -9,9 +9,9 @@
 
 DIR holds train/ and val/, each with images and via_region_data.json; tools/split_dataset.py makes
 it of what generateVggAnno.py labelled. From stage 1's weights (13 classes to 9) everything is kept
-but the class-dependent heads, which begin anew. The numbers of samples are printed, with a warning
-for labels that have few. The preset is that of the weights; `default` wants a GPU, `demo` takes
-under an hour on two cores.
+except the class-dependent heads, which start over. The numbers of samples are printed, with a
+warning for labels that have few. The preset is that of the weights; `default` needs a GPU, `demo`
+takes under an hour on two cores.
 """
 
 import sys
@@ -20,8 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion.commands import run
+from fashion.stage import SEASON_STAGE
 from fashion.stage_command import train_or_splash
-from fashion.stages import SEASON_STAGE
 
 if __name__ == "__main__":
     sys.exit(run(lambda: train_or_splash(SEASON_STAGE, __doc__, class_table=True)))
