@@ -113,8 +113,8 @@ def batch_slice(
 ) -> tf.Tensor | list[tf.Tensor]:
     """Apply `graph_fn` to each of `batch_size` slices of the inputs and stack its outputs.
 
-    The legacy helper for graph code that knows one image only. Our own layers work on whole
-    batches; prefer that.
+    The legacy helper for graph code that handles one image only. Our own layers work on whole
+    batches, which is faster.
     """
     inputs = inputs if isinstance(inputs, list | tuple) else [inputs]
     rows = []
