@@ -113,8 +113,8 @@ def batch_slice(
 ) -> tf.Tensor | list[tf.Tensor]:
     """Apply `graph_fn` to each of `batch_size` slices of the inputs and stack its outputs.
 
-    The legacy helper for graph code that knows one image only. Our own layers work on whole
-    batches; prefer that.
+    The legacy helper for graph code that handles one image only. Our own layers work on whole
+    batches, which is faster.
     """
     inputs = inputs if isinstance(inputs, list | tuple) else [inputs]
     rows = []
@@ -122,6 +122,6 @@ def batch_slice(
         row = graph_fn(*[x[i] for x in inputs])
         rows.append(row if isinstance(row, list | tuple) else (row,))
     columns = list(zip(*rows, strict=True))
-    labels = names or [None] * len(columns)
+    labels: Sequence[str | None] = names or [None] * len(columns)
     stacked = [tf.stack(c, axis=0, name=n) for c, n in zip(columns, labels, strict=True)]
     return stacked[0] if len(stacked) == 1 else stacked

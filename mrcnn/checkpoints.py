@@ -151,16 +151,16 @@ def _last_training(model_dir: str | Path, name: str) -> list[Path]:
     folders = sorted(f.name for f in found if f.name.startswith(prefix))
     if not folders:
         raise WeightsNotFoundError(
-            f"no log folder here begins with {prefix!r}",
-            path=model_dir,
+            # The beginning is Matterport's text.
+            f"Could not find model directory under {model_dir}: no folder there begins with "
+            f"{prefix!r}",
             advice="wait for a training's first checkpoint, or name another folder",
         )
     folder = model_dir / folders[-1]
     files = sorted(f.name for f in folder.iterdir() if f.name.startswith("mask_rcnn"))
     if not files:
         raise WeightsNotFoundError(
-            "there are no checkpoints in this log folder",
-            path=folder,
+            f"Could not find weight files in {folder}",
             advice="name another file, or delete the folder to resume the training before it",
         )
     return [folder / file for file in files]

@@ -108,8 +108,7 @@ class Config:
     # fit64 mode the longer side is then limited to IMAGE_MAX_DIM.
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024
-    # Least factor an image is enlarged by (2 doubles it even if IMAGE_MIN_DIM asks for less);
-    # 0: no such rule.
+    # Minimum scale factor (2 doubles an image even if IMAGE_MIN_DIM asks for less); 0: none.
     IMAGE_MIN_SCALE: float = 0
     # 3: colour (RGB). Anything else needs a MEAN_PIXEL of that length and a Dataset.load_image
     # that yields as many channels.

@@ -1,6 +1,7 @@
 """The last step of inference: which RoIs become detections."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from mrcnn.box_graph import (
     overlaps_graph,
     parse_image_meta_graph,
 )
+from mrcnn.config import Config
 
 
 def suppress_within_classes(
@@ -86,8 +88,15 @@ def refine_detections_batch(
     candidate = class_ids > 0
     if min_confidence:
         candidate &= scores >= min_confidence
+
+    def kept_in(image):
+        boxes, class_ids, scores, candidate = image
+        return suppress_within_classes(
+            boxes, class_ids, scores, candidate, max_instances, nms_threshold
+        )
+
     kept = tf.map_fn(
-        lambda image: suppress_within_classes(*image, max_instances, nms_threshold),
+        kept_in,
         (boxes, class_ids, scores, candidate),
         fn_output_signature=tf.TensorSpec([max_instances], tf.int32),
     )
@@ -97,7 +106,7 @@ def refine_detections_batch(
 
 
 def refine_detections_graph(
-    rois: tf.Tensor, probs: tf.Tensor, deltas: tf.Tensor, window: tf.Tensor, config
+    rois: tf.Tensor, probs: tf.Tensor, deltas: tf.Tensor, window: tf.Tensor, config: Config
 ) -> tf.Tensor:
     """`refine_detections_batch` for one image and a Config: the legacy function."""
     return refine_detections_batch(
@@ -105,7 +114,7 @@ def refine_detections_graph(
     )[0]
 
 
-def detection_settings(config) -> dict:
+def detection_settings(config: Config) -> dict[str, Any]:
     """The four values of a Config that decide on detections."""
     return {
         "bbox_std_dev": [float(s) for s in np.asarray(config.BBOX_STD_DEV)],
@@ -126,7 +135,7 @@ class DetectionLayer(layers.Layer):
         config: a Config, or the dictionary of `detection_settings`.
     """
 
-    def __init__(self, config=None, **kwargs):
+    def __init__(self, config: Config | dict[str, Any], **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.settings = config if isinstance(config, dict) else detection_settings(config)

@@ -1,9 +1,9 @@
 """A training model as one of several devices computes it: a slice of the batch, for the whole.
 
-Three things of the network look at the whole batch: the random numbers that choose RoIs, batch
+Three parts of the network depend on the whole batch: the random numbers that choose RoIs, batch
 norms that use statistics of the batch, and the losses, which are means. Here each device draws the
-numbers of the whole batch and takes its own, statistics are added up over the devices, and losses
-come as sum and count, to be added up before they are divided.
+numbers of the whole batch and takes its share, statistics are summed over the devices, and losses
+come as sum and count, which are summed before they are divided.
 """
 
 import keras
@@ -19,8 +19,8 @@ def network_of_a_replica(model: keras.Model) -> keras.Model:
     """A graph on the model's own layers whose last five outputs are `(sum, count)` of each loss.
 
     Args:
-        model: of `mrcnn.network.build_model("training", ...)`; its batch norms that look at the
-            batch are changed to look at that of all devices, its sampling to draw for all.
+        model: of `mrcnn.network.build_model("training", ...)`. It is changed: its batch norms take
+            the statistics of all devices' slices, and its sampling draws for the whole batch.
     """
     model.get_layer(SAMPLING_LAYER).random_keys = uniform_of_a_slice
     for layer in map(find_trainable_layer, layers_with_weights(model)):
@@ -38,7 +38,7 @@ def _call_for_the_whole_batch(layer, *args, **kwargs):
 
 
 class LossParts(keras.layers.Layer):
-    """What a loss divides: float32 `[2]`, the sum over this device's slice and what it counts.
+    """Sum and count of a loss over this device's slice: float32 `[2]`.
 
     Args:
         loss: a `losses.LossLayer`; its function is read when the graph is compiled.
@@ -58,7 +58,7 @@ class LossParts(keras.layers.Layer):
 
 
 def uniform_of_a_slice(shape: tf.Tensor, seed: keras.random.SeedGenerator) -> tf.Tensor:
-    """Uniform numbers that this device's slice has in those of the whole batch.
+    """This device's rows of the uniform numbers drawn for the whole batch.
 
     Args:
         shape: of the result, `[images, n]`.

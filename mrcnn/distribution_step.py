@@ -1,7 +1,7 @@
-"""The training step on several devices: the losses and the update of one device with their batch.
+"""The training step on several devices: losses and update as one device would compute them.
 
 Each device has a slice of the batch. Sums and counts of the losses are added up over the devices
-before they are divided, gradients before their norm is limited; the update is then the same
+before they are divided, and gradients before their norm is limited; the update is then the same
 everywhere, so that the copies of the weights stay equal.
 """
 
@@ -133,7 +133,7 @@ class DistributedStep(TrainingStep):
         self._clear_graph()
 
     def _apply(self, gradients) -> None:
-        """What `optimizer.apply` does, which would add the gradients up over the devices again."""
+        """Do what `optimizer.apply` does, except that it would sum the gradients once more."""
         optimizer = self.optimizer
         rate = tf.convert_to_tensor(optimizer.learning_rate)
 
@@ -154,8 +154,8 @@ class DistributedStep(TrainingStep):
 def _with_classes_of_first_image(inputs, context) -> list[tf.Tensor]:
     """The inputs, each image with the active classes of the first image of the whole batch.
 
-    The class loss goes by those of a batch's first image, as in the original; nothing else looks
-    at them.
+    The class loss uses those of a batch's first image, as in the original; nothing else uses
+    them.
     """
     image, meta, *others = inputs
     meta = tf.cast(meta, tf.float32)

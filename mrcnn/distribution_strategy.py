@@ -230,7 +230,7 @@ class SeveralWorkers(SeveralDevices):
         """
         if not self._are_waiting:
             return
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(ImportError, AttributeError, TypeError, tf.errors.OpError):
             from tensorflow.python.eager import context
 
             said = f"Worker {self.worker} has ended"

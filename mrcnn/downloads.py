@@ -1,7 +1,7 @@
-"""The weight files that are fetched when they are not there: COCO and ImageNet.
+"""The weight files that are fetched when they are missing: COCO and ImageNet.
 
-Nothing here imports Keras or TensorFlow, save `keras_applications_resnet50`, which asks the
-installed Keras for its own address.
+Nothing here imports Keras or TensorFlow, except `keras_applications_resnet50`, which asks the
+installed Keras for its address.
 """
 
 import contextlib
@@ -87,16 +87,17 @@ def fetch_known(
     checksum: str | None = KNOWN_CHECKSUM,
     progress: bool = True,
 ) -> Path:
-    """Fetches a file of the table to `path`, unless there is one: an existing file is kept as is.
+    """Fetch a file of the table to `path`, unless there is one: an existing file is kept.
 
     Args:
         known: the file.
         path: where to put it.
-        checksum: another MD5 than the table's, or None to take what comes. The environment
-            variable `FASHION_MRCNN_MD5_<KEY>` does the same where this is left alone.
+        checksum: another MD5 than the table's, or None to accept any content. The environment
+            variable `FASHION_MRCNN_MD5_<KEY>` is the default.
         progress: a bar on stderr.
 
-    Raises DownloadError where it cannot be had or is not what was expected.
+    Raises:
+        DownloadError: it cannot be fetched or is not what was expected.
     """
     path = Path(path)
     if path.is_file():
@@ -115,7 +116,7 @@ def download_trained_weights(
     url: str | None = None,
     md5: str | None = KNOWN_CHECKSUM,
 ) -> Path:
-    """Fetches Matterport's COCO weights to `coco_model_path` unless they are there.
+    """Fetch Matterport's COCO weights to `coco_model_path` unless they are there.
 
     Args:
         coco_model_path: the file to write.
@@ -123,7 +124,8 @@ def download_trained_weights(
         url: a mirror of the file.
         md5: of the mirror's file where it is another; None not to check.
 
-    Raises DownloadError where it cannot be had or is not what was expected.
+    Raises:
+        DownloadError: it cannot be fetched or is not what was expected.
     """
     known = KNOWN["coco"]
     if url is not None:
@@ -136,15 +138,16 @@ def get_imagenet_weights_path(
 ) -> Path:
     """The ImageNet weights of ResNet-50 without its top, fetched once into the cache.
 
-    First the file that Matterport used; where that cannot be had, the one of the installed
+    That is the file that Matterport used or, if it cannot be fetched, the one of the installed
     Keras, whose layers have other names (`mrcnn.weights.load_weights` knows both). A copy that
-    Keras itself has already fetched (`~/.keras/models`) is used where it is.
+    Keras itself has already fetched (`~/.keras/models`) is used in place.
 
     Args:
         cache_dir: folder to keep it in instead of `cache_folder()`.
         progress: a bar on stderr.
 
-    Raises DownloadError where neither can be had.
+    Raises:
+        DownloadError: neither can be fetched.
     """
     folder = cache_folder() if cache_dir is None else Path(cache_dir)
     original = KNOWN["imagenet"]

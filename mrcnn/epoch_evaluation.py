@@ -13,9 +13,15 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from mrcnn.boxes import extract_bboxes
 from mrcnn.coco_evaluation import average_precision, ground_truth, results_of
+from mrcnn.config import Config
+from mrcnn.dataset import Dataset
+from mrcnn.drawing import draw_detections
 from mrcnn.errors import ConfigError
 from mrcnn.history import EVALUATED
+from mrcnn.inference import Predictor
+from mrcnn.network import build_model
 
 # Low, as is usual for average precision: detections that few believe in count for recall.
 SCORE_THRESHOLD = 0.05
@@ -50,14 +56,20 @@ class EpochEvaluation:
     """
 
     def __init__(
-        self, dataset, config, *, every: int, images: int | None = None, pictures: int = PICTURES
+        self,
+        dataset: Dataset,
+        config: Config,
+        *,
+        every: int,
+        images: int | None = None,
+        pictures: int = PICTURES,
     ):
         self.dataset, self.every = dataset, every
         self.config = _detecting(config)
         self.picture_score = min(PICTURE_SCORE, config.DETECTION_MIN_CONFIDENCE)
         self.image_ids = _spread(np.asarray(dataset.image_ids), images)
         self.drawn = {int(image_id) for image_id in _spread(self.image_ids, pictures)}
-        self._predictor = None
+        self._predictor: Predictor | None = None
         self._truth: dict | None = None
 
     def is_due(self, epoch: int, epochs: int) -> bool:
@@ -79,7 +91,8 @@ class EpochEvaluation:
         images = (self.dataset.load_image(image_id) for image_id in self.image_ids)
         found = predictor.detect(images, self.config.BATCH_SIZE)
         bar = tqdm(found, "Evaluating", len(self.image_ids), unit="image", leave=False)
-        rows, pictures = [], {}
+        rows: list[dict] = []
+        pictures: dict[str, np.ndarray] = {}
         for image_id, result in zip(self.image_ids, bar, strict=True):
             rows += results_of(image_id, result)
             if int(image_id) in self.drawn:
@@ -90,10 +103,7 @@ class EpochEvaluation:
         figures = {name: measured[kind][figure] for name, (kind, figure) in EVALUATED.items()}
         return Evaluated(figures, pictures)
 
-    def _predictor_with_weights_of(self, model: keras.Model):
-        from mrcnn.inference import Predictor
-        from mrcnn.network import build_model
-
+    def _predictor_with_weights_of(self, model: keras.Model) -> Predictor:
         if self._predictor is None:
             self._predictor = Predictor(build_model("inference", self.config), self.config)
         trained = {variable.path: variable for variable in model.weights}
@@ -102,16 +112,15 @@ class EpochEvaluation:
             if source is None or source.shape != variable.shape:
                 raise ConfigError(
                     f"The weight {variable.path} has another name in training, so that "
-                    f"EVALUATE_EVERY cannot detect with it: give every layer of BACKBONE a name."
+                    f"{{EVALUATE_EVERY}} cannot detect with it",
+                    settings=("EVALUATE_EVERY", "BACKBONE"),
+                    advice="give every layer of {BACKBONE} a name",
                 )
             variable.assign(source)
         return self._predictor
 
     def _picture(self, image_id: int, result: dict) -> np.ndarray:
         """Annotations and detections side by side, each at most PICTURE_SIDE pixels long."""
-        from mrcnn.boxes import extract_bboxes
-        from mrcnn.drawing import draw_detections
-
         image = self.dataset.load_image(image_id)
         masks, class_ids = self.dataset.load_mask(image_id)
         truth = {"rois": extract_bboxes(masks), "class_ids": np.abs(class_ids), "masks": masks}
@@ -125,14 +134,14 @@ class EpochEvaluation:
 
 
 def evaluation_for(
-    dataset, config, former: EpochEvaluation | None = None
+    dataset: Dataset | None, config: Config, former: EpochEvaluation | None = None
 ) -> EpochEvaluation | None:
     """What EVALUATE_EVERY and EVALUATE_IMAGES ask for; None for no evaluation.
 
     Args:
         dataset: the validation set, or None.
         config: of the training.
-        former: taken again where it is for the same, since its model takes a while to build.
+        former: reused where it is for the same, since its model takes a while to build.
 
     Raises:
         ConfigError: there is nothing to evaluate on.
@@ -141,13 +150,17 @@ def evaluation_for(
     if not every:
         return None
     if dataset is None:
-        raise ConfigError("EVALUATE_EVERY needs a validation set: give one, or set it to 0.")
+        raise ConfigError(
+            "{EVALUATE_EVERY} needs a validation set",
+            settings=("EVALUATE_EVERY",),
+            advice="give one, or set it to 0",
+        )
     if former is not None and former.dataset is dataset and former.every == every:
         return former
     return EpochEvaluation(dataset, config, every=every, images=config.EVALUATE_IMAGES)
 
 
-def _detecting(config):
+def _detecting(config: Config) -> Config:
     """The configuration of the inference model beside a training model of this one."""
     detecting = copy.copy(config)
     detecting.DETECTION_MIN_CONFIDENCE = SCORE_THRESHOLD

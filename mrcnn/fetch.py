@@ -42,10 +42,10 @@ def download(
     attempts: int = 2,
     timeout: float = 30.0,
 ) -> Path:
-    """Fetches `url` to `path` and returns the path; an existing file is replaced at the very end.
+    """Fetch `url` to `path` and return the path; an existing file is replaced at the very end.
 
     A `<path>.part` left by an earlier call is continued where a checksum can prove the result, and
-    started anew where the server knows no ranges.
+    started over where the server does not support ranges.
 
     Args:
         url: https; http for this machine itself only (127.0.0.1, ::1, localhost).
@@ -61,7 +61,7 @@ def download(
             connection counts as cut; twice as many until the headers are there.
 
     Raises:
-        DownloadError: says what could not be fetched, why, and what to do instead.
+        DownloadError: it cannot be fetched, or is not what was expected.
     """
     path = Path(path)
     job = _Job(url, path, size, md5, sha256, max_bytes, progress, timeout)
@@ -77,9 +77,9 @@ def download(
         if os.name != "posix":  # Windows does not rename an open file
             job.part.replace(path)
     except _Failure as failure:
-        raise DownloadError(_advice(job, failure)) from failure
+        raise _error(job, failure) from failure
     except OSError as error:
-        raise DownloadError(_advice(job, error.strerror or error)) from error
+        raise _error(job, error.strerror or error) from error
     return path
 
 
@@ -337,11 +337,11 @@ def _reason(error):
     return str(error) or type(error).__name__
 
 
-def _advice(job, why):
+def _error(job: "_Job", why: object) -> DownloadError:
     checks = [f"{job.size:,} bytes"] if job.size is not None else []
     checks += [f"{k} {v}" for k, v in (("md5", job.md5), ("sha256", job.sha256)) if v]
     expected = f" ({', '.join(checks)})" if checks else ""
-    return (
-        f"{job.path.name} could not be fetched: {why}; "
-        f"try again later, or fetch {job.url}{expected} by hand and put it at {job.path}."
+    return DownloadError(
+        f"{job.path.name} could not be fetched: {why}",
+        advice=f"try again later, or fetch {job.url}{expected} by hand and put it at {job.path}",
     )

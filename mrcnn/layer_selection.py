@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import keras
 
+from mrcnn.errors import ConfigError
+
 HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
 PRESETS = {
     "heads": HEADS,
@@ -46,7 +48,7 @@ def set_trainable(model: keras.Model, regex: str) -> list[str]:
         The names of the layers that train.
 
     Raises:
-        ValueError: where none matches.
+        ConfigError: none matches.
     """
     selected = []
     for layer in layers_with_weights(model):
@@ -55,8 +57,10 @@ def set_trainable(model: keras.Model, regex: str) -> list[str]:
         if trainable:
             selected.append(layer.name)
     if not selected:
-        raise ValueError(
-            f"No layer's name matches {regex!r}. Take one of {', '.join(PRESETS)}, or a regular "
-            f"expression such as 'mrcnn_.*|fpn_.*'."
+        raise ConfigError(
+            f"no layer's name matches {regex!r}",
+            settings=("layers",),
+            advice=f"set {{layers}} to one of {', '.join(PRESETS)}, or to a regular expression "
+            "such as 'mrcnn_.*|fpn_.*'",
         )
     return selected

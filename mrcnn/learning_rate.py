@@ -6,7 +6,9 @@ Loshchilov and Hutter, "SGDR" (2017), for the cosine; Goyal et al., "Accurate, L
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
+from mrcnn.config import Config
 from mrcnn.config_rules import RateSchedule, parse_rate_schedule
 
 # A large batch's rate is too much for the weights of the first steps. Goyal et al. take five epochs
@@ -14,12 +16,19 @@ from mrcnn.config_rules import RateSchedule, parse_rate_schedule
 SCALED_WARMUP_STEPS = 500
 
 
-def scaled_rate(config, rate: float, replicas: int) -> float:
-    """The rate of a training on so many devices: proportional to them with SCALE_LEARNING_RATE."""
+class ScalesRate(Protocol):
+    """The settings that say how the rate follows the number of devices; a Config has them."""
+
+    SCALE_LEARNING_RATE: bool
+    WARMUP_STEPS: int
+
+
+def scaled_rate(config: ScalesRate, rate: float, replicas: int) -> float:
+    """The rate on so many devices: with SCALE_LEARNING_RATE proportional to their number."""
     return rate * replicas if config.SCALE_LEARNING_RATE else rate
 
 
-def warmup_steps(config, replicas: int = 1) -> int:
+def warmup_steps(config: ScalesRate, replicas: int = 1) -> int:
     """WARMUP_STEPS, and where it is 0 and the rate is scaled up, `SCALED_WARMUP_STEPS`."""
     is_scaled = config.SCALE_LEARNING_RATE and replicas > 1
     return config.WARMUP_STEPS or (SCALED_WARMUP_STEPS if is_scaled else 0)
@@ -48,7 +57,7 @@ class LearningRate:
 
     @classmethod
     def of_config(
-        cls, config, rate: float, first_epoch: int, last_epoch: int, replicas: int = 1
+        cls, config: Config, rate: float, first_epoch: int, last_epoch: int, replicas: int = 1
     ) -> "LearningRate":
         """The rate of one call of `train` with this configuration, on so many devices.
 
@@ -66,8 +75,8 @@ class LearningRate:
     def __call__(self, step: int) -> float | None:
         """The rate of a step, counted from the training's beginning.
 
-        None where a constant rate has been reached: it is then left as it is, since callbacks may
-        set it.
+        None once a constant rate has been reached: it is then left alone, since callbacks may set
+        it.
         """
         warming = step < self.warmup_steps
         if self.schedule.kind == "constant" and not warming:

@@ -252,7 +252,7 @@ class BatchLoader:
 
     def stream(
         self, first_step: int = 0, last_step: int | None = None
-    ) -> Iterator[tuple[int, list[int], list[np.ndarray]]]:
+    ) -> Generator[tuple[int, list[int], list[np.ndarray]], None, None]:
         """(step, image ids, inputs) for first_step, first_step + 1, ... before last_step.
 
         Endless if last_step is None. The ids are those of the images actually in the batch.

@@ -1,13 +1,14 @@
 """The five losses. Each is one scalar over the whole batch, and 0 where nothing matches.
 
 Each is a mean: a sum over what counts, divided by how much that is. Where a batch is spread over
-several devices the mean of their means is not the mean of the batch, so that each loss can be had
-as these two numbers as well, its `parts`.
+several devices, the mean of their means is not the mean of the batch; so each loss can also be had
+as these two numbers, its `parts`.
 
 He et al., "Mask R-CNN" (2017), section 3; Ren et al., "Faster R-CNN" (2015), section 3.1.2.
 """
 
 from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 import keras
 import numpy as np
@@ -29,17 +30,30 @@ def _sum_and_size(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32)
 
 
-def mean_of(parts: Callable, divide: Callable = tf.math.divide_no_nan) -> Callable:
-    """Decorate a loss with what it divides: `loss.parts`, and `loss.divide` for how.
+class MeanLoss(Protocol):
+    """A loss that can also be had as what it divides.
 
-    Args:
+    Attributes:
         parts: takes what the loss takes; float32 scalars `(sum, count)`.
         divide: takes both, and says what the loss is where nothing counts.
     """
 
-    def decorate(loss: Callable) -> Callable:
-        loss.parts, loss.divide = parts, divide
-        return loss
+    parts: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+    divide: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+    def __call__(self, *inputs: tf.Tensor) -> tf.Tensor:
+        """The loss, a float32 scalar."""
+
+
+def mean_of(
+    parts: Callable, divide: Callable = tf.math.divide_no_nan
+) -> Callable[[Callable[..., tf.Tensor]], MeanLoss]:
+    """Decorate a loss with its `parts` and with how they are divided; see `MeanLoss`."""
+
+    def decorate(loss: Callable[..., tf.Tensor]) -> MeanLoss:
+        mean = cast(MeanLoss, loss)
+        mean.parts, mean.divide = parts, divide
+        return mean
 
     return decorate
 
@@ -73,7 +87,7 @@ def _rpn_bbox_parts(target_bbox, rpn_match, rpn_bbox):
 
 
 def rpn_bbox_loss_graph(
-    config, target_bbox: tf.Tensor, rpn_match: tf.Tensor, rpn_bbox: tf.Tensor
+    config: object, target_bbox: tf.Tensor, rpn_match: tf.Tensor, rpn_bbox: tf.Tensor
 ) -> tf.Tensor:
     """Smooth-L1 of positive anchors' deltas.
 
@@ -100,8 +114,8 @@ def mrcnn_class_loss_graph(
     """Softmax cross-entropy of RoIs, padding rows included as background.
 
     RoIs whose *predicted* class does not belong to the image's source do not count. As in the
-    original the active classes are those of the first image, and the loss is NaN if no prediction
-    is of an active class.
+    original, the active classes are those of the batch's first image, and the loss is NaN if no
+    prediction is of an active class.
 
     Args:
         target_class_ids: int `[batch, rois]`.
@@ -117,25 +131,6 @@ def _weighted_class_parts(target_class_ids, pred_class_logits, active_class_ids,
     weights = tf.cast(active, tf.float32) * tf.gather(class_weights, labels)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
     return tf.reduce_sum(loss * weights), tf.reduce_sum(weights)
-
-
-def weighted_class_loss_graph(
-    target_class_ids: tf.Tensor,
-    pred_class_logits: tf.Tensor,
-    active_class_ids: tf.Tensor,
-    class_weights: tf.Tensor,
-) -> tf.Tensor:
-    """`mrcnn_class_loss_graph` as a mean weighted by each RoI's true class, 0 where nothing counts.
-
-    Args:
-        target_class_ids: int `[batch, rois]`.
-        pred_class_logits: `[batch, rois, classes]`.
-        active_class_ids: 1 or 0, `[batch, classes]`.
-        class_weights: float32 `[classes]`, background first; a common factor makes no difference.
-    """
-    return tf.math.divide_no_nan(
-        *_weighted_class_parts(target_class_ids, pred_class_logits, active_class_ids, class_weights)
-    )
 
 
 def _bbox_parts(target_bbox, target_class_ids, pred_bbox):
@@ -217,7 +212,7 @@ class LossLayer(layers.Layer):
         function: takes the list of inputs as its arguments.
     """
 
-    def __init__(self, function: Callable[..., tf.Tensor], **kwargs):
+    def __init__(self, function: Callable[..., tf.Tensor], **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.function = function
@@ -246,13 +241,14 @@ def class_loss_of_meta(
 
 
 def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> None:
-    """Weigh the class loss of a training model; None puts the plain one back.
+    """Weight the class loss of a training model by each RoI's true class; None: do not.
 
-    It holds for steps that are compiled afterwards.
+    The weighted loss is a mean with these weights, and 0 where nothing counts. The change holds for
+    steps that are compiled afterwards.
 
     Args:
         model: of `mrcnn.network.build_model("training", ...)`.
-        class_weights: float32 `[classes]`, background first.
+        class_weights: float32 `[classes]`, background first; a common factor makes no difference.
     """
 
     def parts(target_class_ids, pred_class_logits, image_meta):

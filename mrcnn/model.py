@@ -325,7 +325,7 @@ class MaskRCNN:
         mrcnn_mask: np.ndarray,
         original_image_shape: Sequence[int],
         image_shape: Sequence[int],
-        window: Sequence[float],
+        window: Sequence[int],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Detections on the original image: see `mrcnn.inference.unmold_detections`."""
         return inference.unmold_detections(

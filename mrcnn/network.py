@@ -3,6 +3,8 @@
 He et al., "Mask R-CNN" (2017). Configuration enters here; the pieces take plain values.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,7 @@ from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.backbone import build_backbone
 from mrcnn.box_graph import norm_boxes_graph
 from mrcnn.boxes import norm_boxes
+from mrcnn.config import Config
 from mrcnn.detection import DetectionLayer
 from mrcnn.errors import ConfigError
 from mrcnn.fpn import build_fpn
@@ -46,7 +49,8 @@ class NormaliseBoxes(layers.Layer):
 class GroundTruthProposals(layers.Layer):
     """The instances' boxes as further proposals, `[batch, n, 4]`; rows without one are zero.
 
-    A zero row is what counts as padding among proposals; once normalised, a padded box is none.
+    Zero rows are padding among proposals. The padding of the boxes is zero in pixels only: once it
+    is normalised, it is not zero any more.
     """
 
     def call(self, inputs):
@@ -75,33 +79,36 @@ class Anchors(layers.Layer):
         return keras.KerasTensor((image.shape[0], *self.anchors.shape), "float32")
 
 
-def pyramid_anchors(config, image_shape) -> np.ndarray:
+def pyramid_anchors(config: Config, image_shape: Sequence[int]) -> np.ndarray:
     """Anchors of all levels for a molded size, float64 pixels `[anchors, 4]`."""
     return generate_pyramid_anchors(
         config.RPN_ANCHOR_SCALES,
         config.RPN_ANCHOR_RATIOS,
-        compute_backbone_shapes(config, image_shape),
+        np.asarray(compute_backbone_shapes(config, image_shape)).tolist(),
         config.BACKBONE_STRIDES,
         config.RPN_ANCHOR_STRIDE,
     )
 
 
-def build_model(mode: str, config) -> keras.Model:
+def build_model(mode: str, config: Config) -> keras.Model:
     """The Keras model for `mode`, 'training' or 'inference', in the precision of the config.
 
-    Raises ConfigError: training with a resize mode that gives pictures different sizes.
+    Raises:
+        ConfigError: training with a resize mode that gives images different sizes.
     """
     if mode == "training" and config.IMAGE_RESIZE_MODE == "fit64":
         raise ConfigError(
-            "IMAGE_RESIZE_MODE is 'fit64', which is for detection: pictures of a training must all "
-            "get one size. Train with 'square'; the weights serve both."
+            "{IMAGE_RESIZE_MODE} is 'fit64', which gives images different sizes and is for "
+            "detection only",
+            settings=("IMAGE_RESIZE_MODE",),
+            advice="train with 'square'; the weights serve both",
         )
     build = {"training": _training_model, "inference": _inference_model}[mode]
     with building_in(config.PRECISION):
         return build(config)
 
 
-def _inputs(config):
+def _inputs(config: Config):
     image = layers.Input((None, None, config.IMAGE_CHANNEL_COUNT), name="input_image")
     meta = layers.Input((config.IMAGE_META_SIZE,), name="input_image_meta", dtype="float32")
     return image, meta
@@ -154,7 +161,7 @@ def _mask_head(rois, features, meta, config):
     )
 
 
-def _inference_model(config) -> keras.Model:
+def _inference_model(config: Config) -> keras.Model:
     image, meta = _inputs(config)
     anchors = layers.Input((None, 4), name="input_anchors", dtype="float32")
     features, (_, rpn_class, rpn_bbox) = _features_and_rpn(image, config)
@@ -182,7 +189,7 @@ def _ground_truth_inputs(config):
     ]
 
 
-def _training_model(config) -> keras.Model:
+def _training_model(config: Config) -> keras.Model:
     image, meta = _inputs(config)
     truth = _ground_truth_inputs(config)
     rpn_match, rpn_bbox_target, gt_class_ids, gt_boxes, gt_masks = truth

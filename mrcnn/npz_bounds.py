@@ -1,7 +1,8 @@
-"""Archives of arrays (`.npz`) whose claims are checked before any array of them is read.
+"""Archives of arrays (`.npz`) that are checked before any of their arrays is read.
 
-`np.load` reserves what the head of an array declares, and `zipfile` unpacks whatever was packed. A
-small file could so ask for any amount of memory. Here an archive may only claim what it has.
+`np.load` reserves as much memory as the header of an array declares, and `zipfile` unpacks whatever
+was packed, so that a small file could take any amount of memory. Here an archive may only declare
+as much as it holds.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ _DIRECTORY_BYTES = MOST_MEMBERS * 256
 # directory, length of the comment. One of over 4 GB has a locator of 20 bytes before it.
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = 20
-# What NumPy raises besides ValueError where the text of a head is no dictionary.
+# What NumPy raises besides ValueError where the text of a header is not a dictionary.
 _NO_HEAD = (SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
 
 Shapes = dict[str, tuple[int, ...]]
@@ -38,10 +39,10 @@ Shapes = dict[str, tuple[int, ...]]
 def opened_arrays(path: str | os.PathLike) -> Iterator[tuple[np.lib.npyio.NpzFile, Shapes]]:
     """Open an archive that `np.savez` wrote; its arrays are read as they are asked for.
 
-    All of it is checked by its directory and the heads of its arrays: nothing is packed, all
-    members together are no larger than the file, each is exactly as long as its shape asks for,
-    and holds real numbers or one text. No pickle is opened. The second value is the shapes of the
-    arrays of numbers by their names: ask for none that is larger than wanted.
+    The directory and the headers of the arrays are checked: nothing is packed, all members together
+    are no larger than the file, each is exactly as long as its shape requires, and holds real
+    numbers or one text. No pickle is opened. The second value is the shapes of the numeric arrays
+    by their names, so that a caller can leave out arrays that are larger than expected.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -59,7 +60,7 @@ def opened_arrays(path: str | os.PathLike) -> Iterator[tuple[np.lib.npyio.NpzFil
 
 
 def _shapes(archive: zipfile.ZipFile) -> Shapes:
-    """Raises ValueError where a head declares more or other than stands behind it."""
+    """Shapes by name; raises ValueError where a header does not fit the data behind it."""
     shapes = {}
     for member in archive.infolist():
         with archive.open(member) as stream:
@@ -85,7 +86,7 @@ def _read_head(stream) -> tuple[tuple[int, ...], np.dtype]:
     try:
         shape, _, dtype = read[version](stream)
     except _NO_HEAD as error:
-        raise ValueError("the head of an array is none") from error
+        raise ValueError("the header of an array cannot be parsed") from error
     if any(length < 0 for length in shape):
         raise ValueError("an array has a negative length")
     return shape, dtype
@@ -117,4 +118,4 @@ def _require_stored(archive: zipfile.ZipFile, size: int) -> None:
     if sum(member.file_size for member in members) > size:
         raise ValueError("the archive declares more bytes than it has")
     if len({member.filename for member in members}) != len(members):
-        raise ValueError("two arrays have one name")
+        raise ValueError("two arrays have the same name")

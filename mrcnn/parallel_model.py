@@ -13,15 +13,15 @@ __all__ = ["ParallelModel"]
 
 
 class ParallelModel(keras.Model):
-    """A model whose batches are computed in equal slices, one on each device, with one's weights.
+    """A model that computes each batch in equal slices, one per device, with shared weights.
 
         model = ParallelModel(model, gpu_count=2)
         outputs = model.predict(inputs)
 
-    What the model gives for each image is put together again in the order of the batch; what is
-    one number for the whole batch, such as a loss, comes as the mean over the devices, as it did
-    in the original. (`MaskRCNN.train` weighs the devices' losses instead, so that they are those
-    of the whole batch.) Weights, and what reads or writes them, are the inner model's.
+    Outputs per image are concatenated in the order of the batch. An output that is one number for
+    the whole batch, such as a loss, is the mean over the devices, as in the original.
+    (`MaskRCNN.train` weights the devices' losses instead, which gives those of the whole batch.)
+    Weights, and the methods that read or write them, are the inner model's.
 
     Args:
         keras_model: any Keras model; its inputs have the batch as their first axis.

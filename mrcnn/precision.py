@@ -41,8 +41,8 @@ def _processor_has_bfloat16() -> bool:
 def building_in(precision: str) -> Iterator[None]:
     """Layers made inside compute in `precision`; weights stay float32.
 
-    Keras has one policy for the process and a backbone given as a callable takes none, so the
-    policy is set for the time of building and put back afterwards.
+    A backbone given as a function takes no policy, so Keras's default is changed while the model is
+    built. Keras keeps it for each thread: other threads do not see the change.
     """
     before = keras.config.dtype_policy()
     policy = "mixed_bfloat16" if resolve_precision(precision) == "bfloat16" else "float32"

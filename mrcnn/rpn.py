@@ -4,6 +4,7 @@ Ren et al., "Faster R-CNN" (2015), section 3.1; one network shared by all pyrami
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from mrcnn.box_graph import apply_box_deltas_graph, clip_boxes_graph
+from mrcnn.config import Config
 from mrcnn.sparse_gradient import SparseGradientConv2D
 
 
@@ -89,19 +91,22 @@ class ProposalLayer(layers.Layer):
         self,
         proposal_count: int,
         nms_threshold: float,
-        config=None,
+        config: Config | None = None,
         *,
         pre_nms_limit: int | None = None,
-        bbox_std_dev: Sequence[float] | None = None,
-        **kwargs,
+        bbox_std_dev: Sequence[float] | np.ndarray | None = None,
+        **kwargs: Any,
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.proposal_count = proposal_count
         self.nms_threshold = nms_threshold
-        self.pre_nms_limit = config.PRE_NMS_LIMIT if pre_nms_limit is None else pre_nms_limit
-        std_dev = config.RPN_BBOX_STD_DEV if bbox_std_dev is None else bbox_std_dev
-        self.bbox_std_dev = [float(s) for s in np.asarray(std_dev)]
+        if config is not None:
+            pre_nms_limit, bbox_std_dev = config.PRE_NMS_LIMIT, config.RPN_BBOX_STD_DEV
+        if pre_nms_limit is None or bbox_std_dev is None:
+            raise TypeError("ProposalLayer needs pre_nms_limit and bbox_std_dev, or a config")
+        self.pre_nms_limit = pre_nms_limit
+        self.bbox_std_dev = [float(s) for s in np.asarray(bbox_std_dev)]
 
     def call(self, inputs):
         """Select proposals: see the class."""

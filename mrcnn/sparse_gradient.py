@@ -1,9 +1,9 @@
 """A convolution whose gradient is computed where there is one.
 
 The RPN's shared convolution sees every cell of every pyramid level, but its losses look at 256
-anchors an image, and only those and the sampled proposals send a gradient back: some hundred of
-20,000 cells. A convolution's gradient does not care; it takes twice the arithmetic of the forward
-pass, which was a third of a training step.
+anchors an image, and only those and the sampled proposals send a gradient back: a few hundred of
+20,000 cells. A convolution's gradient is computed for all cells nevertheless; it takes twice the
+arithmetic of the forward pass, which was a third of a training step.
 """
 
 import keras
@@ -16,9 +16,9 @@ MOST_CELLS = 0.25
 
 @keras.saving.register_keras_serializable("mrcnn")
 class SparseGradientConv2D(layers.Conv2D):
-    """A 3x3 convolution with padding "same", strides of 1 and ReLU: Conv2D in all but its gradient.
+    """A 3x3 convolution with padding "same", stride 1 and ReLU: Conv2D except for its gradient.
 
-    In training the gradient is that of the cells whose own is not zero. It is the same sum of the
+    In training only cells whose own gradient is not zero contribute. That is the same sum of the
     same products, without those with zero, in another order: equal within float32's rounding.
     """
 

@@ -4,6 +4,7 @@ He et al., "Mask R-CNN" (2017), section 3.1 (training); Girshick, "Fast R-CNN" (
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from mrcnn.box_graph import box_refinement_graph, overlaps_graph
+from mrcnn.config import Config
 
 POSITIVE_IOU = 0.5
 CROWD_IOU = 0.001
@@ -154,7 +156,7 @@ class DetectionTargetLayer(layers.Layer):
             another there.
     """
 
-    def __init__(self, config, seed: int = 0, **kwargs):
+    def __init__(self, config: Config, seed: int = 0, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.count = int(config.TRAIN_ROIS_PER_IMAGE)
@@ -256,7 +258,7 @@ def detection_targets_graph(
     gt_class_ids: tf.Tensor,
     gt_boxes: tf.Tensor,
     gt_masks: tf.Tensor,
-    config,
+    config: Config,
 ) -> list[tf.Tensor]:
     """`DetectionTargetLayer` for one image: the same arguments without the batch axis."""
     inputs = [x[None] for x in (proposals, gt_class_ids, gt_boxes, gt_masks)]

@@ -12,7 +12,7 @@ def ancestor(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor | None:
 
     Args:
         tensor: a tensor of a functional model.
-        name: a layer's name, with or without what TensorFlow 1 appended (`ROI/..:0`, `_1`).
+        name: a layer's name, with or without the endings of TensorFlow 1 (`ROI/..:0`, `_1`).
 
     Returns:
         The tensor, or None where `tensor` does not depend on such a layer.

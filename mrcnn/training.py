@@ -177,8 +177,7 @@ class Trainer:
             while self.progress.step < plan.steps_per_epoch:
                 self._one_step(self._next(batches, steps_before), callbacks)
                 bar.update(self._means())
-                if interrupted():
-                    self._stop()
+                self._stop_if(interrupted())
                 if time.monotonic() - last_saved > plan.state_seconds:
                     self._save_state()
                     last_saved = time.monotonic()
@@ -245,9 +244,8 @@ class Trainer:
                 self._save_state()  # or raise that the weights are not finite
             when = f"In validation batch {number} after epoch {self.progress.epoch + 1}"
             self._require_sane(rows[-1], when, image_ids, self.validation_loader)
-            if interrupted():
-                self._stop()
-        means = np.mean(np.float64(rows), axis=0)
+            self._stop_if(interrupted())
+        means = np.mean(np.asarray(rows, np.float64), axis=0)
         return {f"val_{name}": float(x) for name, x in zip(LOG_NAMES, means, strict=True)}
 
     def _evaluate(self, plan: TrainingPlan, interrupted, epoch: int) -> dict[str, float]:
@@ -258,8 +256,7 @@ class Trainer:
             return {}
         # The other processes wait meanwhile, and cannot be asked.
         alone = self.distribution.workers == 1
-        between = (lambda: interrupted() and self._stop()) if alone else (lambda: None)
-        evaluated = evaluation.run(self.model, between)
+        evaluated = evaluation.run(self.model, lambda: self._stop_if(alone and interrupted()))
         self.board.write_pictures(epoch + 1, evaluated.pictures)
         return evaluated.figures
 
@@ -286,7 +283,9 @@ class Trainer:
                 flush=True,
             )
 
-    def _stop(self) -> None:
+    def _stop_if(self, interrupted: bool) -> None:
+        if not interrupted:
+            return
         self._save_and_report()
         self.distribution.wait_for_all()
         raise KeyboardInterrupt

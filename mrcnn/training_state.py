@@ -105,13 +105,13 @@ def save_state(
     Raises:
         WeightsError: it cannot be written; an earlier state is then untouched.
     """
-    arrays = {"weight:" + v.path: np.asarray(v.value) for v in model.weights}
+    arrays: dict[str, Any] = {"weight:" + v.path: np.asarray(v.value) for v in model.weights}
     arrays |= {"optimizer:" + key: np.asarray(v.value) for key, v in _slots(optimizer)}
     arrays["progress"] = np.array(json.dumps({"format": FORMAT, **asdict(progress)}))
     path = folder / FILE_NAME
     advice = "make room or make the folder writable, then resume from the last checkpoint"
     with saving(path, WeightsError, advice=advice), replacing(path) as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+        np.savez(stream, **arrays)
 
 
 def read_progress(folder: Path) -> Progress | None:
@@ -127,7 +127,7 @@ def read_progress(folder: Path) -> Progress | None:
         return None
     except _DAMAGE:
         stored = None
-    if isinstance(stored, dict) and stored.get("format", FORMAT) != FORMAT:
+    if isinstance(stored, dict) and stored.get("format") not in (None, FORMAT):
         return None  # of another version of this project
     progress = _parsed(stored)
     if progress is None:
@@ -158,11 +158,11 @@ def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> No
 def _parsed(stored: Any) -> Progress | None:
     """The counters in a state's JSON; None where it holds what no training counts."""
     names = {each.name for each in fields(Progress)}
-    if not isinstance(stored, dict) or not {"epoch", "format"} <= stored.keys() <= names | {
-        "format"
-    }:
+    if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
         return None
-    progress = Progress(**{name: value for name, value in stored.items() if name != "format"})
+    if not stored.keys() <= names:
+        return None
+    progress = Progress(**stored)
     lists = (progress.totals, progress.history, progress.stopped)
     if not all(isinstance(values, list) for values in lists):
         return None

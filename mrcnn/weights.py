@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from mrcnn.errors import WeightsError
-from mrcnn.h5_layout import StoredWeight, open_weights, read_layers
+from mrcnn.h5_layout import StoredWeight, WeightReader, open_weights, read_layers
 from mrcnn.h5_writing import write_layers
 
 __all__ = [
@@ -42,14 +42,14 @@ _BRANCHES = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """What `load_weights` did. Layer names are the model's, but for `unused_in_file`.
+    """What `load_weights` did. Layer names are the model's, except in `unused_in_file`.
 
     Attributes:
         path: the file.
         layout: how its layers are named: "matterport" or "keras.applications"; "order" where
-            names were not looked at.
+            names were not compared.
         loaded: layers whose weights were assigned, in the model's order.
-        skipped: layers left as they were on purpose -> why.
+        skipped: layers left out on purpose -> why.
         missing_in_file: layers with weights that the file does not have.
         unused_in_file: layers of the file, with weights, that the model does not have.
         weight_count: arrays assigned.
@@ -107,9 +107,9 @@ def load_weights(
     class_mismatch: str = "error",
     keep: str | None = None,
 ) -> LoadReport:
-    """Assigns the weights of a Matterport / Keras 2 `.h5` file to a model.
+    """Assign the weights of a Matterport / Keras 2 `.h5` file to a model.
 
-    By name, layers that stand on one side only are left out and reported. Within a layer arrays are
+    By name, layers that only one side has are left out and reported. Within a layer, arrays are
     assigned by position; their names are not compared (Keras adds suffixes such as `conv1_1`).
 
     Args:
@@ -137,13 +137,18 @@ def load_weights(
 def save_weights(
     model: keras.Model, path: str | os.PathLike, notes: Mapping[str, str] | None = None
 ) -> None:
-    """Writes all weights of a model as float32 in Matterport's / Keras 2's layout.
+    """Write all weights of a model as float32 in Matterport's / Keras 2's layout.
 
     `layer_names` lists every layer, also those without weights, as Keras 2 does. The file appears
-    whole or not at all; equal weights give equal bytes. `notes` are texts to store beside them, for
-    `mrcnn.h5_layout.read_attributes`.
+    whole or not at all; equal weights give equal bytes.
 
-    Raises WeightsError where it cannot be written; a former file of that name is then untouched.
+    Args:
+        model: a built model.
+        path: the file.
+        notes: texts to store beside the weights, for `mrcnn.h5_layout.read_attributes`.
+
+    Raises:
+        WeightsError: it cannot be written; a former file of that name is then untouched.
     """
     write_layers(
         path,
@@ -209,8 +214,15 @@ def _selection(exclude, keep):
     return reason
 
 
-def _plan(model, file, by_name, exclude, class_mismatch, keep):
-    path = file.path
+def _plan(
+    model: keras.Model,
+    file: WeightReader,
+    by_name: bool,
+    exclude: str | Iterable[str] | None,
+    class_mismatch: str,
+    keep: str | None,
+) -> "_Plan":
+    """Which weights of the file go where; the arguments are `load_weights`'s."""
     stored = {
         name: [weight for _, weight in weights]
         for name, weights in file.layers().items()
@@ -219,15 +231,15 @@ def _plan(model, file, by_name, exclude, class_mismatch, keep):
     targets = {layer.name: layer_weights(layer) for layer in model.layers}
     targets = {name: weights for name, weights in targets.items() if weights}
     if by_name or exclude or keep is not None:
-        plan = _plan_by_name(path, targets, stored, _selection(exclude, keep))
+        plan = _plan_by_name(file.path, targets, stored, _selection(exclude, keep))
     else:
-        plan = _plan_by_order(path, targets, stored)
+        plan = _plan_by_order(file.path, targets, stored)
     if class_mismatch == "skip":
         _leave_out_other_classes(plan)
     for name in plan.pairs:
-        _check_layer(path, name, *plan.pairs[name])
+        _check_layer(file.path, name, *plan.pairs[name])
     if not plan.pairs:
-        raise WeightsError(_nothing_to_load(path, targets, stored, plan))
+        raise _nothing_to_load(file.path, targets, stored, plan)
     return plan
 
 
@@ -254,15 +266,21 @@ def _plan_by_name(path, targets, stored, reason_to_skip):
 def _plan_by_order(path, targets, stored):
     if len(targets) != len(stored):
         raise WeightsError(
-            f"Layer count mismatch: the model has {len(targets)} layers with weights, "
-            f"{path} has {len(stored)}; load it by name instead (by_name=True)."
+            f"Layer count mismatch: the model has {len(targets)} layers with weights, the file "
+            f"has {len(stored)}",
+            path=path,
+            settings=("by_name",),
+            advice="load it by name instead ({by_name}=True)",
         )
     mine, theirs = list(targets), list(stored)
     if mine != theirs and set(mine) == set(theirs):
         place = next(i for i, name in enumerate(mine) if name != theirs[i])
         raise WeightsError(
-            f"{path} holds the model's layers in another order (layer {place + 1} is "
-            f"{theirs[place]}, the model's is {mine[place]}); load it by name (by_name=True)."
+            f"holds the model's layers in another order (layer {place + 1} is {theirs[place]}, "
+            f"the model's is {mine[place]})",
+            path=path,
+            settings=("by_name",),
+            advice="load it by name ({by_name}=True)",
         )
     pairs = {
         name: (weights, saved)
@@ -281,55 +299,67 @@ def _leave_out_other_classes(plan):
             plan.skipped[name] = f"{counts[0]} classes in the file, {counts[1]} in the model"
 
 
-def _class_counts(name, weights, saved):
-    """(classes in the file, classes in the model) where only these differ, else None."""
-    if name not in _OUTPUTS_PER_CLASS or len(weights) != len(saved):
-        return None
+def _class_counts(name, weights, saved) -> tuple[int, int] | None:
+    """(classes in the file, classes in the model) of a layer where only these differ, else None."""
     theirs = [stored.shape for stored in saved]
     mine = [tuple(variable.shape) for _, variable in weights]
-    if [shape[:-1] for shape in theirs] != [shape[:-1] for shape in mine]:
+    counts = _classes(name, theirs), _classes(name, mine)
+    others_agree = [shape[:-1] for shape in theirs] == [shape[:-1] for shape in mine]
+    if not others_agree or counts[0] is None or counts[1] is None or counts[0] == counts[1]:
         return None
-    pairs = {(a[-1], b[-1]) for a, b in zip(theirs, mine, strict=True) if a and b}
-    if len(pairs) != 1:
+    return counts[0], counts[1]
+
+
+def _classes(name: str, shapes: Iterable[tuple[int, ...]]) -> int | None:
+    """How many classes the arrays of a class-dependent layer are for; None where none fits them."""
+    outputs = {shape[-1] for shape in shapes if shape}
+    if name not in _OUTPUTS_PER_CLASS or len(outputs) != 1:
         return None
-    counts = [divmod(outputs, _OUTPUTS_PER_CLASS[name]) for outputs in pairs.pop()]
-    if counts[0] == counts[1] or any(rest for _, rest in counts):
-        return None
-    return counts[0][0], counts[1][0]
+    count, rest = divmod(outputs.pop(), _OUTPUTS_PER_CLASS[name])
+    return None if rest else count
 
 
 def _check_layer(path, layer, weights, saved):
     if len(weights) != len(saved):
         raise WeightsError(
-            f"Layer {layer} has {len(saved)} weights in {path} but {len(weights)} in the model; "
-            "the file belongs to another network."
+            f"layer {layer} has {len(saved)} weights in the file but {len(weights)} in the model",
+            path=path,
+            advice="give a file of the same network",
         )
     for (name, variable), stored in zip(weights, saved, strict=True):
         if stored.shape == tuple(variable.shape):
             continue
-        message = (
-            f"Layer {layer}: {name} has shape {stored.shape} in {path} "
-            f"but {tuple(variable.shape)} in the model"
+        problem = (
+            f"layer {layer}: {name} has shape {stored.shape} in the file but "
+            f"{tuple(variable.shape)} in the model"
         )
         classes = _class_counts(layer, weights, saved)
         if classes:
             raise WeightsError(
-                f"{message}: the file is for {classes[0]} classes, the model for {classes[1]} "
-                "(background included); set NUM_CLASSES to the file's, or leave these layers out: "
-                f"exclude={list(CLASS_DEPENDENT_LAYERS)}."
+                f"{problem}: the file is for {classes[0]} classes, the model for {classes[1]} "
+                "(background included)",
+                path=path,
+                settings=("NUM_CLASSES", "exclude"),
+                advice="set {NUM_CLASSES} to the file's, or leave these layers out: "
+                f"{{exclude}}={list(CLASS_DEPENDENT_LAYERS)}",
             )
         raise WeightsError(
-            f"{message}; build the model with the file's configuration or exclude the layer."
+            problem,
+            path=path,
+            advice="build the model with the file's configuration or exclude the layer",
         )
 
 
-def _nothing_to_load(path, targets, stored, plan):
+def _nothing_to_load(path, targets, stored, plan) -> WeightsError:
     if plan.skipped and not plan.missing:
-        return f"Nothing of {path} would be loaded: every layer is left out; exclude fewer."
-    return (
-        f"No layer of {path} ({_some(list(stored)) or 'it has none with weights'}) has a name "
-        f"of this model's ({_some(list(targets)) or 'it has no weights'}); "
-        "give the weight file of a Mask R-CNN or of a ResNet backbone."
+        return WeightsError(
+            "nothing would be loaded: every layer is left out", path=path, advice="exclude fewer"
+        )
+    return WeightsError(
+        f"no layer of the file ({_some(list(stored)) or 'it has none with weights'}) has a name of "
+        f"this model's ({_some(list(targets)) or 'it has no weights'})",
+        path=path,
+        advice="give the weight file of a Mask R-CNN or of a ResNet backbone",
     )
 
 
@@ -344,8 +374,9 @@ def _assign(plan, file):
     for (layer, name, _), array in zip(variables, arrays, strict=True):
         if not np.isfinite(array).all():
             raise WeightsError(
-                f"Layer {layer} holds NaN or infinity in {plan.path} ({name}): its training "
-                "went astray; use an earlier file."
+                f"layer {layer} holds NaN or infinity ({name}): its training diverged",
+                path=plan.path,
+                advice="use an earlier file",
             )
         values.append(array)
     parameter_count = sum(array.size for array in values)

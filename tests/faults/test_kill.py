@@ -1,12 +1,12 @@
-"""kill -9 while checkpoints are written: every file that has its name is whole."""
+"""kill -9 while checkpoints are written: every file under its final name is whole."""
 
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
@@ -19,39 +19,32 @@ from tests.support import REPOSITORY
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
-# A state is an archive of arrays, a checkpoint an HDF5 file; each holds one number throughout.
-WRITE_FOREVER = """
-import sys
-from pathlib import Path
-import numpy as np
-from mrcnn.files import replacing
-from mrcnn.h5_writing import write_layers
-
-folder = Path(sys.argv[1])
-for number in range(1, 10**9):
-    values = [(f"kernel{i}:0", np.full(60_000, number, np.float32)) for i in range(8)]
-    with replacing(folder / "training_state.npz") as stream:
-        np.savez(stream, **{name: array for name, array in values})
-    write_layers(folder / f"mask_rcnn_shapes_{number % 3:04d}.h5", [("layer", values)])
-    print(number, flush=True)
-"""
+ROUNDS = 3
 
 
-def kill_while_writing(folder, chance):
-    """Let a process write files for a moment, then kill it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITE_FOREVER, folder],
+def run_killed_at(operation, module, *arguments) -> subprocess.CompletedProcess:
+    """A module in a process that is killed at one of its file operations; 0: never."""
+    command = [sys.executable, "-m", "tests.faults.killed_at", operation, module, *arguments]
+    return subprocess.run(
+        [str(word) for word in command],
         cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+        capture_output=True,
         text=True,
     )
-    try:
-        assert process.stdout.readline() == "1\n"
-        time.sleep(chance.random() * 0.3)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+
+
+def operations_of(done) -> int:
+    """How many file operations a process had that was not killed."""
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.splitlines()[-1].removeprefix("operations "))
+
+
+def kill_while_writing(folder, operation) -> int:
+    """Kill a process that writes files; how many temporary files it has left."""
+    done = run_killed_at(operation, "tests.faults.write_rounds", folder, ROUNDS)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return len(list(unfinished(folder)))
 
 
 def numbers_in(path):
@@ -68,7 +61,7 @@ def numbers_in(path):
 
 
 def require_whole_files(folder):
-    """Every file is whole, but for temporary ones, whose names tell what they were for."""
+    """Every file is whole, but for temporary ones, whose names say what they were for."""
     hidden = {path for path, _ in unfinished(folder)}
     visible = [path for path in folder.iterdir() if path not in hidden]
     assert visible
@@ -80,61 +73,54 @@ def require_whole_files(folder):
         path.unlink()
 
 
-def test_no_half_written_file_is_ever_seen(tmp_path):
-    chance = random.Random(8)
-    for _ in range(2):
-        kill_while_writing(tmp_path, chance)
+@pytest.fixture
+def operations(tmp_path):
+    """The number of file operations of all rounds; the folder then holds the files of a run."""
+    return operations_of(run_killed_at(0, "tests.faults.write_rounds", tmp_path, ROUNDS))
+
+
+def test_no_half_written_file_is_ever_seen(tmp_path, operations):
+    """Kills in the middle of a state, of a checkpoint, and of the round after them."""
+    for share in (0.1, 0.25, 0.45):
+        assert kill_while_writing(tmp_path, int(share * operations)) == 1, "no write was hit"
         require_whole_files(tmp_path)
 
 
 @pytest.mark.slow
-def test_no_half_written_file_is_seen_after_many_kills(tmp_path):
-    chance = random.Random(9)
+def test_no_half_written_file_is_seen_wherever_the_kill_comes(tmp_path, operations):
+    """Kills at all operations of the second round, in steps so that there are about a hundred."""
+    first, last = operations // ROUNDS, 2 * operations // ROUNDS
+    places = range(first, last, max(1, (last - first) // 100))
     left_over = 0
-    for _ in range(100):
-        kill_while_writing(tmp_path, chance)
-        left_over += len(list(unfinished(tmp_path)))
+    for place in places:
+        left_over += kill_while_writing(tmp_path, place)
         require_whole_files(tmp_path)
-    assert left_over > 20, "hardly any kill came in the middle of a file"
+    assert left_over > 0.8 * len(places), "hardly any kill came in the middle of a file"
 
 
-def start_training(logs, *arguments):
-    command = [sys.executable, "-m", "tests.mrcnn.train_script", str(logs), "3", *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+KILLS = 12
 
 
 @pytest.mark.slow
-def test_a_training_killed_at_any_time_ends_with_the_same_weights(tmp_path):
+def test_a_training_killed_at_any_operation_ends_with_the_same_weights(tmp_path):
     """The state is written after every step, so that most kills come while something is written."""
+    training = "tests.mrcnn.train_script"
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = start_training(whole)
-    assert process.wait(1800) == 0, process.stderr.read()
+    operations = operations_of(run_killed_at(0, training, whole, 3))
     (expected,) = whole.iterdir()
-    chance, kills = random.Random(10), 0
-    while True:
-        begun = killed.exists() and any(killed.glob("*/*.h5"))
-        process = start_training(killed, *(["--last"] if begun else []))
-        while process.poll() is None and not (begun or any(killed.glob("*/*.h5"))):
-            time.sleep(0.05)
-        if kills < 12:
-            time.sleep(chance.random() * 15)
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-        _, errors = process.communicate(timeout=1800)
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, errors
-        (folder,) = killed.iterdir()
-        assert all(is_readable(path) for path in folder.glob("*.h5"))
-    assert kills >= 3, "the training was over before it could be killed"
+    chance = random.Random(10)
+    for _ in range(KILLS):
+        begun = any(killed.glob("*/*.h5"))
+        if not begun:  # no checkpoint, so no training to resume
+            shutil.rmtree(killed, ignore_errors=True)
+        # All kills together come before the training's end.
+        operation = chance.randint(10, operations // (KILLS + 1))
+        done = run_killed_at(operation, training, killed, 3, *(["--last"] if begun else []))
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert all(is_readable(path) for path in killed.glob("*/*.h5"))
+    done = run_killed_at(0, training, killed, 3, "--last")
+    assert done.returncode == 0, done.stderr
+    (folder,) = killed.iterdir()
     names = [path.name for path in sorted(expected.glob("*.h5"))]
     assert [path.name for path in sorted(folder.glob("*.h5"))] == names
     for name in names:

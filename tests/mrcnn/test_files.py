@@ -4,11 +4,11 @@ import os
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 
-from mrcnn.files import replacing, unfinished
+from mrcnn.errors import DatasetError, UserError, WeightsError
+from mrcnn.files import replacing, saving, unfinished
 from tests.support import REPOSITORY
 
 
@@ -64,11 +64,59 @@ def test_the_folder_must_exist(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_permissions_are_those_of_an_ordinary_file(tmp_path):
-    with (tmp_path / "ordinary").open("w"), replacing(tmp_path / "a.json"):
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_permissions_are_those_of_an_ordinary_file(tmp_path, mask):
+    """In a process of its own, since the mask is one of the whole process."""
+    code = """
+import os, sys
+from mrcnn.files import replacing
+os.umask(int(sys.argv[1]))
+with open("ordinary", "w"), replacing("new.json"):
+    pass
+"""
+    command = [sys.executable, "-c", code, str(mask)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in names(tmp_path)}
+    assert modes == dict.fromkeys(("new.json", "ordinary"), 0o666 & ~mask)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_a_former_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "a.json"
+    path.touch()
+    path.chmod(0o640)
+    with replacing(path):
         pass
-    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ordinary", "a.json")}
-    assert len(modes) == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a umask")
+def test_the_mask_of_the_process_is_never_changed(tmp_path, monkeypatch):
+    """Between two changes of it another thread's file would be open to everybody."""
+    monkeypatch.delattr(os, "umask")
+    with replacing(tmp_path / "a.json"):
+        pass
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_why_a_file_cannot_be_written(tmp_path):
+    path = tmp_path / "nowhere" / "a.json"
+    with pytest.raises(WeightsError) as caught, saving(path, WeightsError), replacing(path):
+        pass
+    assert caught.value.path == path
+    assert str(caught.value) == (
+        f"{path}: cannot be written (No such file or directory); make room or choose another place."
+    )
+
+
+def test_other_errors_are_not_a_failed_write(tmp_path):
+    with pytest.raises(ZeroDivisionError), saving(tmp_path):
+        raise ZeroDivisionError
+    told = DatasetError("there is no image", path="a.jpg")
+    with pytest.raises(UserError) as caught, saving(tmp_path):
+        raise told
+    assert caught.value is told
 
 
 def test_what_a_killed_process_left_is_known_by_its_name(tmp_path):
@@ -78,29 +126,3 @@ def test_what_a_killed_process_left_is_known_by_its_name(tmp_path):
     for other in (".part", "a.part", ".a.part", ".b.c"):
         (tmp_path / other).touch()
     assert list(unfinished(tmp_path)) == []
-
-
-WRITE_FOREVER = """
-import sys
-from mrcnn.files import replacing
-for i in range(10**9):
-    with replacing(sys.argv[1], "w") as file:
-        for _ in range(200):
-            file.write(f"{i % 10}" * 1000)
-"""
-
-
-def test_a_killed_process_leaves_a_whole_file(tmp_path):
-    path = tmp_path / "a.txt"
-    process = subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, str(path)], cwd=REPOSITORY)
-    try:
-        deadline = time.monotonic() + 60
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.2)
-    finally:
-        process.kill()
-        process.wait()
-    text = path.read_text()
-    assert len(text) == 200_000
-    assert len(set(text)) == 1

@@ -71,7 +71,7 @@ def test_a_later_choice_replaces_the_earlier_one(model):
 )
 def test_a_choice_of_nothing_is_refused(model, regex):
     with pytest.raises(
-        ValueError, match=f"No layer's name matches {re.escape(repr(regex))}.*heads"
+        ValueError, match=f"no layer's name matches {re.escape(repr(regex))}.*heads"
     ):
         set_trainable(model, regex)
 
@@ -128,7 +128,7 @@ def test_a_model_without_weights_has_no_layer_to_train():
     image = keras.Input((4,))
     model = keras.Model(image, keras.layers.ReLU()(image))
     assert list(layers_with_weights(model)) == []
-    with pytest.raises(ValueError, match="No layer's name matches"):
+    with pytest.raises(ValueError, match="no layer's name matches"):
         set_trainable(model, ".*")
 
 

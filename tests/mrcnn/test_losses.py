@@ -225,49 +225,59 @@ def test_weight_decay_of_nothing_is_0():
 # ---- weights by class ----
 
 
+def class_loss_model():
+    """A model of the class loss alone: class ids, logits and image meta to a scalar."""
+    ids, logits = keras.Input((None,), dtype="int32"), keras.Input((None, None))
+    meta = keras.Input((None,))
+    layer = losses.LossLayer(losses.class_loss_of_meta, name="mrcnn_class_loss")
+    return keras.Model([ids, logits, meta], layer([ids, logits, meta]))
+
+
+def with_meta(target, logits, active):
+    active = np.asarray(active, np.float32)
+    return [target, logits, np.concatenate([np.zeros((len(active), 12), np.float32), active], 1)]
+
+
+def weighted_class_loss(target, logits, active, weights):
+    model = class_loss_model()
+    losses.use_class_weights(model, weights)
+    return model(with_meta(target, logits, active))
+
+
 def test_equal_class_weights_change_nothing():
     inputs = [LOSSES[n] for n in ("target_class_ids", "mrcnn_class_logits", "active_class_ids")]
     plain = losses.mrcnn_class_loss_graph(*inputs)
     for weight in (1.0, 7.0):
         weights = np.full(14, weight, np.float32)
-        assert_near(losses.weighted_class_loss_graph(*inputs, weights), plain)
+        assert_near(weighted_class_loss(*inputs, weights), plain)
 
 
 def test_class_weights_by_hand():
     logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8]]], np.float32))
     target, weights = np.array([[0, 0, 2]], np.int32), np.array([1, 1, 6], np.float32)
-    loss = losses.weighted_class_loss_graph(target, logits, np.ones((1, 3), np.int32), weights)
+    loss = weighted_class_loss(target, logits, np.ones((1, 3), np.int32), weights)
     expected = -(np.log(0.5) + np.log(0.25) + 6 * np.log(0.8)) / 8
     assert loss.numpy() == pytest.approx(expected, rel=1e-5)
     # The third RoI is taken for a class that its image cannot show.
     active = np.array([[1, 1, 0]], np.int32)
-    loss = losses.weighted_class_loss_graph(target, logits, active, weights)
+    loss = weighted_class_loss(target, logits, active, weights)
     assert loss.numpy() == pytest.approx(-(np.log(0.5) + np.log(0.25)) / 2, rel=1e-5)
 
 
 def test_where_no_class_has_a_weight_the_loss_is_0():
     logits = np.zeros((1, 2, 3), np.float32)
-    loss = losses.weighted_class_loss_graph(
+    loss = weighted_class_loss(
         np.array([[0, 1]]), logits, np.ones((1, 3), np.int32), np.array([0, 0, 1], np.float32)
     )
     assert loss.numpy() == 0
 
 
 def test_a_model_takes_class_weights_and_lets_go_of_them():
-    ids, logits = keras.Input((None,), dtype="int32"), keras.Input((None, 14))
-    meta = keras.Input((26,))
-    layer = losses.LossLayer(losses.class_loss_of_meta, name="mrcnn_class_loss")
-    model = keras.Model([ids, logits, meta], layer([ids, logits, meta]))
-    metas = np.zeros((2, 26), np.float32)
-    metas[:, 12:] = LOSSES["active_class_ids"]
-    inputs = [LOSSES["target_class_ids"], LOSSES["mrcnn_class_logits"], metas]
-    only_background = np.eye(14, dtype=np.float32)[0]
-    losses.use_class_weights(model, only_background)
-    weighted = losses.weighted_class_loss_graph(
-        *inputs[:2], LOSSES["active_class_ids"], only_background
-    )
-    assert_near(model(inputs), weighted)
-    assert abs(float(weighted) - LOSSES["mrcnn_class_loss"]) > 1e-3
+    model = class_loss_model()
+    names = ("target_class_ids", "mrcnn_class_logits", "active_class_ids")
+    inputs = with_meta(*(LOSSES[name] for name in names))
+    losses.use_class_weights(model, np.eye(14, dtype=np.float32)[0])  # only the background counts
+    assert abs(float(model(inputs)) - LOSSES["mrcnn_class_loss"]) > 1e-3
     losses.use_class_weights(model, None)
     assert_near(model(inputs), LOSSES["mrcnn_class_loss"])
 

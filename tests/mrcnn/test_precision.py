@@ -1,5 +1,7 @@
 """The number format the network computes in."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -61,7 +63,17 @@ def test_layers_compute_in_it_and_keep_float32_weights():
     assert (layer.compute_dtype, layer.kernel.dtype) == ("bfloat16", "float32")
 
 
-def test_the_policy_is_put_back():
+def test_another_thread_builds_in_its_own_precision():
+    names = []
+    with building_in("bfloat16"):
+        thread = threading.Thread(target=lambda: names.append(keras.config.dtype_policy().name))
+        thread.start()
+        thread.join()
+        names.append(keras.config.dtype_policy().name)
+    assert names == ["float32", "mixed_bfloat16"]
+
+
+def test_the_policy_is_restored():
     before = keras.config.dtype_policy().name
     with pytest.raises(RuntimeError), building_in("bfloat16"):
         assert keras.config.dtype_policy().name == "mixed_bfloat16"

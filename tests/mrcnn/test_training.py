@@ -130,7 +130,7 @@ def test_a_training_whose_loader_died_goes_on_exactly(uninterrupted, tmp_path):
 
 
 def test_a_log_folder_where_another_training_is_at_work(model):
-    with holding(Path(model.log_dir)), pytest.raises(TrainingError, match="Another training is"):
+    with holding(Path(model.log_dir)), pytest.raises(TrainingError, match="another training is"):
         model.train(ShapesDataset(4), None, 0.001, 1, "heads")
 
 

@@ -132,7 +132,7 @@ def test_the_state_is_written_whole_or_not_at_all(trained, tmp_path, monkeypatch
 
     before = (tmp_path / FILE_NAME).read_bytes()
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(WeightsError, match=r"No space left on device\): make room"):
+    with pytest.raises(WeightsError, match=r"No space left on device\); make room"):
         save_state(tmp_path, *trained, Progress(epoch=9))
     assert (tmp_path / FILE_NAME).read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
@@ -148,7 +148,7 @@ def test_a_file_cut_short_is_left_aside(trained, tmp_path, share, capsys):
     whole = (tmp_path / FILE_NAME).read_bytes()
     (tmp_path / FILE_NAME).write_bytes(whole[: int(share * len(whole))])
     assert read_progress(tmp_path) is None
-    assert "going on from the checkpoint" in capsys.readouterr().out
+    assert "resuming from the checkpoint" in capsys.readouterr().out
 
 
 def test_a_byte_that_has_changed_is_noticed(trained, tmp_path, capsys):

@@ -460,7 +460,7 @@ def test_weights_that_are_no_numbers_change_nothing(copy, value):
 
 def test_no_common_layer_is_an_error(saved):
     stranger = keras.Sequential([layers.Input((3,)), layers.Dense(2, name="stranger")])
-    with pytest.raises(WeightsError, match=r"No layer of .*conv1.*stranger"):
+    with pytest.raises(WeightsError, match=r"no layer of .*conv1.*stranger"):
         load_weights(stranger, saved)
 
 

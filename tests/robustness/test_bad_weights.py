@@ -13,7 +13,7 @@ from fashion.class_tables import with_labels
 from fashion.stage import MODANET_STAGE
 from fashion.stages import ModelChoice, check_preset, describe_weights
 from mrcnn.errors import UserError, WeightsError
-from mrcnn.h5_layout import MOST_NAMES, read_arrays, read_attributes, read_layers
+from mrcnn.h5_layout import MOST_NAMES, StoredWeight, read_arrays, read_attributes, read_layers
 from mrcnn.h5_writing import write_layers
 from mrcnn.inspection_file import read_contents
 from mrcnn.training_state import read_progress
@@ -248,6 +248,13 @@ def test_notes_that_are_none_count_as_none(tmp_path, note):
 def test_what_is_no_file_is_not_opened(path):
     with pytest.raises(WeightsError, match="there is no such weight file"):
         read_layers(path)
+
+
+def test_an_error_of_ours_keeps_its_traceback(tmp_path):
+    """Only what h5py says of a bad file is the file's fault."""
+    path = good_file(tmp_path / "a.h5")
+    with pytest.raises(AttributeError, match="strip"):
+        list(read_arrays([StoredWeight(path, None, (8, 3))]))
 
 
 # --- the state of a training ----------------------------------------------------------------

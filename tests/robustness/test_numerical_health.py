@@ -181,7 +181,7 @@ def test_a_loss_that_is_no_number_names_step_images_and_remedy(trained):
     with pytest.raises(TrainingError) as caught:
         trainer_of(trained).run(TrainingPlan(epochs=2, steps_per_epoch=9, validation_steps=0))
     text = str(caught.value)
-    assert re.match(r"At step 9 \(images \d: [a-z_]+\) loss is no longer a number", text)
+    assert re.match(r"At step 9 \(images \d: [a-z_]+\) loss is no longer finite", text)
     assert "lower learning rate" in text and "images' annotations" in text
     # The state of the last good epoch is untouched.
     assert (trained._log.folder / FILE_NAME).read_bytes() == before
