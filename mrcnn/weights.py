@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from mrcnn.errors import WeightsError
-from mrcnn.h5_layout import StoredWeight, open_weights, read_layers
+from mrcnn.h5_layout import StoredWeight, WeightReader, open_weights, read_layers
 from mrcnn.h5_writing import write_layers
 
 __all__ = [
@@ -214,8 +214,15 @@ def _selection(exclude, keep):
     return reason
 
 
-def _plan(model, file, by_name, exclude, class_mismatch, keep):
-    path = file.path
+def _plan(
+    model: keras.Model,
+    file: WeightReader,
+    by_name: bool,
+    exclude: str | Iterable[str] | None,
+    class_mismatch: str,
+    keep: str | None,
+) -> "_Plan":
+    """Which weights of the file go where; the arguments are `load_weights`'s."""
     stored = {
         name: [weight for _, weight in weights]
         for name, weights in file.layers().items()
@@ -224,15 +231,15 @@ def _plan(model, file, by_name, exclude, class_mismatch, keep):
     targets = {layer.name: layer_weights(layer) for layer in model.layers}
     targets = {name: weights for name, weights in targets.items() if weights}
     if by_name or exclude or keep is not None:
-        plan = _plan_by_name(path, targets, stored, _selection(exclude, keep))
+        plan = _plan_by_name(file.path, targets, stored, _selection(exclude, keep))
     else:
-        plan = _plan_by_order(path, targets, stored)
+        plan = _plan_by_order(file.path, targets, stored)
     if class_mismatch == "skip":
         _leave_out_other_classes(plan)
     for name in plan.pairs:
-        _check_layer(path, name, *plan.pairs[name])
+        _check_layer(file.path, name, *plan.pairs[name])
     if not plan.pairs:
-        raise _nothing_to_load(path, targets, stored, plan)
+        raise _nothing_to_load(file.path, targets, stored, plan)
     return plan
 
 

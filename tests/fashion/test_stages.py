@@ -95,7 +95,7 @@ def test_last_is_the_last_checkpoint(stage_1, tmp_path):
     elsewhere = tmp_path / "logs" / "modanet20230101T0000" / "mask_rcnn_modanet_0002.h5"
     head_weights(elsewhere)
     assert weights_path("last", stage_1, tmp_path / "logs") == elsewhere
-    with pytest.raises(WeightsNotFoundError, match="no log folder here begins with"):
+    with pytest.raises(WeightsNotFoundError, match="Could not find model directory"):
         weights_path("last", stages.SEASON_STAGE)
 
 
