@@ -13,7 +13,7 @@ from fashion.listing import output_names, read_or_error
 from fashion.report import contact_sheet, save_png, side_by_side
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import UserError
-from mrcnn.read_ahead import read_ahead
+from mrcnn.system.background import read_ahead
 
 SHEET = "contact_sheet.png"
 SHEET_PICTURES = 60  # more would make a sheet that no viewer opens

@@ -33,7 +33,7 @@ from fashion.labels import MODANET_TABLE, SEASON_LABELS, SEASONS, canonical_name
 from fashion.polygons import mask_to_polygons
 from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 HEIGHT, WIDTH = 600, 400
 JPEG_QUALITY = 92

@@ -10,7 +10,7 @@ from fashion.json_files import writing
 from fashion.links import VARIABLE, leads_out
 from fashion.placing import copy, link
 from mrcnn.errors import DatasetError
-from mrcnn.files import is_file, shortened
+from mrcnn.system.files import is_file, shortened
 
 XML_CONTROLS = frozenset(map(chr, (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)))
 

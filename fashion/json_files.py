@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.errors import DatasetError
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 # COCO's largest annotation file has under half of it. Parsed, text takes some ten times the memory.
 MAX_BYTES = 1 << 30

@@ -16,7 +16,7 @@ from fashion.label_report import annotation_paths, file_digest, report_path
 from fashion.remote_files import RemotePicture
 from fashion.segments import is_segment
 from mrcnn.errors import UserError
-from mrcnn.files import unfinished
+from mrcnn.system.files import unfinished
 
 # The least that an image takes on the disk: bytes in journal, annotations and report, and multiples
 # of its own size for cut-outs and previews.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mrcnn.errors import UserError
-from mrcnn.file_lock import lock
+from mrcnn.system.locks import lock
 
 FORMAT = 1
 SYNC_SECONDS = 1.0

@@ -36,7 +36,7 @@ from fashion.label_crew import (
 )
 from fashion.label_job import Detector, LabelJob
 from mrcnn.errors import UserError
-from mrcnn.thread_counts import THREAD_COUNT_VARIABLES
+from mrcnn.system.background import THREAD_COUNT_VARIABLES
 
 SECONDS_TO_ANSWER = 10  # of the machine of an address
 SHOWN = 100  # characters of Ray's messages, from both ends

@@ -18,7 +18,7 @@ from fashion.shards import shards_of
 from fashion.tables import text_table
 from fashion.via_stream import ViaStreamWriter
 from mrcnn.errors import UserError
-from mrcnn.files import replacing, saving
+from mrcnn.system.files import replacing, saving
 
 SHOWN = 5
 

@@ -35,7 +35,7 @@ from fashion.label_report import (
 from fashion.label_workers import ProcessCrew, core_count
 from fashion.remote_files import RemoteOutput
 from mrcnn.errors import UserError
-from mrcnn.signals import handling_signals
+from mrcnn.system.signals import handling_signals
 
 LoadDetector = Callable[[], Detector]
 MakeCrew = Callable[[LabelJob, LoadDetector, int], Crew]

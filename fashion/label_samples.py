@@ -17,8 +17,8 @@ from fashion.polygons import polygons_to_mask
 from mrcnn.boxes import extract_bboxes
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
-from mrcnn.files import replacing
 from mrcnn.images import read_image
+from mrcnn.system.files import replacing
 
 
 class ChosenImage(NamedTuple):

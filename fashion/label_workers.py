@@ -29,7 +29,7 @@ from fashion.label_crew import (
     portable_error,
 )
 from fashion.label_job import Detector, LabelJob
-from mrcnn.thread_counts import children_with_threads
+from mrcnn.system.background import children_with_threads
 
 SECONDS_TO_END = 5
 Results = queue.SimpleQueue[tuple[Task | None, Future]]

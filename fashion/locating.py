@@ -9,7 +9,7 @@ from fashion.annotated import Annotations
 from fashion.json_files import read_json
 from fashion.links import check_links
 from mrcnn.errors import DatasetError
-from mrcnn.files import is_file
+from mrcnn.system.files import is_file
 
 ANNOTATION_FILE = "via_region_data.json"
 SUBSETS = ("train", "val", "test")

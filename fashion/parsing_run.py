@@ -19,7 +19,7 @@ from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.image_files import decoded
-from mrcnn.read_ahead import read_ahead
+from mrcnn.system.background import read_ahead
 
 # Parsing takes some 100 bytes a pixel, plus one for each garment.
 MOST_PIXELS = 60_000_000

@@ -20,7 +20,7 @@ from typing import Any
 from fashion.json_files import read_json, write_json
 from fashion.pipeline_process import Interrupted, run_process
 from mrcnn.errors import UserError
-from mrcnn.file_lock import lock
+from mrcnn.system.locks import lock
 
 STATE_FILE = "pipeline.json"
 LOCK_FILE = "pipeline.lock"

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import IO
 
 from fashion.native_notes import without_notes
-from mrcnn.signals import handling_signals
+from mrcnn.system.signals import handling_signals
 
 CHUNK = 65536
 

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from fashion.json_files import writing
 from fashion.links import links_are_followed
 from mrcnn.errors import DatasetError
-from mrcnn.files import shortened, sync, sync_folder
+from mrcnn.system.files import shortened, sync, sync_folder
 
 MODES = ("copy", "link", "move")
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from mrcnn import captions, drawing
 from mrcnn.errors import UserError
-from mrcnn.files import replacing, saving
 from mrcnn.history import read_history
+from mrcnn.system.files import replacing, saving
 
 ClassNames = Sequence[str] | Mapping[int, str]
 Colours = Sequence[drawing.Colour] | Mapping[int, drawing.Colour]

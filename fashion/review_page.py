@@ -16,9 +16,9 @@ from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
 from fashion.via_read import ViaImage, ViaRegion
 from mrcnn.errors import DatasetError
-from mrcnn.files import replacing, saving
 from mrcnn.images import read_image
-from mrcnn.read_ahead import read_ahead
+from mrcnn.system.background import read_ahead
+from mrcnn.system.files import replacing, saving
 
 THUMBNAIL = 360  # pixels of the longer side
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import UserError
-from mrcnn.files import replacing, saving
+from mrcnn.system.files import replacing, saving
 
 ADVICE = "make room, make the folder writable, or choose another"
 JPEG_QUALITY = 95

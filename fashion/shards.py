@@ -19,7 +19,7 @@ from typing import IO, Self
 from fashion.json_files import writing
 from fashion.locating import ANNOTATION_FILE, find_annotations
 from mrcnn.errors import DatasetError
-from mrcnn.files import is_file, shortened, sync_folder
+from mrcnn.system.files import is_file, shortened, sync_folder
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5,})-of-(?P<total>\d{5,})(?P<suffix>\.[^.]*)?")
 _BUFFER = 1 << 20  # bytes

@@ -11,7 +11,7 @@ import numpy as np
 from fashion.json_files import writing
 from fashion.statistics import SIZE_LIMITS, SIZES, ClassCounts, Statistics
 from mrcnn.errors import DatasetError
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,7 +27,7 @@ from mrcnn.config import Config
 from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.distribution import is_chief
 from mrcnn.errors import ConfigError, WeightsError
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 # Share of the pictures below which --repeat-rare takes a class for rare: a dozen classes, of which
 # a picture shows three or four, are in a quarter of them on average.

@@ -21,13 +21,12 @@ import cv2
 import numpy as np
 
 from fashion.report import save_png
-from mrcnn.deadline import within
 from mrcnn.drawing import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from mrcnn.image_files import MAX_PIXELS
 from mrcnn.images import read_image
-from mrcnn.redirects import ClosingRedirects, http_opener
-from mrcnn.thread_counts import changed_environment
+from mrcnn.system.background import changed_environment
+from mrcnn.system.http import ClosingRedirects, http_opener, within
 
 Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 

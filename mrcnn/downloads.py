@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from mrcnn.errors import DownloadError
-from mrcnn.fetch import download, file_hash
+from mrcnn.system.fetching import download, file_hash
 
 __all__ = [
     "COCO_MODEL_URL",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError, UserError
 from mrcnn.export_metadata import metadata
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 FILES = {"saved_model": "saved_model", "onnx": "model.onnx", "tflite": "model.tflite"}
 MASKS = ("full", "mini")

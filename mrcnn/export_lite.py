@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 if TYPE_CHECKING:
     from mrcnn.export_detector import ExportedDetector

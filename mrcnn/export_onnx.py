@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 if TYPE_CHECKING:
     from mrcnn.export_detector import ExportedDetector

@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from mrcnn.export_detector import ExportedDetector
-from mrcnn.files import sync, sync_folder
+from mrcnn.system.files import sync, sync_folder
 
 CLASS_NAMES_FILE = "class_names.txt"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mrcnn.drawing import mask_outlines
-from mrcnn.files import replacing, saving
+from mrcnn.system.files import replacing, saving
 
 # matplotlib's backends that write files and open no window.
 _NO_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}

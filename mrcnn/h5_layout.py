@@ -27,8 +27,8 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
-from mrcnn.files import is_file, is_folder
 from mrcnn.h5_bounds import MOST_NAMES, MOST_NUMBERS, require_bounded, require_little_text
+from mrcnn.system.files import is_file, is_folder
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What users really hand over in place of a weight file, by its first bytes.

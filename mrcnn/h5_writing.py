@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import WeightsError
-from mrcnn.files import replacing, saving
+from mrcnn.system.files import replacing, saving
 
 # Readers convert only what version 1 wrote; any 2.x means "as it stands". This one is the version
 # whose files the layout was measured on.

@@ -11,7 +11,7 @@ from typing import Any
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.errors import TrainingError, UserError
-from mrcnn.files import replacing, saving
+from mrcnn.system.files import replacing, saving
 
 HISTORY_FILE = "history.csv"
 MASK_AP = "val_mask_AP"

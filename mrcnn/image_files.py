@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrcnn.errors import DatasetError
-from mrcnn.files import is_file
+from mrcnn.system.files import is_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

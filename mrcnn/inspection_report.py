@@ -10,10 +10,10 @@ from pathlib import Path
 
 from mrcnn import inspection_sections
 from mrcnn.errors import ConfigError, DatasetError
-from mrcnn.files import write_text
 from mrcnn.inspection_file import FileContents
 from mrcnn.inspection_page import Section, write_page
 from mrcnn.inspection_sections import Inspected
+from mrcnn.system.files import write_text
 
 # In the order of the data flow through the network.
 PARTS: dict[str, Callable[[Inspected, Path], Section]] = {

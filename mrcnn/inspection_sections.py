@@ -15,7 +15,6 @@ import numpy as np
 from mrcnn import inspection, inspection_charts, inspection_pictures
 from mrcnn.config import Config
 from mrcnn.figures import save_figure
-from mrcnn.files import write_text
 from mrcnn.inspection_anchors import AnchorFit, anchor_levels
 from mrcnn.inspection_file import FileContents, read_contents
 from mrcnn.inspection_layers import chosen_layers, feature_maps, require_maps
@@ -29,6 +28,7 @@ from mrcnn.inspection_weights import (
     table_rows,
     verdict,
 )
+from mrcnn.system.files import write_text
 from mrcnn.weight_table import table_text
 
 

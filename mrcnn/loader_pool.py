@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 
 from mrcnn.errors import ConfigError, TrainingError
-from mrcnn.thread_counts import THREAD_COUNT_VARIABLES, one_opencv_thread
+from mrcnn.system.background import THREAD_COUNT_VARIABLES, one_opencv_thread
 
 BACKENDS = ("thread", "process")
 SECONDS_TO_END = 5

@@ -17,8 +17,8 @@ from mrcnn.epoch_evaluation import EpochEvaluation
 from mrcnn.errors import TrainingError, UserError
 from mrcnn.history import MASK_AP, write_history
 from mrcnn.loader import BatchLoader
-from mrcnn.log_lock import holding
-from mrcnn.signals import handling_signals
+from mrcnn.system.locks import holding
+from mrcnn.system.signals import handling_signals
 from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars
 from mrcnn.training_state import Progress, save_state
 from mrcnn.training_step import TrainingStep

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from mrcnn.checkpoints import LogFolder
 from mrcnn.errors import WeightsError
-from mrcnn.files import replacing, saving
 from mrcnn.history import write_history
+from mrcnn.system.files import replacing, saving
 from mrcnn.training_state import Progress
 from mrcnn.weights import save_weights
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.errors import WeightsError
-from mrcnn.files import replacing, saving
 from mrcnn.npz_bounds import opened_arrays
+from mrcnn.system.files import replacing, saving
 
 FILE_NAME = "training_state.npz"
 FORMAT = 1

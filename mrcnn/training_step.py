@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.losses import weight_decay_loss
-from mrcnn.thread_counts import SharedSetting
+from mrcnn.system.background import SharedSetting
 
 SAMPLING_LAYER = "proposal_targets"
 

@@ -25,7 +25,7 @@ from fashion.pipeline_sources import interpreter, shown
 from fashion.pipeline_steps import SCRIPTS
 from fashion.stage import whole
 from mrcnn.errors import UserError
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 
 # Not the demo's own seeds: these weights must not have seen its pictures.
 TRAIN_SEED, VALIDATION_SEED = 2001, 2002

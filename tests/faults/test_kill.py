@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mrcnn.checkpoints import is_readable
-from mrcnn.files import unfinished
+from mrcnn.system.files import unfinished
 from tests.faults.test_full_disk import ENVIRONMENT, same_arrays
 from tests.support import REPOSITORY
 

@@ -8,7 +8,7 @@ import pytest
 from fashion.labels import MODANET_TABLE
 from fashion.stages import weights_note
 from mrcnn.errors import TrainingError
-from mrcnn.log_lock import holding
+from mrcnn.system.locks import holding
 from tests.fashion.factories import coco_data, write_json
 from tests.fashion.fake_detector import folder_of_photographs
 from tests.faults.mounts import with_read_only

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mrcnn.errors import TrainingError
-from mrcnn.log_lock import LOCK_FILE, holding
+from mrcnn.system.locks import LOCK_FILE, holding
 from tests.support import REPOSITORY
 
 HOLD = """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.files import replacing
 from mrcnn.h5_writing import write_layers
+from mrcnn.system.files import replacing
 
 
 def main(folder, rounds):

@@ -10,9 +10,9 @@ from mrcnn.checkpoints import LogFolder
 from mrcnn.distribution import SingleDevice
 from mrcnn.errors import ConfigError
 from mrcnn.history import write_history
-from mrcnn.log_lock import holding
 from mrcnn.model import MaskRCNN
 from mrcnn.session import Session, begin_together, require_fitting_classes
+from mrcnn.system.locks import holding
 from mrcnn.training_state import Continuation, Progress, save_state
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 

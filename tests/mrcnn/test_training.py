@@ -15,9 +15,9 @@ import pytest
 
 from mrcnn.errors import ConfigError, TrainingError
 from mrcnn.history import read_epochs
-from mrcnn.log_lock import holding
 from mrcnn.losses import class_loss_of_meta
 from mrcnn.model import MaskRCNN
+from mrcnn.system.locks import holding
 from mrcnn.training import deciding_column, note_best, stops_early
 from mrcnn.training_state import FILE_NAME, Progress, read_progress
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig

@@ -13,7 +13,7 @@ from fashion import video
 from fashion.stage_command import source_name
 from fashion.video import _HttpRedirects, fetch_image, splash_image, splash_video
 from mrcnn.errors import DownloadError, UserError
-from mrcnn.fetch import download
+from mrcnn.system.fetching import download
 from tests.mrcnn.http_server import Route, running_server
 
 

@@ -18,7 +18,7 @@ from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_run import ParsingRun, folder_names
 from fashion.parsing_truth import Truth, measure_pictures
 from mrcnn.errors import DatasetError
-from mrcnn.files import is_file
+from mrcnn.system.files import is_file
 from tests.fashion.factories import entry, region, write_json
 from tests.fashion.garment_pictures import detections
 from tests.robustness.hostile import damaged, quick, ran_code, touched_outside, watched

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mrcnn.read_ahead import read_ahead
+from mrcnn.system.background import read_ahead
 
 
 def test_order_is_kept_whatever_takes_longest():

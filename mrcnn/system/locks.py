@@ -1,13 +1,45 @@
-"""One training at a time in a log folder, and no temporary files left by killed ones."""
+"""Locks that end with the process that holds them; one training at a time in a log folder."""
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from mrcnn.errors import TrainingError
-from mrcnn.file_lock import lock
-from mrcnn.files import saving, unfinished
+from mrcnn.system.files import saving, unfinished
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        """Lock one byte far behind the end, which leaves the content readable for others."""
+        os.lseek(handle, 1 << 40, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError from error
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lock(handle: int) -> bool:
+    """Lock the open file `handle` for this process until it is closed.
+
+    Returns:
+        False if another process has it; True also on a file system without locks.
+    """
+    try:
+        _lock(handle)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
 
 LOCK_FILE = ".training.lock"
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mrcnn.signals import handling_signals
+from mrcnn.system.signals import handling_signals
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 

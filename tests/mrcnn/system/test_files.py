@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mrcnn.errors import DatasetError, UserError, WeightsError
-from mrcnn.files import replacing, saving, unfinished
+from mrcnn.system.files import replacing, saving, unfinished
 from tests.support import REPOSITORY
 
 

@@ -1,10 +1,45 @@
-"""Settings of the whole process that are changed for a while: environment, numbers of threads."""
+"""Work in background threads, and settings of the whole process that are changed for a while.
+
+`mrcnn.system.background` prepares items while earlier ones are used. The settings (environment
+variables, the
+number of OpenCV's threads) return to what they were when their last user is done, in any order.
+"""
 
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def read_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
+) -> Iterator[tuple[Item, Result]]:
+    """Each item with `function(item)`, in order, computed in threads.
+
+    At most `ahead` results are computed or waiting at any time. What `function` raises is raised
+    where its result is due.
+    """
+    waiting: deque[tuple[Item, Future]] = deque()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(function, item)))
+                if len(waiting) >= max(1, ahead):
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
 
 # Read when the libraries of a process start: those of NumPy, and TensorFlow.
 THREAD_COUNT_VARIABLES = (

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import DownloadError
-from mrcnn.fetch import download, file_hash
-from mrcnn.redirects import ClosingRedirects
+from mrcnn.system.fetching import download, file_hash
+from mrcnn.system.http import ClosingRedirects
 from tests.mrcnn.http_server import Route, running_server
 from tests.support import REPOSITORY
 

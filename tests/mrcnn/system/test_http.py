@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mrcnn.deadline import within
+from mrcnn.system.http import within
 
 
 def test_the_result():

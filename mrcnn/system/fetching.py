@@ -20,10 +20,9 @@ import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
-from mrcnn.deadline import within
 from mrcnn.errors import DownloadError
-from mrcnn.file_lock import lock
-from mrcnn.redirects import ClosingRedirects, http_opener
+from mrcnn.system.http import ClosingRedirects, http_opener, within
+from mrcnn.system.locks import lock
 
 CHUNK = 1 << 18
 SLOWEST = 256

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from mrcnn import file_lock
-from mrcnn.file_lock import lock
+from mrcnn.system import locks
+from mrcnn.system.locks import lock
 
 
 @pytest.fixture
@@ -33,5 +33,5 @@ def test_a_file_system_without_locks_bars_nobody(handles, monkeypatch):
     def no_locks(handle, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(file_lock.fcntl, "flock", no_locks)
+    monkeypatch.setattr(locks.fcntl, "flock", no_locks)
     assert lock(handles[0]) and lock(handles[1])

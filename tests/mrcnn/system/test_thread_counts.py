@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from mrcnn.loader_pool import ThreadPool
-from mrcnn.thread_counts import (
+from mrcnn.system.background import (
     THREAD_COUNT_VARIABLES,
     SharedSetting,
     changed_environment,
