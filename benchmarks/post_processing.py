@@ -41,7 +41,7 @@ from fashion.parsing_settings import ParsingSettings
 from fashion.polygons import mask_to_polygons
 from fashion.superpixels import segment
 from mrcnn.drawing import draw_detections
-from mrcnn.masks import box_mask
+from mrcnn.geometry.masks import box_mask
 
 SIZES = {"400 x 600": 1, "4000 x 6000": 10}  # factor of the small photograph's sides
 WAYS = ("paste", "paste boxes", "unstack", "polygons", "draw", "slic")

@@ -25,9 +25,9 @@ import skimage.draw
 import skimage.measure
 
 from fashion.polygons import mask_to_polygons, polygons_to_crop, polygons_to_mask
-from mrcnn.boxes import extract_bboxes
-from mrcnn.masks import minimize_mask
-from mrcnn.mini_masks import MaskCrop, crop_boxes, resized_crops, shrink_masks
+from mrcnn.geometry.boxes import extract_bboxes
+from mrcnn.geometry.masks import minimize_mask
+from mrcnn.geometry.mini_masks import MaskCrop, crop_boxes, resized_crops, shrink_masks
 
 HEIGHT, WIDTH, INSTANCES, MINI_SHAPE = 600, 400, 5, (56, 56)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fashion.detected import Detections
-from mrcnn.masks import box_probabilities
+from mrcnn.geometry.masks import box_probabilities
 
 
 @dataclass(frozen=True)

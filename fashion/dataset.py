@@ -16,7 +16,7 @@ from fashion.polygons import polygons_to_crop
 from fashion.problem_log import Problem, problem_text, stop_at_first
 from mrcnn.dataset import Dataset
 from mrcnn.errors import DatasetError
-from mrcnn.mini_masks import MaskCrop
+from mrcnn.geometry.mini_masks import MaskCrop
 
 SOURCE = "fashion"
 MOST_MASK_BYTES = 8 << 30  # of one image: a byte a pixel and instance

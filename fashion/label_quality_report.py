@@ -9,9 +9,9 @@ from fashion.label_quality import Comparison, LabelledGarment, LabelQuality
 from fashion.polygons import polygons_to_mask
 from fashion.report import contact_sheet, save_png, side_by_side
 from fashion.tables import text_table
-from mrcnn.boxes import extract_bboxes
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images import read_image
 
 GOOD, BAD = (40, 190, 90), (230, 40, 50)

@@ -112,8 +112,8 @@ def _save_preview(
     path: Path, image: np.ndarray, garments: list[Garment], masks: list[np.ndarray]
 ) -> None:
     from fashion.report import save_png
-    from mrcnn.boxes import extract_bboxes
     from mrcnn.drawing import draw_detections
+    from mrcnn.geometry.boxes import extract_bboxes
 
     attributes = [regions[0]["region_attributes"] for regions in garments]
     stacked = np.stack(masks, axis=-1) if masks else np.zeros((*image.shape[:2], 0), dtype=bool)

@@ -14,9 +14,9 @@ from fashion.annotation_parts import AnnotationPart
 from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.polygons import polygons_to_mask
-from mrcnn.boxes import extract_bboxes
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images import read_image
 from mrcnn.system.files import replacing
 

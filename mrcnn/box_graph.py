@@ -1,4 +1,4 @@
-"""Box arithmetic on tensors: the graph twins of `mrcnn.boxes`, and the image meta row.
+"""Box arithmetic on tensors: the graph twins of `mrcnn.geometry.boxes`, and the image meta row.
 
 All boxes are float32 `[..., (y1, x1, y2, x2)]`; unless a docstring says otherwise they are
 normalised (`(pixel - [0, 0, 1, 1]) / [height - 1, width - 1, ...]`).

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.boxes import extract_bboxes
 from mrcnn.dataset import Dataset
+from mrcnn.geometry.boxes import extract_bboxes
 
 FIGURES = (
     "AP",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.errors import ConfigError
-from mrcnn.masks import RESAMPLES
+from mrcnn.geometry.masks import RESAMPLES
 
 LOSS_NAMES = (
     "rpn_class_loss",

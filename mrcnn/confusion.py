@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from mrcnn.boxes import compute_overlaps_masks
+from mrcnn.geometry.boxes import compute_overlaps_masks
 
 BACKGROUND = 0
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.mini_masks import MaskCrop
 from mrcnn.image_files import read_image
-from mrcnn.mini_masks import MaskCrop
 
 
 class Dataset:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.boxes import box_refinement, compute_overlaps
 from mrcnn.config import Config
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import box_refinement, compute_overlaps
 from mrcnn.images import resize
 
 FOREGROUND_IOU = 0.5

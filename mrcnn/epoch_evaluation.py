@@ -13,12 +13,12 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from mrcnn.boxes import extract_bboxes
 from mrcnn.coco_evaluation import average_precision, ground_truth, results_of
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import ConfigError
+from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.history import EVALUATED
 from mrcnn.inference import Predictor
 from mrcnn.network import build_model

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.boxes import compute_overlaps, compute_overlaps_masks
+from mrcnn.geometry.boxes import compute_overlaps, compute_overlaps_masks
 
 
 def trim_zeros(x: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.boxes import norm_boxes
 from mrcnn.config import Config
 from mrcnn.export_network import exported_network
 from mrcnn.export_photograph import (
@@ -15,6 +14,7 @@ from mrcnn.export_photograph import (
     full_masks,
     mold_graph,
 )
+from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.network import pyramid_anchors
 
 
@@ -46,7 +46,8 @@ class ExportedDetector(tf.Module):
         Returns:
             `boxes` int32 `[N, (y1, x1, y2, x2)]` in pixels of the photograph, exclusive at y2/x2;
             `class_ids` int32 `[N]`; `scores` float32 `[N]`, falling; and `masks` bool
-            `[N, height, width]`, or `mini_masks` float32 `[N, h, w]`, the probabilities within
+            `[N, height, width]`, or `mrcnn.geometry.mini_masks` float32 `[N, h, w]`, the
+            probabilities within
             each box.
         """
         _, config = self._parts()
@@ -75,7 +76,7 @@ class ExportedDetector(tf.Module):
         Returns:
             As `detect`, each with DETECTION_MAX_INSTANCES rows; those from `count`, an int32
             scalar, on are padding. `boxes` are float32, in pixels of the given image. Masks are
-            `mini_masks`.
+            `mrcnn.geometry.mini_masks`.
         """
         _, config = self._parts()
         molded = tf.cast(image, tf.float32) - tf.constant(config.MEAN_PIXEL, tf.float32)

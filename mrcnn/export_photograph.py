@@ -1,7 +1,8 @@
 """Molding a photograph and unmolding its detections as a graph, the twin of the NumPy functions.
 
 It computes the same sums in the same order and in float64 as `mrcnn.images.resize_image` and
-`mrcnn.masks.box_mask`, with operations that TensorFlow and ONNX both have, so that an exported
+`mrcnn.geometry.masks.box_mask`, with operations that TensorFlow and ONNX both have, so that an
+exported
 model sees the same grey levels as `MaskRCNN.detect` and gives the same pixels.
 """
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from mrcnn.box_graph import norm_boxes_graph
 from mrcnn.config import Config
-from mrcnn.masks import MASK_THRESHOLD
+from mrcnn.geometry.masks import MASK_THRESHOLD
 
 _EXACT = tf.float64
 

@@ -12,14 +12,20 @@ from mrcnn.augmentation import (
     augment_image_and_note_mirroring,
     only_mirrors,
 )
-from mrcnn.boxes import extract_bboxes
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import extract_bboxes
+from mrcnn.geometry.masks import minimize_mask, resize_mask
+from mrcnn.geometry.mini_masks import (
+    MaskCrop,
+    crop_boxes,
+    flipped_crops,
+    resized_crops,
+    shrink_masks,
+)
 from mrcnn.image_cache import ImageCache
 from mrcnn.images import resize_image
-from mrcnn.masks import minimize_mask, resize_mask
-from mrcnn.mini_masks import MaskCrop, crop_boxes, flipped_crops, resized_crops, shrink_masks
 from mrcnn.molding import compose_image_meta
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.boxes import denorm_boxes, norm_boxes
 from mrcnn.config import Config
 from mrcnn.errors import DatasetError
 from mrcnn.folded_convolution import FoldedWeights
 from mrcnn.folding import fold_inference
+from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
+from mrcnn.geometry.masks import paste_mask
 from mrcnn.images import resize_image
-from mrcnn.masks import paste_mask
 from mrcnn.molding import compose_image_meta, mold_image
 from mrcnn.network import pyramid_anchors
 
@@ -105,7 +105,7 @@ def unmold_detections(
         original_image_shape: `(height, width, channels)`.
         image_shape: of the molded image.
         window: where the original lies in it, `(y1, x1, y2, x2)` in pixels.
-        resample: how masks are enlarged; see `mrcnn.masks.box_mask`.
+        resample: how masks are enlarged; see `mrcnn.geometry.masks.box_mask`.
 
     Returns:
         `boxes` int32 `[N, 4]` in pixels of the original, `class_ids` int32 `[N]`, `scores`

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mrcnn.boxes import apply_box_deltas, clip_boxes, compute_overlaps, norm_boxes
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
 from mrcnn.errors import ConfigError
+from mrcnn.geometry.boxes import apply_box_deltas, clip_boxes, compute_overlaps, norm_boxes
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.molding import mold_image, unmold_image
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
-from mrcnn.boxes import compute_overlaps
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
+from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
+from mrcnn.geometry.boxes import compute_overlaps
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.rpn_targets import AnchorIndex
 

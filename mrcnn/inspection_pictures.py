@@ -269,7 +269,7 @@ def class_masks(stages: DetectionStages, class_names: Sequence[str], number: int
 
 def _pasted(axes, scene: Scene, mask: np.ndarray, box: np.ndarray, class_id: int) -> None:
     from mrcnn.drawing import overlay_masks
-    from mrcnn.masks import paste_mask
+    from mrcnn.geometry.masks import paste_mask
 
     full = np.zeros(scene.image.shape[:2], bool)
     y1, x1, y2, x2 = (int(n) for n in np.around(box))

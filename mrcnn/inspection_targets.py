@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.boxes import apply_box_deltas, compute_overlaps, norm_boxes
 from mrcnn.config import Config
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import apply_box_deltas, compute_overlaps, norm_boxes
+from mrcnn.geometry.masks import minimize_mask
 from mrcnn.inspection import Scene, Truth, to_pixels
-from mrcnn.masks import minimize_mask
 from mrcnn.rpn_targets import POSITIVE_IOU, build_rpn_targets
 
 

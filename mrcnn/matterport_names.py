@@ -3,7 +3,6 @@
 `mrcnn.model` offers them all, so that a script written for Matterport finds them.
 """
 
-from mrcnn.anchors import compute_backbone_shapes
 from mrcnn.backbone import build_backbone, conv_block, identity_block, resnet_graph
 from mrcnn.box_graph import (
     apply_box_deltas_graph,
@@ -17,9 +16,10 @@ from mrcnn.box_graph import (
     parse_image_meta_graph,
     trim_zeros_graph,
 )
-from mrcnn.boxes import denorm_boxes, norm_boxes
 from mrcnn.detection import DetectionLayer, refine_detections_graph
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
+from mrcnn.geometry.anchors import compute_backbone_shapes
+from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.layers import BatchNorm

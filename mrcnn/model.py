@@ -272,7 +272,7 @@ class MaskRCNN:
                 batches of BATCH_SIZE.
             verbose: 1 prints what goes in.
             soft_masks: what the masks were decided from, too; see
-                `mrcnn.masks.box_probabilities`.
+                `mrcnn.geometry.masks.box_probabilities`.
 
         Returns:
             A dictionary for each image: `rois` int32 `[N, (y1, x1, y2, x2)]` in pixels,

@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.backbone import build_backbone
 from mrcnn.box_graph import norm_boxes_graph
-from mrcnn.boxes import norm_boxes
 from mrcnn.config import Config
 from mrcnn.detection import DetectionLayer
 from mrcnn.errors import ConfigError
 from mrcnn.fpn import build_fpn
+from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
+from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
 from mrcnn.losses import (
     LossLayer,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mrcnn.boxes import compute_iou
+from mrcnn.geometry.boxes import compute_iou
 
 POSITIVE_IOU = 0.7
 NEGATIVE_IOU = 0.3

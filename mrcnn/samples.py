@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mrcnn.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.image_cache import ImageCache
 from mrcnn.molding import mold_image

@@ -19,9 +19,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mrcnn.boxes import compute_overlaps, extract_bboxes
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError
+from mrcnn.geometry.boxes import compute_overlaps, extract_bboxes
 from mrcnn.images import resize, resize_image
 from mrcnn.molding import compose_image_meta, mold_image
 

@@ -6,8 +6,16 @@ fetched when first used, so that `import mrcnn.utils` stays quick.
 
 import importlib
 
-from mrcnn.anchors import generate_anchors, generate_pyramid_anchors
-from mrcnn.boxes import (
+from mrcnn.dataset import Dataset
+from mrcnn.evaluate import (
+    compute_ap,
+    compute_ap_range,
+    compute_matches,
+    compute_recall,
+    trim_zeros,
+)
+from mrcnn.geometry.anchors import generate_anchors, generate_pyramid_anchors
+from mrcnn.geometry.boxes import (
     apply_box_deltas,
     box_refinement,
     compute_iou,
@@ -18,16 +26,14 @@ from mrcnn.boxes import (
     non_max_suppression,
     norm_boxes,
 )
-from mrcnn.dataset import Dataset
-from mrcnn.evaluate import (
-    compute_ap,
-    compute_ap_range,
-    compute_matches,
-    compute_recall,
-    trim_zeros,
+from mrcnn.geometry.masks import (
+    expand_mask,
+    minimize_mask,
+    mold_mask,
+    resize_mask,
+    unmold_mask,
 )
 from mrcnn.images import resize, resize_image
-from mrcnn.masks import expand_mask, minimize_mask, mold_mask, resize_mask, unmold_mask
 
 # Name -> module that is imported on first use.
 _LATER = {

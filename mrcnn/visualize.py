@@ -17,7 +17,7 @@ from mrcnn import drawing
 from mrcnn.errors import UserError
 from mrcnn.evaluate import compute_matches
 from mrcnn.figures import add_box, add_caption, add_outline, axes_for, displayable, frame, show
-from mrcnn.masks import unmold_mask
+from mrcnn.geometry.masks import unmold_mask
 from mrcnn.weight_table import display_table, display_weight_stats
 
 __all__ = [

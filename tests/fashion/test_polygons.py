@@ -14,8 +14,8 @@ from fashion.polygons import (
     rle_to_mask,
 )
 from mrcnn.coco_evaluation import encode_mask
-from mrcnn.masks import minimize_mask
-from mrcnn.mini_masks import shrink_masks
+from mrcnn.geometry.masks import minimize_mask
+from mrcnn.geometry.mini_masks import shrink_masks
 from tests.support import shared
 
 # pycocotools 2.0.10 and NumPy 2 do not agree on a keyword yet; nothing depends on it.

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn import box_graph, boxes
+from mrcnn import box_graph
+from mrcnn.geometry import boxes
 from tests.support import golden, info
 
 UTILS = golden("utils")

@@ -5,9 +5,9 @@ import types
 import numpy as np
 import pytest
 
-from mrcnn.boxes import compute_overlaps
 from mrcnn.detection_samples import build_detection_targets, generate_random_rois
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import compute_overlaps
 from tests.support import golden, info, unpack
 
 

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mrcnn.boxes import norm_boxes
 from mrcnn.export_photograph import (
     Resizing,
     anchors_graph,
@@ -15,6 +14,7 @@ from mrcnn.export_photograph import (
     full_masks,
     mold_graph,
 )
+from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.images import read_image
 from mrcnn.inference import boxes_in_window, mold_one, paste_all
 from mrcnn.network import pyramid_anchors

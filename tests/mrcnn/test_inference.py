@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mrcnn import inference
-from mrcnn.boxes import norm_boxes
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.inference import MoldedImage, Predictor, mold_inputs, mold_one, unmold_detections
 from mrcnn.network import pyramid_anchors
 from tests.mrcnn.models import config_from_golden, recipe_model, tiny_config

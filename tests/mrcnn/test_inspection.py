@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mrcnn import inspection
-from mrcnn.boxes import non_max_suppression
 from mrcnn.errors import ConfigError, DatasetError
+from mrcnn.geometry.boxes import non_max_suppression
 from mrcnn.images import mold_image
 from mrcnn.inspection import detection_stages, proposal_stages, recall, run, to_pixels
 from mrcnn.model import MaskRCNN

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.boxes import compute_overlaps
+from mrcnn.geometry.boxes import compute_overlaps
 from mrcnn.inspection_anchors import (
     anchor_fit,
     anchor_levels,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mrcnn.boxes import compute_overlaps
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import compute_overlaps
 from mrcnn.inspection import Scene, Truth, scene_of_dataset, scene_of_image
 from mrcnn.inspection_targets import head_targets, rpn_targets
 from mrcnn.network import pyramid_anchors

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mrcnn.anchors import generate_pyramid_anchors
-from mrcnn.boxes import compute_overlaps
+from mrcnn.geometry.anchors import generate_pyramid_anchors
+from mrcnn.geometry.boxes import compute_overlaps
 from mrcnn.rpn_targets import AnchorIndex, build_rpn_targets
 from tests.support import golden, info
 

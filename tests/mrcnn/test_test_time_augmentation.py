@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mrcnn.boxes import extract_bboxes
 from mrcnn.errors import ConfigError
+from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.test_time_augmentation import (
     Augmentation,
     AugmentedDetector,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mrcnn import boxes
+from mrcnn.geometry import boxes
 from tests.support import golden, unpack
 
 UTILS = golden("utils")

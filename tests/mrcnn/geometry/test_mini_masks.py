@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 
 from mrcnn.augmentation import augmentation_preset, only_mirrors, seeded_augmenter
-from mrcnn.boxes import extract_bboxes
 from mrcnn.errors import DatasetError
+from mrcnn.geometry.boxes import extract_bboxes
+from mrcnn.geometry.masks import minimize_mask, resize_mask
+from mrcnn.geometry.mini_masks import (
+    MaskCrop,
+    crop_boxes,
+    flipped_crops,
+    resized_crops,
+    shrink_masks,
+)
 from mrcnn.ground_truth import load_image_gt
-from mrcnn.masks import minimize_mask, resize_mask
-from mrcnn.mini_masks import MaskCrop, crop_boxes, flipped_crops, resized_crops, shrink_masks
 from tests.mrcnn.golden_dataset import MemoryDataset, drawn_items, make_config
 
 NO_PADDING = [(0, 0), (0, 0), (0, 0)]

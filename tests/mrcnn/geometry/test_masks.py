@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from mrcnn import masks
-from mrcnn.boxes import extract_bboxes
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError, DatasetError
+from mrcnn.geometry import masks
+from mrcnn.geometry.boxes import extract_bboxes
 from tests.support import golden, info, unpack
 
 UTILS = golden("utils")

@@ -1,8 +1,9 @@
 """Masks within their boxes, from an annotation to the mini masks of training.
 
 A mask that a data set draws into its box need never be as large as the image: `resized_crops` and
-`shrink_masks` give bit for bit what `mrcnn.masks.resize_mask`, `mrcnn.boxes.extract_bboxes` and
-`mrcnn.masks.minimize_mask` give for full-size masks.
+`shrink_masks` give bit for bit what `mrcnn.geometry.masks.resize_mask`,
+`mrcnn.geometry.boxes.extract_bboxes` and
+`mrcnn.geometry.masks.minimize_mask` give for full-size masks.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.masks import nearest_indices
+from mrcnn.geometry.masks import nearest_indices
 
 
 class MaskCrop(NamedTuple):
@@ -33,7 +34,7 @@ def resized_crops(
     padding: Sequence[tuple[int, int]],
     window: Sequence[int] | None = None,
 ) -> list[MaskCrop]:
-    """Resize masks as `mrcnn.masks.resize_mask` does, and crop them to their boxes.
+    """Resize masks as `mrcnn.geometry.masks.resize_mask` does, and crop them to their boxes.
 
     Args:
         crops: of masks of one image, within it.
@@ -103,7 +104,8 @@ def flipped_crops(
 def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.ndarray:
     """Each mask (bool [h, w], any sizes above 0), resampled to `mini_shape`: bool [N, *mini_shape].
 
-    Bit for bit what `mrcnn.masks.minimize_mask` gives for masks that fill their boxes: bilinear
+    Bit for bit what `mrcnn.geometry.masks.minimize_mask` gives for masks that fill their boxes:
+    bilinear
     with half-pixel centres, nothing outside the box, more than half counts as set; a full crop
     stays full. Only the source pixels that are needed are read, so the time hardly depends on size.
     """

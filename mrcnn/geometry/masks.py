@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mrcnn.boxes import extract_bboxes
 from mrcnn.errors import ConfigError, DatasetError
+from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images import resize
 
 # A predicted pixel belongs to the instance from this probability on.

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mrcnn import anchors
 from mrcnn.config import Config
+from mrcnn.geometry import anchors
 from tests.support import golden, info
 
 UTILS = golden("utils")

@@ -1,0 +1,1 @@
+"""Boxes, masks, anchors in NumPy; no TensorFlow."""
