@@ -42,7 +42,7 @@ def material(path):
     ids = np.array([MODANET_TABLE.id_of(name) for name in names])
     labels, image = truth_label_map(np.stack(masks, axis=-1), ids), picture.image
     if path:
-        from mrcnn.images import read_image
+        from mrcnn.images.reading import read_image
 
         image = read_image(path)
         size = image.shape[1], image.shape[0]

@@ -20,7 +20,7 @@ import numpy as np
 
 from fashion.problem_log import Problem, Problems, problem_text
 from fashion.via_shapes import ShapeError, check_inside, outline
-from mrcnn.image_files import MAX_PIXELS
+from mrcnn.images.reading import MAX_PIXELS
 
 
 def _not_outlined() -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fashion.annotation_parts import AnnotationPart, annotation_parts
 from fashion.locating import IMAGE_SUFFIXES
 from mrcnn.errors import DatasetError
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 
 Expected = dict[Path, tuple[int | None, int | None]]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fashion.via_shapes import ShapeError
-from mrcnn.images import MAX_PIXELS
+from mrcnn.images.reading import MAX_PIXELS
 
 _HEAD = 32 + 5 + 4 * 4
 _CHANNELS, _ALPHA = 4, 3

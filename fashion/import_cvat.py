@@ -26,7 +26,7 @@ from fashion.import_shapes import (
 from fashion.json_files import check_regular, reading
 from fashion.via_shapes import ShapeError, polygon_shape
 from mrcnn.errors import DatasetError
-from mrcnn.images import MAX_PIXELS
+from mrcnn.images.reading import MAX_PIXELS
 
 CHUNK = 1 << 20
 SHAPES = ("polygon", "box", "ellipse", "mask")

@@ -20,7 +20,7 @@ from fashion.label_policy import LabelPolicy, LeftOut, Subject
 from fashion.label_regions import LEAST_AREA
 from fashion.remote_files import RemotePicture, read_remote
 from mrcnn.errors import DatasetError
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 
 # Takes uint8 RGB images of any sizes, and gives what `MaskRCNN.detect` does.
 Detector = Callable[[list[np.ndarray]], Sequence[Mapping[str, Any]]]

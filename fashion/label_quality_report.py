@@ -12,7 +12,7 @@ from fashion.tables import text_table
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 
 GOOD, BAD = (40, 190, 90), (230, 40, 50)
 HEAD = ["label", "truth", "auto", "matched", "precision", "recall", "IoU", "points", "(truth)"]

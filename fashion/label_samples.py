@@ -17,7 +17,7 @@ from fashion.polygons import polygons_to_mask
 from mrcnn.drawing import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 from mrcnn.system.files import replacing
 
 

@@ -13,7 +13,7 @@ from fashion.links import VARIABLE, leads_out
 from fashion.locating import IMAGE_SUFFIXES
 from fashion.remote_files import RemoteFolder, RemotePicture, list_remote, read_remote
 from mrcnn.errors import DatasetError, UserError, printable
-from mrcnn.image_files import opened, orientation
+from mrcnn.images.reading import opened, orientation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,7 +27,7 @@ def read_or_error(path: Path | RemotePicture) -> np.ndarray | UserError:
     Raises:
         UserError: a remote store does not answer, see `fashion.remote_files.read_remote`.
     """
-    from mrcnn.images import read_image
+    from mrcnn.images.reading import read_image
 
     try:
         return read_remote(path) if isinstance(path, RemotePicture) else read_image(path)
@@ -98,7 +98,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Width and height of an image file as it is shown, with its EXIF orientation applied.
 
     Only the head of the file is read. Raises `DatasetError` when it is not a readable image, or has
-    more pixels than `mrcnn.image_files.MAX_PIXELS`.
+    more pixels than `mrcnn.images.reading.MAX_PIXELS`.
     """
     with opened(path) as image:
         width, height = image.size

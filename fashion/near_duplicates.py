@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from mrcnn.errors import DatasetError
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 
 THUMBNAIL = 32  # pixels a side
 FREQUENCIES = 8  # a side of the block that is hashed

@@ -18,7 +18,7 @@ from fashion.parsing import Parsed, ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
 from mrcnn.errors import DatasetError, UserError
-from mrcnn.image_files import decoded
+from mrcnn.images.reading import decoded
 from mrcnn.system.background import read_ahead
 
 # Parsing takes some 100 bytes a pixel, plus one for each garment.

@@ -1,6 +1,7 @@
 """The workshop behind the parsing page: decodes photographs, detects, parses, packs results.
 
-It knows nothing of HTTP. Uploads are read by `mrcnn.images.read_image`, stay in memory, and are
+It knows nothing of HTTP. Uploads are read by `mrcnn.images.resizing.read_image`, stay in memory,
+and are
 dropped when others follow.
 """
 
@@ -24,7 +25,7 @@ from fashion.parsing_files import OutputJob, write_parsed
 from fashion.parsing_models import Detect
 from fashion.parsing_sheet import SheetOptions, draw_panels
 from mrcnn.errors import DatasetError, UserError
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 
 HOST = "127.0.0.1"
 KEPT = 4  # photographs in memory

@@ -49,7 +49,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
     writable_folder(options.output, "output")
     model = inference_model(choice)
     from fashion.report import save_detections_png
-    from mrcnn.images import read_image
+    from mrcnn.images.reading import read_image
 
     class_names = choice.stage.class_names
     colours = {row.id: row.colour for row in choice.stage.table}

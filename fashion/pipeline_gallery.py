@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fashion.html_page import escaped, link, thumbnail
 from mrcnn.errors import DatasetError
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 
 WIDE, NARROW = 900, 460  # pixels of a thumbnail's longer side, for pairs and single pictures
 

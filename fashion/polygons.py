@@ -17,7 +17,7 @@ from pycocotools import mask as coco_mask
 from fashion.run_lengths import decode_counts, fills, plain_runs
 from fashion.tracing import PolygonPart, mask_to_polygons
 from mrcnn.errors import DatasetError
-from mrcnn.images import MAX_PIXELS
+from mrcnn.images.reading import MAX_PIXELS
 
 __all__ = [
     "PolygonPart",

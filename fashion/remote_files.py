@@ -165,7 +165,7 @@ def read_remote(picture: RemotePicture) -> np.ndarray:
         UserError: the store does not answer, even after several tries, which is no fault of the
             picture: a later run can label it.
     """
-    from mrcnn.images import read_image
+    from mrcnn.images.reading import read_image
 
     if picture.size > MAX_BYTES:
         raise DatasetError(

@@ -16,7 +16,7 @@ from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
 from fashion.via_read import ViaImage, ViaRegion
 from mrcnn.errors import DatasetError
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 from mrcnn.system.background import read_ahead
 from mrcnn.system.files import replacing, saving
 

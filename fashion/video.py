@@ -23,8 +23,7 @@ import numpy as np
 from fashion.report import save_png
 from mrcnn.drawing import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
-from mrcnn.image_files import MAX_PIXELS
-from mrcnn.images import read_image
+from mrcnn.images.reading import MAX_PIXELS, read_image
 from mrcnn.system.background import changed_environment
 from mrcnn.system.http import ClosingRedirects, http_opener, within
 

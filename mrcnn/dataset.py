@@ -12,7 +12,7 @@ import numpy as np
 
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.mini_masks import MaskCrop
-from mrcnn.image_files import read_image
+from mrcnn.images.reading import read_image
 
 
 class Dataset:

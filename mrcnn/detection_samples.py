@@ -13,7 +13,7 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import box_refinement, compute_overlaps
-from mrcnn.images import resize
+from mrcnn.images.resizing import resize
 
 FOREGROUND_IOU = 0.5
 # This share of the regions lies around the ground truth boxes, the rest anywhere.

@@ -1,6 +1,7 @@
 """Molding a photograph and unmolding its detections as a graph, the twin of the NumPy functions.
 
-It computes the same sums in the same order and in float64 as `mrcnn.images.resize_image` and
+It computes the same sums in the same order and in float64 as `mrcnn.images.resizing.resize_image`
+and
 `mrcnn.geometry.masks.box_mask`, with operations that TensorFlow and ONNX both have, so that an
 exported
 model sees the same grey levels as `MaskRCNN.detect` and gives the same pixels.
@@ -24,7 +25,7 @@ class Resizing:
 
     Attributes:
         mode: 'square', 'fit64', 'pad64' or 'none'.
-        min_dim, max_dim, min_scale: see `mrcnn.images.resize_image`.
+        min_dim, max_dim, min_scale: see `mrcnn.images.resizing.resize_image`.
     """
 
     mode: str
@@ -54,7 +55,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def resample(pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """Resample as `mrcnn.images.resize` does by default: bilinear, what lies outside counts as 0.
+    """Resample as `mrcnn.images.resizing.resize` does by default: bilinear, what lies outside
+    counts as 0.
 
     Args:
         pixels: `[rows, columns, channels]`.

@@ -25,8 +25,8 @@ from mrcnn.geometry.mini_masks import (
     shrink_masks,
 )
 from mrcnn.image_cache import ImageCache
-from mrcnn.images import resize_image
-from mrcnn.molding import compose_image_meta
+from mrcnn.images.molding import compose_image_meta
+from mrcnn.images.resizing import resize_image
 
 if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter

@@ -14,8 +14,8 @@ from mrcnn.folded_convolution import FoldedWeights
 from mrcnn.folding import fold_inference
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.geometry.masks import paste_mask
-from mrcnn.images import resize_image
-from mrcnn.molding import compose_image_meta, mold_image
+from mrcnn.images.molding import compose_image_meta, mold_image
+from mrcnn.images.resizing import resize_image
 from mrcnn.network import pyramid_anchors
 
 DETECTIONS, MASKS = 0, 3  # which of the inference model's outputs

@@ -21,7 +21,7 @@ from mrcnn.dataset import Dataset
 from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import apply_box_deltas, clip_boxes, compute_overlaps, norm_boxes
 from mrcnn.ground_truth import load_image_gt
-from mrcnn.molding import mold_image, unmold_image
+from mrcnn.images.molding import mold_image, unmold_image
 
 # The layers whose outputs the steps below are computed from.
 OUTPUTS = (
@@ -68,7 +68,7 @@ class Scene:
     Attributes:
         name: for titles.
         image: uint8 [height, width, 3], molded: resized and padded.
-        meta: [12 + classes], see `mrcnn.molding.compose_image_meta`.
+        meta: [12 + classes], see `mrcnn.images.molding.compose_image_meta`.
         window: (y1, x1, y2, x2), where the picture lies in it.
         truth: None if it is not known.
     """

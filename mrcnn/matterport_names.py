@@ -22,6 +22,12 @@ from mrcnn.geometry.anchors import compute_backbone_shapes
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.images.molding import (
+    compose_image_meta,
+    mold_image,
+    parse_image_meta,
+    unmold_image,
+)
 from mrcnn.layers import BatchNorm
 from mrcnn.legacy_generator import data_generator
 from mrcnn.losses import (
@@ -32,7 +38,6 @@ from mrcnn.losses import (
     rpn_class_loss_graph,
     smooth_l1_loss,
 )
-from mrcnn.molding import compose_image_meta, mold_image, parse_image_meta, unmold_image
 from mrcnn.roi_align import PyramidROIAlign, log2_graph
 from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
 from mrcnn.rpn_targets import build_rpn_targets

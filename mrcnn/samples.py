@@ -19,7 +19,7 @@ from mrcnn.errors import DatasetError
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.ground_truth import load_image_gt
 from mrcnn.image_cache import ImageCache
-from mrcnn.molding import mold_image
+from mrcnn.images.molding import mold_image
 from mrcnn.rpn_targets import AnchorIndex, build_rpn_targets
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import compute_overlaps, extract_bboxes
-from mrcnn.images import resize, resize_image
-from mrcnn.molding import compose_image_meta, mold_image
+from mrcnn.images.molding import compose_image_meta, mold_image
+from mrcnn.images.resizing import resize, resize_image
 
 LEAST_SCALE, GREATEST_SCALE = 0.25, 4.0
 STRIDE = 64  # a network's input has sides that can be halved six times

@@ -33,7 +33,7 @@ from mrcnn.geometry.masks import (
     resize_mask,
     unmold_mask,
 )
-from mrcnn.images import resize, resize_image
+from mrcnn.images.resizing import resize, resize_image
 
 # Name -> module that is imported on first use.
 _LATER = {

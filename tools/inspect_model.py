@@ -128,7 +128,7 @@ def chosen_parts(options: argparse.Namespace) -> list[str]:
 
 def set_picture(inspected, options: argparse.Namespace, fit: bool) -> None:
     """Set the picture, and for a data set how well the anchors fit it."""
-    from mrcnn.images import read_image
+    from mrcnn.images.reading import read_image
     from mrcnn.inspection import scene_of_dataset, scene_of_image
     from mrcnn.inspection_anchors import anchor_fit, molded_instances
 

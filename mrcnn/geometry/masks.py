@@ -11,7 +11,7 @@ import numpy as np
 
 from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
-from mrcnn.images import resize
+from mrcnn.images.resizing import resize
 
 # A predicted pixel belongs to the instance from this probability on.
 MASK_THRESHOLD = 0.5

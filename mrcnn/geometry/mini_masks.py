@@ -39,7 +39,8 @@ def resized_crops(
     Args:
         crops: of masks of one image, within it.
         image_shape: (height, width, ...) of that image in pixels.
-        scale, padding, window: as `mrcnn.images.resize_image` returns them, `window` its crop.
+        scale, padding, window: as `mrcnn.images.resizing.resize_image` returns them, `window` its
+        crop.
 
     Returns:
         One crop each, tight around the set pixels; of size 0 where there is none.

@@ -11,7 +11,7 @@ from fashion.image_check import bad_images, expected_images
 from fashion.labels import MODANET_TABLE
 from fashion.listing import image_size
 from fashion.near_duplicates import read_fingerprints
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
 
 # 40 x 24, one colour a corner, so that a turned or mirrored picture shows.

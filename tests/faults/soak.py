@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import keras
 
-from mrcnn.image_files import read_image
+from mrcnn.images.reading import read_image
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 

@@ -15,7 +15,7 @@ from mrcnn.export_photograph import (
     mold_graph,
 )
 from mrcnn.geometry.boxes import norm_boxes
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 from mrcnn.inference import boxes_in_window, mold_one, paste_all
 from mrcnn.network import pyramid_anchors
 from tests.mrcnn.models import tiny_config

@@ -8,7 +8,7 @@ import pytest
 
 from mrcnn.errors import DatasetError
 from mrcnn.ground_truth import load_image_gt
-from mrcnn.images import resize_image
+from mrcnn.images.resizing import resize_image
 from tests.mrcnn.golden_dataset import GoldenDataset, MemoryDataset, drawn_dataset, make_config
 from tests.support import golden, info, unpack
 

@@ -6,7 +6,7 @@ import pytest
 from mrcnn import inspection
 from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import non_max_suppression
-from mrcnn.images import mold_image
+from mrcnn.images.molding import mold_image
 from mrcnn.inspection import detection_stages, proposal_stages, recall, run, to_pixels
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.models import assign_recipe, tiny_config

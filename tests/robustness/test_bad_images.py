@@ -13,8 +13,8 @@ from PIL import Image
 from fashion.image_check import bad_images
 from fashion.listing import image_size, list_images
 from mrcnn.errors import DatasetError
-from mrcnn.image_files import FORMATS, MAX_PIXELS
-from mrcnn.images import read_image, resize_image
+from mrcnn.images.reading import FORMATS, MAX_PIXELS, read_image
+from mrcnn.images.resizing import resize_image
 from tests.robustness.hostile import damaged, ran_code, touched_outside, value_or_sentence, watched
 from tests.support import REPOSITORY
 

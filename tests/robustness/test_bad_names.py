@@ -19,7 +19,7 @@ from fashion.split_annotations import read_source
 from fashion.split_dataset import Settings, carry_out, plan_split
 from fashion.split_record import SplitFolder
 from mrcnn.errors import DatasetError, UserError
-from mrcnn.images import read_image
+from mrcnn.images.reading import read_image
 from mrcnn.system.files import is_file, is_folder, replacing
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_image
 from tests.robustness.hostile import touched_outside, watched

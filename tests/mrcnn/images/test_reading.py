@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.errors import DatasetError
-from mrcnn.image_files import decoded, opened, read_image
+from mrcnn.images.reading import decoded, opened, read_image
 
 # Left half red, right half blue, 4 rows by 8 columns.
 HALVES = np.zeros((4, 8, 3), np.uint8)

@@ -1,7 +1,7 @@
 import numpy as np
 
-from mrcnn import molding
 from mrcnn.config import Config
+from mrcnn.images import molding
 from tests.support import golden, info
 
 UTILS = golden("utils")

@@ -19,6 +19,7 @@ from mrcnn.system.files import is_file
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
+
 # The pixels up to which Pillow suspects no decompression bomb: 268 MB as RGB.
 MAX_PIXELS = 89_478_485
 # The first bytes of a file decide among these, whatever its suffix. JPEG includes MPO.

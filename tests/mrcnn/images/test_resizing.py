@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import skimage.transform
 
-from mrcnn import images
 from mrcnn.errors import ConfigError, DatasetError
+from mrcnn.images import resizing
 from tests.support import golden, info
 
 UTILS = golden("utils")
@@ -16,7 +16,9 @@ INFO = info(UTILS)
 def test_resize_image_golden(i):
     case = INFO["resize_cases"][i]
     random.seed(case["random_seed"])
-    image, window, scale, padding, crop = images.resize_image(UTILS[case["image"]], **case["args"])
+    image, window, scale, padding, crop = resizing.resize_image(
+        UTILS[case["image"]], **case["args"]
+    )
     assert image.dtype == np.uint8
     np.testing.assert_array_equal(image, UTILS[case["out"]])
     assert list(window) == case["window"]
@@ -45,7 +47,7 @@ def test_resize_is_skimages_to_the_bit(make, channels):
     rng = np.random.default_rng(0)
     for sizes in rng.integers(1, 90, (120, 4)):
         image = make(rng, (*sizes[:2], *channels))
-        found = images.resize(image, sizes[2:], preserve_range=True)
+        found = resizing.resize(image, sizes[2:], preserve_range=True)
         values = image.astype(float) if image.dtype == bool else image
         expected = skimage.transform.resize(
             values, sizes[2:], order=1, mode="constant", preserve_range=True, anti_aliasing=False
@@ -62,7 +64,7 @@ def test_resize_of_pictures_computed_in_blocks(size, new_size):
     expected = skimage.transform.resize(
         image, new_size, order=1, mode="constant", preserve_range=True, anti_aliasing=False
     )
-    np.testing.assert_array_equal(images.resize(image, new_size, preserve_range=True), expected)
+    np.testing.assert_array_equal(resizing.resize(image, new_size, preserve_range=True), expected)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +82,11 @@ def test_resize_hands_other_settings_to_skimage(options):
     image = np.random.default_rng(2).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     settings = {"order": 1, "mode": "constant", "anti_aliasing": False, **options}
     expected = skimage.transform.resize(image, (13, 11), **settings)
-    np.testing.assert_array_equal(images.resize(image, (13, 11), **options), expected)
+    np.testing.assert_array_equal(resizing.resize(image, (13, 11), **options), expected)
 
 
 def test_resize_image_keeps_grey_pictures_grey():
-    image, window, *_ = images.resize_image(np.ones((10, 20, 1), np.uint8), max_dim=64)
+    image, window, *_ = resizing.resize_image(np.ones((10, 20, 1), np.uint8), max_dim=64)
     assert image.shape == (64, 64, 1)
     assert window == (27, 22, 37, 42)
 
@@ -99,8 +101,8 @@ def test_resize_image_keeps_grey_pictures_grey():
 )
 def test_fit64_scales_as_square_and_pads_less(size, square, fitted):
     picture = np.full((*size, 3), 200, np.uint8)
-    in_square, square_window, scale, *_ = images.resize_image(picture, max_dim=256)
-    image, window, fitted_scale, padding, _ = images.resize_image(
+    in_square, square_window, scale, *_ = resizing.resize_image(picture, max_dim=256)
+    image, window, fitted_scale, padding, _ = resizing.resize_image(
         picture, max_dim=256, mode="fit64"
     )
     assert (square_window, window, fitted_scale) == (square, fitted, scale)
@@ -111,7 +113,7 @@ def test_fit64_scales_as_square_and_pads_less(size, square, fitted):
 
 
 def test_resize_image_of_one_pixel():
-    image, window, scale, _, _ = images.resize_image(
+    image, window, scale, _, _ = resizing.resize_image(
         np.full((1, 1, 3), 200, np.uint8), min_dim=64, max_dim=64
     )
     assert (image == 200).all()
@@ -131,14 +133,14 @@ def test_resize_image_of_one_pixel():
 )
 def test_resize_image_refuses(arguments, setting):
     with pytest.raises(ConfigError) as caught:
-        images.resize_image(np.zeros((5, 5, 3), np.uint8), **arguments)
+        resizing.resize_image(np.zeros((5, 5, 3), np.uint8), **arguments)
     assert caught.value.settings == (setting,)
     assert caught.value.sentence({setting: "--option"}).startswith("--option is not valid: ")
 
 
 def test_resize_image_refuses_an_image_without_pixels():
     with pytest.raises(DatasetError, match="0 x 7 pixels"):
-        images.resize_image(np.zeros((0, 7, 3), np.uint8), max_dim=64)
+        resizing.resize_image(np.zeros((0, 7, 3), np.uint8), max_dim=64)
 
 
 # Training may resize faster
@@ -153,8 +155,8 @@ def smooth_image(height, width):
 @pytest.mark.parametrize("shape", [(60, 40), (100, 250), (300, 31), (5, 3), (1, 1)])
 def test_fast_resizing_differs_by_a_grey_level_within_the_border(shape):
     image = smooth_image(*shape)
-    exact = images.resize_image(image, 64, 128)
-    fast = images.resize_image(image, 64, 128, resample="fast")
+    exact = resizing.resize_image(image, 64, 128)
+    fast = resizing.resize_image(image, 64, 128, resample="fast")
     assert fast[1:] == exact[1:]
     assert fast[0].dtype == np.uint8 and fast[0].shape == exact[0].shape
     y1, x1, y2, x2 = exact[1]
@@ -168,12 +170,12 @@ def test_fast_resizing_differs_by_a_grey_level_within_the_border(shape):
 
 def test_fast_resizing_of_one_channel_and_of_floats():
     grey = smooth_image(30, 20)[..., :1]
-    assert images.resize_image(grey, 64, 64, resample="fast")[0].shape == (64, 64, 1)
+    assert resizing.resize_image(grey, 64, 64, resample="fast")[0].shape == (64, 64, 1)
     floats = smooth_image(30, 20) / 7
-    exact, fast = (images.resize_image(floats, 64, 64, resample=r)[0] for r in ("exact", "fast"))
+    exact, fast = (resizing.resize_image(floats, 64, 64, resample=r)[0] for r in ("exact", "fast"))
     np.testing.assert_array_equal(fast, exact)
 
 
 def test_another_way_to_resize_is_refused():
     with pytest.raises(ConfigError, match=r"resample is not valid: .* found 'quick'"):
-        images.resize_image(smooth_image(4, 4), 64, 64, resample="quick")
+        resizing.resize_image(smooth_image(4, 4), 64, 64, resample="quick")

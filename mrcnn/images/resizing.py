@@ -4,7 +4,7 @@ Images are [height, width, channels], RGB; boxes and windows are (y1, x1, y2, x2
 (y2, x2) exclusive. The resampling here is the reference for all of training and inference: what
 lies outside the picture counts as 0, so enlarged pictures darken towards their border.
 
-Reading image files (`mrcnn.image_files`) and molding (`mrcnn.molding`) are re-exported.
+Reading image files (`mrcnn.images.reading`) and molding (`mrcnn.images.molding`) are re-exported.
 """
 
 import random as python_random
@@ -13,8 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.errors import ConfigError, DatasetError
-from mrcnn.image_files import MAX_PIXELS, read_image
-from mrcnn.molding import compose_image_meta, mold_image, parse_image_meta, unmold_image
+from mrcnn.images.molding import (
+    compose_image_meta,
+    mold_image,
+    parse_image_meta,
+    unmold_image,
+)
+from mrcnn.images.reading import MAX_PIXELS, read_image
 
 __all__ = [
     "MAX_PIXELS",
