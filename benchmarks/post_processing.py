@@ -40,7 +40,7 @@ import numpy as np
 from fashion.parsing_settings import ParsingSettings
 from fashion.polygons import mask_to_polygons
 from fashion.superpixels import segment
-from mrcnn.drawing import draw_detections
+from mrcnn.drawing.painting import draw_detections
 from mrcnn.geometry.masks import box_mask
 
 SIZES = {"400 x 600": 1, "4000 x 6000": 10}  # factor of the small photograph's sides

@@ -11,7 +11,7 @@ import numpy as np
 from fashion.labels import ClassTable
 from fashion.listing import output_names, read_or_error
 from fashion.report import contact_sheet, save_png, side_by_side
-from mrcnn.drawing import draw_detections
+from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import UserError
 from mrcnn.system.background import read_ahead
 

@@ -1,6 +1,6 @@
 """Charts of an evaluation: curves, bars, calibration, overlaps, confusion matrices.
 
-Every function returns a matplotlib Figure, which `mrcnn.figures.save_figure` writes.
+Every function returns a matplotlib Figure, which `mrcnn.drawing.figures.save_figure` writes.
 Figures grow with the number of classes, so that letters keep their size.
 """
 

@@ -14,8 +14,8 @@ from fashion.evaluation_numbers import EvaluationNumbers, evaluation_numbers, to
 from fashion.evaluation_page import write_page
 from fashion.evaluation_pictures import write_pictures
 from fashion.json_files import write_json
+from mrcnn.drawing.figures import save_figure
 from mrcnn.evaluation_curves import rank_images
-from mrcnn.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from fashion.label_quality import Comparison, LabelledGarment, LabelQuality
 from fashion.polygons import polygons_to_mask
 from fashion.report import contact_sheet, save_png, side_by_side
 from fashion.tables import text_table
-from mrcnn.drawing import draw_detections
+from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images.reading import read_image

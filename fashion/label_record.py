@@ -112,7 +112,7 @@ def _save_preview(
     path: Path, image: np.ndarray, garments: list[Garment], masks: list[np.ndarray]
 ) -> None:
     from fashion.report import save_png
-    from mrcnn.drawing import draw_detections
+    from mrcnn.drawing.painting import draw_detections
     from mrcnn.geometry.boxes import extract_bboxes
 
     attributes = [regions[0]["region_attributes"] for regions in garments]

@@ -14,7 +14,7 @@ from fashion.annotation_parts import AnnotationPart
 from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.polygons import polygons_to_mask
-from mrcnn.drawing import draw_detections
+from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images.reading import read_image

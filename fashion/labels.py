@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from fashion.json_files import read_json, write_json
+from mrcnn.drawing.palette import Colour, class_colour
 from mrcnn.errors import DatasetError
-from mrcnn.palette import Colour, class_colour
 
 MOST_CLASSES = 10_000  # the heads of a network grow with them: some 40 MB for 10,000
 

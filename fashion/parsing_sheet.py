@@ -13,7 +13,7 @@ import numpy as np
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing import Parsed
 from fashion.report import contact_sheet
-from mrcnn import captions, drawing
+from mrcnn.drawing import captions, painting
 
 PANELS = (
     "original",
@@ -78,11 +78,11 @@ def draw_body(parsed: Parsed, *, boxes: bool = False) -> np.ndarray:
         return pale
     canvas = np.where(parsed.body[..., None], parsed.image, pale)
     colours = [PERSON_COLOURS[i % len(PERSON_COLOURS)] for i in range(len(persons))]
-    canvas = drawing.draw_contours(canvas, persons.masks, colours)
+    canvas = painting.draw_contours(canvas, persons.masks, colours)
     if boxes:
-        canvas = drawing.draw_boxes(canvas, persons.rois, colours)
-        texts = drawing.caption_texts(persons.class_ids, persons.scores, {1: "person"})
-        canvas = drawing.draw_labels(canvas, persons.rois, texts, colours)
+        canvas = painting.draw_boxes(canvas, persons.rois, colours)
+        texts = painting.caption_texts(persons.class_ids, persons.scores, {1: "person"})
+        canvas = painting.draw_labels(canvas, persons.rois, texts, colours)
     return canvas
 
 
@@ -97,12 +97,12 @@ def draw_clothing(parsed: Parsed, table: ClassTable, *, boxes: bool = False) -> 
     }
     names = ["background", *table.names]
     colours = {row.id: row.colour for row in table}
-    return drawing.draw_detections(parsed.image, result, names, colours, show_boxes=boxes)
+    return painting.draw_detections(parsed.image, result, names, colours, show_boxes=boxes)
 
 
 def draw_boundaries(image: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
     """The photograph under the boundaries of its superpixels, one pixel wide."""
-    canvas = drawing.as_rgb(image)
+    canvas = painting.as_rgb(image)
     edges = find_boundaries(superpixels)
     canvas[edges] = (0.35 * canvas[edges] + 0.65 * np.array((255, 230, 60))).astype(np.uint8)
     return canvas
@@ -126,7 +126,7 @@ def draw_labels(
     """A label map, uint8 [H, W], in the classes' colours over the pale photograph."""
     canvas = _pale(image)
     paint = palette(table)[labels]
-    shade = drawing.as_rgb(image).mean(axis=2, keepdims=True)
+    shade = painting.as_rgb(image).mean(axis=2, keepdims=True)
     inside = labels > 0
     mixed = alpha * paint + (1 - alpha) * shade
     canvas[inside] = mixed[inside].astype(np.uint8)
@@ -195,7 +195,7 @@ def _fitting(panel: np.ndarray) -> np.ndarray:
 
 def _pale(image: np.ndarray) -> np.ndarray:
     """The photograph in light greys, against which class colours stand out."""
-    grey = cv2.cvtColor(drawing.as_rgb(image), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(painting.as_rgb(image), cv2.COLOR_RGB2GRAY)
     light = (150 + 0.4 * grey).astype(np.uint8)
     return np.repeat(light[..., None], 3, axis=2)
 

@@ -14,13 +14,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mrcnn import captions, drawing
+from mrcnn.drawing import captions, painting
 from mrcnn.errors import UserError
 from mrcnn.history import read_history
 from mrcnn.system.files import replacing, saving
 
 ClassNames = Sequence[str] | Mapping[int, str]
-Colours = Sequence[drawing.Colour] | Mapping[int, drawing.Colour]
+Colours = Sequence[painting.Colour] | Mapping[int, painting.Colour]
 
 _GAP = 8
 _PAPER = (255, 255, 255)
@@ -35,7 +35,7 @@ def save_png(path: str | os.PathLike, image: np.ndarray) -> Path:
     Missing folders are created. Raises `UserError` where the file cannot be written.
     """
     path = Path(path)
-    done, data = cv2.imencode(".png", drawing.as_rgb(image)[..., ::-1])
+    done, data = cv2.imencode(".png", painting.as_rgb(image)[..., ::-1])
     if not done:
         raise UserError(f"an image of shape {image.shape} cannot be stored as PNG", path=path)
     return write_bytes(path, data.tobytes())
@@ -52,10 +52,11 @@ def save_detections_png(
 ) -> Path:
     """Draw detections on an image and write it as PNG of the image's own size.
 
-    result: see `mrcnn.drawing.draw_detections`. class_names, colours: by class id. With `legend` a
+    result: see `mrcnn.drawing.painting.draw_detections`. class_names, colours: by class id. With
+    `legend` a
     strip is added below the image that lists the classes. Returns the path.
     """
-    picture = drawing.draw_detections(image, result, class_names, colours)
+    picture = painting.draw_detections(image, result, class_names, colours)
     if legend:
         picture = add_legend(picture, result["class_ids"], class_names, colours)
     return save_png(path, picture)
@@ -68,15 +69,15 @@ def add_legend(
     colours: Colours | None = None,
 ) -> np.ndarray:
     """The image with a strip below that lists each class found, its colour and its count."""
-    image = drawing.as_rgb(image)
+    image = painting.as_rgb(image)
     height, width = image.shape[:2]
-    size = drawing.style_for(height, width).text
+    size = painting.style_for(height, width).text
     swatch, margin, tall = size, max(2, size // 3), round(1.7 * size)
     room = max(width - swatch - 3 * margin, 1)
     rows: list[list[tuple[int, str, int]]] = [[]]
     across = 0
     for class_id, count in sorted(Counter(int(i) for i in class_ids).items()):
-        name = drawing.name_of(class_id, class_names)
+        name = painting.name_of(class_id, class_names)
         text = captions.shorten(f"{name} ({count})" if count > 1 else name, size, room)
         wide = swatch + captions.text_width(text, size) + 4 * margin
         if across and across + wide > width:
@@ -92,7 +93,7 @@ def add_legend(
         for class_id, text, left in row:
             y, x = top + (tall - swatch) // 2, left + margin
             if class_id >= 0:
-                strip[y : y + swatch, x : x + swatch] = drawing.colour_of(class_id, colours)
+                strip[y : y + swatch, x : x + swatch] = painting.colour_of(class_id, colours)
             captions.write_text(strip, text, (y, x + swatch + margin), size, _INK)
     return np.vstack([image, strip])
 
@@ -102,7 +103,7 @@ def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str] | None = No
 
     titles: one for each image, or None for no titles. Without an image it is one white pixel.
     """
-    return _sheet([drawing.as_rgb(image) for image in images], titles, max(len(images), 1))
+    return _sheet([painting.as_rgb(image) for image in images], titles, max(len(images), 1))
 
 
 def contact_sheet(
@@ -116,7 +117,7 @@ def contact_sheet(
     columns: images per row, by default about as many as rows.
     """
     columns = columns or max(1, math.ceil(math.sqrt(len(images))))
-    return _sheet([_fit(drawing.as_rgb(image), tile) for image in images], titles, columns)
+    return _sheet([_fit(painting.as_rgb(image), tile) for image in images], titles, columns)
 
 
 def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Path:

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from fashion.report import save_png
-from mrcnn.drawing import as_rgb
+from mrcnn.drawing.painting import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from mrcnn.images.reading import MAX_PIXELS, read_image
 from mrcnn.system.background import changed_environment

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.figures import new_figure
+from mrcnn.drawing.figures import new_figure
+from mrcnn.drawing.palette import class_colour
 from mrcnn.inspection import ProposalStages
 from mrcnn.inspection_anchors import POSITIVE as POSITIVE_IOU
 from mrcnn.inspection_anchors import USABLE, AnchorFit
 from mrcnn.inspection_layers import FeatureMaps
 from mrcnn.inspection_pictures import LEVEL_COLOURS
 from mrcnn.inspection_weights import WeightStatistics
-from mrcnn.palette import class_colour
 
 INK, FAINT, BAR, ALARM = "#222222", "#d8d8d8", "#3b82f6", "#dc2626"
 # Channels of a layer that a grid shows.

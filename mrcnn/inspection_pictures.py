@@ -1,6 +1,7 @@
 """Pictures of boxes and masks on the molded image, for the steps of `mrcnn.inspection`.
 
-Every function returns a matplotlib Figure, which `mrcnn.figures.save_figure` writes. matplotlib is
+Every function returns a matplotlib Figure, which `mrcnn.drawing.figures.save_figure` writes.
+matplotlib is
 imported when a figure is made, and no window is opened.
 """
 
@@ -8,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn import figures
-from mrcnn.drawing import as_rgb, name_of
+from mrcnn.drawing import figures
+from mrcnn.drawing.painting import as_rgb, name_of
+from mrcnn.drawing.palette import Colour, class_colour
 from mrcnn.inspection import DetectionStages, ProposalStages, Scene
 from mrcnn.inspection_anchors import AnchorLevel
 from mrcnn.inspection_targets import HeadTargets, RpnTargets
-from mrcnn.palette import Colour, class_colour
 
 POSITIVE, NEGATIVE, NEUTRAL, TRUTH = "#16a34a", "#dc2626", "#9ca3af", "#facc15"
 LEVEL_COLOURS = ("#0ea5e9", "#22c55e", "#eab308", "#f97316", "#d946ef")
@@ -268,7 +269,7 @@ def class_masks(stages: DetectionStages, class_names: Sequence[str], number: int
 
 
 def _pasted(axes, scene: Scene, mask: np.ndarray, box: np.ndarray, class_id: int) -> None:
-    from mrcnn.drawing import overlay_masks
+    from mrcnn.drawing.painting import overlay_masks
     from mrcnn.geometry.masks import paste_mask
 
     full = np.zeros(scene.image.shape[:2], bool)

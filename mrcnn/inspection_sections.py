@@ -14,7 +14,8 @@ import numpy as np
 
 from mrcnn import inspection, inspection_charts, inspection_pictures
 from mrcnn.config import Config
-from mrcnn.figures import save_figure
+from mrcnn.drawing.figures import save_figure
+from mrcnn.drawing.weight_table import table_text
 from mrcnn.inspection_anchors import AnchorFit, anchor_levels
 from mrcnn.inspection_file import FileContents, read_contents
 from mrcnn.inspection_layers import chosen_layers, feature_maps, require_maps
@@ -29,7 +30,6 @@ from mrcnn.inspection_weights import (
     verdict,
 )
 from mrcnn.system.files import write_text
-from mrcnn.weight_table import table_text
 
 
 @dataclass

@@ -150,7 +150,7 @@ def verdict(statistics: Sequence[WeightStatistics]) -> str:
 
 
 def table_rows(statistics: Iterable[WeightStatistics]) -> list[list[str]]:
-    """Rows for `mrcnn.weight_table.display_table`, a head first."""
+    """Rows for `mrcnn.drawing.weight_table.display_table`, a head first."""
     rows = [["WEIGHT NAME", "SHAPE", "MIN", "MAX", "MEAN", "STD", ""]]
     for weight in statistics:
         figures = (weight.minimum, weight.maximum, weight.mean, weight.std)

@@ -2,7 +2,7 @@
 
 For notebooks and interactive windows; without a display the figures are still drawn and can be
 saved with `matplotlib.pyplot.savefig`. To paint results straight into an image, as the scripts of
-this project do, see `mrcnn.drawing`.
+this project do, see `mrcnn.drawing.painting`.
 
 Colours here are RGB triples of 0..1, as in matplotlib. Boxes are [y1, x1, y2, x2] in pixels,
 exclusive at y2 and x2; masks are [H, W, N]; images are RGB, 0..255.
@@ -13,12 +13,20 @@ import random
 
 import numpy as np
 
-from mrcnn import drawing
+from mrcnn.drawing import painting
+from mrcnn.drawing.figures import (
+    add_box,
+    add_caption,
+    add_outline,
+    axes_for,
+    displayable,
+    frame,
+    show,
+)
+from mrcnn.drawing.weight_table import display_table, display_weight_stats
 from mrcnn.errors import UserError
 from mrcnn.evaluate import compute_matches
-from mrcnn.figures import add_box, add_caption, add_outline, axes_for, displayable, frame, show
 from mrcnn.geometry.masks import unmold_mask
-from mrcnn.weight_table import display_table, display_weight_stats
 
 __all__ = [
     "apply_mask",
@@ -116,7 +124,7 @@ def display_instances(
     ax, auto_show = axes_for(ax, figsize)
     frame(ax, image, title)
     colors = random_colors(count) if colors is None else colors
-    painted = drawing.as_rgb(image)
+    painted = painting.as_rgb(image)
     for i, box in enumerate(boxes):
         if not np.any(box):
             continue
@@ -124,7 +132,7 @@ def display_instances(
             add_box(ax, box, colors[i], "dashed", 0.7)
         if captions is None:
             score = scores[i] if scores is not None else None
-            caption = drawing.name_of(class_ids[i], class_names)
+            caption = painting.name_of(class_ids[i], class_names)
             caption += f" {score:.3f}" if score is not None else ""
         else:
             caption = captions[i]
@@ -206,7 +214,7 @@ def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10)
     """
     ax, _ = axes_for(None, (12, 12))
     frame(ax, image, "")
-    painted = drawing.as_rgb(image)
+    painted = painting.as_rgb(image)
     count = len(rois)
     shown = range(count)
     if limit and count > limit:
@@ -223,7 +231,7 @@ def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10)
         add_box(ax, refined, color)
         ry1, rx1 = refined[:2]
         ax.plot([x1, rx1], [y1, ry1], color=color)
-        add_caption(ax, drawing.name_of(class_ids[index], class_names), rx1, ry1 + 8)
+        add_caption(ax, painting.name_of(class_ids[index], class_names), rx1, ry1 + 8)
         full = _mask_in_image(mask[index], refined, painted.shape)
         apply_mask(painted, full, color)
     ax.imshow(painted)
@@ -256,7 +264,7 @@ def display_top_masks(image, mask, class_ids, class_names, limit=4) -> None:
         chosen = class_ids == class_id if class_id is not None else np.zeros(len(class_ids), bool)
         ranks = np.arange(1, 1 + int(chosen.sum()))
         images.append(np.sum(mask[:, :, chosen] * ranks, axis=-1))
-        titles.append("-" if class_id is None else drawing.name_of(class_id, class_names))
+        titles.append("-" if class_id is None else painting.name_of(class_id, class_names))
     display_images(images, titles=titles, cols=limit + 1, cmap="Blues_r")
 
 
@@ -287,10 +295,10 @@ def plot_overlaps(
     overlaps = np.asarray(overlaps).reshape(len(pred_class_ids), len(gt_class_ids))
     if overlaps.size:
         ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1)
-    names = [drawing.name_of(i, class_names) for i in pred_class_ids]
+    names = [painting.name_of(i, class_names) for i in pred_class_ids]
     rows = [f"{name} ({pred_scores[i]:.2f})" for i, name in enumerate(names)]
     ax.set_yticks(np.arange(len(rows)), rows)
-    columns = [drawing.name_of(i, class_names) for i in gt_class_ids]
+    columns = [painting.name_of(i, class_names) for i in gt_class_ids]
     ax.set_xticks(np.arange(len(columns)), columns, rotation=90)
     for (row, column), overlap in np.ndenumerate(overlaps):
         verdict = ""
@@ -324,7 +332,7 @@ def draw_boxes(
     count = max(len(given) for given in (boxes, refined_boxes, ()) if given is not None)
     ax, auto_show = axes_for(ax, (12, 12))
     frame(ax, image, title)
-    painted = drawing.as_rgb(image)
+    painted = painting.as_rgb(image)
     for i, color in enumerate(random_colors(count)):
         color, style, alpha = _visibility(visibilities[i] if visibilities is not None else 1, color)
         corner = None

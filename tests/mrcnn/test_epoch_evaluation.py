@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn import drawing, epoch_evaluation
+from mrcnn import epoch_evaluation
 from mrcnn.coco_evaluation import average_precision, detect_all, ground_truth
+from mrcnn.drawing import painting
 from mrcnn.epoch_evaluation import (
     PICTURE_SIDE,
     EpochEvaluation,
@@ -65,7 +66,7 @@ def test_figures_and_pictures(perfect):
 def test_pictures_show_annotations_beside_what_is_sure(perfect, monkeypatch):
     shown = []
     monkeypatch.setattr(
-        drawing,
+        painting,
         "draw_detections",
         lambda image, result, names: shown.append(result["class_ids"].tolist()) or image,
     )

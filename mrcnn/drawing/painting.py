@@ -13,9 +13,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mrcnn.captions import Label, write_labels
+from mrcnn.drawing.captions import Label, write_labels
+from mrcnn.drawing.palette import Colour, class_colour
 from mrcnn.errors import UserError
-from mrcnn.palette import Colour, class_colour
 
 
 class Style(NamedTuple):

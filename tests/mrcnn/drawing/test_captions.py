@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from mrcnn.captions import Label, ink_on, shorten, text_height, text_width, write_labels, write_text
+from mrcnn.drawing.captions import (
+    Label,
+    ink_on,
+    shorten,
+    text_height,
+    text_width,
+    write_labels,
+    write_text,
+)
 
 MAGENTA = (255, 0, 255)
 

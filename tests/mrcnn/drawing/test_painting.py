@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn import drawing
+from mrcnn.drawing import painting
 from mrcnn.errors import UserError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -54,7 +54,7 @@ EMPTY = {
     ],
 )
 def test_every_usual_image_becomes_rgb(image, pixel):
-    rgb = drawing.as_rgb(image)
+    rgb = painting.as_rgb(image)
     assert rgb.shape == (2, 3, 3) and rgb.dtype == np.uint8 and rgb.flags.c_contiguous
     assert (rgb == pixel).all()
 
@@ -62,13 +62,13 @@ def test_every_usual_image_becomes_rgb(image, pixel):
 @pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 3, 1), (0, 4, 3)])
 def test_what_is_no_image_is_refused(shape):
     with pytest.raises(UserError, match="cannot draw on an array of this shape"):
-        drawing.as_rgb(np.zeros(shape))
+        painting.as_rgb(np.zeros(shape))
 
 
 def test_class_colours_are_stable_and_differ():
-    colours = [drawing.class_colour(class_id) for class_id in range(1, 81)]
+    colours = [painting.class_colour(class_id) for class_id in range(1, 81)]
     assert len(set(colours)) == 80
-    assert colours == [drawing.class_colour(np.int32(class_id)) for class_id in range(1, 81)]
+    assert colours == [painting.class_colour(np.int32(class_id)) for class_id in range(1, 81)]
     assert all(type(channel) is int and 0 <= channel <= 255 for c in colours for channel in c)
     lab = cv2.cvtColor(np.float32([colours[:20]]) / 255, cv2.COLOR_RGB2LAB)[0]
     distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1e3 * np.eye(20)
@@ -77,12 +77,12 @@ def test_class_colours_are_stable_and_differ():
 
 def test_background_and_crowds_are_grey():
     for class_id in (0, -3):
-        assert colorsys.rgb_to_hsv(*drawing.class_colour(class_id))[1] == 0
+        assert colorsys.rgb_to_hsv(*painting.class_colour(class_id))[1] == 0
 
 
 def test_overlay_blends_inside_the_mask_only():
     image = grey()
-    painted = drawing.overlay_masks(image, one_mask(60, 80, (10, 20, 30, 40)), [RED], alpha=0.5)
+    painted = painting.overlay_masks(image, one_mask(60, 80, (10, 20, 30, 40)), [RED], alpha=0.5)
     inside = np.zeros((60, 80), bool)
     inside[10:30, 20:40] = True
     assert (painted[inside] == (178, 50, 50)).all()  # half of 100 and half of 255, 0, 0
@@ -101,7 +101,7 @@ def test_overlay_equals_the_plain_formula(alpha):
     for index, colour in enumerate(colours):
         blend = np.rint(expected * (1 - alpha) + np.array(colour) * alpha).astype(np.uint8)
         expected = np.where(masks[..., index : index + 1], blend, expected)
-    assert np.array_equal(drawing.overlay_masks(image, masks, colours, alpha), expected)
+    assert np.array_equal(painting.overlay_masks(image, masks, colours, alpha), expected)
 
 
 @pytest.mark.parametrize(
@@ -109,21 +109,21 @@ def test_overlay_equals_the_plain_formula(alpha):
 )
 def test_overlay_of_single_pixels_and_lines(box):
     masks = one_mask(60, 80, box)
-    painted = drawing.overlay_masks(grey(), masks, [RED], alpha=1)
+    painted = painting.overlay_masks(grey(), masks, [RED], alpha=1)
     assert np.array_equal((painted == RED).all(axis=-1), masks[..., 0])
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
 def test_masks_of_other_types_count_as_set_where_not_zero(dtype):
     masks = one_mask(60, 80, (5, 7, 16, 18)).astype(dtype)
-    painted = drawing.overlay_masks(grey(), masks, [RED], alpha=1)
+    painted = painting.overlay_masks(grey(), masks, [RED], alpha=1)
     assert np.array_equal((painted == RED).all(axis=-1), masks[..., 0] != 0)
-    assert len(drawing.mask_outlines(masks[..., 0])) == 1
+    assert len(painting.mask_outlines(masks[..., 0])) == 1
 
 
 def test_later_masks_lie_on_top():
     masks = one_mask(60, 80, (0, 0, 60, 80), (10, 10, 20, 20))
-    painted = drawing.overlay_masks(grey(), masks, [RED, BLUE], alpha=1)
+    painted = painting.overlay_masks(grey(), masks, [RED, BLUE], alpha=1)
     assert tuple(painted[15, 15]) == BLUE and tuple(painted[40, 40]) == RED
 
 
@@ -131,23 +131,23 @@ def test_outlines_of_parts_and_holes():
     mask = one_mask(20, 20, (2, 3, 10, 12))[..., 0]
     mask[4:7, 6:9] = False
     mask[15:18, 15:18] = True
-    outlines = drawing.mask_outlines(mask)
+    outlines = painting.mask_outlines(mask)
     assert len(outlines) == 3  # two parts and a hole
     outer = next(points for points in outlines if {3, 11} <= set(points[:, 0].tolist()))
     assert outer.min(axis=0).tolist() == [3, 2] and outer.max(axis=0).tolist() == [11, 9]
-    assert drawing.mask_outlines(np.zeros((5, 5), bool)) == []
-    assert drawing.mask_outlines(np.ones((1, 1), bool))[0].tolist() == [[0, 0]]
+    assert painting.mask_outlines(np.zeros((5, 5), bool)) == []
+    assert painting.mask_outlines(np.ones((1, 1), bool))[0].tolist() == [[0, 0]]
 
 
 def test_contours_stay_near_the_border():
-    drawn = drawing.draw_contours(grey(), one_mask(60, 80, (10, 20, 30, 50)), [RED], thickness=1)
+    drawn = painting.draw_contours(grey(), one_mask(60, 80, (10, 20, 30, 50)), [RED], thickness=1)
     changed = (drawn != 100).any(axis=-1)
     assert changed[10, 20:50].all() and changed[29, 20:50].all()
     assert not changed[13:27, 23:47].any() and not changed[:8].any() and not changed[32:].any()
 
 
 def test_a_box_is_drawn_just_inside_its_border():
-    drawn = drawing.draw_boxes(grey(), np.array([[10, 20, 30, 50]]), [GREEN], thickness=1)
+    drawn = painting.draw_boxes(grey(), np.array([[10, 20, 30, 50]]), [GREEN], thickness=1)
     border = np.zeros((60, 80), bool)
     border[10:30, 20:50] = True
     border[11:29, 21:49] = False  # y2 and x2 are exclusive
@@ -165,38 +165,38 @@ def test_a_box_is_drawn_just_inside_its_border():
     ],
 )
 def test_a_box_that_cannot_be_seen_is_left_out(box):
-    assert (drawing.draw_boxes(grey(), np.array([box]), [GREEN]) == 100).all()
+    assert (painting.draw_boxes(grey(), np.array([box]), [GREEN]) == 100).all()
 
 
 def test_a_box_beyond_the_image_is_cut_and_not_moved():
-    drawn = drawing.draw_boxes(grey(), np.array([[-1000, 20, 100_000, 50]]), [GREEN], thickness=1)
+    drawn = painting.draw_boxes(grey(), np.array([[-1000, 20, 100_000, 50]]), [GREEN], thickness=1)
     columns = np.flatnonzero((drawn == GREEN).all(axis=-1).all(axis=0))
     assert columns.tolist() == [20, 49]
 
 
 def test_lines_and_letters_grow_with_the_image():
-    small, large = drawing.style_for(400, 600), drawing.style_for(3000, 4000)
+    small, large = painting.style_for(400, 600), painting.style_for(3000, 4000)
     assert all(a < b for a, b in zip(small, large, strict=True))
-    assert min(drawing.style_for(1, 1)) >= 1
+    assert min(painting.style_for(1, 1)) >= 1
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (1, 1), (1, 50), (600, 400), (3, 2000)])
 def test_detections_keep_the_size_of_the_image(shape):
     image = np.zeros((*shape, 3), np.uint8)
     found = result(*shape, (0, 0, *shape), scores=[0.9])
-    drawn = drawing.draw_detections(image, found, ["BG", "top"])
+    drawn = painting.draw_detections(image, found, ["BG", "top"])
     assert drawn.shape == image.shape and drawn.dtype == np.uint8
     assert drawn.any() and not image.any()
 
 
 def test_nothing_found_leaves_the_image():
-    assert (drawing.draw_detections(grey(), EMPTY, ["BG", "top"]) == 100).all()
+    assert (painting.draw_detections(grey(), EMPTY, ["BG", "top"]) == 100).all()
 
 
 def test_small_instances_lie_on_large_ones():
     found = result(60, 80, (20, 20, 30, 30), (0, 0, 60, 80), scores=[0.9, 0.8])
     colours = {1: RED, 2: BLUE}
-    drawn = drawing.draw_detections(
+    drawn = painting.draw_detections(
         grey(),
         found,
         ["BG", "belt", "dress"],
@@ -211,41 +211,41 @@ def test_small_instances_lie_on_large_ones():
 def test_parts_can_be_left_out():
     found = result(60, 80, (20, 20, 50, 60), scores=[0.9])
     hidden = dict.fromkeys(["show_masks", "show_boxes", "show_labels"], False)
-    assert (drawing.draw_detections(grey(), found, ["BG", "top"], **hidden) == 100).all()
+    assert (painting.draw_detections(grey(), found, ["BG", "top"], **hidden) == 100).all()
     for name in hidden:
-        shown = drawing.draw_detections(grey(), found, ["BG", "top"], **{**hidden, name: True})
+        shown = painting.draw_detections(grey(), found, ["BG", "top"], **{**hidden, name: True})
         assert (shown != 100).any()
 
 
 def test_results_without_masks_or_scores_are_drawn():
     found = result(60, 80, (20, 20, 50, 60))
     del found["masks"]
-    assert (drawing.draw_detections(grey(), found, ["BG", "top"]) != 100).any()
+    assert (painting.draw_detections(grey(), found, ["BG", "top"]) != 100).any()
 
 
 def test_captions():
     ids, names = np.array([2, 1, 9]), ["BG", "bag", "belt"]
-    assert drawing.caption_texts(ids, None, names) == ["belt", "bag", "class 9"]
+    assert painting.caption_texts(ids, None, names) == ["belt", "bag", "class 9"]
     scores = np.array([0.987, 0.5, 1], np.float32)
     mapping = {1: "bag", 2: "belt"}
     expected = ["belt 0.99", "bag 0.50", "class 9 1.00"]
-    assert drawing.caption_texts(ids, scores, mapping) == expected
-    assert drawing.name_of(-1, names) == "class -1"  # not the last one
+    assert painting.caption_texts(ids, scores, mapping) == expected
+    assert painting.name_of(-1, names) == "class -1"  # not the last one
 
 
 @pytest.mark.parametrize(
     ("colours", "expected"),
     [
-        (None, drawing.class_colour(2)),
+        (None, painting.class_colour(2)),
         ({2: BLUE}, BLUE),
-        ({1: BLUE}, drawing.class_colour(2)),
+        ({1: BLUE}, painting.class_colour(2)),
         ([RED, GREEN, BLUE], BLUE),
-        ([RED, GREEN], drawing.class_colour(2)),
+        ([RED, GREEN], painting.class_colour(2)),
         (np.array([RED, GREEN, BLUE]), BLUE),
     ],
 )
 def test_colour_tables(colours, expected):
-    assert drawing.colour_of(np.int32(2), colours) == expected
+    assert painting.colour_of(np.int32(2), colours) == expected
 
 
 @pytest.mark.parametrize(
@@ -263,5 +263,5 @@ def test_colour_tables(colours, expected):
 def test_arrays_that_do_not_fit_are_refused(change, found):
     given = result(60, 80, (20, 20, 50, 60), scores=[0.9]) | change
     with pytest.raises(UserError) as caught:
-        drawing.draw_detections(grey(), given, ["BG", "top", "bag"])
+        painting.draw_detections(grey(), given, ["BG", "top", "bag"])
     assert caught.value.found == found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.drawing import mask_outlines
+from mrcnn.drawing.painting import mask_outlines
 from mrcnn.system.files import replacing, saving
 
 # matplotlib's backends that write files and open no window.

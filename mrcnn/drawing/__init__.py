@@ -1,0 +1,1 @@
+"""Paint masks, boxes, captions; matplotlib helpers."""
