@@ -231,7 +231,7 @@ def upload(source: Path, url: str) -> None:
 
 def working_folder(output: RemoteFolder) -> Path:
     """The folder of this machine for the journal and the files that go to an address."""
-    from mrcnn.downloads import cache_folder
+    from mrcnn.weights.known_files import cache_folder
 
     digest = hashlib.sha256(output.url.encode()).hexdigest()[:16]
     return cache_folder() / "labelling" / digest

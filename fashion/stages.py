@@ -131,7 +131,7 @@ def coco_weights(stage: Stage) -> Path:
     """
     path = stage.folder / COCO_WEIGHTS
     if not path.exists():
-        from mrcnn.downloads import download_trained_weights
+        from mrcnn.weights.known_files import download_trained_weights
 
         download_trained_weights(str(path))
     return path
@@ -150,7 +150,7 @@ def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
     Raises:
         WeightsError: it is missing, damaged, or no weight file.
     """
-    from mrcnn.h5_layout import open_weights
+    from mrcnn.weights.h5_reading import open_weights
 
     with open_weights(path, digest=digest) as file:
         layers, attributes = file.layers(), file.attributes()

@@ -283,7 +283,7 @@ def _weights_to_start_from(start: str, stage: Stage, logs: Path) -> WeightFile |
     if start == "coco":
         return describe_weights(coco_weights(stage))
     if start == "imagenet":
-        from mrcnn.downloads import get_imagenet_weights_path
+        from mrcnn.weights.known_files import get_imagenet_weights_path
 
         return describe_weights(get_imagenet_weights_path())
     if start == "last" and is_chief():

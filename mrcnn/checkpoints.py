@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
-from mrcnn.h5_layout import read_layers
+from mrcnn.weights.h5_reading import read_layers
 
 STAMP = "%Y%m%dT%H%M"
 CHECKPOINT = re.compile(

@@ -1,6 +1,7 @@
 """What a `.h5` weight file holds, without building a network.
 
-It reads every layout that `mrcnn.h5_layout` reads: Matterport's files and ours, whole Keras 2
+It reads every layout that `mrcnn.weights.h5_reading` reads: Matterport's files and ours, whole
+Keras 2
 models, the ImageNet files. Neither Keras nor TensorFlow is imported.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mrcnn.h5_layout import read_attributes, read_layers
+from mrcnn.weights.h5_reading import read_attributes, read_layers
 
 # The blocks of stages 2 to 5, by which the ResNets of this project differ.
 _BACKBONES = {
@@ -120,7 +121,7 @@ class FileContents:
 def read_contents(path: str | os.PathLike) -> FileContents:
     """Read the structure of a weight file, without its values.
 
-    Raises WeightsNotFoundError or WeightsError, as `mrcnn.h5_layout.read_layers`.
+    Raises WeightsNotFoundError or WeightsError, as `mrcnn.weights.h5_reading.read_layers`.
     """
     path = Path(path)
     stored = read_layers(path)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from mrcnn.h5_layout import read_arrays, read_layers
 from mrcnn.inspection_file import full_name
+from mrcnn.weights.h5_reading import read_arrays, read_layers
 
 # Trained weights of a detector stay within a few units, moving variances within some thousands.
 OVERFLOW = 1000.0
@@ -57,7 +57,7 @@ class WeightStatistics:
 def file_statistics(path: str | os.PathLike) -> list[WeightStatistics]:
     """Statistics of every weight of a `.h5` file, in its order; no network is built.
 
-    Raises WeightsNotFoundError or WeightsError, as `mrcnn.h5_layout.read_layers`.
+    Raises WeightsNotFoundError or WeightsError, as `mrcnn.weights.h5_reading.read_layers`.
     """
     stored = [
         (layer, full_name(layer, name), place)
@@ -73,7 +73,7 @@ def file_statistics(path: str | os.PathLike) -> list[WeightStatistics]:
 
 def model_statistics(keras_model) -> list[WeightStatistics]:
     """Statistics of every weight of a Keras model, named as its file would name them."""
-    from mrcnn.weights import layer_weights
+    from mrcnn.weights.matching import layer_weights
 
     return [
         weight_statistics(layer.name, name, np.asarray(weight))

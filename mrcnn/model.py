@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mrcnn import inference, layer_selection, matterport_names, weights
+from mrcnn import inference, layer_selection, matterport_names
 from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
@@ -33,6 +33,7 @@ from mrcnn.session import Session, Task, require_fitting_classes
 from mrcnn.tensor_graph import ancestor, describe_array, run_graph
 from mrcnn.training_state import Continuation
 from mrcnn.training_step import TrainingStep, make_optimizer
+from mrcnn.weights import matching
 
 __all__ = ["MaskRCNN", "log", *matterport_names.__all__]
 
@@ -101,8 +102,8 @@ class MaskRCNN:
         filepath: str | Path,
         by_name: bool = False,
         exclude: str | Iterable[str] | None = None,
-    ) -> weights.LoadReport:
-        """Load a `.h5` file of Matterport's or of ours; see `mrcnn.weights.load_weights`.
+    ) -> matching.LoadReport:
+        """Load a `.h5` file of Matterport's or of ours; see `mrcnn.weights.matching.load_weights`.
 
         Where the file knows another number of classes, a training model keeps its new
         class-dependent heads and says so; an inference model refuses the file. Loading a
@@ -112,7 +113,7 @@ class MaskRCNN:
             WeightsError: the file is absent, damaged, or does not fit.
         """
         try:
-            report = weights.load_weights(
+            report = matching.load_weights(
                 self.keras_model,
                 filepath,
                 by_name=by_name,
@@ -136,7 +137,7 @@ class MaskRCNN:
         Raises:
             WeightsError: it cannot be written; a former file of that name is untouched.
         """
-        weights.save_weights(self.keras_model, filepath, self.weights_attributes)
+        matching.save_weights(self.keras_model, filepath, self.weights_attributes)
 
     def get_imagenet_weights(self) -> str:
         """Path of ResNet-50's ImageNet weights without its top, downloaded once.
@@ -144,7 +145,7 @@ class MaskRCNN:
         Raises:
             DownloadError: they are not there and cannot be fetched.
         """
-        from mrcnn.downloads import get_imagenet_weights_path
+        from mrcnn.weights.known_files import get_imagenet_weights_path
 
         return str(get_imagenet_weights_path())
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.h5_bounds import MOST_NAMES, MOST_NUMBERS
 from mrcnn.system.files import is_file
+from mrcnn.weights.h5_reading import MOST_NAMES, MOST_NUMBERS
 
 # Weights, and what Adam remembers of each: two numbers, of four bytes all.
 MOST_BYTES = min(3 * 4 * MOST_NUMBERS, (1 << 32) - 1)

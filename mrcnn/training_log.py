@@ -17,7 +17,7 @@ from mrcnn.errors import WeightsError
 from mrcnn.history import write_history
 from mrcnn.system.files import replacing, saving
 from mrcnn.training_state import Progress
-from mrcnn.weights import save_weights
+from mrcnn.weights.matching import save_weights
 
 SHORT_NAMES = ("rpn_cls", "rpn_box", "cls", "box", "mask")
 

@@ -37,10 +37,10 @@ from mrcnn.images.resizing import resize, resize_image
 
 # Name -> module that is imported on first use.
 _LATER = {
-    "COCO_MODEL_URL": "mrcnn.downloads",
+    "COCO_MODEL_URL": "mrcnn.weights.known_files",
     "batch_slice": "mrcnn.box_graph",
     "box_refinement_graph": "mrcnn.box_graph",
-    "download_trained_weights": "mrcnn.downloads",
+    "download_trained_weights": "mrcnn.weights.known_files",
 }
 
 __all__ = [

@@ -22,7 +22,7 @@ from fashion.stages import (
     weights_path,
 )
 from mrcnn.errors import WeightsError, WeightsNotFoundError
-from mrcnn.h5_writing import write_layers
+from mrcnn.weights.h5_writing import write_layers
 from tests.stages.factory import demo_weights, head_weights
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrcnn.h5_writing import write_layers
 from mrcnn.system.files import replacing
+from mrcnn.weights.h5_writing import write_layers
 
 
 def main(folder, rounds):

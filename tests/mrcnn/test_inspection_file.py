@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
-from mrcnn.h5_writing import write_layers
 from mrcnn.inspection_file import read_contents
+from mrcnn.weights.h5_writing import write_layers
 
 
 def kernel(name, *shape):

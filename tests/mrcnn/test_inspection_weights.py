@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mrcnn.h5_writing import write_layers
 from mrcnn.inspection_weights import (
     alarming,
     file_statistics,
@@ -12,7 +11,8 @@ from mrcnn.inspection_weights import (
     verdict,
     weight_statistics,
 )
-from mrcnn.weights import save_weights
+from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.matching import save_weights
 from tests.mrcnn.models import recipe_model, tiny_config
 
 NORMAL = np.random.default_rng(0).normal(0, 0.1, (3, 3, 4, 8)).astype(np.float32)

@@ -12,9 +12,9 @@ import tensorflow as tf
 from mrcnn import model as modellib
 from mrcnn import visualize
 from mrcnn.errors import ConfigError, WeightsError
-from mrcnn.h5_layout import read_attributes
 from mrcnn.model import MaskRCNN
 from mrcnn.utils import Dataset
+from mrcnn.weights.h5_reading import read_attributes
 from tests.mrcnn.models import assign_recipe, tiny_config
 from tests.support import REPOSITORY
 

@@ -11,10 +11,10 @@ import tensorflow as tf
 from mrcnn import training_log
 from mrcnn.checkpoints import LogFolder, find_last
 from mrcnn.errors import WeightsError
-from mrcnn.h5_layout import read_attributes
 from mrcnn.history import read_epochs
 from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars
 from mrcnn.training_state import Progress
+from mrcnn.weights.h5_reading import read_attributes
 
 
 @pytest.fixture

@@ -13,10 +13,16 @@ from fashion.class_tables import with_labels
 from fashion.stage import MODANET_STAGE
 from fashion.stages import ModelChoice, check_preset, describe_weights
 from mrcnn.errors import UserError, WeightsError
-from mrcnn.h5_layout import MOST_NAMES, StoredWeight, read_arrays, read_attributes, read_layers
-from mrcnn.h5_writing import write_layers
 from mrcnn.inspection_file import read_contents
 from mrcnn.training_state import read_progress
+from mrcnn.weights.h5_reading import (
+    MOST_NAMES,
+    StoredWeight,
+    read_arrays,
+    read_attributes,
+    read_layers,
+)
+from mrcnn.weights.h5_writing import write_layers
 from tests.robustness.hostile import damaged, ran_code, touched_outside, value_or_sentence, watched
 
 LAYERS = [

@@ -96,7 +96,7 @@ def demo_weights(path: Path, table=MODANET_TABLE, note: bool = True) -> Path:
     from fashion.presets import make_config
     from fashion.stages import weights_note
     from mrcnn.network import build_model
-    from mrcnn.weights import save_weights
+    from mrcnn.weights.matching import save_weights
 
     keras.utils.set_random_seed(1)
     config = make_config("demo", "modanet", 1 + len(table), inference=True)
@@ -110,7 +110,7 @@ def head_weights(
     path: Path, classes: int = 14, width: int = 8, notes: dict[str, str] | None = None
 ) -> Path:
     """A weight file of the class layer alone, background included: enough for what is checked."""
-    from mrcnn.h5_writing import write_layers
+    from mrcnn.weights.h5_writing import write_layers
 
     arrays = [("kernel:0", np.zeros((width, classes))), ("bias:0", np.zeros(classes))]
     path.parent.mkdir(parents=True, exist_ok=True)

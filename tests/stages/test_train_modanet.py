@@ -12,7 +12,7 @@ from fashion.labels import MODANET_TABLE
 from fashion.presets import find_preset
 from fashion.report import plot_losses
 from fashion.stages import describe_weights
-from mrcnn.h5_layout import read_layers
+from mrcnn.weights.h5_reading import read_layers
 from tests.stages.factory import HEIGHT, WIDTH, copy_project, make_dataset, run_script
 
 RATE = find_preset("demo").values["LEARNING_RATE"]

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from mrcnn.errors import WeightsError
-from mrcnn.h5_layout import StoredWeight, WeightReader, open_weights, read_layers
-from mrcnn.h5_writing import write_layers
+from mrcnn.weights.h5_reading import StoredWeight, WeightReader, open_weights, read_layers
+from mrcnn.weights.h5_writing import write_layers
 
 __all__ = [
     "CLASS_DEPENDENT_LAYERS",
@@ -145,7 +145,7 @@ def save_weights(
     Args:
         model: a built model.
         path: the file.
-        notes: texts to store beside the weights, for `mrcnn.h5_layout.read_attributes`.
+        notes: texts to store beside the weights, for `mrcnn.weights.h5_reading.read_attributes`.
 
     Raises:
         WeightsError: it cannot be written; a former file of that name is then untouched.

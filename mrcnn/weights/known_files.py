@@ -139,7 +139,8 @@ def get_imagenet_weights_path(
     """The ImageNet weights of ResNet-50 without its top, fetched once into the cache.
 
     That is the file that Matterport used or, if it cannot be fetched, the one of the installed
-    Keras, whose layers have other names (`mrcnn.weights.load_weights` knows both). A copy that
+    Keras, whose layers have other names (`mrcnn.weights.matching.load_weights` knows both). A copy
+    that
     Keras itself has already fetched (`~/.keras/models`) is used in place.
 
     Args:

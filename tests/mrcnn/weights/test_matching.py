@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
-from mrcnn.h5_layout import read_layers
-from mrcnn.h5_writing import write_layers
 from mrcnn.layers import BatchNorm, TimeDistributed
 from mrcnn.rpn import build_rpn_model
-from mrcnn.weights import (
+from mrcnn.weights.h5_reading import read_layers
+from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.matching import (
     CLASS_DEPENDENT_LAYERS,
     keras_applications_name,
     layer_weights,

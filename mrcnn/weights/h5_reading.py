@@ -1,23 +1,13 @@
-"""Keras 2's HDF5 weight layout: named layers, each with an ordered list of float arrays.
+"""Reading weight files (.h5), which may declare no more than they hold.
 
-Matterport's `.h5` files, the ImageNet files and everything this project writes have it:
-
-- the root (or, in a file that holds a whole model, the group `/model_weights`) has the attribute
-  `layer_names`, an array of strings in the model's order;
-- each layer has a group of its name, whose attribute `weight_names` lists its arrays in order;
-- each entry of `weight_names` is a path inside that group: `/conv1/conv1/kernel:0`.
-
-An attribute above 64 kB is cut into `layer_names0`, `layer_names1`, ... (HDF5's limit of an object
-header). Only arrays and string attributes are read: no model is deserialised, and links or storage
-that lead out of the file are refused, as are compressed arrays (Keras writes none, and a small one
-can unpack to any size) and more numbers than `MOST_NUMBERS`. This module knows neither Keras nor
-any layer's meaning; `h5_writing` writes such files.
+Matterport's layout is that of Keras 2: a group for each layer, with the names of its weights.
 """
 
 import contextlib
 import dataclasses
 import hashlib
 import math
+import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,7 +17,6 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
-from mrcnn.h5_bounds import MOST_NAMES, MOST_NUMBERS, require_bounded, require_little_text
 from mrcnn.system.files import is_file, is_folder
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -231,7 +220,7 @@ def _root(file: h5py.File, path: Path) -> tuple[h5py.Group, list[str]]:
         raise WeightsError(
             "has the layout of Keras 3's own .weights.h5, which names no layers",
             path=path,
-            advice="save it again in Keras 2's layout (mrcnn.weights.save_weights)",
+            advice="save it again in Keras 2's layout (mrcnn.weights.matching.save_weights)",
         )
     raise WeightsError(
         "is HDF5 but holds no Keras weights (no attribute layer_names)",
@@ -330,3 +319,64 @@ def _refers_outside(path: Path, name: str) -> WeightsError:
 def _stored_weight(group: h5py.Group, name: str, path: Path) -> StoredWeight:
     dataset = _dataset(group, name, path)
     return StoredWeight(path, f"{group.name}/{name}", tuple(int(n) for n in dataset.shape))
+
+
+# Four times as many as the largest ResNet Mask R-CNN has; 1 GB as float32.
+MOST_NUMBERS = 1 << 28
+MOST_NAMES = 10_000
+MOST_TEXT = 1 << 30  # bytes of names and notes, at worst
+
+# A collection of texts of variable length: signature, version 1, three bytes of 0, its size.
+_HEAP = b"GCOL\x01\x00\x00\x00"
+
+
+def require_bounded(path: Path, what: str, count: int, most: int) -> None:
+    """Raise `WeightsError` where a file declares more of something than any network has."""
+    if count > most:
+        raise WeightsError(
+            f"declares more than {most:,} {what}, as no weight file of such a network does",
+            path=path,
+            advice="do not use it",
+        )
+
+
+def require_little_text(
+    path: Path, attributes: Iterable[tuple[tuple[int, ...] | None, np.dtype]]
+) -> None:
+    """Raise `WeightsError` where text attributes would be many, or long when they are read.
+
+    A text of variable length stands in a heap, and any number of names may refer to one place.
+
+    Args:
+        path: the weight file.
+        attributes: shape (None for an empty one) and dtype of each.
+    """
+    counts, worst = 0, 0
+    has_heap = False
+    for shape, dtype in attributes:
+        count = math.prod(shape or ())
+        counts += count
+        worst += count * dtype.itemsize
+        has_heap = has_heap or dtype.kind == "O"
+    if has_heap:
+        whole = counts * path.stat().st_size
+        # Heaps are looked for in all of the file, so only where they could matter.
+        worst = max(worst, whole if whole <= MOST_TEXT else counts * _largest_heap(path))
+    if counts > MOST_NAMES or worst > MOST_TEXT:
+        raise WeightsError(
+            f"is damaged or cut short ({counts:,} texts are listed in an attribute)",
+            path=path,
+            advice="copy or download it again",
+        )
+
+
+def _largest_heap(path: Path) -> int:
+    """The greatest number of bytes that one text of variable length can have in a file."""
+    largest = 0
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        place = data.find(_HEAP)
+        while place >= 0:
+            start = place + len(_HEAP)
+            largest = max(largest, int.from_bytes(data[start : start + 8], "little"))
+            place = data.find(_HEAP, start)
+    return min(largest, path.stat().st_size)

@@ -1,4 +1,5 @@
-"""Weight files in Keras 2's HDF5 layout, written whole or not at all; see `h5_layout`."""
+"""Weight files in Keras 2's HDF5 layout, written whole or not at all; see
+`mrcnn.weights.h5_reading`."""
 
 import io
 import os

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn import downloads
-from mrcnn.downloads import (
+from mrcnn.errors import DownloadError
+from mrcnn.weights import known_files
+from mrcnn.weights.known_files import (
     COCO_MODEL_URL,
     KNOWN,
     TF_WEIGHTS_PATH_NO_TOP,
@@ -19,7 +20,6 @@ from mrcnn.downloads import (
     get_imagenet_weights_path,
     keras_applications_resnet50,
 )
-from mrcnn.errors import DownloadError
 from tests.mrcnn.http_server import Route, running_server
 from tests.support import REPOSITORY
 
@@ -58,7 +58,7 @@ def table(server, monkeypatch):
     current = dataclasses.replace(
         KNOWN["imagenet"], file_name="keras.h5", url=urls["keras"], md5=md5(OTHER), size=len(OTHER)
     )
-    monkeypatch.setattr(downloads, "keras_applications_resnet50", lambda: current)
+    monkeypatch.setattr(known_files, "keras_applications_resnet50", lambda: current)
     return routes
 
 
@@ -71,7 +71,7 @@ def test_the_table_holds_the_published_files():
 
 
 def test_the_module_does_not_import_keras():
-    code = "import sys, mrcnn.downloads; print({'keras', 'tensorflow', 'h5py'} & set(sys.modules))"
+    code = "import sys, mrcnn.weights.known_files; print({'keras', 'tensorflow', 'h5py'} & set(sys.modules))"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
