@@ -82,7 +82,7 @@ def keep_detections(model, config: Config, image: np.ndarray, count: int) -> Non
 def measure(options: argparse.Namespace) -> dict:
     """Seconds an image of each way, a list of `--repeat` values."""
     from mrcnn.inference import Predictor, mold_inputs, unmold_detections
-    from mrcnn.network import build_model
+    from mrcnn.network.build import build_model
 
     config = make_config(options)
     images = photographs(options, options.repeat)

@@ -11,7 +11,7 @@ from benchmarks.flops import graph_gflop, peak_gflops
 from benchmarks.inference import keep_detections, make_config, photographs
 from mrcnn.folding import fold_inference
 from mrcnn.inference import Predictor, mold_one
-from mrcnn.network import build_model
+from mrcnn.network.build import build_model
 
 
 def cut(model: keras.Model) -> dict[str, tuple[list, list]]:

@@ -129,7 +129,7 @@ def make_config(
     values = {**chosen.values, "NAME": name, "NUM_CLASSES": num_classes}
     values |= {key: value for key, value in overrides.items() if value is not None}
     if chosen.compact:
-        from mrcnn.backbone import compact_backbone_shapes, compact_resnet_graph
+        from mrcnn.network.backbone import compact_backbone_shapes, compact_resnet_graph
 
         values["BACKBONE"] = staticmethod(compact_resnet_graph)
         values["COMPUTE_BACKBONE_SHAPE"] = staticmethod(compact_backbone_shapes)

@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES
-from mrcnn.layer_selection import find_trainable_layer, layers_with_weights
-from mrcnn.layers import BatchNorm
+from mrcnn.network.graph_queries import find_trainable_layer, layers_with_weights
+from mrcnn.network.layers import BatchNorm
 from mrcnn.training_step import SAMPLING_LAYER
 
 
@@ -19,7 +19,8 @@ def network_of_a_replica(model: keras.Model) -> keras.Model:
     """A graph on the model's own layers whose last five outputs are `(sum, count)` of each loss.
 
     Args:
-        model: of `mrcnn.network.build_model("training", ...)`. It is changed: its batch norms take
+        model: of `mrcnn.network.build.build_model("training", ...)`. It is changed: its batch
+        norms take
             the statistics of all devices' slices, and its sampling draws for the whole batch.
     """
     model.get_layer(SAMPLING_LAYER).random_keys = uniform_of_a_slice

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES, META_SIZE_WITHOUT_CLASSES
 from mrcnn.distribution_network import network_of_a_replica
-from mrcnn.losses import weight_decay_loss
+from mrcnn.network.losses import weight_decay_loss
 from mrcnn.training_step import TrainingStep
 
 SUM = tf.distribute.ReduceOp.SUM
@@ -23,7 +23,7 @@ class DistributedStep(TrainingStep):
     """`TrainingStep` for a model made within a strategy's scope.
 
     Args:
-        model: of `mrcnn.network.build_model("training", ...)`.
+        model: of `mrcnn.network.build.build_model("training", ...)`.
         optimizer: made within the same scope.
         distribution: a `distribution_strategy.SeveralDevices`.
         options: those of `TrainingStep`.

@@ -83,7 +83,7 @@ def training_step(
 
     Args:
         distribution: where model and optimizer were made, within its scope.
-        model: of `mrcnn.network.build_model("training", ...)`.
+        model: of `mrcnn.network.build.build_model("training", ...)`.
         optimizer: a Keras optimizer.
         options: those of `TrainingStep`.
     """

@@ -21,7 +21,7 @@ from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.history import EVALUATED
 from mrcnn.inference import Predictor
-from mrcnn.network import build_model
+from mrcnn.network.build import build_model
 
 # Low, as is usual for average precision: detections that few believe in count for recall.
 SCORE_THRESHOLD = 0.05
@@ -80,7 +80,7 @@ class EpochEvaluation:
         """Detect on all images with a training model's weights, and measure.
 
         Args:
-            model: of `mrcnn.network.build_model("training", ...)`; it is left as it is.
+            model: of `mrcnn.network.build.build_model("training", ...)`; it is left as it is.
             between: called after each image; it may raise to end the evaluation.
 
         Raises:

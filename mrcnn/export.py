@@ -141,7 +141,7 @@ def _check_portable(config: Config, formats: Sequence[str]) -> None:
         require_tf2onnx()
     precision = config.PRECISION
     if precision == "auto":
-        from mrcnn.precision import resolve_precision
+        from mrcnn.network.build import resolve_precision
 
         precision = resolve_precision(precision)
     for name, value, wanted in (

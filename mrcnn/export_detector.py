@@ -15,14 +15,14 @@ from mrcnn.export_photograph import (
     mold_graph,
 )
 from mrcnn.geometry.boxes import norm_boxes
-from mrcnn.network import pyramid_anchors
+from mrcnn.network.build import pyramid_anchors
 
 
 class ExportedDetector(tf.Module):
     """`MaskRCNN.detect` for one image as a graph, with weights of its own.
 
     Args:
-        model: of `mrcnn.network.build_model("inference", ...)`.
+        model: of `mrcnn.network.build.build_model("inference", ...)`.
         config: its configuration.
         portable, fixed_rows: see `mrcnn.export_network.exported_network`.
     """

@@ -10,14 +10,14 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.box_graph import (
+from mrcnn.network.box_graph import (
     apply_box_deltas_graph,
     clip_boxes_graph,
     norm_boxes_graph,
     parse_image_meta_graph,
 )
-from mrcnn.detection import DetectionLayer
-from mrcnn.roi_align import (
+from mrcnn.network.detection import DetectionLayer
+from mrcnn.network.roi_align import (
     CANONICAL_LEVEL,
     CANONICAL_SIZE,
     COARSEST_LEVEL,
@@ -25,7 +25,7 @@ from mrcnn.roi_align import (
     PyramidROIAlign,
     log2_graph,
 )
-from mrcnn.rpn import ProposalLayer
+from mrcnn.network.rpn import ProposalLayer
 
 NO_CANDIDATE = -1.0  # below every probability
 SMALLEST_AREA = 1e-20  # normalised; boxes far larger than this go to the finest level

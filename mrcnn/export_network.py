@@ -12,7 +12,7 @@ def exported_network(
     """A network for deployment, with weights of its own where convolutions are folded.
 
     Args:
-        model: of `mrcnn.network.build_model("inference", ...)`.
+        model: of `mrcnn.network.build.build_model("inference", ...)`.
         portable: use the layers of `mrcnn.export_layers`, which other runtimes can run, for one
             image of a known size.
         fixed_rows: always give masks for DETECTION_MAX_INSTANCES rows.

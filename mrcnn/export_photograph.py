@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.box_graph import norm_boxes_graph
 from mrcnn.config import Config
 from mrcnn.geometry.masks import MASK_THRESHOLD
+from mrcnn.network.box_graph import norm_boxes_graph
 
 _EXACT = tf.float64
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.layers import BatchNorm, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
 
 SAMPLES = 512  # values of a kernel that are compared to notice a change
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from mrcnn.folded_convolution import FoldedConv2D
-from mrcnn.layers import BatchNorm, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
 
 DETECTION_LAYER, MASK_ROIS_LAYER = "mrcnn_detection", "roi_align_mask"
 
@@ -20,7 +20,7 @@ def fold_inference(model: keras.Model) -> keras.Model:
     """A faster model of the same inputs and outputs, with the weights as they are now.
 
     Args:
-        model: of `mrcnn.network.build_model("inference", ...)`.
+        model: of `mrcnn.network.build.build_model("inference", ...)`.
 
     Returns:
         A model whose mask output has `[batch, rows, h, w, classes]` with `rows` the most

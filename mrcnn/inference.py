@@ -16,7 +16,7 @@ from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.geometry.masks import paste_mask
 from mrcnn.images.molding import compose_image_meta, mold_image
 from mrcnn.images.resizing import resize_image
-from mrcnn.network import pyramid_anchors
+from mrcnn.network.build import pyramid_anchors
 
 DETECTIONS, MASKS = 0, 3  # which of the inference model's outputs
 
@@ -169,7 +169,7 @@ class Predictor:
     """Runs an inference model, compiled at the first call and again for a more general shape.
 
     Args:
-        model: of `mrcnn.network.build_model("inference", ...)`.
+        model: of `mrcnn.network.build.build_model("inference", ...)`.
         config: its configuration.
     """
 

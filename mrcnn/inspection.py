@@ -128,7 +128,7 @@ def run(
             expected="{mode} 'inference'",
             found=repr(model.mode),
         )
-    from mrcnn.tensor_graph import run_graph
+    from mrcnn.network.graph_queries import run_graph
 
     inputs = {
         "input_image": mold_image(scene.image, model.config).astype(np.float32)[None],
@@ -215,7 +215,7 @@ class ProposalStages:
 
 def proposal_stages(values: dict[str, np.ndarray], scene: Scene, config: Config) -> ProposalStages:
     """The stages of the layer `ROI`, from what `run` gives."""
-    from mrcnn.network import pyramid_anchors
+    from mrcnn.network.build import pyramid_anchors
 
     shape = scene.image.shape
     anchors = pyramid_anchors(config, shape).astype(np.float32)
@@ -284,7 +284,7 @@ def detection_stages(
     values: dict[str, np.ndarray], scene: Scene, config: Config
 ) -> DetectionStages:
     """The stages of the layer `mrcnn_detection`, from what `run` gives."""
-    from mrcnn.detection import detection_settings, suppress_within_classes
+    from mrcnn.network.detection import detection_settings, suppress_within_classes
 
     settings, shape = detection_settings(config), scene.image.shape
     present = np.abs(values["ROI"]).sum(axis=1) > 0

@@ -55,7 +55,7 @@ def rpn_targets(scene: Scene, config: Config, seed: int = 0) -> RpnTargets:
 
     Raises DatasetError if the scene has no truth.
     """
-    from mrcnn.network import pyramid_anchors
+    from mrcnn.network.build import pyramid_anchors
 
     truth, shape = _truth(scene), scene.image.shape
     anchors = pyramid_anchors(config, shape)
@@ -152,12 +152,13 @@ class HeadTargets:
 def head_targets(
     scene: Scene, config: Config, values: dict[str, np.ndarray], seed: int = 0
 ) -> HeadTargets:
-    """The RoIs of an image as `mrcnn.targets.DetectionTargetLayer` samples them in training.
+    """The RoIs of an image as `mrcnn.network.targets.DetectionTargetLayer` samples them in
+    training.
 
     values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.run`. Training keeps more proposals
     (POST_NMS_ROIS_TRAINING) than inference. Raises DatasetError if the scene has no truth.
     """
-    from mrcnn.targets import DetectionTargetLayer
+    from mrcnn.network.targets import DetectionTargetLayer
 
     truth, shape = _truth(scene), scene.image.shape
     boxes = norm_boxes(truth.boxes, shape[:2])
@@ -187,8 +188,8 @@ def head_targets(
 
 def _training_proposals(scene: Scene, config: Config, values: dict[str, np.ndarray]) -> np.ndarray:
     """Normalised proposals float32 [N, 4] as many as training takes."""
-    from mrcnn.network import pyramid_anchors
-    from mrcnn.rpn import ProposalLayer
+    from mrcnn.network.build import pyramid_anchors
+    from mrcnn.network.rpn import ProposalLayer
 
     shape = scene.image.shape
     anchors = norm_boxes(pyramid_anchors(config, shape), shape[:2])

@@ -3,8 +3,19 @@
 `mrcnn.model` offers them all, so that a script written for Matterport finds them.
 """
 
-from mrcnn.backbone import build_backbone, conv_block, identity_block, resnet_graph
-from mrcnn.box_graph import (
+from mrcnn.detection_samples import build_detection_targets, generate_random_rois
+from mrcnn.geometry.anchors import compute_backbone_shapes
+from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
+from mrcnn.ground_truth import load_image_gt
+from mrcnn.images.molding import (
+    compose_image_meta,
+    mold_image,
+    parse_image_meta,
+    unmold_image,
+)
+from mrcnn.legacy_generator import data_generator
+from mrcnn.network.backbone import build_backbone, conv_block, identity_block, resnet_graph
+from mrcnn.network.box_graph import (
     apply_box_deltas_graph,
     batch_pack_graph,
     batch_slice,
@@ -16,21 +27,10 @@ from mrcnn.box_graph import (
     parse_image_meta_graph,
     trim_zeros_graph,
 )
-from mrcnn.detection import DetectionLayer, refine_detections_graph
-from mrcnn.detection_samples import build_detection_targets, generate_random_rois
-from mrcnn.geometry.anchors import compute_backbone_shapes
-from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
-from mrcnn.ground_truth import load_image_gt
-from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
-from mrcnn.images.molding import (
-    compose_image_meta,
-    mold_image,
-    parse_image_meta,
-    unmold_image,
-)
-from mrcnn.layers import BatchNorm
-from mrcnn.legacy_generator import data_generator
-from mrcnn.losses import (
+from mrcnn.network.detection import DetectionLayer, refine_detections_graph
+from mrcnn.network.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.network.layers import BatchNorm
+from mrcnn.network.losses import (
     mrcnn_bbox_loss_graph,
     mrcnn_class_loss_graph,
     mrcnn_mask_loss_graph,
@@ -38,10 +38,10 @@ from mrcnn.losses import (
     rpn_class_loss_graph,
     smooth_l1_loss,
 )
-from mrcnn.roi_align import PyramidROIAlign, log2_graph
-from mrcnn.rpn import ProposalLayer, build_rpn_model, rpn_graph
+from mrcnn.network.roi_align import PyramidROIAlign, log2_graph
+from mrcnn.network.rpn import ProposalLayer, build_rpn_model, rpn_graph
+from mrcnn.network.targets import DetectionTargetLayer, detection_targets_graph
 from mrcnn.rpn_targets import build_rpn_targets
-from mrcnn.targets import DetectionTargetLayer, detection_targets_graph
 
 __all__ = [
     "BatchNorm",

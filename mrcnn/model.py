@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mrcnn import inference, layer_selection, matterport_names
+from mrcnn import inference, matterport_names
 from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
@@ -28,9 +28,10 @@ from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.learning_rate import scaled_rate
 from mrcnn.matterport_names import *  # noqa: F403 - exactly the names of its __all__
-from mrcnn.network import build_model, pyramid_anchors
+from mrcnn.network import graph_queries
+from mrcnn.network.build import build_model, pyramid_anchors
+from mrcnn.network.graph_queries import ancestor, describe_array, run_graph
 from mrcnn.session import Session, Task, require_fitting_classes
-from mrcnn.tensor_graph import ancestor, describe_array, run_graph
 from mrcnn.training_state import Continuation
 from mrcnn.training_step import TrainingStep, make_optimizer
 from mrcnn.weights import matching
@@ -166,7 +167,7 @@ class MaskRCNN:
     ) -> None:
         """Train the layers whose names match the regular expression, freeze all others."""
         model = keras_model or self.keras_model
-        selected = layer_selection.set_trainable(model, layer_regex)
+        selected = graph_queries.set_trainable(model, layer_regex)
         if verbose:
             print("\n".join(["Selecting layers to train", *(f"    {n}" for n in selected)]))
 
@@ -231,7 +232,7 @@ class MaskRCNN:
         for dataset in filter(None, (train_dataset, val_dataset)):
             require_fitting_classes(self.config, dataset)
         learning_rate = scaled_rate(self.config, learning_rate, self.distribution.replicas)
-        self.set_trainable(layer_selection.layer_regex(layers), verbose=0)
+        self.set_trainable(graph_queries.layer_regex(layers), verbose=0)
         step = self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
         session = Session(self.config, self.distribution, step, self._log, self.weights_attributes)
         session.begin(train_dataset, self._weights_path, self._continuation)
@@ -345,7 +346,7 @@ class MaskRCNN:
 
     def find_trainable_layer(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         """The layer that holds the weights: the inner one of a per-RoI wrapper."""
-        return layer_selection.find_trainable_layer(layer)
+        return graph_queries.find_trainable_layer(layer)
 
     def get_trainable_layers(self) -> list[keras.layers.Layer]:
         """All layers of the model that have weights."""

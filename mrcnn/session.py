@@ -19,7 +19,7 @@ from mrcnn.errors import ConfigError
 from mrcnn.history import read_epochs
 from mrcnn.learning_rate import LearningRate
 from mrcnn.loader import BatchLoader
-from mrcnn.losses import use_class_weights
+from mrcnn.network.losses import use_class_weights
 from mrcnn.system.locks import holding
 from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over
 from mrcnn.training_log import Checkpoints

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES
-from mrcnn.losses import weight_decay_loss
+from mrcnn.network.losses import weight_decay_loss
 from mrcnn.system.background import SharedSetting
 
 SAMPLING_LAYER = "proposal_targets"
@@ -71,7 +71,8 @@ class TrainingStep:
     training that is resumed at step n continues as if it had never stopped.
 
     Args:
-        model: of `mrcnn.network.build_model("training", ...)`; which weights are trained follows
+        model: of `mrcnn.network.build.build_model("training", ...)`; which weights are trained
+        follows
             its layers' `trainable` flags as they are now.
         optimizer: a Keras optimizer.
         loss_weights: factor of each loss, 1 where a name is missing.

@@ -38,8 +38,8 @@ from mrcnn.images.resizing import resize, resize_image
 # Name -> module that is imported on first use.
 _LATER = {
     "COCO_MODEL_URL": "mrcnn.weights.known_files",
-    "batch_slice": "mrcnn.box_graph",
-    "box_refinement_graph": "mrcnn.box_graph",
+    "batch_slice": "mrcnn.network.box_graph",
+    "box_refinement_graph": "mrcnn.network.box_graph",
     "download_trained_weights": "mrcnn.weights.known_files",
 }
 

@@ -39,7 +39,7 @@ CASES = {
 
 def normalised_backbone(image, stage5=True, train_bn=None):
     """The tiny one, with a batch norm that looks at the batch."""
-    from mrcnn.layers import BatchNorm
+    from mrcnn.network.layers import BatchNorm
     from tests.mrcnn.tiny import tiny_backbone
 
     stages = tiny_backbone(image, stage5, train_bn)
@@ -72,7 +72,7 @@ def change(inputs, how):
 
 def train(model, batches, weights):
     """Losses of each step and of a validation, and the weights after them."""
-    from mrcnn.losses import use_class_weights
+    from mrcnn.network.losses import use_class_weights
 
     config = model.config
     for variable, value in zip(model.keras_model.weights, weights, strict=True):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn import losses
 from mrcnn.config import Config
 from mrcnn.distribution import (
     Cluster,
@@ -21,6 +20,7 @@ from mrcnn.errors import ConfigError
 from mrcnn.learning_rate import SCALED_WARMUP_STEPS, LearningRate, scaled_rate, warmup_steps
 from mrcnn.loader import BatchLoader
 from mrcnn.model import MaskRCNN
+from mrcnn.network import losses
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 

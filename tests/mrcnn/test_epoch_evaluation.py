@@ -20,7 +20,7 @@ from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.history import EVALUATED, MASK_AP, read_epochs
 from mrcnn.model import MaskRCNN
-from mrcnn.network import build_model
+from mrcnn.network.build import build_model
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.detection import DetectionLayer
 from mrcnn.export_layers import (
     PortableDetections,
     PortableProposals,
@@ -13,9 +12,10 @@ from mrcnn.export_layers import (
 )
 from mrcnn.export_network import exported_network
 from mrcnn.inference import Predictor
-from mrcnn.layers import BatchNorm
-from mrcnn.roi_align import PyramidROIAlign
-from mrcnn.rpn import ProposalLayer
+from mrcnn.network.detection import DetectionLayer
+from mrcnn.network.layers import BatchNorm
+from mrcnn.network.roi_align import PyramidROIAlign
+from mrcnn.network.rpn import ProposalLayer
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 
 TOLERANCE = 2e-5  # probabilities and normalised boxes; a few roundings of float32

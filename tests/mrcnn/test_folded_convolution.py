@@ -7,7 +7,7 @@ from keras import layers
 
 from mrcnn.folded_convolution import FoldedConv2D, FoldedWeights
 from mrcnn.inference import Predictor
-from mrcnn.layers import BatchNorm, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 
 

@@ -7,7 +7,7 @@ from keras import layers
 
 from mrcnn.folding import DetectedRows, fold_inference
 from mrcnn.inference import Predictor
-from mrcnn.layers import BatchNorm, TimeDistributed, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, TimeDistributed, WholeWindowConv2D
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 
 TOLERANCE = 1e-5  # of the largest value: a few roundings of float32

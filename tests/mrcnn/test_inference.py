@@ -7,7 +7,7 @@ from mrcnn import inference
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.inference import MoldedImage, Predictor, mold_inputs, mold_one, unmold_detections
-from mrcnn.network import pyramid_anchors
+from mrcnn.network.build import pyramid_anchors
 from tests.mrcnn.models import config_from_golden, recipe_model, tiny_config
 from tests.support import golden, info, unpack
 

@@ -10,7 +10,7 @@ from mrcnn.inspection_anchors import (
     best_anchor_iou,
     molded_instances,
 )
-from mrcnn.network import pyramid_anchors
+from mrcnn.network.build import pyramid_anchors
 from tests.mrcnn.models import tiny_config
 from tests.mrcnn.tiny import ShapesDataset
 

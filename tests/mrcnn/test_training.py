@@ -15,8 +15,8 @@ import pytest
 
 from mrcnn.errors import ConfigError, TrainingError
 from mrcnn.history import read_epochs
-from mrcnn.losses import class_loss_of_meta
 from mrcnn.model import MaskRCNN
+from mrcnn.network.losses import class_loss_of_meta
 from mrcnn.system.locks import holding
 from mrcnn.training import deciding_column, note_best, stops_early
 from mrcnn.training_state import FILE_NAME, Progress, read_progress

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.backbone import residual_stages
 from mrcnn.config import LOSS_NAMES, Config
 from mrcnn.config_rules import parse_rate_schedule
-from mrcnn.layer_selection import PRESETS, set_trainable
 from mrcnn.learning_rate import LearningRate
-from mrcnn.losses import mrcnn_mask_loss_graph, weight_decay_loss
-from mrcnn.network import build_model
+from mrcnn.network.backbone import residual_stages
+from mrcnn.network.build import build_model
+from mrcnn.network.graph_queries import PRESETS, set_trainable
+from mrcnn.network.losses import mrcnn_mask_loss_graph, weight_decay_loss
 from mrcnn.training_state import Progress, restore_optimizer, save_state
 from mrcnn.training_step import (
     SAMPLING_LAYER,

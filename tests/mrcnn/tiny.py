@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from mrcnn.backbone import compact_backbone_shapes
 from mrcnn.config import Config
 from mrcnn.dataset import Dataset
+from mrcnn.network.backbone import compact_backbone_shapes
 
 
 def tiny_backbone(image, stage5=True, train_bn=None):

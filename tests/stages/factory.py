@@ -95,7 +95,7 @@ def demo_weights(path: Path, table=MODANET_TABLE, note: bool = True) -> Path:
 
     from fashion.presets import make_config
     from fashion.stages import weights_note
-    from mrcnn.network import build_model
+    from mrcnn.network.build import build_model
     from mrcnn.weights.matching import save_weights
 
     keras.utils.set_random_seed(1)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
-from mrcnn.layers import BatchNorm, TimeDistributed
-from mrcnn.rpn import build_rpn_model
+from mrcnn.network.layers import BatchNorm, TimeDistributed
+from mrcnn.network.rpn import build_rpn_model
 from mrcnn.weights.h5_reading import read_layers
 from mrcnn.weights.h5_writing import write_layers
 from mrcnn.weights.matching import (

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from mrcnn.layers import BatchNorm, TimeDistributed, WholeWindowConv2D
-from mrcnn.roi_align import PyramidROIAlign
+from mrcnn.network.layers import BatchNorm, TimeDistributed, WholeWindowConv2D
+from mrcnn.network.roi_align import PyramidROIAlign
 
 
 def fpn_classifier_graph(

@@ -1,25 +1,23 @@
-"""The whole network on one screen: backbone, pyramid, proposals, heads; training and inference.
+"""The training graph and the inference graph, each on one screen, and the precision they use."""
 
-He et al., "Mask R-CNN" (2017). Configuration enters here; the pieces take plain values.
-"""
-
-from collections.abc import Sequence
+import contextlib
+import pathlib
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.backbone import build_backbone
-from mrcnn.box_graph import norm_boxes_graph
 from mrcnn.config import Config
-from mrcnn.detection import DetectionLayer
 from mrcnn.errors import ConfigError
-from mrcnn.fpn import build_fpn
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.geometry.boxes import norm_boxes
-from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
-from mrcnn.losses import (
+from mrcnn.network.backbone import build_backbone, build_fpn
+from mrcnn.network.box_graph import norm_boxes_graph
+from mrcnn.network.detection import DetectionLayer
+from mrcnn.network.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.network.losses import (
     LossLayer,
     class_loss_of_meta,
     mrcnn_bbox_loss_graph,
@@ -27,9 +25,8 @@ from mrcnn.losses import (
     rpn_bbox_loss_of_batch,
     rpn_class_loss_graph,
 )
-from mrcnn.precision import building_in
-from mrcnn.rpn import ProposalLayer, apply_rpn, build_rpn_model
-from mrcnn.targets import DetectionTargetLayer, PositiveRows
+from mrcnn.network.rpn import ProposalLayer, apply_rpn, build_rpn_model
+from mrcnn.network.targets import DetectionTargetLayer, PositiveRows
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -242,3 +239,49 @@ def _training_model(config: Config) -> keras.Model:
     heads = [logits, mrcnn_class, mrcnn_bbox, mrcnn_mask]
     outputs = [rpn_logits, rpn_class, rpn_bbox, *heads, rois, output_rois, *losses]
     return keras.Model(inputs, outputs, name="mask_rcnn")
+
+
+NATIVE_BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
+FIRST_GPU_GENERATION_WITH_BFLOAT16 = 8
+
+
+def resolve_precision(precision: str) -> str:
+    """'float32' or 'bfloat16' for Config.PRECISION.
+
+    'auto' is bfloat16 where every GPU, or without one the processor, computes in it natively;
+    elsewhere bfloat16 would be slower than float32.
+    """
+    if precision != "auto":
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    native = all(_gpu_has_bfloat16(g) for g in gpus) if gpus else _processor_has_bfloat16()
+    return "bfloat16" if native else "float32"
+
+
+def _gpu_has_bfloat16(gpu) -> bool:
+    details = tf.config.experimental.get_device_details(gpu)
+    return details.get("compute_capability", (0, 0))[0] >= FIRST_GPU_GENERATION_WITH_BFLOAT16
+
+
+def _processor_has_bfloat16() -> bool:
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(flag in text for flag in NATIVE_BFLOAT16_FLAGS)
+
+
+@contextlib.contextmanager
+def building_in(precision: str) -> Iterator[None]:
+    """Layers made inside compute in `precision`; weights stay float32.
+
+    A backbone given as a function takes no policy, so Keras's default is changed while the model is
+    built. Keras keeps it for each thread: other threads do not see the change.
+    """
+    before = keras.config.dtype_policy()
+    policy = "mixed_bfloat16" if resolve_precision(precision) == "bfloat16" else "float32"
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.box_graph import box_refinement_graph, overlaps_graph
 from mrcnn.config import Config
+from mrcnn.network.box_graph import box_refinement_graph, overlaps_graph
 
 POSITIVE_IOU = 0.5
 CROWD_IOU = 0.001

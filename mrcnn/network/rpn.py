@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.box_graph import apply_box_deltas_graph, clip_boxes_graph
 from mrcnn.config import Config
-from mrcnn.sparse_gradient import SparseGradientConv2D
+from mrcnn.network.box_graph import apply_box_deltas_graph, clip_boxes_graph
+from mrcnn.network.layers import SparseGradientConv2D
 
 
 def rpn_graph(

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.box_graph import parse_image_meta_graph
+from mrcnn.network.box_graph import parse_image_meta_graph
 
 FINEST_LEVEL, COARSEST_LEVEL, CANONICAL_LEVEL = 2, 5, 4
 CANONICAL_SIZE = 224.0

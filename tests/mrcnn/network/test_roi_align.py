@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.roi_align import PyramidROIAlign, log2_graph, pyramid_roi_align, roi_levels
+from mrcnn.network.roi_align import (
+    PyramidROIAlign,
+    log2_graph,
+    pyramid_roi_align,
+    roi_levels,
+)
 from tests.support import golden
 
 LAYERS = golden("layers")

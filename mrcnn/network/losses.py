@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.box_graph import parse_image_meta_graph
+from mrcnn.network.box_graph import parse_image_meta_graph
 
 KERAS_EPSILON = 1e-7
 
@@ -247,7 +247,7 @@ def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> N
     steps that are compiled afterwards.
 
     Args:
-        model: of `mrcnn.network.build_model("training", ...)`.
+        model: of `mrcnn.network.build.build_model("training", ...)`.
         class_weights: float32 `[classes]`, background first; a common factor makes no difference.
     """
 

@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.box_graph import (
+from mrcnn.config import Config
+from mrcnn.network.box_graph import (
     apply_box_deltas_graph,
     clip_boxes_graph,
     norm_boxes_graph,
     overlaps_graph,
     parse_image_meta_graph,
 )
-from mrcnn.config import Config
 
 
 def suppress_within_classes(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.sparse_gradient import MOST_CELLS, SparseGradientConv2D
+from mrcnn.network.layers import MOST_CELLS, SparseGradientConv2D
 
 TOLERANCE = 2e-6  # of the largest value: the same sum in another order, in float32
 SIZE = (2, 6, 9, 5)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.fpn import build_fpn
+from mrcnn.network.backbone import build_fpn
 
 
 def pyramid(channels=4, height=8, width=16, depths=(3, 5, 7, 9)):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn import box_graph
 from mrcnn.geometry import boxes
+from mrcnn.network import box_graph
 from tests.support import golden, info
 
 UTILS = golden("utils")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.heads import build_fpn_mask_graph, fpn_classifier_graph
-from mrcnn.layers import BatchNorm, TimeDistributed
+from mrcnn.network.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.network.layers import BatchNorm, TimeDistributed
 
 CLASSES, DEPTH = 3, 4
 META = np.zeros((2, 12 + CLASSES), np.float32)

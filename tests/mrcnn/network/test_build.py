@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES, Config
 from mrcnn.errors import ConfigError
-from mrcnn.layer_selection import PRESETS, set_trainable
-from mrcnn.network import NormaliseBoxes, build_model, pyramid_anchors
+from mrcnn.network.build import NormaliseBoxes, build_model, pyramid_anchors
+from mrcnn.network.graph_queries import PRESETS, set_trainable
 from mrcnn.weights.matching import layer_weights, load_weights, save_weights
 from tests.mrcnn.models import (
     assign_recipe,

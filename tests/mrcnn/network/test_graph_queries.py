@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.layer_selection import (
+from mrcnn.network.graph_queries import (
     HEADS,
     PRESETS,
     find_trainable_layer,
@@ -15,8 +15,8 @@ from mrcnn.layer_selection import (
     layers_with_weights,
     set_trainable,
 )
-from mrcnn.layers import BatchNorm, TimeDistributed
-from mrcnn.rpn import build_rpn_model
+from mrcnn.network.layers import BatchNorm, TimeDistributed
+from mrcnn.network.rpn import build_rpn_model
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn import precision
-from mrcnn.network import build_model
-from mrcnn.precision import building_in, resolve_precision
+from mrcnn.network import build
+from mrcnn.network.build import build_model, building_in, resolve_precision
 from tests.mrcnn.models import inference_inputs, tiny_batch, tiny_config
 
 
@@ -31,8 +30,8 @@ def test_auto_asks_the_processor(flags, chosen, monkeypatch, tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     if flags is not None:
         cpuinfo.write_text(f"processor: 0\nflags: {flags}\n", encoding="utf-8")
-    monkeypatch.setattr(precision.pathlib, "Path", lambda _: cpuinfo)
-    monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda _: [])
+    monkeypatch.setattr(build.pathlib, "Path", lambda _: cpuinfo)
+    monkeypatch.setattr(build.tf.config, "list_physical_devices", lambda _: [])
     assert resolve_precision("auto") == chosen
 
 
@@ -48,10 +47,10 @@ def test_auto_asks_the_processor(flags, chosen, monkeypatch, tmp_path):
 def test_auto_asks_every_gpu(capabilities, chosen, monkeypatch):
     details = [{"compute_capability": c} if c else {} for c in capabilities]
     monkeypatch.setattr(
-        precision.tf.config, "list_physical_devices", lambda _: list(range(len(details)))
+        build.tf.config, "list_physical_devices", lambda _: list(range(len(details)))
     )
     monkeypatch.setattr(
-        precision.tf.config.experimental, "get_device_details", lambda gpu: details[gpu]
+        build.tf.config.experimental, "get_device_details", lambda gpu: details[gpu]
     )
     assert resolve_precision("auto") == chosen
 

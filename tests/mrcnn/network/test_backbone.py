@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.backbone import (
+from mrcnn.network.backbone import (
     build_backbone,
     compact_backbone_shapes,
     compact_resnet_graph,
@@ -13,7 +13,7 @@ from mrcnn.backbone import (
     residual_stages,
     resnet_graph,
 )
-from mrcnn.layers import BatchNorm
+from mrcnn.network.layers import BatchNorm
 from tests.support import golden
 
 

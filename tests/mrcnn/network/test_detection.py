@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.config import Config
-from mrcnn.detection import (
+from mrcnn.network.detection import (
     DetectionLayer,
     detection_settings,
     refine_detections_batch,

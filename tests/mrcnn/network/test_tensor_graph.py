@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.tensor_graph import ancestor, describe_array
+from mrcnn.network.graph_queries import ancestor, describe_array
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.layers import BatchNorm, TimeDistributed
+from mrcnn.network.layers import BatchNorm, TimeDistributed
 
 INPUTS = np.random.default_rng(0).normal(3.0, 2.0, (6, 4, 4, 5)).astype(np.float32)
 

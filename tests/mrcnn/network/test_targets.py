@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.config import Config
-from mrcnn.targets import (
+from mrcnn.network.targets import (
     DetectionTargetLayer,
     PositiveRows,
     detection_targets_graph,

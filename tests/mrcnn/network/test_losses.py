@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn import losses
+from mrcnn.network import losses
 from tests.support import golden
 
 LOSSES = golden("losses")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.config import Config
-from mrcnn.rpn import ProposalLayer, apply_rpn, build_rpn_model, rpn_graph
+from mrcnn.network.rpn import ProposalLayer, apply_rpn, build_rpn_model, rpn_graph
 from tests.support import golden, info
 
 LAYERS = golden("layers")

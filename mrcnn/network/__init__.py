@@ -1,0 +1,1 @@
+"""The Keras graph, training targets, losses."""
