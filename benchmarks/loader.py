@@ -44,10 +44,10 @@ import skimage.transform
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.locating import ANNOTATION_FILE
-from mrcnn.augmentation import augmentation_preset
 from mrcnn.config import Config
+from mrcnn.data.augmentation import augmentation_preset
+from mrcnn.data.loader import BatchLoader
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
-from mrcnn.loader import BatchLoader
 
 AIM = 20
 PARTS = ("image", "masks", "resize", "boxes", "mini", "anchors", "mold")

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from benchmarks.flops import graph_gflop
 from mrcnn.config import Config
+from mrcnn.data.anchor_matching import build_rpn_targets
 from mrcnn.network import build as network
 from mrcnn.network import heads, rpn
 from mrcnn.network.build import build_model, pyramid_anchors
 from mrcnn.network.graph_queries import PRESETS, set_trainable
 from mrcnn.network.targets import DetectionTargetLayer
-from mrcnn.rpn_targets import build_rpn_targets
 from mrcnn.training_step import SAMPLING_LAYER, TrainingStep, make_optimizer
 
 INSTANCES = 6

@@ -14,7 +14,7 @@ from fashion.listing import image_size
 from fashion.locating import check_present, find_annotations, read_annotations, subset_folder
 from fashion.polygons import polygons_to_crop
 from fashion.problem_log import Problem, problem_text, stop_at_first
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.mini_masks import MaskCrop
 

@@ -21,10 +21,10 @@ from fashion.stages import (
     weights_note,
     weights_path,
 )
-from mrcnn.augmentation import PRESETS as AUGMENTATIONS
-from mrcnn.augmentation import augmentation_preset
 from mrcnn.config import Config
 from mrcnn.config_rules import parse_rate_schedule
+from mrcnn.data.augmentation import PRESETS as AUGMENTATIONS
+from mrcnn.data.augmentation import augmentation_preset
 from mrcnn.distribution import is_chief
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.system.files import replacing
@@ -256,7 +256,8 @@ def _load(folder: Path, subset: str, table: ClassTable, strict: bool) -> Fashion
 
 
 def note_classes(dataset: FashionDataset) -> None:
-    """Record each image's class numbers, so that `mrcnn.class_balance` needs no masks for them."""
+    """Record each image's class numbers, so that `mrcnn.data.pass_order` needs no masks for
+    them."""
     for info in dataset.image_info:
         info["class_ids"] = [
             instance.class_id for instance in info["instances"] if not instance.crowd

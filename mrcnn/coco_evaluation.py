@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.geometry.boxes import extract_bboxes
 
 FIGURES = (
@@ -120,7 +120,7 @@ def average_precision(truth: dict, results: list[dict], kinds: Sequence[str] = K
     """COCO's figures for boxes and masks.
 
     Args:
-        truth: a COCO dictionary, as of `ground_truth`.
+        truth: a COCO dictionary, as of `mrcnn.data.ground_truth`.
         results: rows of a COCO results file, of images of the truth; may be empty. Each needs
             `bbox` for the kind 'bbox' and `segmentation` (run-lengths) for the kind 'segm'.
         kinds: what to measure; ('bbox',) for rows without masks.

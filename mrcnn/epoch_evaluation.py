@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mrcnn.coco_evaluation import average_precision, ground_truth, results_of
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import extract_bboxes

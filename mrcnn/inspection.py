@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import apply_box_deltas, clip_boxes, compute_overlaps, norm_boxes
-from mrcnn.ground_truth import load_image_gt
 from mrcnn.images.molding import mold_image, unmold_image
 
 # The layers whose outputs the steps below are computed from.

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.anchor_matching import AnchorIndex
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.ground_truth import load_image_gt
-from mrcnn.rpn_targets import AnchorIndex
 
 # Least IoU of a usable anchor, and of one that is positive even if another overlaps more.
 USABLE, POSITIVE = 0.5, 0.7

@@ -40,7 +40,8 @@ class Inspected:
         config: the model's; for all parts but `weights`.
         class_names: by class id, background first.
         scene: the image; for all parts but `anchors` and `weights`.
-        model: a `MaskRCNN` made with mode="inference"; not for `anchors` and `rpn_targets`, nor for
+        model: a `MaskRCNN` made with mode="inference"; not for `anchors` and
+        `mrcnn.data.anchor_matching`, nor for
             `weights` if these are given.
         fit: how the anchors fit a data set.
         weights: statistics of a file, see `read_file`; by default those of the model.

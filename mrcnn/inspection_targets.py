@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.config import Config
+from mrcnn.data.anchor_matching import POSITIVE_IOU, build_rpn_targets
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import apply_box_deltas, compute_overlaps, norm_boxes
 from mrcnn.geometry.masks import minimize_mask
 from mrcnn.inspection import Scene, Truth, to_pixels
-from mrcnn.rpn_targets import POSITIVE_IOU, build_rpn_targets
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class RpnTargets:
 
 
 def rpn_targets(scene: Scene, config: Config, seed: int = 0) -> RpnTargets:
-    """The anchors of an image as `mrcnn.rpn_targets.build_rpn_targets` labels them.
+    """The anchors of an image as `mrcnn.data.anchor_matching.build_rpn_targets` labels them.
 
     Raises DatasetError if the scene has no truth.
     """

@@ -3,17 +3,18 @@
 `mrcnn.model` offers them all, so that a script written for Matterport finds them.
 """
 
-from mrcnn.detection_samples import build_detection_targets, generate_random_rois
+from mrcnn.data.anchor_matching import build_rpn_targets
+from mrcnn.data.ground_truth import load_image_gt
+from mrcnn.data.legacy_generator import data_generator
+from mrcnn.data.legacy_head_targets import build_detection_targets, generate_random_rois
 from mrcnn.geometry.anchors import compute_backbone_shapes
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
-from mrcnn.ground_truth import load_image_gt
 from mrcnn.images.molding import (
     compose_image_meta,
     mold_image,
     parse_image_meta,
     unmold_image,
 )
-from mrcnn.legacy_generator import data_generator
 from mrcnn.network.backbone import build_backbone, conv_block, identity_block, resnet_graph
 from mrcnn.network.box_graph import (
     apply_box_deltas_graph,
@@ -41,7 +42,6 @@ from mrcnn.network.losses import (
 from mrcnn.network.roi_align import PyramidROIAlign, log2_graph
 from mrcnn.network.rpn import ProposalLayer, build_rpn_model, rpn_graph
 from mrcnn.network.targets import DetectionTargetLayer, detection_targets_graph
-from mrcnn.rpn_targets import build_rpn_targets
 
 __all__ = [
     "BatchNorm",

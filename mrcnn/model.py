@@ -21,7 +21,7 @@ import numpy as np
 from mrcnn import inference, matterport_names
 from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.distribution import SingleDevice
 from mrcnn.distribution_strategy import distribution_for, training_step
 from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for

@@ -10,15 +10,15 @@ from typing import Any
 import keras
 
 from mrcnn.checkpoints import LogFolder
-from mrcnn.class_balance import class_balance
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.loader import BatchLoader
+from mrcnn.data.pass_order import class_balance
 from mrcnn.distribution import SingleDevice, train_set_facts
 from mrcnn.epoch_evaluation import EpochEvaluation
 from mrcnn.errors import ConfigError
 from mrcnn.history import read_epochs
 from mrcnn.learning_rate import LearningRate
-from mrcnn.loader import BatchLoader
 from mrcnn.network.losses import use_class_weights
 from mrcnn.system.locks import holding
 from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over

@@ -12,11 +12,11 @@ import numpy as np
 
 from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
+from mrcnn.data.loader import BatchLoader
 from mrcnn.distribution import SingleDevice
 from mrcnn.epoch_evaluation import EpochEvaluation
 from mrcnn.errors import TrainingError, UserError
 from mrcnn.history import MASK_AP, write_history
-from mrcnn.loader import BatchLoader
 from mrcnn.system.locks import holding
 from mrcnn.system.signals import handling_signals
 from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars

@@ -6,7 +6,7 @@ fetched when first used, so that `import mrcnn.utils` stays quick.
 
 import importlib
 
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.evaluate import (
     compute_ap,
     compute_ap_range,

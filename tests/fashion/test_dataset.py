@@ -10,8 +10,8 @@ from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.listing import image_size
 from fashion.locating import find_annotations
 from mrcnn.config import Config
+from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.errors import DatasetError
-from mrcnn.ground_truth import load_image_gt
 from tests.fashion.factories import (
     SQUARE,
     coco_data,

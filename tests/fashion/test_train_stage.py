@@ -20,8 +20,8 @@ from fashion.train_stage import (
     parse_class_weights,
     train,
 )
-from mrcnn.class_balance import classes_of_images
 from mrcnn.config import Config
+from mrcnn.data.pass_order import classes_of_images
 from mrcnn.errors import ConfigError, DatasetError, UserError, WeightsError
 from tests.stages.factory import head_weights, make_dataset
 

@@ -106,7 +106,7 @@ def copies_differ(model) -> bool:
 
 
 def compare(name) -> dict:
-    from mrcnn.loader import BatchLoader
+    from mrcnn.data.loader import BatchLoader
     from mrcnn.model import MaskRCNN
     from tests.mrcnn.tiny import ShapesDataset
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 from tests.support import golden, unpack
 

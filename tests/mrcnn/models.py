@@ -5,10 +5,10 @@ import json
 import numpy as np
 
 from mrcnn.config import Config
+from mrcnn.data.anchor_matching import build_rpn_targets
 from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.network.backbone import compact_backbone_shapes, compact_resnet_graph
 from mrcnn.network.build import build_model, pyramid_anchors
-from mrcnn.rpn_targets import build_rpn_targets
 from tests.support import recipe_weight
 
 

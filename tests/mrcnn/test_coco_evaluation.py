@@ -19,7 +19,7 @@ from mrcnn.coco_evaluation import (
     ground_truth,
     results_of,
 )
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 
 SIDE = 200
 NAMES = ("square", "disc", "never seen")

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mrcnn.config import Config
+from mrcnn.data.loader import BatchLoader
 from mrcnn.distribution import (
     Cluster,
     SingleDevice,
@@ -18,7 +19,6 @@ from mrcnn.distribution import (
 from mrcnn.distribution_strategy import distribution_for
 from mrcnn.errors import ConfigError
 from mrcnn.learning_rate import SCALED_WARMUP_STEPS, LearningRate, scaled_rate, warmup_steps
-from mrcnn.loader import BatchLoader
 from mrcnn.model import MaskRCNN
 from mrcnn.network import losses
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from mrcnn.data.anchor_matching import build_rpn_targets
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import compute_overlaps
 from mrcnn.inspection import Scene, Truth, scene_of_dataset, scene_of_image
 from mrcnn.inspection_targets import head_targets, rpn_targets
 from mrcnn.network.build import pyramid_anchors
-from mrcnn.rpn_targets import build_rpn_targets
 from tests.mrcnn.models import tiny_config
 from tests.mrcnn.tiny import ShapesDataset
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.network.backbone import compact_backbone_shapes
 
 

@@ -6,7 +6,8 @@ import imgaug.augmenters as augmenters
 import numpy as np
 import pytest
 
-from mrcnn.augmentation import augmentation_preset, only_mirrors, seeded_augmenter
+from mrcnn.data.augmentation import augmentation_preset, only_mirrors, seeded_augmenter
+from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.geometry.masks import minimize_mask, resize_mask
@@ -17,7 +18,6 @@ from mrcnn.geometry.mini_masks import (
     resized_crops,
     shrink_masks,
 )
-from mrcnn.ground_truth import load_image_gt
 from tests.mrcnn.golden_dataset import MemoryDataset, drawn_items, make_config
 
 NO_PADDING = [(0, 0), (0, 0), (0, 0)]

@@ -9,7 +9,7 @@ import threading
 import cv2
 import pytest
 
-from mrcnn.loader_pool import ThreadPool
+from mrcnn.data.loader_pool import ThreadPool
 from mrcnn.system.background import (
     THREAD_COUNT_VARIABLES,
     SharedSetting,

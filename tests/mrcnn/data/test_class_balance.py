@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.class_balance import (
+from mrcnn.data.pass_order import (
     class_balance,
     class_factors,
     class_weights,

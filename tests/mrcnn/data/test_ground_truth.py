@@ -6,8 +6,8 @@ import imgaug.augmenters
 import numpy as np
 import pytest
 
+from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.errors import DatasetError
-from mrcnn.ground_truth import load_image_gt
 from mrcnn.images.resizing import resize_image
 from tests.mrcnn.golden_dataset import GoldenDataset, MemoryDataset, drawn_dataset, make_config
 from tests.support import golden, info, unpack

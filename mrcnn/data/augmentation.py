@@ -12,6 +12,7 @@ from mrcnn.errors import ConfigError, DatasetError
 if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
 
+
 # These move pixels without changing their values, so only these may be applied to a mask.
 MASK_AUGMENTERS = frozenset(
     {

@@ -1,19 +1,20 @@
-"""One image of a data set with its boxes and masks, resized for the network."""
+"""One image with its truth, resized for the network; and resized images kept in memory."""
 
 import random as python_random
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mrcnn.augmentation import (
+from mrcnn.config import Config
+from mrcnn.data.augmentation import (
     augment_image_and_masks,
     augment_image_and_note_mirroring,
     only_mirrors,
 )
-from mrcnn.config import Config
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.geometry.masks import minimize_mask, resize_mask
@@ -24,12 +25,51 @@ from mrcnn.geometry.mini_masks import (
     resized_crops,
     shrink_masks,
 )
-from mrcnn.image_cache import ImageCache
 from mrcnn.images.molding import compose_image_meta
 from mrcnn.images.resizing import resize_image
 
 if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
+
+
+class ImageCache:
+    """Keeps images as they are loaded until it is full, and evicts none.
+
+    A training passes over all images again and again: replacing the oldest by the newest would
+    evict exactly the image that is needed next. Thread-safe. A copy sent to another process is
+    empty.
+
+    Args:
+        most_bytes: capacity in bytes of images; 0 keeps nothing.
+    """
+
+    def __init__(self, most_bytes: int):
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self._kept: dict[Hashable, tuple] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self):
+        return ImageCache, (self.most_bytes,)
+
+    def get(self, key: Hashable, load: Callable[[], tuple]) -> tuple:
+        """What `load` returns, or returned before: a tuple whose first element is an image.
+
+        A kept image is read-only.
+        """
+        if not self.most_bytes:
+            return load()
+        if (found := self._kept.get(key)) is not None:
+            return found
+        image, *others = load()
+        with self._lock:
+            if key in self._kept or self.bytes + image.nbytes > self.most_bytes:
+                return image, *others
+            image = image.view()
+            image.flags.writeable = False
+            self._kept[key] = image, *others
+            self.bytes += image.nbytes
+        return self._kept[key]
 
 
 def load_image_gt(

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from mrcnn.detection_samples import build_detection_targets, generate_random_rois
+from mrcnn.data.legacy_head_targets import build_detection_targets, generate_random_rois
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import compute_overlaps
 from tests.support import golden, info, unpack

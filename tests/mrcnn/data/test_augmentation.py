@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from imgaug import augmenters
 
-from mrcnn.augmentation import (
+from mrcnn.data.augmentation import (
     PRESETS,
     augment_image_and_masks,
     augmentation_preset,
@@ -127,7 +127,7 @@ def test_unknown_preset():
 
 def test_import_is_light():
     heavy = "{'imgaug', 'tensorflow', 'skimage', 'matplotlib'}"
-    code = f"import sys, mrcnn.augmentation; print({heavy} & set(sys.modules))"
+    code = f"import sys, mrcnn.data.augmentation; print({heavy} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
     )

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrcnn.augmentation import seeded_augmenter
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
-from mrcnn.errors import ConfigError, DatasetError, TrainingError
-from mrcnn.image_cache import ImageCache
-from mrcnn.loader_pool import ProcessPool, ThreadPool, start_pool
-from mrcnn.pass_order import SAMPLE_STREAM, PassOrder
-from mrcnn.samples import (
+from mrcnn.data.augmentation import seeded_augmenter
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.ground_truth import ImageCache
+from mrcnn.data.loader_pool import ProcessPool, ThreadPool, start_pool
+from mrcnn.data.pass_order import SAMPLE_STREAM, PassOrder
+from mrcnn.data.samples import (
     LEAST_ATTEMPTS,
     AnchorCache,
     TrainingSample,
@@ -30,9 +29,11 @@ from mrcnn.samples import (
     no_images,
     nothing_to_learn,
 )
+from mrcnn.errors import ConfigError, DatasetError, TrainingError
 
 if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
+
 
 MOST_WORKERS = 8
 

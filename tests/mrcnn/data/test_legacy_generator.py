@@ -4,8 +4,8 @@ import imgaug.augmenters
 import numpy as np
 import pytest
 
+from mrcnn.data.legacy_generator import data_generator
 from mrcnn.errors import DatasetError
-from mrcnn.legacy_generator import data_generator
 from tests.mrcnn.golden_dataset import (
     FailingDataset,
     GoldenDataset,

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from mrcnn.class_balance import places_of_a_pass
-from mrcnn.loader import BatchLoader
-from mrcnn.pass_order import PassOrder
+from mrcnn.data.loader import BatchLoader
+from mrcnn.data.pass_order import PassOrder, places_of_a_pass
 from tests.mrcnn.golden_dataset import drawn_dataset, make_config
 
 FACTORS = np.array([1.0, 1.0, 2.5, 1.0, 1.5])

@@ -1,6 +1,6 @@
 """Matterport's generator of training batches, for scripts that call it.
 
-Training itself uses `mrcnn.loader.BatchLoader`.
+Training itself uses `mrcnn.data.loader.BatchLoader`.
 """
 
 import logging
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
-from mrcnn.samples import (
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.samples import (
     LEAST_ATTEMPTS,
     AnchorCache,
     TrainingSample,
@@ -24,6 +24,7 @@ from mrcnn.samples import (
 
 if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
+
 
 logger = logging.getLogger(__name__)
 

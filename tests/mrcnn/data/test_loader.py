@@ -16,10 +16,10 @@ import imgaug.augmenters
 import numpy as np
 import pytest
 
-from mrcnn.augmentation import augmentation_preset
+from mrcnn.data.augmentation import augmentation_preset
+from mrcnn.data.legacy_generator import data_generator
+from mrcnn.data.loader import BatchLoader
 from mrcnn.errors import ConfigError, DatasetError, TrainingError, UserError
-from mrcnn.legacy_generator import data_generator
-from mrcnn.loader import BatchLoader
 from tests.mrcnn.golden_dataset import (
     FailingDataset,
     MemoryDataset,
@@ -491,7 +491,9 @@ def test_seed_of_none_draws_one():
 
 
 def test_module_needs_no_tensorflow():
-    code = "import sys, mrcnn.loader; print({'tensorflow', 'keras', 'imgaug'} & set(sys.modules))"
+    code = (
+        "import sys, mrcnn.data.loader; print({'tensorflow', 'keras', 'imgaug'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
     )

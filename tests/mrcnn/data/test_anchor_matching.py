@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mrcnn.data.anchor_matching import AnchorIndex, build_rpn_targets
 from mrcnn.geometry.anchors import generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.rpn_targets import AnchorIndex, build_rpn_targets
 from tests.support import golden, info
 
 STRIDES = (4, 8, 16, 32, 64)

@@ -13,17 +13,17 @@ import cv2
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.dataset import Dataset
-from mrcnn.detection_samples import build_detection_targets, generate_random_rois
+from mrcnn.data.anchor_matching import AnchorIndex, build_rpn_targets
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.ground_truth import ImageCache, load_image_gt
+from mrcnn.data.legacy_head_targets import build_detection_targets, generate_random_rois
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
-from mrcnn.ground_truth import load_image_gt
-from mrcnn.image_cache import ImageCache
 from mrcnn.images.molding import mold_image
-from mrcnn.rpn_targets import AnchorIndex, build_rpn_targets
 
 if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
+
 
 # A random window or an augmentation may lose all instances of the only image a few times.
 LEAST_ATTEMPTS = 100

@@ -6,8 +6,8 @@ import imgaug.augmenters
 import numpy as np
 import pytest
 
-from mrcnn.image_cache import ImageCache
-from mrcnn.loader import BatchLoader
+from mrcnn.data.ground_truth import ImageCache
+from mrcnn.data.loader import BatchLoader
 from tests.mrcnn.golden_dataset import MemoryDataset, drawn_items, make_config
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.dataset import Dataset
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 
 
