@@ -18,8 +18,8 @@ from fashion.problem_log import Problem, Problems, problem_text, stop_at_first
 from fashion.unique_ids import UniqueIds
 from fashion.via_read import CORRECT
 from fashion.via_shapes import ShapeError
-from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
+from mrcnn.evaluation.coco_ap import encode_mask
 
 _CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area"}
 

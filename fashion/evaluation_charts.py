@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrcnn.evaluation_curves import RECALLS, Calibration, Curve, IouHistogram, mean_precision
+from mrcnn.evaluation.curves import (
+    RECALLS,
+    Calibration,
+    Curve,
+    IouHistogram,
+    mean_precision,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ import numpy as np
 
 from fashion.dataset import FashionDataset
 from fashion.season_confusion import season_confusion
-from mrcnn.evaluation_curves import (
+from mrcnn.evaluation.curves import (
     RECALLS,
     Calibration,
     Curve,
@@ -20,7 +20,7 @@ from mrcnn.evaluation_curves import (
     iou_histogram,
     pooled_curve,
 )
-from mrcnn.evaluation_matches import THRESHOLDS, ImageQuality, Matches, match_dataset
+from mrcnn.evaluation.matches import THRESHOLDS, ImageQuality, Matches, match_dataset
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class EvaluationNumbers:
     Attributes:
         names: of the classes 1 to n; colours: "#rrggbb" by name.
         files: file name by image id.
-        figures: of `mrcnn.coco_evaluation.average_precision`.
+        figures: of `mrcnn.evaluation.coco_ap.average_precision`.
         matches: all detections, judged.
         curves: by IoU, a curve each class in the order of `names`; pooled: by IoU.
-        calibration, ious: see `mrcnn.evaluation_curves`.
+        calibration, ious: see `mrcnn.evaluation.curves`.
         seasons: of `season_confusion`; None where labels have no season.
     """
 

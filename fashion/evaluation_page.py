@@ -18,8 +18,8 @@ from fashion.json_files import write_text
 from fashion.listing import image_size
 from fashion.pipeline_charts import bar_cell, cell, confusion_table, number, table
 from fashion.pipeline_gallery import WIDE, picture
-from mrcnn.evaluation_curves import Curve
-from mrcnn.evaluation_matches import ImageQuality
+from mrcnn.evaluation.curves import Curve
+from mrcnn.evaluation.matches import ImageQuality
 
 CSS_PIXELS = 96  # an inch, by definition
 WIDE_CHART = 560  # a wider one is scrolled sideways on a telephone

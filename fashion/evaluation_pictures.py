@@ -11,7 +11,7 @@ from fashion.dataset import FashionDataset
 from fashion.pipeline_charts import number
 from fashion.report import save_png, side_by_side
 from mrcnn.drawing.painting import caption_texts, draw_detections
-from mrcnn.evaluation_matches import ImageQuality, match_sure, overlaps_of, rows_by_image
+from mrcnn.evaluation.matches import ImageQuality, match_sure, overlaps_of, rows_by_image
 
 SIDE = 640  # pixels of an image's longer side in the picture
 Row = Mapping[str, Any]

@@ -15,7 +15,7 @@ from fashion.evaluation_page import write_page
 from fashion.evaluation_pictures import write_pictures
 from fashion.json_files import write_json
 from mrcnn.drawing.figures import save_figure
-from mrcnn.evaluation_curves import rank_images
+from mrcnn.evaluation.curves import rank_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,9 +43,9 @@ def write_report(
         folder: to write to.
         dataset: a prepared FashionDataset.
         image_ids: those that were evaluated.
-        truth: of `mrcnn.coco_evaluation.ground_truth` for these images.
+        truth: of `mrcnn.evaluation.coco_ap.ground_truth` for these images.
         results: rows of a COCO results file with run-length masks; may be empty.
-        figures: of `mrcnn.coco_evaluation.average_precision`.
+        figures: of `mrcnn.evaluation.coco_ap.average_precision`.
         score: detections scored lower do not count in confusion matrix, IoUs and pictures.
         seasons: labels are `<garment>_<season>`: judge garment and season separately.
 

@@ -13,9 +13,9 @@ from fashion.detection_files import DetectionFile, results_by_image
 from fashion.label_report import file_digest
 from fashion.result_files import Numbering, ResultRows, read_results
 from fashion.stages import ModelChoice, WeightFile
-from mrcnn.coco_evaluation import KINDS, average_precision, detect_all
-from mrcnn.confusion import confusion_matrix
-from mrcnn.image_average_precision import mean_image_average_precision
+from mrcnn.evaluation.coco_ap import KINDS, average_precision, detect_all
+from mrcnn.evaluation.image_ap import mean_image_average_precision
+from mrcnn.evaluation.matches import confusion_matrix
 
 if TYPE_CHECKING:
     from mrcnn.test_time_augmentation import Augmentation
@@ -123,7 +123,7 @@ def measure_figures(
 ) -> dict[str, Any]:
     """COCO's figures of rows with the data set's ids; with masks Matterport's measure, `image_ap`.
 
-    truth: of `mrcnn.coco_evaluation.ground_truth` for the same images.
+    truth: of `mrcnn.evaluation.coco_ap.ground_truth` for the same images.
     """
     kinds = KINDS if masks else KINDS[:1]
     figures = average_precision(numbering.truth(truth), numbering.rows(rows), kinds)

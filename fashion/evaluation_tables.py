@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fashion.tables import text_table
-from mrcnn.coco_evaluation import KINDS, SIZES
+from mrcnn.evaluation.coco_ap import KINDS, SIZES
 
 _TITLES = {"bbox": "boxes", "segm": "masks"}
 _ONE = {"bbox": "box", "segm": "mask"}
@@ -14,7 +14,7 @@ _NO_MASKS = "The results have no segmentation: the figures of masks are left out
 def figures_text(figures: Mapping[str, Any]) -> str:
     """All tables but that of the confusion.
 
-    figures: of `mrcnn.coco_evaluation.average_precision`, and under `image_ap` what
+    figures: of `mrcnn.evaluation.coco_ap.average_precision`, and under `image_ap` what
     `ImageAveragePrecision.to_dict` gives, if it was measured.
     """
     parts = [_whole(figures), _classes(figures), _sizes(figures)]

@@ -20,8 +20,8 @@ from fashion.json_files import read_json, write_json
 from fashion.labels import ClassTable
 from fashion.polygons import polygons_to_mask
 from fashion.run_lengths import RunLengthError, decode_counts, fills, plain_runs
-from mrcnn.coco_evaluation import encode_mask
 from mrcnn.errors import DatasetError
+from mrcnn.evaluation.coco_ap import encode_mask
 
 NAME_KEYS = ("file_name", "image")
 SHOWN = 5  # so many ids stand in a message
@@ -70,7 +70,8 @@ class Numbering:
         return cls({i: given[name] for i, name in names.items()}, categories, more, names, sizes)
 
     def truth(self, truth: Mapping[str, Any]) -> dict[str, Any]:
-        """A COCO dictionary of `mrcnn.coco_evaluation.ground_truth` with the file's ids and names.
+        """A COCO dictionary of `mrcnn.evaluation.coco_ap.ground_truth` with the file's ids and
+        names.
 
         Figures are measured with it too, because pycocotools takes images and classes in the
         order of their ids, on which the last digit may depend.

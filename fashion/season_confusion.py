@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fashion.labels import SEASONS, parse_file_name
-from mrcnn.confusion import BACKGROUND
+from mrcnn.evaluation.matches import BACKGROUND
 
 NO_SEASON = "no season"
 # Columns of `by_label` after the seasons.
@@ -29,7 +29,7 @@ def season_confusion(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any
     Args:
         labels: of the classes 1 to n, without the background.
         matrix: int [n + 1, n + 1], rows are the truth and 0 is the background, as of
-            `mrcnn.confusion.confusion_matrix`.
+            `mrcnn.evaluation.matches.confusion_matrix`.
 
     Returns:
         `garments` and `seasons`: each `labels` (first "background") and `matrix`, of garments

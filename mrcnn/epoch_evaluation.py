@@ -13,11 +13,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from mrcnn.coco_evaluation import average_precision, ground_truth, results_of
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import ConfigError
+from mrcnn.evaluation.coco_ap import average_precision, ground_truth, results_of
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.history import EVALUATED
 from mrcnn.inference import Predictor

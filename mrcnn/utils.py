@@ -7,7 +7,7 @@ fetched when first used, so that `import mrcnn.utils` stays quick.
 import importlib
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.evaluate import (
+from mrcnn.evaluation.image_ap import (
     compute_ap,
     compute_ap_range,
     compute_matches,

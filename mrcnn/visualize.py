@@ -25,7 +25,7 @@ from mrcnn.drawing.figures import (
 )
 from mrcnn.drawing.weight_table import display_table, display_weight_stats
 from mrcnn.errors import UserError
-from mrcnn.evaluate import compute_matches
+from mrcnn.evaluation.image_ap import compute_matches
 from mrcnn.geometry.masks import unmold_mask
 
 __all__ = [
@@ -165,7 +165,8 @@ def display_differences(
 ) -> None:
     """Show ground truth in green and detections in red, these captioned `score / IoU`.
 
-    The arguments are those of `mrcnn.evaluate.compute_matches`, which decides what is a match. The
+    The arguments are those of `mrcnn.evaluation.image_ap.compute_matches`, which decides what is a
+    match. The
     IoU is that with the matched ground truth, or the greatest one if there is no match.
     """
     gt_count = int(np.any(gt_box, axis=1).sum()) if len(gt_box) else 0

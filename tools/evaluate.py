@@ -123,7 +123,7 @@ def main() -> int:
     from fashion.locating import find_annotations, subset_folder
     from fashion.result_files import Numbering
     from fashion.stages import inference_weights
-    from mrcnn.coco_evaluation import ground_truth
+    from mrcnn.evaluation.coco_ap import ground_truth
 
     stage = options.stage
     folder = options.dataset or stage.dataset

@@ -8,8 +8,8 @@ import pytest
 from fashion.dataset import FashionDataset
 from fashion.detection_files import DetectionFile, results_by_image
 from fashion.labels import MODANET_TABLE
-from mrcnn.coco_evaluation import results_of
 from mrcnn.errors import DatasetError
+from mrcnn.evaluation.coco_ap import results_of
 from tests.fashion.factories import dataset_folder, entry, region
 
 MODEL = {"weights": "abc", "min_confidence": 0.05}

@@ -16,8 +16,8 @@ from fashion.evaluation_charts import (
     season_name,
 )
 from fashion.season_confusion import season_confusion
-from mrcnn.evaluation_curves import calibration, class_curve, iou_histogram
-from mrcnn.evaluation_matches import match_dataset
+from mrcnn.evaluation.curves import calibration, class_curve, iou_histogram
+from mrcnn.evaluation.matches import match_dataset
 from tests.mrcnn.coco_rows import random_case, truth
 
 

@@ -14,8 +14,8 @@ from fashion.evaluation_numbers import evaluation_numbers
 from fashion.evaluation_pictures import SIDE, draw_image, write_pictures
 from fashion.evaluation_report import write_report
 from fashion.labels import ClassTable, season_table
-from mrcnn.coco_evaluation import average_precision, encode_mask, ground_truth
-from mrcnn.evaluation_matches import ImageQuality, rows_by_image
+from mrcnn.evaluation.coco_ap import average_precision, encode_mask, ground_truth
+from mrcnn.evaluation.matches import ImageQuality, rows_by_image
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import dataset_folder, entry, region
 

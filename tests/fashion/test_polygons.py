@@ -13,7 +13,7 @@ from fashion.polygons import (
     polygons_to_mask,
     rle_to_mask,
 )
-from mrcnn.coco_evaluation import encode_mask
+from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.geometry.masks import minimize_mask
 from mrcnn.geometry.mini_masks import shrink_masks
 from tests.support import shared

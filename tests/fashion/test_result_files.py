@@ -21,8 +21,8 @@ from fashion.result_files import (
     write_results,
 )
 from fashion.run_lengths import RunLengthError
-from mrcnn.coco_evaluation import FIGURES, average_precision, encode_mask, ground_truth
 from mrcnn.errors import DatasetError
+from mrcnn.evaluation.coco_ap import FIGURES, average_precision, encode_mask, ground_truth
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
 
 HEIGHT, WIDTH = 30, 40

@@ -6,7 +6,7 @@ from pycocotools import mask as coco_mask
 
 from fashion.result_files import run_lengths_of
 from fashion.run_lengths import decode_counts, fills, plain_runs
-from mrcnn.coco_evaluation import encode_mask
+from mrcnn.evaluation.coco_ap import encode_mask
 
 
 def runs_of(mask):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mrcnn.coco_evaluation import encode_mask
+from mrcnn.evaluation.coco_ap import encode_mask
 
 SIDE = 100
 

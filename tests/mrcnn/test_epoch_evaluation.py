@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from mrcnn import epoch_evaluation
-from mrcnn.coco_evaluation import average_precision, detect_all, ground_truth
 from mrcnn.drawing import painting
 from mrcnn.epoch_evaluation import (
     PICTURE_SIDE,
@@ -17,6 +16,7 @@ from mrcnn.epoch_evaluation import (
     evaluation_for,
 )
 from mrcnn.errors import ConfigError
+from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.history import EVALUATED, MASK_AP, read_epochs
 from mrcnn.model import MaskRCNN

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from mrcnn.coco_evaluation import average_precision, detect_all, ground_truth
 from mrcnn.errors import DatasetError, TrainingError
+from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
 from mrcnn.history import EVALUATED, read_epochs
 from mrcnn.model import MaskRCNN
 from mrcnn.training import EXPLODED, Trainer, TrainingPlan

@@ -15,8 +15,8 @@ from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.stage import MODANET_STAGE, SEASON_STAGE
 from fashion.stages import weights_note
-from mrcnn.coco_evaluation import FIGURES
 from mrcnn.errors import DatasetError, UserError
+from mrcnn.evaluation.coco_ap import FIGURES
 from tests.stages.factory import (
     copy_project,
     demo_weights,

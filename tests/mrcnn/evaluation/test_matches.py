@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mrcnn.confusion import confusion_matrix
-from mrcnn.evaluation_matches import (
+from mrcnn.evaluation.matches import (
     IGNORED,
     MOST_DETECTIONS,
     RIGHT,
     WRONG,
+    confusion_matrix,
     judge,
     match_dataset,
     match_sure,

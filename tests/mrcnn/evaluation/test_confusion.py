@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.confusion import confusion_matrix, match_instances
+from mrcnn.evaluation.matches import confusion_matrix, match_instances
 
 SIZE = (20, 40)
 

@@ -1,6 +1,6 @@
 """The details behind an average precision: curves, calibration, overlaps, a ranking of images.
 
-Everything is computed from `mrcnn.evaluation_matches.Matches`. A figure is None if there is nothing
+Everything is computed from `mrcnn.evaluation.matches.Matches`. A figure is None if there is nothing
 to compute it from.
 """
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.evaluation_matches import IGNORED, RIGHT, THRESHOLDS, ImageQuality, Matches
+from mrcnn.evaluation.matches import IGNORED, RIGHT, THRESHOLDS, ImageQuality, Matches
 
 # COCO samples precision at these recalls.
 RECALLS = np.linspace(0.0, 1.0, 101)

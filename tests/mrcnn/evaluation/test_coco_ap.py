@@ -11,7 +11,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mrcnn.coco_evaluation import (
+from mrcnn.data.dataset import Dataset
+from mrcnn.evaluation.coco_ap import (
     FIGURES,
     average_precision,
     detect_all,
@@ -19,7 +20,6 @@ from mrcnn.coco_evaluation import (
     ground_truth,
     results_of,
 )
-from mrcnn.data.dataset import Dataset
 
 SIDE = 200
 NAMES = ("square", "disc", "never seen")

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.evaluate import compute_ap
-from mrcnn.image_average_precision import mean_image_average_precision
+from mrcnn.evaluation.image_ap import compute_ap, mean_image_average_precision
 
 
 def instances(*rows, scores=None):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mrcnn.coco_evaluation import average_precision
-from mrcnn.evaluation_curves import (
+from mrcnn.evaluation.coco_ap import average_precision
+from mrcnn.evaluation.curves import (
     calibration,
     class_curve,
     iou_histogram,
@@ -10,7 +10,7 @@ from mrcnn.evaluation_curves import (
     pooled_curve,
     rank_images,
 )
-from mrcnn.evaluation_matches import ImageQuality, match_dataset
+from mrcnn.evaluation.matches import ImageQuality, match_dataset
 from tests.mrcnn.coco_rows import random_case, results, truth
 
 A, B, C, NOWHERE = (0, 0, 20, 20), (0, 30, 20, 50), (0, 60, 20, 80), (80, 80, 99, 99)

@@ -1,7 +1,7 @@
 """COCO average precision of boxes and masks, by pycocotools, for any Dataset.
 
 The twelve figures are those of https://cocodataset.org/#detection-eval. Matterport's per-image
-`compute_ap` is another measure: see `mrcnn.image_average_precision`.
+`compute_ap` is another measure: see `mrcnn.evaluation.image_ap`.
 """
 
 import types

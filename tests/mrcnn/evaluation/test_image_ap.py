@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mrcnn import evaluate
+from mrcnn.evaluation import image_ap
 from tests.support import golden
 
 UTILS = golden("utils")
@@ -22,13 +22,13 @@ def case(i):
 
 
 def test_trim_zeros_golden():
-    np.testing.assert_array_equal(evaluate.trim_zeros(UTILS["trim_zeros_in"]), UTILS["trim_zeros"])
-    assert evaluate.trim_zeros(np.zeros((0, 4))).shape == (0, 4)
+    np.testing.assert_array_equal(image_ap.trim_zeros(UTILS["trim_zeros_in"]), UTILS["trim_zeros"])
+    assert image_ap.trim_zeros(np.zeros((0, 4))).shape == (0, 4)
 
 
 @pytest.mark.parametrize("i", range(3))
 def test_compute_matches_golden(i):
-    gt_match, pred_match, overlaps = evaluate.compute_matches(*case(i))
+    gt_match, pred_match, overlaps = image_ap.compute_matches(*case(i))
     np.testing.assert_array_equal(gt_match, UTILS[f"ap{i}_gt_match"])
     np.testing.assert_array_equal(pred_match, UTILS[f"ap{i}_pred_match"])
     np.testing.assert_array_equal(overlaps, UTILS[f"ap{i}_overlaps"])
@@ -38,7 +38,7 @@ def test_compute_matches_golden(i):
 
 @pytest.mark.parametrize("i", range(3))
 def test_compute_matches_with_thresholds_golden(i):
-    gt_match, pred_match, _ = evaluate.compute_matches(
+    gt_match, pred_match, _ = image_ap.compute_matches(
         *case(i), iou_threshold=0.3, score_threshold=0.2
     )
     np.testing.assert_array_equal(gt_match, UTILS[f"ap{i}_gt_match_iou30_score20"])
@@ -48,7 +48,7 @@ def test_compute_matches_with_thresholds_golden(i):
 @pytest.mark.parametrize("i", range(3))
 @pytest.mark.parametrize("percent", [50, 75])
 def test_compute_ap_golden(i, percent):
-    precision, precisions, recalls, overlaps = evaluate.compute_ap(
+    precision, precisions, recalls, overlaps = image_ap.compute_ap(
         *case(i), iou_threshold=percent / 100
     )
     np.testing.assert_allclose(precision, UTILS[f"ap{i}_map_{percent}"], rtol=0, atol=1e-12)
@@ -59,7 +59,7 @@ def test_compute_ap_golden(i, percent):
 
 @pytest.mark.parametrize("i", range(3))
 def test_compute_ap_range_golden(i, capsys):
-    found = evaluate.compute_ap_range(*case(i))
+    found = image_ap.compute_ap_range(*case(i))
     np.testing.assert_allclose(found, UTILS[f"ap{i}_ap_range"], rtol=0, atol=1e-12)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 11
@@ -68,14 +68,14 @@ def test_compute_ap_range_golden(i, capsys):
 
 
 def test_compute_ap_range_of_given_thresholds_is_silent(capsys):
-    found = evaluate.compute_ap_range(*case(0), iou_thresholds=[0.5, 0.75], verbose=0)
+    found = image_ap.compute_ap_range(*case(0), iou_thresholds=[0.5, 0.75], verbose=0)
     assert found == pytest.approx((UTILS["ap0_map_50"] + UTILS["ap0_map_75"]) / 2)
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("i", range(3))
 def test_compute_recall_golden(i):
-    recall, positive_ids = evaluate.compute_recall(
+    recall, positive_ids = image_ap.compute_recall(
         UTILS[f"ap{i}_pred_boxes"][:9], UTILS[f"ap{i}_gt_boxes"][:5], 0.5
     )
     np.testing.assert_allclose(recall, UTILS[f"ap{i}_recall50"], rtol=0, atol=1e-12)
@@ -112,7 +112,7 @@ def instances(*columns):
 )
 def test_compute_ap_of_small_cases(truth, detected, scores, expected):
     pred_boxes, pred_class_ids, pred_masks = instances(*detected)
-    found = evaluate.compute_ap(
+    found = image_ap.compute_ap(
         *instances(*truth), pred_boxes, pred_class_ids, np.array(scores), pred_masks
     )[0]
     np.testing.assert_allclose(found, expected, rtol=1e-7)
@@ -120,7 +120,7 @@ def test_compute_ap_of_small_cases(truth, detected, scores, expected):
 
 def test_a_match_needs_the_class():
     boxes, class_ids, masks = instances(1)
-    gt_match, pred_match, _ = evaluate.compute_matches(
+    gt_match, pred_match, _ = image_ap.compute_matches(
         boxes, class_ids, masks, boxes, class_ids + 1, np.array([0.9]), masks
     )
     assert gt_match.tolist() == pred_match.tolist() == [-1]
@@ -128,8 +128,8 @@ def test_a_match_needs_the_class():
 
 def test_compute_recall_edges():
     boxes, none = instances(1, 3)[0], np.zeros((0, 4))
-    assert evaluate.compute_recall(boxes[:1], boxes, 0.5)[0] == 0.5
-    recall, positive_ids = evaluate.compute_recall(none, boxes, 0.5)
+    assert image_ap.compute_recall(boxes[:1], boxes, 0.5)[0] == 0.5
+    recall, positive_ids = image_ap.compute_recall(none, boxes, 0.5)
     assert recall == 0
     assert positive_ids.tolist() == []
-    assert np.isnan(evaluate.compute_recall(boxes, none, 0.5)[0])
+    assert np.isnan(image_ap.compute_recall(boxes, none, 0.5)[0])

@@ -1,0 +1,1 @@
+"""COCO's AP, Matterport's AP, matches, curves."""
