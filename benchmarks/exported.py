@@ -12,7 +12,7 @@ full-size masks:
 
     detect        MaskRCNN.detect
     saved_model   TensorFlow, the exported graph, masks pasted in it
-    onnxruntime   model.onnx with mini masks, pasted by mrcnn.inference.paste_all
+    onnxruntime   model.onnx with mini masks, pasted by mrcnn.inference.predictor.paste_all
     openvino      the same file
     tflite        LiteRT, all mask rows; pictures prepared and masks pasted by mrcnn
 
@@ -108,7 +108,7 @@ def set_weights(model, image: np.ndarray, options: argparse.Namespace) -> None:
         path = Path(__file__).resolve().parent.parent / COMPACT_WEIGHTS
         model.load_weights(path, by_name=True)
         return
-    from mrcnn.inference import Predictor, mold_inputs
+    from mrcnn.inference.predictor import Predictor, mold_inputs
 
     if options.weights:
         model.load_weights(options.weights, by_name=True)
@@ -130,7 +130,7 @@ def _level_features(model, inputs):
     """Feature maps of deviation 1: random weights give hundreds, and boxes far from the picture."""
     import keras
 
-    from mrcnn.inference import Predictor
+    from mrcnn.inference.predictor import Predictor
 
     network = model.keras_model
     convolutions = [network.get_layer(f"fpn_p{level}") for level in range(2, 6)]
@@ -159,7 +159,7 @@ def onnxruntime_engine(folder: Path, model) -> Callable:
     """ONNX Runtime on the processor."""
     import onnxruntime
 
-    from mrcnn.inference import paste_all
+    from mrcnn.inference.predictor import paste_all
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = THREADS
@@ -179,7 +179,7 @@ def openvino_engine(folder: Path, model) -> Callable:
     """OpenVINO on the processor."""
     import openvino
 
-    from mrcnn.inference import paste_all
+    from mrcnn.inference.predictor import paste_all
 
     settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(str(folder / FILES["onnx"]), "CPU", settings)
@@ -197,7 +197,7 @@ def tflite_engine(folder: Path, model) -> Callable:
     """LiteRT as it is in TensorFlow."""
     import tensorflow as tf
 
-    from mrcnn.inference import boxes_in_window, mold_one, paste_all
+    from mrcnn.inference.predictor import boxes_in_window, mold_one, paste_all
 
     interpreter = tf.lite.Interpreter(str(folder / FILES["tflite"]), num_threads=THREADS)
     runner = interpreter.get_signature_runner()

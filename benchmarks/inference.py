@@ -71,7 +71,7 @@ def photographs(options: argparse.Namespace, count: int) -> list[np.ndarray]:
 
 def keep_detections(model, config: Config, image: np.ndarray, count: int) -> None:
     """Set the least confidence so that about `count` detections of the image are left."""
-    from mrcnn.inference import Predictor, mold_inputs
+    from mrcnn.inference.predictor import Predictor, mold_inputs
 
     inputs = mold_inputs([image], config)[:2]
     scores = Predictor(model, config).run_detection(*inputs)[0][0, :, 5]
@@ -81,7 +81,7 @@ def keep_detections(model, config: Config, image: np.ndarray, count: int) -> Non
 
 def measure(options: argparse.Namespace) -> dict:
     """Seconds an image of each way, a list of `--repeat` values."""
-    from mrcnn.inference import Predictor, mold_inputs, unmold_detections
+    from mrcnn.inference.predictor import Predictor, mold_inputs, unmold_detections
     from mrcnn.network.build import build_model
 
     config = make_config(options)

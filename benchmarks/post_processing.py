@@ -73,7 +73,7 @@ def make_case(factor: int, instances: int) -> dict:
 
 def make_ways(case: dict) -> dict:
     """Functions without arguments, by name."""
-    from mrcnn.inference import paste_all
+    from mrcnn.inference.predictor import paste_all
 
     shape, soft, boxes = case["image"].shape, case["soft"], case["boxes"]
     pairs = list(zip(soft, boxes, strict=True))

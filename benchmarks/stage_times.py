@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from benchmarks.flops import graph_gflop, peak_gflops
 from benchmarks.inference import keep_detections, make_config, photographs
-from mrcnn.folding import fold_inference
-from mrcnn.inference import Predictor, mold_one
+from mrcnn.inference.folding import fold_inference
+from mrcnn.inference.predictor import Predictor, mold_one
 from mrcnn.network.build import build_model
 
 

@@ -18,7 +18,7 @@ from mrcnn.evaluation.image_ap import mean_image_average_precision
 from mrcnn.evaluation.matches import confusion_matrix
 
 if TYPE_CHECKING:
-    from mrcnn.test_time_augmentation import Augmentation
+    from mrcnn.inference.test_time_augmentation import Augmentation
 
 IOU = 0.5
 
@@ -99,7 +99,7 @@ def _detect(
     detector = stages.inference_model(run.choice)
     detect: Callable[[Sequence[np.ndarray]], list[dict[str, Any]]] = detector.detect
     if run.augmentation:
-        from mrcnn.test_time_augmentation import AugmentedDetector
+        from mrcnn.inference.test_time_augmentation import AugmentedDetector
 
         passes = run.augmentation.passes
         print(f"Test-time augmentation: {run.augmentation}, {passes} passes an image")

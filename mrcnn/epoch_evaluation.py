@@ -20,7 +20,7 @@ from mrcnn.errors import ConfigError
 from mrcnn.evaluation.coco_ap import average_precision, ground_truth, results_of
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.history import EVALUATED
-from mrcnn.inference import Predictor
+from mrcnn.inference.predictor import Predictor
 from mrcnn.network.build import build_model
 
 # Low, as is usual for average precision: detections that few believe in count for recall.

@@ -2,8 +2,8 @@
 
 import keras
 
-from mrcnn.folding import DetectedRows, fold_inference
-from mrcnn.inference import DETECTIONS, MASKS
+from mrcnn.inference.folding import DetectedRows, fold_inference
+from mrcnn.inference.predictor import DETECTIONS, MASKS
 
 
 def exported_network(

@@ -106,7 +106,7 @@ def resized_size(height: tf.Tensor, width: tf.Tensor, resizing: Resizing) -> tup
 
 
 def mold_graph(image: tf.Tensor, resizing: Resizing, mean_pixel: np.ndarray) -> tuple:
-    """As `mrcnn.inference.mold_one`.
+    """As `mrcnn.inference.predictor.mold_one`.
 
     Args:
         image: uint8 RGB `[height, width, channels]`.
@@ -144,7 +144,7 @@ def _to_64(size):
 def boxes_in_photograph(
     boxes: tf.Tensor, window: tf.Tensor, molded_size: tf.Tensor, size: tf.Tensor
 ) -> tf.Tensor:
-    """As `mrcnn.inference.boxes_in_window`.
+    """As `mrcnn.inference.predictor.boxes_in_window`.
 
     Args:
         boxes: normalised on the molded image, float32 `[n, 4]`.
@@ -166,7 +166,7 @@ def boxes_in_photograph(
 def full_masks(
     masks: tf.Tensor, boxes: tf.Tensor, size: tf.Tensor, aligned: bool = False
 ) -> tf.Tensor:
-    """Masks pasted into their boxes, as `mrcnn.inference.paste_all` does.
+    """Masks pasted into their boxes, as `mrcnn.inference.predictor.paste_all` does.
 
     Args:
         masks: float32 `[n, h, w]`, probabilities within each box.

@@ -97,7 +97,7 @@ def scene_of_dataset(dataset: Dataset, config: Config, image_id: int) -> Scene:
 
 def scene_of_image(image: np.ndarray, config: Config, name: str = "image") -> Scene:
     """A photograph, uint8 RGB [height, width, 3], without truth. Raises DatasetError."""
-    from mrcnn.inference import mold_one
+    from mrcnn.inference.predictor import mold_one
 
     molded = mold_one(image, config)
     # Rounded, since unmold_image truncates and mean subtraction may lose the last bit.

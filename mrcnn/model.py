@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mrcnn import inference, matterport_names
+from mrcnn import matterport_names
 from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
@@ -26,6 +26,7 @@ from mrcnn.distribution import SingleDevice
 from mrcnn.distribution_strategy import distribution_for, training_step
 from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.errors import ConfigError, WeightsError
+from mrcnn.inference import predictor
 from mrcnn.learning_rate import scaled_rate
 from mrcnn.matterport_names import *  # noqa: F403 - exactly the names of its __all__
 from mrcnn.network import graph_queries
@@ -77,7 +78,7 @@ class MaskRCNN:
         self.distribution = distribution_for(config) if mode == "training" else SingleDevice()
         with self.distribution.scope():
             self.keras_model = self.build(mode=mode, config=config)
-        self._predictor = inference.Predictor(self.keras_model, config)
+        self._predictor = predictor.Predictor(self.keras_model, config)
         self._weights_path: Path | None = None
         self._continuation: Continuation | None = None
         self._evaluation: EpochEvaluation | None = None
@@ -309,8 +310,8 @@ class MaskRCNN:
     def mold_inputs(
         self, images: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Images as the network takes them: see `mrcnn.inference.mold_inputs`."""
-        return inference.mold_inputs(images, self.config)
+        """Images as the network takes them: see `mrcnn.inference.predictor.mold_inputs`."""
+        return predictor.mold_inputs(images, self.config)
 
     def unmold_detections(
         self,
@@ -320,8 +321,8 @@ class MaskRCNN:
         image_shape: Sequence[int],
         window: Sequence[int],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Detections on the original image: see `mrcnn.inference.unmold_detections`."""
-        return inference.unmold_detections(
+        """Detections on the original image: see `mrcnn.inference.predictor.unmold_detections`."""
+        return predictor.unmold_detections(
             detections,
             mrcnn_mask,
             original_image_shape,

@@ -99,7 +99,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
 def augmentation(text: str):
     """An argparse type: a test-time augmentation."""
     from mrcnn.errors import ConfigError
-    from mrcnn.test_time_augmentation import Augmentation
+    from mrcnn.inference.test_time_augmentation import Augmentation
 
     try:
         return Augmentation.parse(text)

@@ -11,7 +11,7 @@ from mrcnn.export_layers import (
     _suppress,
 )
 from mrcnn.export_network import exported_network
-from mrcnn.inference import Predictor
+from mrcnn.inference.predictor import Predictor
 from mrcnn.network.detection import DetectionLayer
 from mrcnn.network.layers import BatchNorm
 from mrcnn.network.roi_align import PyramidROIAlign

@@ -16,7 +16,7 @@ from mrcnn.export_photograph import (
 )
 from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.images.reading import read_image
-from mrcnn.inference import boxes_in_window, mold_one, paste_all
+from mrcnn.inference.predictor import boxes_in_window, mold_one, paste_all
 from mrcnn.network.build import pyramid_anchors
 from tests.mrcnn.models import tiny_config
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.inference import Predictor, mold_inputs
+from mrcnn.inference.predictor import Predictor, mold_inputs
 from mrcnn.network.rpn import ProposalLayer, apply_rpn
 from tests.mrcnn.models import config_from_golden, recipe_model
 from tests.support import golden, unpack

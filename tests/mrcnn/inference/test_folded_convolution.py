@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.folded_convolution import FoldedConv2D, FoldedWeights
-from mrcnn.inference import Predictor
+from mrcnn.inference.folding import FoldedConv2D, FoldedWeights
+from mrcnn.inference.predictor import Predictor
 from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 

@@ -270,7 +270,7 @@ class ScaledDetector:
     """
 
     def __init__(self, model: InferenceModel) -> None:
-        from mrcnn.inference import Predictor
+        from mrcnn.inference.predictor import Predictor
 
         self.config = model.config
         if self.config.IMAGE_RESIZE_MODE == "crop":
@@ -285,7 +285,7 @@ class ScaledDetector:
         return lambda image: self._detect(image, scale)
 
     def _detect(self, image: np.ndarray, scale: float) -> dict[str, np.ndarray]:
-        from mrcnn.inference import MoldedImage
+        from mrcnn.inference.predictor import MoldedImage
 
         molded, meta, window = mold_at_scale(image, self.config, scale)
         detections, masks = self._predictor.run_detection(molded[None], meta[None])

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from mrcnn import inference
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import norm_boxes
-from mrcnn.inference import MoldedImage, Predictor, mold_inputs, mold_one, unmold_detections
+from mrcnn.inference import predictor as inference
+from mrcnn.inference.predictor import (
+    MoldedImage,
+    Predictor,
+    mold_inputs,
+    mold_one,
+    unmold_detections,
+)
 from mrcnn.network.build import pyramid_anchors
 from tests.mrcnn.models import config_from_golden, recipe_model, tiny_config
 from tests.support import golden, info, unpack

@@ -7,7 +7,7 @@ import pytest
 
 from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import extract_bboxes
-from mrcnn.test_time_augmentation import (
+from mrcnn.inference.test_time_augmentation import (
     Augmentation,
     AugmentedDetector,
     ScaledDetector,
@@ -203,7 +203,7 @@ def test_the_network_sees_the_picture_at_that_scale(changes, scale, shape, windo
 
 
 def test_at_scale_one_it_is_the_usual_molding():
-    from mrcnn.inference import mold_one
+    from mrcnn.inference.predictor import mold_one
 
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     for mode in ("square", "pad64"):
@@ -244,7 +244,7 @@ def test_a_model_runs_once_for_each_scale_and_direction(monkeypatch):
         def at(self, scale):
             return lambda image: seen_scales.append(scale) or seen(image)
 
-    monkeypatch.setattr("mrcnn.test_time_augmentation.ScaledDetector", Scaled)
+    monkeypatch.setattr("mrcnn.inference.test_time_augmentation.ScaledDetector", Scaled)
     config = SimpleNamespace(DETECTION_NMS_THRESHOLD=0.4, DETECTION_MAX_INSTANCES=2)
     fake = SimpleNamespace(config=config, detect=lambda images: [seen(i) for i in images])
     detector = AugmentedDetector.of_model(fake, Augmentation.parse("flip,0.8,1.25"))

@@ -10,12 +10,11 @@ import tensorflow as tf
 
 from mrcnn.config import Config
 from mrcnn.errors import DatasetError
-from mrcnn.folded_convolution import FoldedWeights
-from mrcnn.folding import fold_inference
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.geometry.masks import paste_mask
 from mrcnn.images.molding import compose_image_meta, mold_image
 from mrcnn.images.resizing import resize_image
+from mrcnn.inference.folding import FoldedWeights, fold_inference
 from mrcnn.network.build import pyramid_anchors
 
 DETECTIONS, MASKS = 0, 3  # which of the inference model's outputs
@@ -195,7 +194,7 @@ class Predictor:
     def run_detection(
         self, molded_images: np.ndarray, image_metas: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The two outputs that detections need, by the faster graph of `mrcnn.folding`.
+        """The two outputs that detections need, by the faster graph of `mrcnn.inference.folding`.
 
         Returns:
             `mrcnn_detection` float32 `[batch, n, 6]`, and `mrcnn_mask` float32

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from mrcnn.folding import DetectedRows, fold_inference
-from mrcnn.inference import Predictor
+from mrcnn.inference.folding import DetectedRows, fold_inference
+from mrcnn.inference.predictor import Predictor
 from mrcnn.network.layers import BatchNorm, TimeDistributed, WholeWindowConv2D
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 
