@@ -17,7 +17,7 @@ from mrcnn.network import heads, rpn
 from mrcnn.network.build import build_model, pyramid_anchors
 from mrcnn.network.graph_queries import PRESETS, set_trainable
 from mrcnn.network.targets import DetectionTargetLayer
-from mrcnn.training_step import SAMPLING_LAYER, TrainingStep, make_optimizer
+from mrcnn.training.step import SAMPLING_LAYER, TrainingStep, make_optimizer
 
 INSTANCES = 6
 POSITIVE_ROWS = "positive_rows"

@@ -15,7 +15,7 @@ from fashion.label_stage import ANNOTATIONS
 from fashion.locating import IMAGE_SUFFIXES
 from fashion.pipeline import read_steps
 from mrcnn.errors import DatasetError
-from mrcnn.history import read_epochs
+from mrcnn.training.history import read_epochs
 
 
 @dataclass

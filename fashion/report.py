@@ -16,8 +16,8 @@ import numpy as np
 
 from mrcnn.drawing import captions, painting
 from mrcnn.errors import UserError
-from mrcnn.history import read_history
 from mrcnn.system.files import replacing, saving
+from mrcnn.training.history import read_history
 
 ClassNames = Sequence[str] | Mapping[int, str]
 Colours = Sequence[painting.Colour] | Mapping[int, painting.Colour]

@@ -115,7 +115,7 @@ def weights_path(
     """
     if text != "last":
         return find_weights(text, stage, setting)
-    from mrcnn.checkpoints import find_last_readable
+    from mrcnn.training.checkpoints import find_last_readable
 
     path, damaged = find_last_readable(logs or stage.logs, stage.name)
     for skipped in damaged:

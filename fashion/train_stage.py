@@ -25,9 +25,9 @@ from mrcnn.config import Config
 from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.data.augmentation import PRESETS as AUGMENTATIONS
 from mrcnn.data.augmentation import augmentation_preset
-from mrcnn.distribution import is_chief
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.system.files import replacing
+from mrcnn.training.processes import is_chief
 
 # Share of the pictures below which --repeat-rare takes a class for rare: a dozen classes, of which
 # a picture shows three or four, are in a quarter of them on average.
@@ -302,7 +302,7 @@ def set_damaged_aside(logs: Path, name: str) -> None:
         logs: the folder of all trainings.
         name: Config.NAME.
     """
-    from mrcnn.checkpoints import find_last_readable, set_aside
+    from mrcnn.training.checkpoints import find_last_readable, set_aside
 
     path, damaged = find_last_readable(logs, name)
     for checkpoint in damaged:

@@ -19,22 +19,27 @@ import keras
 import numpy as np
 
 from mrcnn import matterport_names
-from mrcnn.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
-from mrcnn.distribution import SingleDevice
-from mrcnn.distribution_strategy import distribution_for, training_step
-from mrcnn.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.inference import predictor
-from mrcnn.learning_rate import scaled_rate
 from mrcnn.matterport_names import *  # noqa: F403 - exactly the names of its __all__
 from mrcnn.network import graph_queries
 from mrcnn.network.build import build_model, pyramid_anchors
 from mrcnn.network.graph_queries import ancestor, describe_array, run_graph
-from mrcnn.session import Session, Task, require_fitting_classes
-from mrcnn.training_state import Continuation
-from mrcnn.training_step import TrainingStep, make_optimizer
+from mrcnn.training.checkpoints import (
+    LogFolder,
+    choose_log_folder,
+    find_last,
+    readable_before,
+)
+from mrcnn.training.epoch_evaluation import EpochEvaluation, evaluation_for
+from mrcnn.training.learning_rate import scaled_rate
+from mrcnn.training.processes import SingleDevice
+from mrcnn.training.session import Session, Task, require_fitting_classes
+from mrcnn.training.state import Continuation
+from mrcnn.training.step import TrainingStep, make_optimizer
+from mrcnn.training.strategies import distribution_for, training_step
 from mrcnn.weights import matching
 
 __all__ = ["MaskRCNN", "log", *matterport_names.__all__]

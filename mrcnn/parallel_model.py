@@ -7,7 +7,7 @@ docs/distributed_training.md.
 import keras
 import tensorflow as tf
 
-from mrcnn.distribution_strategy import require_devices
+from mrcnn.training.strategies import require_devices
 
 __all__ = ["ParallelModel"]
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from mrcnn.checkpoints import choose_log_folder, find_last
+from mrcnn.training.checkpoints import choose_log_folder, find_last
 from tests.fashion.fake_detector import folder_of_photographs, photograph
 from tests.support import REPOSITORY
 

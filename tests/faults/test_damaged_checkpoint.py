@@ -6,9 +6,14 @@ import pytest
 from fashion.stage import Stage
 from fashion.stages import weights_path
 from fashion.train_stage import set_damaged_aside
-from mrcnn.checkpoints import find_last, find_last_readable, readable_before, set_aside
 from mrcnn.errors import WeightsError
-from mrcnn.training_state import read_progress
+from mrcnn.training.checkpoints import (
+    find_last,
+    find_last_readable,
+    readable_before,
+    set_aside,
+)
+from mrcnn.training.state import read_progress
 from mrcnn.weights.h5_writing import write_layers
 from tests.faults.test_full_disk import same_arrays
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fashion.via import read
-from mrcnn.checkpoints import find_last_readable, is_readable
+from mrcnn.training.checkpoints import find_last_readable, is_readable
 from tests.fashion.fake_detector import folder_of_photographs
 from tests.faults.mounts import with_small_disk
 from tests.support import REPOSITORY

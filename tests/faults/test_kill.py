@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-from mrcnn.checkpoints import is_readable
 from mrcnn.system.files import unfinished
+from mrcnn.training.checkpoints import is_readable
 from tests.faults.test_full_disk import ENVIRONMENT, same_arrays
 from tests.support import REPOSITORY
 

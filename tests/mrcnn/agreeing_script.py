@@ -14,8 +14,8 @@ import sys
 from types import SimpleNamespace
 
 from fashion.commands import run
-from mrcnn.distribution_strategy import distribution_for
 from mrcnn.errors import DatasetError
+from mrcnn.training.strategies import distribution_for
 
 SILENT = 15  # seconds; TensorFlow's own limit is 10
 

@@ -138,7 +138,7 @@ def main(names):
     divide_processor(2)
     import keras
 
-    from mrcnn.training_step import repeatable_training
+    from mrcnn.training.step import repeatable_training
 
     with repeatable_training(0):
         for name in names:

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from mrcnn.training_state import read_progress
+from mrcnn.training.state import read_progress
 from tests.mrcnn.test_training import arrays, losses, only_folder, require_equal_weights
 from tests.mrcnn.workers import TIMEOUT, run_workers
 from tests.support import REPOSITORY

@@ -14,7 +14,7 @@ from fashion.stage import MODANET_STAGE
 from fashion.stages import ModelChoice, check_preset, describe_weights
 from mrcnn.errors import UserError, WeightsError
 from mrcnn.inspection_file import read_contents
-from mrcnn.training_state import read_progress
+from mrcnn.training.state import read_progress
 from mrcnn.weights.h5_reading import (
     MOST_NAMES,
     StoredWeight,

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrcnn.npz_bounds import opened_arrays
-from mrcnn.training_state import FILE_NAME, Progress, read_progress
+from mrcnn.training.state import FILE_NAME, Progress, opened_arrays, read_progress
 from tests.robustness.hostile import damaged, ran_code, touched_outside, watched
 from tests.support import REPOSITORY
 

@@ -7,10 +7,10 @@ import pytest
 
 from mrcnn.errors import DatasetError, TrainingError
 from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
-from mrcnn.history import EVALUATED, read_epochs
 from mrcnn.model import MaskRCNN
-from mrcnn.training import EXPLODED, Trainer, TrainingPlan
-from mrcnn.training_state import FILE_NAME, Progress
+from mrcnn.training.history import EVALUATED, read_epochs
+from mrcnn.training.loop import EXPLODED, Trainer, TrainingPlan
+from mrcnn.training.state import FILE_NAME, Progress
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 

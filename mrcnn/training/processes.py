@@ -2,7 +2,7 @@
 
 `SingleDevice` is what the training asks whenever several processes have to agree: who writes, which
 slice of a batch is whose, whether to stop. Its answers are those of one process with one device;
-those of several are in `distribution_strategy`. Nothing here imports TensorFlow.
+those of several are in `mrcnn.training.strategies`. Nothing here imports TensorFlow.
 """
 
 import contextlib

@@ -17,10 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.distribution import Cluster, SingleDevice, read_cluster
-from mrcnn.distribution_step import DistributedStep
 from mrcnn.errors import ConfigError, TrainingError, printable
-from mrcnn.training_step import TrainingStep
+from mrcnn.training.distributed_step import DistributedStep
+from mrcnn.training.processes import Cluster, SingleDevice, read_cluster
+from mrcnn.training.step import TrainingStep
 
 # What collective operations end with where a process has gone, or its machine.
 PEER_ERRORS = (

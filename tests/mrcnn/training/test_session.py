@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from mrcnn.checkpoints import LogFolder
-from mrcnn.distribution import SingleDevice
 from mrcnn.errors import ConfigError
-from mrcnn.history import write_history
 from mrcnn.model import MaskRCNN
-from mrcnn.session import Session, begin_together, require_fitting_classes
 from mrcnn.system.locks import holding
-from mrcnn.training_state import Continuation, Progress, save_state
+from mrcnn.training.checkpoints import LogFolder
+from mrcnn.training.history import write_history
+from mrcnn.training.processes import SingleDevice
+from mrcnn.training.session import Session, begin_together, require_fitting_classes
+from mrcnn.training.state import Continuation, Progress, save_state
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from mrcnn.checkpoints import LogFolder
 from mrcnn.errors import WeightsError
-from mrcnn.history import write_history
 from mrcnn.system.files import replacing, saving
-from mrcnn.training_state import Progress
+from mrcnn.training.checkpoints import LogFolder
+from mrcnn.training.history import write_history
+from mrcnn.training.state import Progress
 from mrcnn.weights.matching import save_weights
 
 SHORT_NAMES = ("rpn_cls", "rpn_box", "cls", "box", "mask")

@@ -19,9 +19,9 @@ from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import ConfigError
 from mrcnn.evaluation.coco_ap import average_precision, ground_truth, results_of
 from mrcnn.geometry.boxes import extract_bboxes
-from mrcnn.history import EVALUATED
 from mrcnn.inference.predictor import Predictor
 from mrcnn.network.build import build_model
+from mrcnn.training.history import EVALUATED
 
 # Low, as is usual for average precision: detections that few believe in count for recall.
 SCORE_THRESHOLD = 0.05

@@ -9,18 +9,23 @@ import tensorflow as tf
 
 from mrcnn.config import Config
 from mrcnn.data.loader import BatchLoader
-from mrcnn.distribution import (
+from mrcnn.errors import ConfigError
+from mrcnn.model import MaskRCNN
+from mrcnn.network import losses
+from mrcnn.training.learning_rate import (
+    SCALED_WARMUP_STEPS,
+    LearningRate,
+    scaled_rate,
+    warmup_steps,
+)
+from mrcnn.training.processes import (
     Cluster,
     SingleDevice,
     is_chief,
     read_cluster,
     train_set_facts,
 )
-from mrcnn.distribution_strategy import distribution_for
-from mrcnn.errors import ConfigError
-from mrcnn.learning_rate import SCALED_WARMUP_STEPS, LearningRate, scaled_rate, warmup_steps
-from mrcnn.model import MaskRCNN
-from mrcnn.network import losses
+from mrcnn.training.strategies import distribution_for
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 

@@ -5,8 +5,8 @@ import signal
 import pytest
 import tensorflow as tf
 
-from mrcnn.distribution_strategy import naming_lost_workers
 from mrcnn.errors import TrainingError
+from mrcnn.training.strategies import naming_lost_workers
 from tests.mrcnn.workers import run_workers
 
 LOST = "error: Another worker of this training has ended or cannot be reached"

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mrcnn.config_rules import parse_rate_schedule
-from mrcnn.learning_rate import LearningRate
+from mrcnn.training.learning_rate import LearningRate
 
 
 def rates(text="constant", warmup=0, first=0, last=10, steps=range(10)):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mrcnn.checkpoints import STAMP, LogFolder, choose_log_folder, find_last
 from mrcnn.errors import WeightsNotFoundError
+from mrcnn.training.checkpoints import STAMP, LogFolder, choose_log_folder, find_last
 from tests.support import golden_json
 
 BEHAVIOUR = golden_json("behaviour")

@@ -10,18 +10,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mrcnn.checkpoints import LogFolder
 from mrcnn.config import LOSS_NAMES
 from mrcnn.data.loader import BatchLoader
-from mrcnn.distribution import SingleDevice
-from mrcnn.epoch_evaluation import EpochEvaluation
 from mrcnn.errors import TrainingError, UserError
-from mrcnn.history import MASK_AP, write_history
 from mrcnn.system.locks import holding
 from mrcnn.system.signals import handling_signals
-from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars
-from mrcnn.training_state import Progress, save_state
-from mrcnn.training_step import TrainingStep
+from mrcnn.training.checkpoints import LogFolder
+from mrcnn.training.epoch_evaluation import EpochEvaluation
+from mrcnn.training.history import MASK_AP, write_history
+from mrcnn.training.log import Checkpoints, ProgressBar, TensorBoardScalars
+from mrcnn.training.processes import SingleDevice
+from mrcnn.training.state import Progress, save_state
+from mrcnn.training.step import TrainingStep
 
 LOG_NAMES = ("loss", *LOSS_NAMES)
 # A loss begins at 5 to 20, whatever the data. Above this, times the greatest of LOSS_WEIGHTS, the

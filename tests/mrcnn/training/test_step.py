@@ -18,13 +18,13 @@ import tensorflow as tf
 
 from mrcnn.config import LOSS_NAMES, Config
 from mrcnn.config_rules import parse_rate_schedule
-from mrcnn.learning_rate import LearningRate
 from mrcnn.network.backbone import residual_stages
 from mrcnn.network.build import build_model
 from mrcnn.network.graph_queries import PRESETS, set_trainable
 from mrcnn.network.losses import mrcnn_mask_loss_graph, weight_decay_loss
-from mrcnn.training_state import Progress, restore_optimizer, save_state
-from mrcnn.training_step import (
+from mrcnn.training.learning_rate import LearningRate
+from mrcnn.training.state import Progress, restore_optimizer, save_state
+from mrcnn.training.step import (
     SAMPLING_LAYER,
     TrainingStep,
     make_optimizer,

@@ -6,7 +6,13 @@ import pytest
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.errors import TrainingError, UserError
-from mrcnn.history import COLUMNS, HISTORY_FILE, read_epochs, read_history, write_history
+from mrcnn.training.history import (
+    COLUMNS,
+    HISTORY_FILE,
+    read_epochs,
+    read_history,
+    write_history,
+)
 
 
 def read_rows(folder):

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import ConfigError, TrainingError
-from mrcnn.history import read_epochs
 from mrcnn.model import MaskRCNN
 from mrcnn.network.losses import class_loss_of_meta
 from mrcnn.system.locks import holding
-from mrcnn.training import deciding_column, note_best, stops_early
-from mrcnn.training_state import FILE_NAME, Progress, read_progress
+from mrcnn.training.history import read_epochs
+from mrcnn.training.loop import deciding_column, note_best, stops_early
+from mrcnn.training.state import FILE_NAME, Progress, read_progress
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 from tests.support import REPOSITORY
 

@@ -9,28 +9,28 @@ from typing import Any
 
 import keras
 
-from mrcnn.checkpoints import LogFolder
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.loader import BatchLoader
 from mrcnn.data.pass_order import class_balance
-from mrcnn.distribution import SingleDevice, train_set_facts
-from mrcnn.epoch_evaluation import EpochEvaluation
 from mrcnn.errors import ConfigError
-from mrcnn.history import read_epochs
-from mrcnn.learning_rate import LearningRate
 from mrcnn.network.losses import use_class_weights
 from mrcnn.system.locks import holding
-from mrcnn.training import Trainer, TrainingPlan, state_belongs_to, why_over
-from mrcnn.training_log import Checkpoints
-from mrcnn.training_state import (
+from mrcnn.training.checkpoints import LogFolder
+from mrcnn.training.epoch_evaluation import EpochEvaluation
+from mrcnn.training.history import read_epochs
+from mrcnn.training.learning_rate import LearningRate
+from mrcnn.training.log import Checkpoints
+from mrcnn.training.loop import Trainer, TrainingPlan, state_belongs_to, why_over
+from mrcnn.training.processes import SingleDevice, train_set_facts
+from mrcnn.training.state import (
     Continuation,
     Progress,
     read_progress,
     restore_optimizer,
     restore_weights,
 )
-from mrcnn.training_step import TrainingStep, repeatable_training
+from mrcnn.training.step import TrainingStep, repeatable_training
 
 # What each machine may choose for itself.
 OF_THE_MACHINE = ("LOADER_WORKERS", "LOADER_BACKEND", "LOADER_QUEUE", "LOADER_CACHE_MB")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import WeightsError
-from mrcnn.training_state import (
+from mrcnn.training.state import (
     FILE_NAME,
     Continuation,
     Progress,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn import training_log
-from mrcnn.checkpoints import LogFolder, find_last
 from mrcnn.errors import WeightsError
-from mrcnn.history import read_epochs
-from mrcnn.training_log import Checkpoints, ProgressBar, TensorBoardScalars
-from mrcnn.training_state import Progress
+from mrcnn.training import log as training_log
+from mrcnn.training.checkpoints import LogFolder, find_last
+from mrcnn.training.history import read_epochs
+from mrcnn.training.log import Checkpoints, ProgressBar, TensorBoardScalars
+from mrcnn.training.state import Progress
 from mrcnn.weights.h5_reading import read_attributes
 
 

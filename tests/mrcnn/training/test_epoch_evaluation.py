@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn import epoch_evaluation
 from mrcnn.drawing import painting
-from mrcnn.epoch_evaluation import (
+from mrcnn.errors import ConfigError
+from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
+from mrcnn.geometry.boxes import extract_bboxes
+from mrcnn.model import MaskRCNN
+from mrcnn.network.build import build_model
+from mrcnn.training import epoch_evaluation
+from mrcnn.training.epoch_evaluation import (
     PICTURE_SIDE,
     EpochEvaluation,
     Evaluated,
     evaluation_for,
 )
-from mrcnn.errors import ConfigError
-from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
-from mrcnn.geometry.boxes import extract_bboxes
-from mrcnn.history import EVALUATED, MASK_AP, read_epochs
-from mrcnn.model import MaskRCNN
-from mrcnn.network.build import build_model
+from mrcnn.training.history import EVALUATED, MASK_AP, read_epochs
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 
 

@@ -1,0 +1,1 @@
+"""Step, loop, state, checkpoints, several devices."""
