@@ -57,7 +57,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Inspect, write, and print the findings."""
     options = parse_arguments(arguments)
-    from mrcnn.inspection_report import write_inspection
+    from mrcnn.inspection.report import write_inspection
 
     inspected, parts, title = of_file(options) if options.file_only else of_model(options)
     for section in write_inspection(inspected, parts, options.output, title):
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 def of_file(options: argparse.Namespace) -> tuple:
     """A weight file of any classes without a network, the parts to show, and the title."""
     from fashion.stages import weights_path
-    from mrcnn.inspection_report import Inspected
+    from mrcnn.inspection.sections import Inspected
 
     stage, inspected = options.stage, Inspected()
     path = weights_path(options.model or stage.folder / stage.weights, stage, options.logs)
@@ -84,7 +84,8 @@ def of_model(options: argparse.Namespace) -> tuple:
     """A network with its picture, the parts to show, and the title."""
     from fashion.presets import make_config
     from fashion.stages import inference_model, inference_weights, preset_of
-    from mrcnn.inspection_report import NEED_MODEL, Inspected
+    from mrcnn.inspection.report import NEED_MODEL
+    from mrcnn.inspection.sections import Inspected
 
     parts, stage, random = chosen_parts(options), options.stage, options.model == "none"
     choice = model_choice(options)
@@ -111,7 +112,7 @@ def of_model(options: argparse.Namespace) -> tuple:
 
 def chosen_parts(options: argparse.Namespace) -> list[str]:
     """The parts to show: those that were chosen, by default all that the picture allows."""
-    from mrcnn.inspection_report import NEED_MODEL, NEED_TRUTH, PARTS, check_parts
+    from mrcnn.inspection.report import NEED_MODEL, NEED_TRUTH, PARTS, check_parts
 
     lacking = set() if options.dataset else set(NEED_TRUTH)
     if not options.dataset and not options.image:
@@ -129,8 +130,8 @@ def chosen_parts(options: argparse.Namespace) -> list[str]:
 def set_picture(inspected, options: argparse.Namespace, fit: bool) -> None:
     """Set the picture, and for a data set how well the anchors fit it."""
     from mrcnn.images.reading import read_image
-    from mrcnn.inspection import scene_of_dataset, scene_of_image
-    from mrcnn.inspection_anchors import anchor_fit, molded_instances
+    from mrcnn.inspection.anchors import anchor_fit, molded_instances
+    from mrcnn.inspection.stages import scene_of_dataset, scene_of_image
 
     config = inspected.config
     if options.image:

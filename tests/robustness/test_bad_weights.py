@@ -13,7 +13,7 @@ from fashion.class_tables import with_labels
 from fashion.stage import MODANET_STAGE
 from fashion.stages import ModelChoice, check_preset, describe_weights
 from mrcnn.errors import UserError, WeightsError
-from mrcnn.inspection_file import read_contents
+from mrcnn.inspection.weight_file import read_contents
 from mrcnn.training.state import read_progress
 from mrcnn.weights.h5_reading import (
     MOST_NAMES,

@@ -11,8 +11,8 @@ from fashion.html_page import link, page_file
 from fashion.pipeline_charts import bar_cell, cell, confusion_table, line_chart, table
 from fashion.pipeline_gallery import gallery, picture
 from fashion.review_page import write_page as write_review
-from mrcnn.inspection_page import Section
-from mrcnn.inspection_page import write_page as write_inspection
+from mrcnn.inspection.page import Section
+from mrcnn.inspection.page import write_page as write_inspection
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import entry, region, write_image
 from tests.fashion.test_review_page import data as review_data

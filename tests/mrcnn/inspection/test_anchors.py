@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.inspection_anchors import (
+from mrcnn.inspection.anchors import (
     anchor_fit,
     anchor_levels,
     best_anchor_iou,

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn import inspection
 from mrcnn.errors import ConfigError, DatasetError, UserError
-from mrcnn.inspection_anchors import anchor_fit, molded_instances
-from mrcnn.inspection_page import Section, write_page
-from mrcnn.inspection_report import NEED_TRUTH, PARTS, Inspected, check_parts, write_inspection
+from mrcnn.inspection import stages
+from mrcnn.inspection.anchors import anchor_fit, molded_instances
+from mrcnn.inspection.page import Section, write_page
+from mrcnn.inspection.report import NEED_TRUTH, PARTS, check_parts, write_inspection
+from mrcnn.inspection.sections import Inspected
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.models import assign_recipe, tiny_config
 from tests.mrcnn.tiny import ShapesDataset
@@ -63,7 +64,7 @@ def inspected_of(model, **changes):
     inspected = Inspected(
         config,
         NAMES,
-        inspection.scene_of_dataset(dataset, config, 0),
+        stages.scene_of_dataset(dataset, config, 0),
         model,
         anchor_fit(config, *molded_instances(dataset, config, dataset.image_ids)),
         layers=["conv1", "fpn_p4"],
@@ -100,7 +101,7 @@ def test_everything(model, tmp_path):
 
 
 def test_a_photograph_without_truth_of_which_nothing_is_detected(model, tmp_path):
-    scene = inspection.scene_of_image(ShapesDataset(1).load_image(0), model.config)
+    scene = stages.scene_of_image(ShapesDataset(1).load_image(0), model.config)
     config = tiny_config(DETECTION_MIN_CONFIDENCE=1.0, NUM_CLASSES=3)
     inspected = inspected_of(model, scene=scene, fit=None, config=config)
     parts = [part for part in PARTS if part not in NEED_TRUTH]
@@ -118,7 +119,7 @@ def test_an_image_without_instances(model, tmp_path):
     blank = np.zeros((128, 128, 0), bool)
     scene = dataclasses.replace(
         inspected_of(model).scene,
-        truth=inspection.Truth(np.zeros(0, int), np.zeros((0, 4), int), blank),
+        truth=stages.Truth(np.zeros(0, int), np.zeros((0, 4), int), blank),
     )
     inspected = inspected_of(model, scene=scene)
     sections = {s.name: s for s in write_inspection(inspected, list(PARTS), tmp_path)}
@@ -145,7 +146,7 @@ def test_parts_are_put_in_order_and_checked():
 
 
 def test_what_cannot_be_shown(model, tmp_path):
-    scene = inspection.scene_of_image(np.zeros((8, 8, 3), np.uint8), model.config)
+    scene = stages.scene_of_image(np.zeros((8, 8, 3), np.uint8), model.config)
     with pytest.raises(DatasetError, match="rois needs the truth"):
         write_inspection(inspected_of(model, scene=scene), ["rois"], tmp_path)
     with pytest.raises(ConfigError, match="no layer 'res9'"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
-from mrcnn.inspection_file import read_contents
+from mrcnn.inspection.weight_file import read_contents
 from mrcnn.weights.h5_writing import write_layers
 
 

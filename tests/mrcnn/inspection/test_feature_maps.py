@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import ConfigError
-from mrcnn.inspection_layers import chosen_layers, feature_maps, require_maps
+from mrcnn.inspection.feature_maps import chosen_layers, feature_maps, require_maps
 from mrcnn.network.build import build_model
 from tests.mrcnn.models import tiny_config
 from tests.mrcnn.tiny import TinyConfig

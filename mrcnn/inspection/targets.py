@@ -15,7 +15,7 @@ from mrcnn.data.anchor_matching import POSITIVE_IOU, build_rpn_targets
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import apply_box_deltas, compute_overlaps, norm_boxes
 from mrcnn.geometry.masks import minimize_mask
-from mrcnn.inspection import Scene, Truth, to_pixels
+from mrcnn.inspection.stages import Scene, Truth, to_pixels
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,8 @@ def head_targets(
     """The RoIs of an image as `mrcnn.network.targets.DetectionTargetLayer` samples them in
     training.
 
-    values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.run`. Training keeps more proposals
+    values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.stages.run`. Training keeps more
+    proposals
     (POST_NMS_ROIS_TRAINING) than inference. Raises DatasetError if the scene has no truth.
     """
     from mrcnn.network.targets import DetectionTargetLayer

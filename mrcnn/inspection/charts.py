@@ -1,6 +1,7 @@
-"""Charts and grids for `mrcnn.inspection`: how anchors fit, histograms, activations, weights.
+"""Charts and grids for `mrcnn.inspection.stages`: how anchors fit, histograms, activations,
+weights.
 
-Every function returns a matplotlib Figure, see `mrcnn.inspection_pictures`.
+Every function returns a matplotlib Figure, see `mrcnn.inspection.pictures`.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,12 @@ import numpy as np
 
 from mrcnn.drawing.figures import new_figure
 from mrcnn.drawing.palette import class_colour
-from mrcnn.inspection import ProposalStages
-from mrcnn.inspection_anchors import POSITIVE as POSITIVE_IOU
-from mrcnn.inspection_anchors import USABLE, AnchorFit
-from mrcnn.inspection_layers import FeatureMaps
-from mrcnn.inspection_pictures import LEVEL_COLOURS
-from mrcnn.inspection_weights import WeightStatistics
+from mrcnn.inspection.anchors import POSITIVE as POSITIVE_IOU
+from mrcnn.inspection.anchors import USABLE, AnchorFit
+from mrcnn.inspection.feature_maps import FeatureMaps
+from mrcnn.inspection.pictures import LEVEL_COLOURS
+from mrcnn.inspection.stages import ProposalStages
+from mrcnn.inspection.weight_statistics import WeightStatistics
 
 INK, FAINT, BAR, ALARM = "#222222", "#d8d8d8", "#3b82f6", "#dc2626"
 # Channels of a layer that a grid shows.

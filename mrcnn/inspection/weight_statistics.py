@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from mrcnn.inspection_file import full_name
+from mrcnn.inspection.weight_file import full_name
 from mrcnn.weights.h5_reading import read_arrays, read_layers
 
 # Trained weights of a detector stay within a few units, moving variances within some thousands.

@@ -1,4 +1,4 @@
-"""Pictures of boxes and masks on the molded image, for the steps of `mrcnn.inspection`.
+"""Pictures of boxes and masks on the molded image, for the steps of `mrcnn.inspection.stages`.
 
 Every function returns a matplotlib Figure, which `mrcnn.drawing.figures.save_figure` writes.
 matplotlib is
@@ -12,9 +12,9 @@ import numpy as np
 from mrcnn.drawing import figures
 from mrcnn.drawing.painting import as_rgb, name_of
 from mrcnn.drawing.palette import Colour, class_colour
-from mrcnn.inspection import DetectionStages, ProposalStages, Scene
-from mrcnn.inspection_anchors import AnchorLevel
-from mrcnn.inspection_targets import HeadTargets, RpnTargets
+from mrcnn.inspection.anchors import AnchorLevel
+from mrcnn.inspection.stages import DetectionStages, ProposalStages, Scene
+from mrcnn.inspection.targets import HeadTargets, RpnTargets
 
 POSITIVE, NEGATIVE, NEUTRAL, TRUTH = "#16a34a", "#dc2626", "#9ca3af", "#facc15"
 LEVEL_COLOURS = ("#0ea5e9", "#22c55e", "#eab308", "#f97316", "#d946ef")

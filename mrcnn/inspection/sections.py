@@ -12,17 +12,18 @@ from typing import TypeVar
 
 import numpy as np
 
-from mrcnn import inspection, inspection_charts, inspection_pictures
 from mrcnn.config import Config
 from mrcnn.drawing.figures import save_figure
 from mrcnn.drawing.weight_table import table_text
-from mrcnn.inspection_anchors import AnchorFit, anchor_levels
-from mrcnn.inspection_file import FileContents, read_contents
-from mrcnn.inspection_layers import chosen_layers, feature_maps, require_maps
-from mrcnn.inspection_page import Section
-from mrcnn.inspection_targets import head_targets
-from mrcnn.inspection_targets import rpn_targets as targets_of_rpn
-from mrcnn.inspection_weights import (
+from mrcnn.inspection import charts, pictures
+from mrcnn.inspection import stages as inspection
+from mrcnn.inspection.anchors import AnchorFit, anchor_levels
+from mrcnn.inspection.feature_maps import chosen_layers, feature_maps, require_maps
+from mrcnn.inspection.page import Section
+from mrcnn.inspection.targets import head_targets
+from mrcnn.inspection.targets import rpn_targets as targets_of_rpn
+from mrcnn.inspection.weight_file import FileContents, read_contents
+from mrcnn.inspection.weight_statistics import (
     WeightStatistics,
     file_statistics,
     model_statistics,
@@ -103,7 +104,7 @@ def anchors(inspected: Inspected, output: Path) -> Section:
         own = [level.stride, f"{level.scale:g}", cells, f"{len(level.boxes):,}"]
         rows.append([level.name, *map(str, own)])
     section.tables.append((f"{sum(len(v.boxes) for v in levels):,} anchors", rows))
-    _add(section, output, "anchors.png", inspection_pictures.anchors_at_centre(image, levels),
+    _add(section, output, "anchors.png", pictures.anchors_at_centre(image, levels),
          "The anchors of the cells nearest to the centre: of all levels, then level by level with "
          "a dot for each cell.")  # fmt: skip
     section.figures["levels"] = [
@@ -131,7 +132,7 @@ def _anchor_fit(section: Section, fit: AnchorFit, names: Sequence[str], output: 
             shares = [f"{of['at_50']:.0%}", f"{of['at_70']:.0%}"]
             rows.append([name, str(of["instances"]), f"{of['mean']:.3f}", *shares])
     section.tables.append(("how well anchors fit the instances", rows))
-    _add(section, output, "anchor_fit.png", inspection_charts.anchor_fit_chart(fit, names),
+    _add(section, output, "anchor_fit.png", charts.anchor_fit_chart(fit, names),
          "The IoU of each instance of the data set with its best anchor: all, by class, and by "
          "size beside the anchors' sizes. Many below .5 call for other "
          "RPN_ANCHOR_SCALES.")  # fmt: skip
@@ -152,7 +153,7 @@ def rpn_targets(inspected: Inspected, output: Path) -> Section:
         section.findings.append(
             "No anchor overlaps an instance by .7: each positive is only the best available."
         )
-    picture = inspection_pictures.rpn_target_boxes(scene, targets, inspected.seed)
+    picture = pictures.rpn_target_boxes(scene, targets, inspected.seed)
     _add(section, output, "rpn_targets.png", picture,
          "Green: positive anchors. Dashed and solid in one colour: a positive anchor, and the same "
          "moved by its deltas, which must be an instance's box. Red: negatives, which must not lie "
@@ -185,14 +186,14 @@ def proposals(inspected: Inspected, output: Path) -> Section:
             ".7."
         )
     _add(section, output, "proposals.png",
-         inspection_pictures.proposal_boxes(scene, stages),
+         pictures.proposal_boxes(scene, stages),
          "The best boxes of each step, drawn stronger the higher their score. In a well-trained "
          "network the refined boxes gather on instances.")  # fmt: skip
     if found is not None:
-        _add(section, output, "recall.png", inspection_charts.recall_chart(figures),
+        _add(section, output, "recall.png", charts.recall_chart(figures),
              "Boxes and recall at each step. Recall that falls from 'clipped' to 'after NMS' calls "
              "for a higher RPN_NMS_THRESHOLD or more POST_NMS_ROIS_INFERENCE.")  # fmt: skip
-    _add(section, output, "rpn_histograms.png", inspection_charts.rpn_histograms(stages),
+    _add(section, output, "rpn_histograms.png", charts.rpn_histograms(stages),
          "Scores of all anchors, few of which should be near 1, and their deltas in units of "
          "RPN_BBOX_STD_DEV. For the best anchors a mean near 0 and a spread near 1 are right; "
          "much more is a sign of wrong anchors or of failed training.")  # fmt: skip
@@ -213,13 +214,13 @@ def rois(inspected: Inspected, output: Path) -> Section:
     section.figures = {**targets.figures(), "by_class": by_class}
     _count_table(section, "RoIs", targets.figures())
     _add(section, output, "rois.png",
-         inspection_pictures.head_target_boxes(scene, targets, inspected.class_names),
+         pictures.head_target_boxes(scene, targets, inspected.class_names),
          "Positives in the colour of their class, the same moved by their deltas, and negatives in "
          "red. Without negatives near garments the heads do not learn background.")  # fmt: skip
     _add(section, output, "rois_by_class.png",
-         inspection_charts.class_histogram(by_class, "RoIs by class", inspected.class_names),
+         charts.class_histogram(by_class, "RoIs by class", inspected.class_names),
          "How many RoIs train each class. A class that never has any is not learned.")  # fmt: skip
-    if (masks := inspection_pictures.mask_targets(targets, inspected.class_names)) is not None:
+    if (masks := pictures.mask_targets(targets, inspected.class_names)) is not None:
         _add(section, output, "mask_targets.png", masks,
              "The mask head's targets for positive RoIs: the part of the instance within the RoI. "
              "Empty or shifted masks mean bad annotations.")  # fmt: skip
@@ -247,7 +248,7 @@ def detections(inspected: Inspected, output: Path) -> Section:
             f"Nothing is detected: the best score of a class is {best:.2f}, the threshold "
             f"{config.DETECTION_MIN_CONFIDENCE:g}."
         )
-    picture = inspection_pictures.detection_boxes(
+    picture = pictures.detection_boxes(
         scene, stages, inspected.class_names, config.DETECTION_MIN_CONFIDENCE or 0
     )
     _add(section, output, "detections.png", picture,
@@ -265,7 +266,7 @@ def masks(inspected: Inspected, output: Path) -> Section:
     stages = inspected.detections
     section.figures = {"detections": len(stages.kept)}
     scene = _given(inspected.scene, "scene")
-    picture = inspection_pictures.detection_masks(scene, stages, inspected.class_names)
+    picture = pictures.detection_masks(scene, stages, inspected.class_names)
     if picture is None:
         section.findings.append(
             "Nothing is detected, so there is no mask; a lower DETECTION_MIN_CONFIDENCE gives some."
@@ -276,7 +277,7 @@ def masks(inspected: Inspected, output: Path) -> Section:
          ".5. Grey areas in the middle mean that the mask head is unsure; the same shape for all "
          "garments means that it has learned little.")  # fmt: skip
     _add(section, output, "class_masks.png",
-         inspection_pictures.class_masks(stages, inspected.class_names),
+         pictures.class_masks(stages, inspected.class_names),
          "The mask head gives a mask for every class, of which that of the detected class (framed) "
          "is used. These are the masks of the detection of the highest score.")  # fmt: skip
     return section
@@ -302,7 +303,7 @@ def activations(inspected: Inspected, output: Path) -> Section:
         spread = [f"{of[key]:.4g}" for key in ("minimum", "maximum", "mean", "std")]
         rows.append([name, shape, *spread, f"{of['zeros']:.0%}", str(of["flat_channels"])])
         file = f"activations_{name.replace('/', '_')}.png"
-        _add(section, output, file, inspection_charts.activation_grid(maps), f"The layer {name}.")
+        _add(section, output, file, charts.activation_grid(maps), f"The layer {name}.")
     section.tables.append(("activations in numbers", rows))
     return section
 
@@ -323,7 +324,7 @@ def weights(inspected: Inspected, output: Path) -> Section:
     section.findings.append(verdict(statistics))
     section.figures["weights"] = [weight.to_json() for weight in statistics]
     section.tables.append((f"{len(statistics)} weights (also in weights.txt)", rows))
-    _add(section, output, "weights.png", inspection_charts.weight_chart(statistics),
+    _add(section, output, "weights.png", charts.weight_chart(statistics),
          "Each kernel's spread and largest value on a logarithmic scale, from the image to the "
          "heads. Single points far from the others are worth a look.")  # fmt: skip
     return section

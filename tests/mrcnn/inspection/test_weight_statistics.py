@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.inspection_weights import (
+from mrcnn.inspection.weight_statistics import (
     alarming,
     file_statistics,
     model_statistics,

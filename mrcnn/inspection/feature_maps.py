@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.errors import ConfigError
-from mrcnn.inspection import layer_output
+from mrcnn.inspection.stages import layer_output
 
 # The last block of each stage of a ResNet represents the stage.
 _BLOCK = re.compile(r"res([2-5])([a-z])_out")
@@ -97,7 +97,7 @@ def require_maps(keras_model: Any, names: Sequence[str]) -> None:
 
 
 def feature_maps(layer: str, values: np.ndarray) -> FeatureMaps:
-    """Feature maps of a value of `mrcnn.inspection.run`, [height, width, channels].
+    """Feature maps of a value of `mrcnn.inspection.stages.run`, [height, width, channels].
 
     Of layers that work on RoIs, [RoIs, height, width, channels], the first RoI is taken.
     """

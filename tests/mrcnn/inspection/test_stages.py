@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 
-from mrcnn import inspection
 from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import non_max_suppression
 from mrcnn.images.molding import mold_image
-from mrcnn.inspection import detection_stages, proposal_stages, recall, run, to_pixels
+from mrcnn.inspection import stages as inspection
+from mrcnn.inspection.stages import (
+    detection_stages,
+    proposal_stages,
+    recall,
+    run,
+    to_pixels,
+)
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.models import assign_recipe, tiny_config
 from tests.mrcnn.tiny import ShapesDataset

@@ -6,8 +6,8 @@ import pytest
 from mrcnn.data.anchor_matching import build_rpn_targets
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import compute_overlaps
-from mrcnn.inspection import Scene, Truth, scene_of_dataset, scene_of_image
-from mrcnn.inspection_targets import head_targets, rpn_targets
+from mrcnn.inspection.stages import Scene, Truth, scene_of_dataset, scene_of_image
+from mrcnn.inspection.targets import head_targets, rpn_targets
 from mrcnn.network.build import pyramid_anchors
 from tests.mrcnn.models import tiny_config
 from tests.mrcnn.tiny import ShapesDataset

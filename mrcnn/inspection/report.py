@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mrcnn import inspection_sections
 from mrcnn.errors import ConfigError, DatasetError
-from mrcnn.inspection_file import FileContents
-from mrcnn.inspection_page import Section, write_page
-from mrcnn.inspection_sections import Inspected
+from mrcnn.inspection import sections as inspection_sections
+from mrcnn.inspection.page import Section, write_page
+from mrcnn.inspection.sections import Inspected
+from mrcnn.inspection.weight_file import FileContents
 from mrcnn.system.files import write_text
 
 # In the order of the data flow through the network.

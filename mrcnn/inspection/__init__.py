@@ -1,0 +1,1 @@
+"""Every step inside a network as pictures."""
