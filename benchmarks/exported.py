@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from mrcnn.config import Config
-from mrcnn.export import FILES, export_model
+from mrcnn.export.exporting import FILES, export_model
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
 # The format that an engine reads, and the packages without which it is left out.

@@ -32,7 +32,7 @@ from fashion.model_arguments import (
 )
 from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from fashion.stages import inference_model, inference_weights, preset_of
-from mrcnn.export import FILES, MASKS, check_exportable, check_free, export_model
+from mrcnn.export.exporting import FILES, MASKS, check_exportable, check_free, export_model
 
 if TYPE_CHECKING:
     from mrcnn.config import Config

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.export_layers import (
+from mrcnn.export.detector import exported_network
+from mrcnn.export.portable_layers import (
     PortableDetections,
     PortableProposals,
     PortableROIAlign,
     _suppress,
 )
-from mrcnn.export_network import exported_network
 from mrcnn.inference.predictor import Predictor
 from mrcnn.network.detection import DetectionLayer
 from mrcnn.network.layers import BatchNorm

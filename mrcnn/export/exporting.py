@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError, UserError
-from mrcnn.export_metadata import metadata
+from mrcnn.export.description import metadata
 from mrcnn.system.files import replacing
 
 FILES = {"saved_model": "saved_model", "onnx": "model.onnx", "tflite": "model.tflite"}
@@ -135,7 +135,7 @@ def check_exportable(
 
 
 def _check_portable(config: Config, formats: Sequence[str]) -> None:
-    from mrcnn.export_onnx import require_tf2onnx
+    from mrcnn.export.formats import require_tf2onnx
 
     if "onnx" in formats:
         require_tf2onnx()
@@ -182,10 +182,8 @@ def check_free(folder: Path, formats: Sequence[str], overwrite: bool) -> None:
 def _write(
     name: str, model: InferenceModel, path: Path, class_names: Sequence[str], masks: str
 ) -> None:
-    from mrcnn.export_detector import ExportedDetector
-    from mrcnn.export_lite import write_lite
-    from mrcnn.export_onnx import write_onnx
-    from mrcnn.export_saved_model import write_saved_model
+    from mrcnn.export.detector import ExportedDetector
+    from mrcnn.export.formats import write_lite, write_onnx, write_saved_model
 
     detector = ExportedDetector(
         model.keras_model,

@@ -1,12 +1,11 @@
-"""Detection from a photograph as one graph, which the exported files hold."""
+"""The exported detector: the folded network, from a molded picture to final detections."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mrcnn.config import Config
-from mrcnn.export_network import exported_network
-from mrcnn.export_photograph import (
+from mrcnn.export.photograph import (
     Resizing,
     anchors_graph,
     boxes_in_photograph,
@@ -15,6 +14,8 @@ from mrcnn.export_photograph import (
     mold_graph,
 )
 from mrcnn.geometry.boxes import norm_boxes
+from mrcnn.inference.folding import DetectedRows, fold_inference
+from mrcnn.inference.predictor import DETECTIONS, MASKS
 from mrcnn.network.build import pyramid_anchors
 
 
@@ -24,7 +25,7 @@ class ExportedDetector(tf.Module):
     Args:
         model: of `mrcnn.network.build.build_model("inference", ...)`.
         config: its configuration.
-        portable, fixed_rows: see `mrcnn.export_network.exported_network`.
+        portable, fixed_rows: see `mrcnn.export.detector.exported_network`.
     """
 
     def __init__(
@@ -146,3 +147,41 @@ def _own_masks(masks, rows, class_ids):
     height, width, classes = masks.shape[1:]
     by_class = tf.reshape(tf.transpose(masks, [0, 3, 1, 2]), [-1, height, width])
     return tf.gather(by_class, rows * classes + class_ids)
+
+
+def exported_network(
+    model: keras.Model, portable: bool = False, fixed_rows: bool = False
+) -> keras.Model:
+    """A network for deployment, with weights of its own where convolutions are folded.
+
+    Args:
+        model: of `mrcnn.network.build.build_model("inference", ...)`.
+        portable: use the layers of `mrcnn.export.portable_layers`, which other runtimes can run,
+        for one
+            image of a known size.
+        fixed_rows: always give masks for DETECTION_MAX_INSTANCES rows.
+
+    Returns:
+        A model of `[image, meta, anchors]` to `[detections [batch, n, 6], masks
+        [batch, rows, h, w, classes]]`, as `Predictor.run_detection` gives them.
+    """
+    from mrcnn.export.portable_layers import PORTABLE, AllRows
+
+    changed = dict(PORTABLE) if portable else {}
+
+    def exported(layer):
+        name = layer.name
+        if fixed_rows and isinstance(layer, DetectedRows):
+            return AllRows(name=name)
+        if type(layer) in changed:
+            return changed[type(layer)](layer, name=name)
+        return layer
+
+    folded = fold_inference(model)
+    wanted = keras.Model(folded.inputs, [folded.outputs[DETECTIONS], folded.outputs[MASKS]])
+    # Every layer is called again, so that a replacement takes the place of the original.
+    return keras.models.clone_model(
+        wanted,
+        clone_function=exported,
+        call_function=lambda layer, *args, **kwargs: layer(*args, **kwargs),
+    )

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mrcnn.export_photograph import (
+from mrcnn.export.photograph import (
     Resizing,
     anchors_graph,
     boxes_in_photograph,
