@@ -38,7 +38,7 @@ import cv2
 import numpy as np
 
 from fashion.parsing_settings import ParsingSettings
-from fashion.polygons import mask_to_polygons
+from fashion.polygons.tracing import mask_to_polygons
 from fashion.superpixels import segment
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.geometry.masks import box_mask

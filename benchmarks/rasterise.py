@@ -24,7 +24,8 @@ import numpy as np
 import skimage.draw
 import skimage.measure
 
-from fashion.polygons import mask_to_polygons, polygons_to_crop, polygons_to_mask
+from fashion.polygons.filling import polygons_to_crop, polygons_to_mask
+from fashion.polygons.tracing import mask_to_polygons
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.geometry.masks import minimize_mask
 from mrcnn.geometry.mini_masks import MaskCrop, crop_boxes, resized_crops, shrink_masks

@@ -15,7 +15,8 @@ import numpy as np
 from fashion.annotated import AnnotatedImage, Annotations, Region
 from fashion.coco import EXTRA, check, extra_text, outline_checksum
 from fashion.labels import MODANET_TABLE, fashion_code, parse_file_name
-from fashion.polygons import mask_to_polygons, rle_to_mask
+from fashion.polygons.filling import rle_to_mask
+from fashion.polygons.tracing import mask_to_polygons
 from fashion.problem_log import Problem, Problems, problem_text, stop_at_first
 from fashion.via_read import check_filename
 from fashion.via_shapes import ShapeError, check_inside, polygon_shape

@@ -13,7 +13,7 @@ from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.json_files import write_json
 from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
-from fashion.polygons import polygons_to_crop, polygons_to_mask
+from fashion.polygons.filling import polygons_to_crop, polygons_to_mask
 from fashion.problem_log import Problem, Problems, problem_text, stop_at_first
 from fashion.unique_ids import UniqueIds
 from fashion.via_read import CORRECT

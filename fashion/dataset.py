@@ -12,7 +12,7 @@ from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.listing import image_size
 from fashion.locating import check_present, find_annotations, read_annotations, subset_folder
-from fashion.polygons import polygons_to_crop
+from fashion.polygons.filling import polygons_to_crop
 from fashion.problem_log import Problem, problem_text, stop_at_first
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError

@@ -30,7 +30,7 @@ from fashion.demo_person import make_person
 from fashion.demo_seasons import Wardrobe
 from fashion.json_files import writing
 from fashion.labels import MODANET_TABLE, SEASON_LABELS, SEASONS, canonical_name
-from fashion.polygons import mask_to_polygons
+from fashion.polygons.tracing import mask_to_polygons
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.system.files import replacing

@@ -12,7 +12,7 @@ from fashion.annotated import AnnotatedImage, attribute_text
 from fashion.export_files import Pictures
 from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.labels import ClassTable
-from fashion.polygons import polygons_to_crop
+from fashion.polygons.filling import polygons_to_crop
 from fashion.problem_log import ProblemLog
 
 _KNOWN = {*OTHER_ATTRIBUTES, "label", "fashion"}

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from fashion.polygons import mask_to_polygons, polygons_to_crop
+from fashion.polygons.filling import polygons_to_crop
+from fashion.polygons.tracing import mask_to_polygons
 
 # A ring that differs from its mask in more than this share of the pixels is traced.
 MOST_DIFFERENCE = 0.005

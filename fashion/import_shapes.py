@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion.polygons import mask_to_polygons
+from fashion.polygons.tracing import mask_to_polygons
 from fashion.problem_log import Problem, ProblemLog, problem_text
 from fashion.via_shapes import ShapeError, polygon_shape
 

@@ -34,7 +34,7 @@ class LabelJob:
         images: the pictures, in the order of the final files; all of one folder.
         class_names: of the detector, by class id; id 0 is the background.
         policy: which detections become labels.
-        tolerance, minimum_area: of the outlines, see `fashion.tracing.mask_to_polygons`.
+        tolerance, minimum_area: of the outlines, see `fashion.polygons.tracing.mask_to_polygons`.
         batch: pictures that the detector gets at once.
         segments: folder for a cut-out of every labelled garment; None makes none.
         segments_alpha: cut-outs as PNG with transparency too.

@@ -18,7 +18,7 @@ import numpy as np
 from fashion.instances import Instance, LabelError, group_regions, region_score
 from fashion.label_regions import region_label
 from fashion.labels import canonical_name, coded_garment, decode, parse_file_name, season_label
-from fashion.polygons import polygons_to_crop
+from fashion.polygons.filling import polygons_to_crop
 from fashion.via_read import Problem, ViaFile, ViaImage
 from mrcnn.errors import DatasetError
 

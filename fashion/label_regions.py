@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from fashion.label_policy import Pick
-from fashion.polygons import PolygonPart, mask_to_polygons, polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
+from fashion.polygons.tracing import PolygonPart, mask_to_polygons
 from fashion.via_read import ViaRegion, attribute_text
 from fashion.via_shapes import ShapeError, outline, polygon_shape
 
@@ -30,7 +31,8 @@ def instance_regions(
     """The VIA regions of one garment: its parts, the largest first, each followed by its holes.
 
     mask: bool [height, width]. instance: the number that joins the regions, unique in the image.
-    tolerance, minimum_area: see `fashion.tracing.mask_to_polygons`. Every region has the attributes
+    tolerance, minimum_area: see `fashion.polygons.tracing.mask_to_polygons`. Every region has the
+    attributes
     `fashion` (the code), `label`, `instance` and `score`, as texts; holes have `hole` too. The list
     is empty where nothing of the mask is large enough.
     """

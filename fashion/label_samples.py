@@ -13,7 +13,7 @@ from fashion.annotated import AnnotatedImage
 from fashion.annotation_parts import AnnotationPart
 from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes

@@ -9,7 +9,7 @@ import numpy as np
 from fashion.colour_names import NamedColour, dominant_colour
 from fashion.detected import Detections
 from fashion.labels import ClassTable
-from fashion.polygons import PolygonPart, mask_to_polygons
+from fashion.polygons.tracing import PolygonPart, mask_to_polygons
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ClothingObject:
         score: the detector's, 0 to 1.
         box: y1, x1, y2, x2 in pixels, exclusive at y2 and x2: that of the mask.
         area: pixels of the mask.
-        polygons: outlines with holes, x and y in pixels; see `fashion.polygons`.
+        polygons: outlines with holes, x and y in pixels; see `fashion.polygons.filling`.
         colour: the dominant one.
         worn_by: the number of the person who wears it; None for persons and unworn garments.
     """

@@ -18,8 +18,8 @@ from fashion import coco
 from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
 from fashion.labels import ClassTable
-from fashion.polygons import polygons_to_mask
-from fashion.run_lengths import RunLengthError, decode_counts, fills, plain_runs
+from fashion.polygons.filling import polygons_to_mask
+from fashion.polygons.run_lengths import RunLengthError, decode_counts, fills, plain_runs
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import encode_mask
 

@@ -16,7 +16,7 @@ from fashion.annotated import AnnotatedImage, Annotations
 from fashion.instances import Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.listing import image_size
-from fashion.polygons import polygons_to_crop
+from fashion.polygons.filling import polygons_to_crop
 from fashion.problem_log import Problem
 from mrcnn.errors import DatasetError
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from fashion.instances import image_instances
 from fashion.labels import MODANET_TABLE
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from fashion.via import from_json
 from tests.fashion.factories import dataset_folder, entry, region
 

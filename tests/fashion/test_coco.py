@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from fashion import coco, coco_read, coco_write, via
 from fashion.instances import image_instances
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import encode_mask
 from tests.fashion.factories import SQUARE, coco_data, entry, region, shape, write_json

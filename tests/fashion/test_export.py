@@ -19,7 +19,7 @@ from fashion.import_run import import_annotations
 from fashion.instances import image_instances
 from fashion.labels import MODANET_TABLE
 from fashion.links import VARIABLE
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from mrcnn.errors import DatasetError
 from tests.fashion.export_truth import (
     EMPTY,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fashion.export_outlines import clipped, joined, split
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from tests.fashion.export_truth import iou, ring
 
 WIDTH, HEIGHT = 90, 60

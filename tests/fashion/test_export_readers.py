@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fashion.export_run import ExportSettings, export
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from tests.fashion.export_truth import HEIGHT, WIDTH, check, folder
 
 PLACES = {

@@ -7,7 +7,7 @@ from fashion import import_cvat, import_label_studio, via
 from fashion.import_brush import brush_mask
 from fashion.import_run import import_annotations
 from fashion.import_shapes import number, whole
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from fashion.via_shapes import ShapeError
 from mrcnn.errors import DatasetError
 

@@ -7,7 +7,7 @@ import numpy as np
 from fashion.detected import detections_of
 from fashion.labels import MODANET_TABLE
 from fashion.parsing_objects import take_apart
-from fashion.polygons import polygons_to_mask
+from fashion.polygons.filling import polygons_to_mask
 from tests.fashion.garment_pictures import TOP, TOP_BOX, box_mask, detections, person_picture
 
 SCARF = MODANET_TABLE.id_of("scarf")

@@ -13,6 +13,7 @@ from pycocotools.cocoeval import COCOeval
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.locating import find_annotations
+from fashion.polygons.run_lengths import RunLengthError
 from fashion.result_files import (
     Numbering,
     masks_only_path,
@@ -20,7 +21,6 @@ from fashion.result_files import (
     run_lengths_of,
     write_results,
 )
-from fashion.run_lengths import RunLengthError
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import FIGURES, average_precision, encode_mask, ground_truth
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json

@@ -17,10 +17,10 @@ from fashion.instances import image_instances
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.locating import read_annotations
-from fashion.polygons import polygons_to_crop, polygons_to_mask, rle_to_mask
+from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask
+from fashion.polygons.run_lengths import RunLengthError
 from fashion.result_files import Numbering, read_results, run_lengths_of
 from fashion.review_decisions import read_decisions
-from fashion.run_lengths import RunLengthError
 from fashion.split_annotations import read_source
 from fashion.split_record import SplitFolder
 from fashion.splitting import match_lists, read_lists

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from fashion.run_lengths import decode_counts, fills, plain_runs
-from fashion.tracing import PolygonPart, mask_to_polygons
+from fashion.polygons.run_lengths import decode_counts, fills, plain_runs
+from fashion.polygons.tracing import PolygonPart, mask_to_polygons
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import MAX_PIXELS
 

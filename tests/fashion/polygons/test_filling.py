@@ -7,12 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
-from fashion.polygons import (
-    mask_to_polygons,
-    polygons_to_crop,
-    polygons_to_mask,
-    rle_to_mask,
-)
+from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask
+from fashion.polygons.tracing import mask_to_polygons
 from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.geometry.masks import minimize_mask
 from mrcnn.geometry.mini_masks import shrink_masks
