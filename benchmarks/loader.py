@@ -41,9 +41,9 @@ import skimage.draw
 import skimage.io
 import skimage.transform
 
+from fashion.annotations.locating import ANNOTATION_FILE
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.locating import ANNOTATION_FILE
 from mrcnn.config import Config
 from mrcnn.data.augmentation import augmentation_preset
 from mrcnn.data.loader import BatchLoader

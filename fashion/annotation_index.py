@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
-from fashion import coco
+from fashion.annotations import coco
+from fashion.annotations.via_reading import image_of_entry, via_entries
 from fashion.json_files import reading
 from fashion.json_stream import JsonStream
-from fashion.via_read import image_of_entry, via_entries
 from mrcnn.errors import DatasetError
 
 CACHE_KILOBYTES = 64 << 10
@@ -55,8 +55,9 @@ class AnnotationIndex:
     `wanted` is "via" or "coco" to refuse the other.
 
     Raises:
-        DatasetError: as `fashion.json_files.read_json`, `fashion.via_read.read` and
-            `fashion.coco.check`; shards of different formats or categories; no room for the index.
+        DatasetError: as `fashion.json_files.read_json`, `fashion.annotations.via_reading.read` and
+            `fashion.annotations.coco.check`; shards of different formats or categories; no room
+            for the index.
     """
 
     def __init__(

@@ -12,19 +12,26 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from fashion.annotated import AnnotatedImage, Annotations
 from fashion.annotation_index import AnnotationIndex, Place
-from fashion.coco_read import CocoReader, Conversion, unknown_category, unknown_image
-from fashion.problem_log import ProblemLog, problem_text, stop_at_first
+from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.annotations.coco_reading import (
+    CocoReader,
+    Conversion,
+    unknown_category,
+    unknown_image,
+)
+from fashion.annotations.problems import ProblemLog, problem_text, stop_at_first
+from fashion.annotations.via_reading import CORRECT, add_regions, image_of_entry
 from fashion.shards import annotation_files
-from fashion.via_read import CORRECT, add_regions, image_of_entry
 
 
 class ImageStream:
     """The images of annotation files, one after the other, as often as they are iterated over.
 
-    Each round reads the files again and gives the images of `fashion.via_read.read`, or for COCO
-    those of `fashion.coco_read.to_via`. A context manager: its end removes the index on the disk.
+    Each round reads the files again and gives the images of
+    `fashion.annotations.via_reading.read`, or for COCO
+    those of `fashion.annotations.coco_reading.to_via`. A context manager: its end removes the
+    index on the disk.
 
     Attributes:
         source: what the user named, for messages.
@@ -142,7 +149,7 @@ def coco_images(index: AnnotationIndex) -> Iterator[tuple[dict[str, Any], list[d
 def images_of_coco(
     index: AnnotationIndex, conversion: Conversion, *, first_polygon: bool = False
 ) -> Iterator[AnnotatedImage]:
-    """The images of a COCO file, as `fashion.coco_read.to_via` makes them.
+    """The images of a COCO file, as `fashion.annotations.coco_reading.to_via` makes them.
 
     What was met is counted in `conversion`. Raises `DatasetError`.
     """

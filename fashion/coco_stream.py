@@ -3,7 +3,7 @@
     with CocoStreamWriter("instances.json", head, categories) as writer:
         writer.add({"id": 1, "file_name": "a.jpg"}, annotations)
 
-The file is, byte by byte, what `fashion.coco_write.write` writes for the same lists.
+The file is, byte by byte, what `fashion.annotations.coco_writing.write` writes for the same lists.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from fashion import coco
+from fashion.annotations import coco
 from fashion.json_files import json_text, writing
 from fashion.json_stream import JsonStream
 from fashion.shards import EntryWriter
@@ -87,7 +87,7 @@ def _nameless_file(folder: Path) -> Iterator[IO[str]]:
 def read_head(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A COCO file of any size without its images and annotations: both lists are empty.
 
-    Raises `DatasetError` as `fashion.coco.read`.
+    Raises `DatasetError` as `fashion.annotations.coco.read`.
     """
     data: dict[str, Any] = {}
     with JsonStream(path) as stream:

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotated import AnnotatedImage, Annotations
-from fashion.instances import Instance, image_instances
+from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.annotations.instances import Instance, image_instances
+from fashion.annotations.locating import (
+    check_present,
+    find_annotations,
+    read_annotations,
+    subset_folder,
+)
+from fashion.annotations.problems import Problem, problem_text, stop_at_first
 from fashion.labels import ClassTable
 from fashion.listing import image_size
-from fashion.locating import check_present, find_annotations, read_annotations, subset_folder
 from fashion.polygons.filling import polygons_to_crop
-from fashion.problem_log import Problem, problem_text, stop_at_first
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.mini_masks import MaskCrop
@@ -27,7 +32,8 @@ class FashionDataset(Dataset):
 
     `load` one or more folders, then `prepare`. Each `image_info` holds `width`, `height` (pixels,
     upright as shown on a screen, which is what annotations refer to) and `instances`
-    (`fashion.instances.Instance`). Class numbers are the table's. It can be pickled and sent to
+    (`fashion.annotations.instances.Instance`). Class numbers are the table's. It can be pickled
+    and sent to
     worker processes. `problems` are the regions that were left out, `left_out` the images without
     any instance.
     """

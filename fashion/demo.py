@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion import coco_write
+from fashion.annotations import coco_writing
 from fashion.demo_background import paint_background
 from fashion.demo_canvas import Canvas
 from fashion.demo_figure import Figure
@@ -168,7 +168,7 @@ def write_training_set(
     numbers = range(first, first + count)
     orders = [_Order(seed, number, folder / f"{number + 1:07d}.jpg", {}) for number in numbers]
     path = folder / ANNOTATIONS
-    coco_write.write(path, _coco(seed, _drawn(orders, workers, quiet)))
+    coco_writing.write(path, _coco(seed, _drawn(orders, workers, quiet)))
     return path
 
 
@@ -212,7 +212,7 @@ def write_custom_set(
         path = folder / f"{garment.split('/')[0]}_{season}_{number + 1:05d}.jpg"
         fields = {"garment": garment, "season": season}
         orders.append(_Order(seed, number, path, fields, season, garment))
-    coco_write.write(truth_file, _coco(seed, _drawn(orders, workers, quiet)))
+    coco_writing.write(truth_file, _coco(seed, _drawn(orders, workers, quiet)))
     return truth_file
 
 

@@ -6,8 +6,8 @@ import secrets
 import shutil
 from pathlib import Path, PurePosixPath
 
+from fashion.annotations.locating import VARIABLE, leads_out
 from fashion.json_files import writing
-from fashion.links import VARIABLE, leads_out
 from fashion.placing import copy, link
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import is_file, shortened

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fashion.annotated import AnnotatedImage, attribute_text
+from fashion.annotations.annotated import AnnotatedImage, attribute_text
+from fashion.annotations.instances import OTHER_ATTRIBUTES, Instance, image_instances
+from fashion.annotations.problems import ProblemLog
 from fashion.export_files import Pictures
-from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.labels import ClassTable
 from fashion.polygons.filling import polygons_to_crop
-from fashion.problem_log import ProblemLog
 
 _KNOWN = {*OTHER_ATTRIBUTES, "label", "fashion"}
 

@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fashion.annotated import AnnotatedImage
 from fashion.annotation_stream import ImageStream, open_annotations
+from fashion.annotations.annotated import AnnotatedImage
+from fashion.annotations.coco_writing import CocoBuilder, CocoConversion
+from fashion.annotations.instances import OTHER_ATTRIBUTES
+from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
+from fashion.annotations.locating import SUBSETS
+from fashion.annotations.problems import Problem, stop_at_first
+from fashion.annotations.via_shapes import ShapeError, check_inside
+from fashion.annotations.via_writing import output_path
 from fashion.coco_stream import CocoStreamWriter
-from fashion.coco_write import CocoBuilder, CocoConversion
 from fashion.export_cvat import CvatExporter
 from fashion.export_files import OutputFolder, Pictures
 from fashion.export_items import (
@@ -23,14 +29,8 @@ from fashion.export_label_studio import LOCAL_FILES, LabelStudioExporter
 from fashion.export_labelme import LabelMeExporter
 from fashion.export_voc import VocExporter
 from fashion.export_yolo import YoloExporter
-from fashion.instances import OTHER_ATTRIBUTES
-from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
-from fashion.locating import SUBSETS
-from fashion.problem_log import Problem, stop_at_first
 from fashion.shards import PendingFiles
-from fashion.via_shapes import ShapeError, check_inside
-from fashion.via_write import output_path
 from mrcnn.errors import DatasetError
 
 FORMATS = ("coco", "yolo-seg", "labelme", "voc", "cvat", "label-studio")

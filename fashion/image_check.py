@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fashion.annotation_parts import AnnotationPart, annotation_parts
-from fashion.locating import IMAGE_SUFFIXES
+from fashion.annotations.locating import IMAGE_SUFFIXES, AnnotationPart, annotation_parts
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 
@@ -70,7 +69,7 @@ def expected_images(data: Path, images: Path | None = None) -> Expected:
     """The images of a dataset folder, an annotation file, or any folder of images.
 
     A folder without annotations is taken as it is; otherwise `DatasetError` is raised as by
-    `annotation_parts`.
+    `fashion.annotations.locating`.
     """
     if data.is_dir() and not any(data.glob("*.json")) and not any(data.glob("*/*.json")):
         return images_in(data)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion.via_shapes import ShapeError
+from fashion.annotations.via_shapes import ShapeError
 from mrcnn.images.reading import MAX_PIXELS
 
 _HEAD = 32 + 5 + 4 * 4

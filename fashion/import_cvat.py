@@ -13,7 +13,8 @@ from xml.parsers import expat
 
 import numpy as np
 
-from fashion.annotated import is_true
+from fashion.annotations.annotated import is_true
+from fashion.annotations.via_shapes import ShapeError, polygon_shape
 from fashion.import_shapes import (
     ImportReport,
     ellipse,
@@ -24,7 +25,6 @@ from fashion.import_shapes import (
     whole,
 )
 from fashion.json_files import check_regular, reading
-from fashion.via_shapes import ShapeError, polygon_shape
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import MAX_PIXELS
 

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from fashion.annotated import attribute_text, is_true
+from fashion.annotations.annotated import attribute_text, is_true
+from fashion.annotations.via_shapes import ShapeError, polygon_shape
 from fashion.import_brush import brush_mask
 from fashion.import_shapes import (
     ImportReport,
@@ -25,7 +26,6 @@ from fashion.import_shapes import (
     whole,
 )
 from fashion.json_stream import JsonStream
-from fashion.via_shapes import ShapeError, polygon_shape
 from mrcnn.errors import DatasetError
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # how Label Studio names uploaded files

@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from fashion.annotated import Annotations
+from fashion.annotations.annotated import Annotations
+from fashion.annotations.problems import stop_at_first
+from fashion.annotations.via_reading import add_regions, image_of_entry
+from fashion.annotations.via_writing import entry_of, native_key
 from fashion.import_cvat import cvat_entries
 from fashion.import_label_studio import label_studio_entries
 from fashion.import_shapes import ImportReport
-from fashion.problem_log import stop_at_first
-from fashion.via_read import add_regions, image_of_entry
 from fashion.via_stream import ViaStreamWriter
-from fashion.via_write import entry_of, native_key
 
 
 def import_annotations(
@@ -25,7 +25,8 @@ def import_annotations(
 ) -> tuple[ImportReport, list[Path]]:
     """Turn the CVAT or Label Studio file `path` into the VIA file `out`; a report, the files.
 
-    `form` is "cvat" or "label-studio". Regions are checked as by `fashion.via_read`: bad ones are
+    `form` is "cvat" or "label-studio". Regions are checked as by
+    `fashion.annotations.via_reading`: bad ones are
     skipped and listed, and two images of one name are refused. Raises `DatasetError`, with `strict`
     at the first problem; then nothing is written.
     """

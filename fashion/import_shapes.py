@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotations.problems import Problem, ProblemLog, problem_text
+from fashion.annotations.via_shapes import ShapeError, polygon_shape
 from fashion.polygons.tracing import mask_to_polygons
-from fashion.problem_log import Problem, ProblemLog, problem_text
-from fashion.via_shapes import ShapeError, polygon_shape
 
 
 @dataclass(slots=True)

@@ -15,11 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from fashion.instances import Instance, LabelError, group_regions, region_score
-from fashion.label_regions import region_label
+from fashion.annotations.instances import (
+    Instance,
+    LabelError,
+    group_regions,
+    region_label,
+    region_score,
+)
+from fashion.annotations.problems import Problem
+from fashion.annotations.via_reading import ViaFile, ViaImage
 from fashion.labels import canonical_name, coded_garment, decode, parse_file_name, season_label
 from fashion.polygons.filling import polygons_to_crop
-from fashion.via_read import Problem, ViaFile, ViaImage
 from mrcnn.errors import DatasetError
 
 IOU_THRESHOLD = 0.5

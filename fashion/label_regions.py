@@ -10,11 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fashion.annotations.via_shapes import ShapeError, outline, polygon_shape
 from fashion.label_policy import Pick
 from fashion.polygons.filling import polygons_to_mask
 from fashion.polygons.tracing import PolygonPart, mask_to_polygons
-from fashion.via_read import ViaRegion, attribute_text
-from fashion.via_shapes import ShapeError, outline, polygon_shape
 
 DECIMALS = 1
 LEAST_AREA = 4.0  # pixels
@@ -93,14 +92,6 @@ def regions_mask(regions: Sequence[dict[str, Any]], height: int, width: int) -> 
         kind = holes if region["region_attributes"].get("hole") else parts
         kind.append(outline(region["shape_attributes"]))
     return polygons_to_mask(parts, holes, height, width)
-
-
-def region_label(region: ViaRegion) -> str:
-    """The label of a region as text: the name, else the code, else "no label"."""
-    for name in ("label", "class", "name", "fashion"):
-        if text := attribute_text(region.attributes.get(name)):
-            return text
-    return "no label"
 
 
 def via_entry(

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from fashion.annotated import AnnotatedImage
-from fashion.annotation_parts import AnnotationPart
-from fashion.instances import Instance, image_instances
+from fashion.annotations.annotated import AnnotatedImage
+from fashion.annotations.instances import Instance, image_instances
+from fashion.annotations.locating import AnnotationPart
 from fashion.labels import ClassTable
 from fashion.polygons.filling import polygons_to_mask
 from mrcnn.drawing.painting import draw_detections

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from fashion.links import VARIABLE, leads_out
-from fashion.locating import IMAGE_SUFFIXES
+from fashion.annotations.locating import IMAGE_SUFFIXES, VARIABLE, leads_out
 from fashion.remote_files import RemoteFolder, RemotePicture, list_remote, read_remote
 from mrcnn.errors import DatasetError, UserError, printable
 from mrcnn.images.reading import opened, orientation

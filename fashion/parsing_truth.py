@@ -12,11 +12,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from fashion.annotations.instances import image_instances
+from fashion.annotations.locating import find_annotations, read_annotations
 from fashion.dataset import SOURCE, FashionDataset
-from fashion.instances import image_instances
 from fashion.labels import ClassTable
 from fashion.listing import image_size
-from fashion.locating import find_annotations, read_annotations
 from fashion.parsing_measures import IGNORED, ParsingMeasures
 from fashion.parsing_settings import TOLERANCE
 from fashion.parsing_tables import write_tables

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fashion.annotations.locating import IMAGE_SUFFIXES
 from fashion.compare import SHEET
 from fashion.json_files import read_json
 from fashion.label_report import report_path
 from fashion.label_stage import ANNOTATIONS
-from fashion.locating import IMAGE_SUFFIXES
 from fashion.pipeline import read_steps
 from mrcnn.errors import DatasetError
 from mrcnn.training.history import read_epochs

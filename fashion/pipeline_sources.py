@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fashion import REPOSITORY
+from fashion.annotations.locating import ANNOTATION_FILE, IMAGE_SUFFIXES
 from fashion.label_stage import ANNOTATIONS
-from fashion.locating import ANNOTATION_FILE, IMAGE_SUFFIXES
 from fashion.stages import MODANET_STAGE, SEASON_STAGE
 from mrcnn.errors import DatasetError
 

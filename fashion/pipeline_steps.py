@@ -7,7 +7,7 @@ project are relative to it, so that the printed commands can be repeated there.
 from collections.abc import Callable
 from pathlib import Path
 
-from fashion.locating import ANNOTATION_FILE
+from fashion.annotations.locating import ANNOTATION_FILE
 from fashion.pipeline import Command, Step
 from fashion.pipeline_sources import RunPlan, shown
 from fashion.season_truth import write_season_truth

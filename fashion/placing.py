@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from fashion.annotations.locating import links_are_followed
 from fashion.json_files import writing
-from fashion.links import links_are_followed
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import shortened, sync, sync_folder
 
@@ -169,7 +169,7 @@ def link(source: Path, target: Path) -> None:
     """Link a file, hard where both are on one file system.
 
     Otherwise it is copied, since symbolic links out of a folder are not followed; where they are
-    (`fashion.links`), a symbolic link is made.
+    (`fashion.annotations.locating`), a symbolic link is made.
     """
     with _beside(target) as temporary:
         temporary.unlink()

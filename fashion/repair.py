@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from fashion import coco
+from fashion.annotations import coco
 from fashion.labels import MODANET_TABLE
 from mrcnn.errors import DatasetError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion import coco
+from fashion.annotations import coco
 from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
 from fashion.labels import ClassTable

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fashion.instances import group_regions
+from fashion.annotations.instances import group_regions
+from fashion.annotations.via_reading import ViaFile
 from fashion.json_files import read_json
 from fashion.review_page import instance_key
-from fashion.via_read import ViaFile
 from mrcnn.errors import DatasetError
 
 FORMAT = "label decisions"

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotations.instances import group_regions, region_label, region_score
+from fashion.annotations.via_reading import ViaImage, ViaRegion
 from fashion.html_page import escaped, fill, link, page_file, script_json, thumbnail
-from fashion.instances import group_regions, region_score
-from fashion.label_regions import region_label
 from fashion.labels import ClassTable, class_colour
-from fashion.via_read import ViaImage, ViaRegion
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 from mrcnn.system.background import read_ahead

@@ -4,8 +4,10 @@ import os
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
-from fashion.instances import group_regions
-from fashion.label_regions import region_label
+from fashion.annotations.instances import group_regions, region_label
+from fashion.annotations.locating import ANNOTATION_FILE, read_annotations
+from fashion.annotations.via_reading import ViaFile, ViaImage, ViaRegion
+from fashion.annotations.via_writing import write
 from fashion.labels import (
     SEASON_LABELS,
     canonical_name,
@@ -14,10 +16,7 @@ from fashion.labels import (
     parse_file_name,
     season_label,
 )
-from fashion.locating import read_annotations
 from fashion.placing import copy
-from fashion.via_read import ViaFile, ViaImage, ViaRegion
-from fashion.via_write import ANNOTATION_FILE, write
 from mrcnn.errors import DatasetError
 
 

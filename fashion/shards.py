@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from fashion.annotations.locating import ANNOTATION_FILE, find_annotations
 from fashion.json_files import writing
-from fashion.locating import ANNOTATION_FILE, find_annotations
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import is_file, shortened, sync_folder
 
@@ -51,7 +51,8 @@ def annotation_files(path: str | os.PathLike[str]) -> list[Path]:
     """The files that `path` means: a file, a folder, a pattern, or the common name of shards.
 
     In a folder it is the one set of shards there, else the file that
-    `fashion.locating.find_annotations` finds. Raises `DatasetError` where shards of a set are
+    `fashion.annotations.locating.find_annotations` finds. Raises `DatasetError` where shards of a
+    set are
     missing, where two sets, or a set and a file, could be meant, and where nothing is there.
     """
     path = Path(path)

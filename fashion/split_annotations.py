@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from fashion import coco
-from fashion.annotated import AnnotatedImage, Region, attribute_text
-from fashion.instances import group_regions
+from fashion.annotations import coco
+from fashion.annotations.annotated import AnnotatedImage, Region, attribute_text
+from fashion.annotations.instances import group_regions
+from fashion.annotations.locating import ANNOTATION_FILE
+from fashion.annotations.via_reading import check_filename, from_json
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
-from fashion.locating import ANNOTATION_FILE
-from fashion.via_read import check_filename, from_json
 
 COCO_FILE = "instances.json"
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotations.locating import IMAGE_SUFFIXES, SUBSETS, check_links
 from fashion.json_files import read_json, write_json, write_text
-from fashion.links import check_links
-from fashion.locating import IMAGE_SUFFIXES, SUBSETS
 from fashion.near_duplicates import near_duplicate_groups, read_fingerprints
 from fashion.placing import Placer, is_there, same_content
 from fashion.split_annotations import AnnotationSource, json_text

@@ -5,8 +5,8 @@ import mimetypes
 from pathlib import Path
 from typing import Any
 
+from fashion.annotations.locating import ANNOTATION_FILE, IMAGE_SUFFIXES, SUBSETS
 from fashion.json_files import read_json
-from fashion.locating import ANNOTATION_FILE, IMAGE_SUFFIXES, SUBSETS
 from fashion.split_annotations import COCO_FILE
 from mrcnn.errors import DatasetError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fashion.locating import SUBSETS
+from fashion.annotations.locating import SUBSETS
 from fashion.split_annotations import AnnotationSource
 from fashion.split_dataset import Split, class_shares
 from fashion.tables import text_table

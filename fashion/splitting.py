@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotations.locating import SUBSETS
 from fashion.json_files import read_json
-from fashion.locating import SUBSETS
 from mrcnn.errors import DatasetError
 
 DEFAULT_RATIOS = (0.8, 0.1, 0.1)

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotated import AnnotatedImage, Annotations
-from fashion.instances import Instance, image_instances
+from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.annotations.instances import Instance, image_instances
+from fashion.annotations.problems import Problem
 from fashion.labels import ClassTable
 from fashion.listing import image_size
 from fashion.polygons.filling import polygons_to_crop
-from fashion.problem_log import Problem
 from mrcnn.errors import DatasetError
 
 SIZES = ("small", "medium", "large")

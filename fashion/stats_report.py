@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fashion.problem_log import problem_text
+from fashion.annotations.problems import problem_text
 from fashion.statistics import SIZES, ClassCounts, Statistics
 from fashion.tables import text_table
 

@@ -1,6 +1,7 @@
 """COCO to VIA and back, image by image, for files larger than memory.
 
-What is written is what `fashion.coco_read` and `fashion.coco_write` make of whole files, byte by
+What is written is what `fashion.annotations.coco_reading` and `fashion.annotations.coco_writing`
+make of whole files, byte by
 byte; only problems may be listed in another order.
 """
 
@@ -10,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotation_stream import ImageStream, images_of_coco
-from fashion.coco_read import Conversion
+from fashion.annotations.coco_reading import Conversion
+from fashion.annotations.coco_writing import CocoBuilder, CocoConversion, head_of
+from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
+from fashion.annotations.problems import ProblemLog, stop_at_first
+from fashion.annotations.via_reading import CORRECT
+from fashion.annotations.via_writing import entry_of, native_key, use_file
 from fashion.coco_stream import CocoStreamWriter
-from fashion.coco_write import CocoBuilder, CocoConversion, head_of
-from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
-from fashion.problem_log import ProblemLog, stop_at_first
 from fashion.shards import annotation_files
-from fashion.via_read import CORRECT
 from fashion.via_stream import ViaStreamWriter
-from fashion.via_write import entry_of, native_key, use_file
 
 LARGE = 256 << 20  # bytes; from here on reading whole files takes gigabytes
 
@@ -44,8 +45,10 @@ def coco_to_via(
 ) -> tuple[Conversion, list[Path]]:
     """Turn the COCO file `path` (or shards) into the VIA file `out`; what was met, and the files.
 
-    `first_polygon`: as `fashion.coco_read.to_via`. `images`: the folder of the images, for keys and
-    sizes as `fashion.via_write.use_files` gives them. Raises `DatasetError`, with `strict` at the
+    `first_polygon`: as `fashion.annotations.coco_reading.to_via`. `images`: the folder of the
+    images, for keys and
+    sizes as `fashion.annotations.via_writing.use_files` gives them. Raises `DatasetError`, with
+    `strict` at the
     first problem; then nothing is written.
     """
     conversion = Conversion(problems=ProblemLog())
@@ -75,7 +78,8 @@ def via_to_coco(
 ) -> tuple[CocoConversion, list[Path]]:
     """Turn the VIA file `path` (or shards) into the COCO file `out`; what was met, and the files.
 
-    `table` and `like`: as `fashion.coco_write.from_via`. The labels are gathered in a first
+    `table` and `like`: as `fashion.annotations.coco_writing.from_via`. The labels are gathered in
+    a first
     pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is written.
     """
     with ImageStream(path, wanted="via", strict=strict) as stream:

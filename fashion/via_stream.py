@@ -4,7 +4,7 @@
         for key, entry in entries:
             writer.add(key, entry)
 
-The file is, byte by byte, what `fashion.via_write.write` writes for the same entries.
+The file is, byte by byte, what `fashion.annotations.via_writing.write` writes for the same entries.
 """
 
 import os

@@ -56,7 +56,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Convert one file and say what was written."""
     options = parse_arguments(arguments)
-    from fashion import stream_conversion, via
+    from fashion import stream_conversion
+    from fashion.annotations import via
 
     out = via.output_path(options.out, via.PROJECT_FILE if options.project else None)
     sharded = options.shard_size is not None
@@ -90,9 +91,9 @@ def _stream(options: argparse.Namespace, out: Path) -> tuple:
 
 def _whole(options: argparse.Namespace, out: Path):
     """Convert with the whole file in memory."""
-    from fashion import coco, coco_read, via
+    from fashion.annotations import coco, coco_reading, via
 
-    conversion = coco_read.to_via(
+    conversion = coco_reading.to_via(
         coco.read(options.annotations),
         str(options.annotations),
         first_polygon=options.first_polygon,

@@ -48,11 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from tqdm import tqdm
 
+    from fashion.annotations.locating import read_annotations
+    from fashion.annotations.problems import problem_text
     from fashion.json_files import write_json
     from fashion.label_quality import compare_labels
     from fashion.label_quality_report import quality_table, write_worst
-    from fashion.locating import read_annotations
-    from fashion.via_read import problem_text
 
     auto, truth = read_annotations(options.auto), read_annotations(options.truth)
     with tqdm(unit="image", desc="comparing", disable=None) as bar:

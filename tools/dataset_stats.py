@@ -65,9 +65,9 @@ def describe(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from fashion import label_samples, statistics, stats_plots, stats_report
-    from fashion.annotation_parts import annotation_parts
+    from fashion.annotations.label_survey import LabelSurvey, table_of
+    from fashion.annotations.locating import annotation_parts
     from fashion.json_files import write_json
-    from fashion.label_survey import LabelSurvey, table_of
     from fashion.labels import named_table
     from mrcnn.errors import DatasetError
 

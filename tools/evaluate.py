@@ -112,6 +112,7 @@ def main() -> int:
     options = parse_arguments()
     if options.number == "2":
         choose_class_table(options)
+    from fashion.annotations.locating import find_annotations, subset_folder
     from fashion.dataset import FashionDataset
     from fashion.evaluation_run import (
         DetectionRun,
@@ -120,7 +121,6 @@ def main() -> int:
         rows_from_file,
     )
     from fashion.evaluation_tables import figures_text
-    from fashion.locating import find_annotations, subset_folder
     from fashion.result_files import Numbering
     from fashion.stages import inference_weights
     from mrcnn.evaluation.coco_ap import ground_truth

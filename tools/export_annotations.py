@@ -71,9 +71,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Export and print what was written."""
     options = parse_arguments(arguments)
+    from fashion.annotations.problems import problem_text
     from fashion.export_run import ExportSettings, export
     from fashion.labels import named_table
-    from fashion.problem_log import problem_text
 
     settings = ExportSettings(
         form=options.format,

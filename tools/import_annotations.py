@@ -48,8 +48,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Import one file and print what was written."""
     options = parse_arguments(arguments)
+    from fashion.annotations.via_writing import output_path
     from fashion.import_run import import_annotations
-    from fashion.via_write import output_path
 
     form = options.format or ("cvat" if options.annotations.suffix == ".xml" else "label-studio")
     report, written = import_annotations(

@@ -50,7 +50,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Repair one file and print what was done."""
     options = parse_arguments(arguments)
-    from fashion import coco, coco_write, repair, via
+    from fashion import repair
+    from fashion.annotations import coco, coco_writing, via
     from fashion.json_files import write_json
 
     data = coco.read(options.annotations)
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     out = via.output_path(options.out, "instances.json")
     report = options.report or out.with_suffix(".report.json")
-    coco_write.write(out, result.data)
+    coco_writing.write(out, result.data)
     write_json(report, result.to_json(), indent=1)
     print(repair_table(result))
     show("could not be repaired", result.unmended, options.show)

@@ -47,8 +47,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, or apply decisions."""
     options = parse_arguments(arguments)
-    from fashion import via
-    from fashion.via_read import problem_text
+    from fashion.annotations import via
+    from fashion.annotations.problems import problem_text
 
     annotations = via.read(options.annotations)
     if annotations.problems:
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _labels(annotations) -> set[str]:
-    from fashion.label_regions import region_label
+    from fashion.annotations.instances import region_label
 
     return {region_label(region) for image in annotations for region in image.regions}
 
@@ -103,7 +103,7 @@ def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
 
 
 def _is_wanted(image, max_score: float | None) -> bool:
-    from fashion.instances import region_score
+    from fashion.annotations.instances import region_score
 
     if max_score is None:
         return True
@@ -112,7 +112,7 @@ def _is_wanted(image, max_score: float | None) -> bool:
 
 
 def _apply(options: argparse.Namespace, annotations) -> None:
-    from fashion import via
+    from fashion.annotations import via
     from fashion.label_report import file_digest
     from fashion.review_decisions import apply_decisions, read_decisions
     from mrcnn.errors import DatasetError

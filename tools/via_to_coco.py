@@ -50,7 +50,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Convert one file and say what was written."""
     options = parse_arguments(arguments)
-    from fashion import coco_stream, coco_write, labels, stream_conversion, via
+    from fashion import coco_stream, labels, stream_conversion
+    from fashion.annotations import coco_writing, via
 
     out = via.output_path(options.out, "instances.json")
     table = labels.named_table(options.classes) if options.classes else None
@@ -66,14 +67,14 @@ def main(arguments: list[str] | None = None) -> int:
             strict=options.strict,
         )
     else:
-        conversion = coco_write.from_via(
+        conversion = coco_writing.from_via(
             via.read(options.annotations, strict=options.strict),
             str(options.annotations),
             table=table,
             like=like,
             strict=options.strict,
         )
-        coco_write.write(out, conversion.data)
+        coco_writing.write(out, conversion.data)
         written = [out]
     names = out if written == [out] else f"{out.parent}: {len(written)} files {written[0].name} .."
     print(f"{names}: {conversion.summary()}")

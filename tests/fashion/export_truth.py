@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from fashion.instances import image_instances
+from fashion.annotations.instances import image_instances
+from fashion.annotations.via_reading import from_json
 from fashion.labels import MODANET_TABLE
 from fashion.polygons.filling import polygons_to_mask
-from fashion.via import from_json
 from tests.fashion.factories import dataset_folder, entry, region
 
 WIDTH, HEIGHT = 90, 60

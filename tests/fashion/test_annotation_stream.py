@@ -5,20 +5,13 @@ import tracemalloc
 
 import pytest
 
-from fashion import (
-    annotation_index,
-    coco,
-    coco_read,
-    coco_write,
-    json_stream,
-    stream_conversion,
-    via,
-)
+from fashion import annotation_index, json_stream, stream_conversion
 from fashion.annotation_stream import open_annotations
+from fashion.annotations import coco, coco_reading, coco_writing, via
+from fashion.annotations.label_survey import UniqueIds
+from fashion.annotations.locating import read_annotations
+from fashion.annotations.problems import KEPT, Problem, ProblemLog
 from fashion.coco_stream import CocoStreamWriter, read_head
-from fashion.locating import read_annotations
-from fashion.problem_log import KEPT, Problem, ProblemLog
-from fashion.unique_ids import UniqueIds
 from fashion.via_stream import ViaStreamWriter
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, via_1, via_project, write_json
@@ -75,7 +68,7 @@ def test_coco_to_via_writes_what_it_writes_of_whole_files(
 ):
     monkeypatch.setitem(json_stream.JsonStream.__init__.__kwdefaults__, "chunk", chunk)
     source = write_json(tmp_path / "c.json", mixed_coco())
-    whole = coco_read.to_via(coco.read(source), str(source), first_polygon=first_polygon)
+    whole = coco_reading.to_via(coco.read(source), str(source), first_polygon=first_polygon)
     via.write(tmp_path / "whole.json", whole.annotations)
     result, written = stream_conversion.coco_to_via(
         source, tmp_path / "stream.json", first_polygon=first_polygon
@@ -92,8 +85,8 @@ def test_via_to_coco_writes_what_it_writes_of_whole_files(tmp_path, like):
     stream_conversion.coco_to_via(source, tmp_path / "via.json")
     head = read_head(source) if like else None
     path = tmp_path / "via.json"
-    whole = coco_write.from_via(via.read(path), str(path), like=head)
-    coco_write.write(tmp_path / "whole.json", whole.data)
+    whole = coco_writing.from_via(via.read(path), str(path), like=head)
+    coco_writing.write(tmp_path / "whole.json", whole.data)
     result, _ = stream_conversion.via_to_coco(path, tmp_path / "stream.json", like=head)
     assert (tmp_path / "stream.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert result.summary(100) == whole.summary(100)

@@ -3,8 +3,9 @@ import weakref
 
 import pytest
 
+from fashion.annotations.instances import image_instances
+from fashion.annotations.via_reading import read
 from fashion.autolabel import label_pictures
-from fashion.instances import image_instances
 from fashion.label_crew import LocalCrew
 from fashion.label_job import LabelJob, survey
 from fashion.label_journal import LabelJournal
@@ -12,7 +13,6 @@ from fashion.label_pictures import file_stamp
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import write_files
 from fashion.labels import SEASON_TABLE, season_table
-from fashion.via import read
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs, photograph
 

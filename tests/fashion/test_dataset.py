@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
+from fashion.annotations.locating import find_annotations
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.listing import image_size
-from fashion.locating import find_annotations
 from mrcnn.config import Config
 from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.errors import DatasetError

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from fashion import coco, coco_read, demo, via
+from fashion import demo
+from fashion.annotations import coco, coco_reading, via
 from fashion.dataset import FashionDataset
 from fashion.label_policy import LabelPolicy, Subject, subject_of
 from fashion.labels import MODANET, MODANET_TABLE, SEASON_LABELS, SEASONS, parse_file_name
@@ -243,7 +244,7 @@ def test_the_project_trains_on_it_as_it_stands(training_set):
 
 def test_it_goes_through_via_and_back(training_set):
     read = coco.read(training_set / "instances.json")
-    conversion = coco_read.to_via(read, strict=True)
+    conversion = coco_reading.to_via(read, strict=True)
     assert not conversion.problems
     assert conversion.instances == len(read["annotations"])
     data = via.to_json(conversion.annotations)

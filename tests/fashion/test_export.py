@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from fashion import via
+from fashion.annotations import via
+from fashion.annotations.instances import image_instances
+from fashion.annotations.locating import VARIABLE
 from fashion.export_run import FOLDER_FORMATS, FORMATS, ExportSettings, export
 from fashion.export_voc import voc_palette
 from fashion.import_run import import_annotations
-from fashion.instances import image_instances
 from fashion.labels import MODANET_TABLE
-from fashion.links import VARIABLE
 from fashion.polygons.filling import polygons_to_mask
 from mrcnn.errors import DatasetError
 from tests.fashion.export_truth import (

@@ -3,12 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from fashion import import_cvat, import_label_studio, via
+from fashion import import_cvat, import_label_studio
+from fashion.annotations import via
+from fashion.annotations.via_shapes import ShapeError
 from fashion.import_brush import brush_mask
 from fashion.import_run import import_annotations
 from fashion.import_shapes import number, whole
 from fashion.polygons.filling import polygons_to_mask
-from fashion.via_shapes import ShapeError
 from mrcnn.errors import DatasetError
 
 WIDTH, HEIGHT = 40, 30

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fashion.annotations.via_reading import from_json
 from fashion.label_quality import compare_labels, mask_iou
 from fashion.label_quality_report import draw_comparison, quality_table, write_worst
-from fashion.via import from_json
 from tests.fashion.factories import entry, region, write_image
 
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from fashion.instances import image_instances
+from fashion.annotations.instances import image_instances
+from fashion.annotations.via_reading import from_json
 from fashion.label_policy import Pick
 from fashion.label_regions import instance_regions, regions_mask, via_entry
 from fashion.labels import SEASON_TABLE
-from fashion.via import from_json
 
 PICK = Pick(0, "bag_yaz", 2, 0.98765)
 

@@ -11,12 +11,12 @@ import time
 
 import pytest
 
+from fashion.annotations.via_reading import read
 from fashion.label_job import LabelJob
 from fashion.label_journal import LabelJournal
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import journal_path
 from fashion.label_run import label_folder
-from fashion.via import read
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs, photograph
 from tests.support import REPOSITORY

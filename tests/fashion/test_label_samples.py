@@ -1,8 +1,9 @@
 import numpy as np
 from PIL import Image
 
-from fashion import label_samples, via
-from fashion.annotation_parts import AnnotationPart
+from fashion import label_samples
+from fashion.annotations import via
+from fashion.annotations.locating import AnnotationPart
 from fashion.labels import MODANET_TABLE
 from tests.fashion.factories import entry, region, write_image
 

@@ -10,9 +10,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from fashion.annotations.locating import find_annotations
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.locating import find_annotations
 from fashion.polygons.run_lengths import RunLengthError
 from fashion.result_files import (
     Numbering,

@@ -1,7 +1,8 @@
 import pytest
 
+from fashion.annotations.via_reading import from_json
+from fashion.annotations.via_writing import to_json
 from fashion.review_decisions import Decisions, apply_decisions, read_decisions
-from fashion.via import from_json, to_json
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import entry, region, write_json
 

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from fashion import statistics, stats_report, via
-from fashion.annotation_parts import annotation_parts
+from fashion import statistics, stats_report
+from fashion.annotations import via
+from fashion.annotations.locating import annotation_parts
 from fashion.labels import MODANET_TABLE, ClassTable
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import (

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import statistics, stats_plots, via
+from fashion import statistics, stats_plots
+from fashion.annotations import via
 from fashion.labels import MODANET_TABLE, ClassTable
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import entry, region

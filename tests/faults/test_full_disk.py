@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion.via import read
+from fashion.annotations.via_reading import read
 from mrcnn.training.checkpoints import find_last_readable, is_readable
 from tests.fashion.fake_detector import folder_of_photographs
 from tests.faults.mounts import with_small_disk

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion import coco, coco_read, coco_write, via
+from fashion.annotations import coco, coco_reading, coco_writing, via
+from fashion.annotations.instances import image_instances
+from fashion.annotations.locating import read_annotations
+from fashion.annotations.via_shapes import ShapeError, outline
 from fashion.dataset import FashionDataset
-from fashion.instances import image_instances
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.locating import read_annotations
 from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask
 from fashion.polygons.run_lengths import RunLengthError
 from fashion.result_files import Numbering, read_results, run_lengths_of
@@ -25,7 +26,6 @@ from fashion.split_annotations import read_source
 from fashion.split_record import SplitFolder
 from fashion.splitting import match_lists, read_lists
 from fashion.statistics import collect
-from fashion.via_shapes import ShapeError, outline
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, dataset_folder, entry, region
 from tests.robustness.hostile import (
@@ -191,7 +191,7 @@ def check_via(data) -> None:
             assert mask.shape == (30, 40)
     again = via.from_json(as_a_file_has_it(via.to_json(read)))
     assert sum(len(image.regions) for image in again) == good
-    converted = value_or_sentence(coco_write.from_via, read, MODANET_TABLE)
+    converted = value_or_sentence(coco_writing.from_via, read, MODANET_TABLE)
     if converted is not None:
         coco.check(converted.data)
     value_or_sentence(collect_statistics, read)
@@ -203,7 +203,7 @@ def collect_statistics(read):
 
 def check_coco(data) -> None:
     data = as_a_file_has_it(data)
-    conversion = value_or_sentence(coco_read.to_via, data)
+    conversion = value_or_sentence(coco_reading.to_via, data)
     if conversion is None:
         return
     assert len(conversion.annotations) == len(data["images"])
@@ -445,7 +445,7 @@ def test_an_outline_that_no_memory_holds_is_refused():
     ],
 )
 def test_run_lengths_that_lie_become_a_problem(segmentation):
-    conversion = coco_read.to_via(coco_data([{"segmentation": segmentation}]))
+    conversion = coco_reading.to_via(coco_data([{"segmentation": segmentation}]))
     assert conversion.instances == 0
     assert len(conversion.problems) == 1
 
@@ -453,14 +453,14 @@ def test_run_lengths_that_lie_become_a_problem(segmentation):
 def test_ids_that_would_share_a_key_are_refused():
     images = [{"id": 1, "file_name": "a.jpg"}, {"id": "1", "file_name": "b.jpg"}]
     with pytest.raises(DatasetError, match=r"two entries of .images. have the id"):
-        coco_read.to_via(coco_data([], images))
+        coco_reading.to_via(coco_data([], images))
 
 
 def test_a_note_in_a_via_file_does_not_rename_its_image():
     note = json.dumps({"file_name": "../../b.jpg", "width": "x", "id": [1]})
     data = entry("a.jpg", [region()])
     data["file_attributes"]["coco"] = note
-    (image,) = coco_write.from_via(via.from_json({"a": data}), MODANET_TABLE).data["images"]
+    (image,) = coco_writing.from_via(via.from_json({"a": data}), MODANET_TABLE).data["images"]
     assert (image["file_name"], image["width"], image["id"]) == ("a.jpg", 40, 1)
 
 

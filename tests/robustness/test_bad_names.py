@@ -6,12 +6,11 @@ import sys
 
 import pytest
 
-from fashion import coco_read, via
-from fashion.annotation_parts import annotation_parts
+from fashion.annotations import coco_reading, via
+from fashion.annotations.locating import VARIABLE, annotation_parts, leads_out
 from fashion.commands import run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.links import VARIABLE, leads_out
 from fashion.listing import list_images
 from fashion.placing import copy
 from fashion.report import save_png
@@ -80,7 +79,7 @@ def test_names_that_are_refused(tmp_path, name):
         with pytest.raises(DatasetError) as of_via:
             via.from_json({"a": entry(name)}, "a.json")
         with pytest.raises(DatasetError) as of_coco:
-            coco_read.to_via(coco_data([], [{"id": 1, "file_name": name}]), "a.json")
+            coco_reading.to_via(coco_data([], [{"id": 1, "file_name": name}]), "a.json")
     assert not touched_outside(events, tmp_path)
     for error in (of_via, of_coco):
         assert "a.json" in str(error.value)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from fashion import DEMO_START
+from fashion.annotations.via_reading import read
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
 from fashion.stages import weights_note
-from fashion.via import read
 from tests.fashion.factories import entry, region, write_json
 from tests.stages.factory import (
     copy_project,

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fashion.annotated import AnnotatedImage, Annotations, attribute_text
+from fashion.annotations.annotated import AnnotatedImage, Annotations, attribute_text
+from fashion.annotations.locating import ANNOTATION_FILE
 from fashion.json_files import write_json
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.locating import ANNOTATION_FILE
 
 PROJECT_FILE = "via_project.json"
 FORMAT_VERSION = "2.0.10"

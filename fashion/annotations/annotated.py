@@ -2,14 +2,16 @@
 
 A file gives `Annotations`, these give an `AnnotatedImage` each, and an image has regions: outlines
 with attributes. The regions with one `instance` value are one garment; a class table makes them an
-`fashion.instances.Instance`. Attributes are those of VIA, whichever format they come from:
+`fashion.annotations.instances.Instance`. Attributes are those of VIA, whichever format they come
+from:
 
     label, class, name, fashion   what names the class (`fashion` by its code)
     instance                      the same value for all regions of one garment
     hole                          whether the region is cut out of its garment
     score                         of an automatic label
     iscrowd                       whether the garment stands for several
-    coco                          what COCO has and VIA has no place for, see `fashion.coco`
+    coco                          what COCO has and VIA has no place for, see
+    `fashion.annotations.coco`
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from fashion.problem_log import Problem, Problems, problem_text
-from fashion.via_shapes import ShapeError, check_inside, outline
+from fashion.annotations.problems import Problem, Problems, problem_text
+from fashion.annotations.via_shapes import ShapeError, check_inside, outline
 from mrcnn.images.reading import MAX_PIXELS
 
 

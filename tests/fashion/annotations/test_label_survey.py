@@ -1,7 +1,7 @@
 import pytest
 
-from fashion import via
-from fashion.label_survey import LabelSurvey, category_ids, table_of
+from fashion.annotations import via
+from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import entry, region

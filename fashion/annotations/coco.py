@@ -5,7 +5,8 @@ further fields) travels in one attribute `coco` with JSON text, of the image and
 of each instance. A checksum of the outlines stands beside bbox and area, so that they are worked
 out afresh where somebody has corrected the outline in VIA.
 
-Reading into annotated images is `fashion.coco_read`, writing `fashion.coco_write`.
+Reading into annotated images is `fashion.annotations.coco_reading`, writing
+`fashion.annotations.coco_writing`.
 """
 
 import json

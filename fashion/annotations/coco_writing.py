@@ -1,4 +1,5 @@
-"""From annotated images to COCO files; what travels along in VIA files is in `fashion.coco`."""
+"""From annotated images to COCO files; what travels along in VIA files is in
+`fashion.annotations.coco`."""
 
 import os
 from collections.abc import Mapping
@@ -7,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotated import AnnotatedImage, Annotations
-from fashion.coco import EXTRA, extra_fields, outline_checksum
-from fashion.instances import OTHER_ATTRIBUTES, Instance, image_instances
+from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.annotations.coco import EXTRA, extra_fields, outline_checksum
+from fashion.annotations.instances import OTHER_ATTRIBUTES, Instance, image_instances
+from fashion.annotations.label_survey import LabelSurvey, UniqueIds, category_ids, table_of
+from fashion.annotations.problems import Problem, Problems, problem_text, stop_at_first
+from fashion.annotations.via_reading import CORRECT
+from fashion.annotations.via_shapes import ShapeError
 from fashion.json_files import write_json
-from fashion.label_survey import LabelSurvey, category_ids, table_of
 from fashion.labels import ClassTable
 from fashion.polygons.filling import polygons_to_crop, polygons_to_mask
-from fashion.problem_log import Problem, Problems, problem_text, stop_at_first
-from fashion.unique_ids import UniqueIds
-from fashion.via_read import CORRECT
-from fashion.via_shapes import ShapeError
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import encode_mask
 

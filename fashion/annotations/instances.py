@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotated import AnnotatedImage, Region, attribute_text, is_true
+from fashion.annotations.annotated import AnnotatedImage, Region, attribute_text, is_true
+from fashion.annotations.problems import Problem
+from fashion.annotations.via_reading import ViaRegion
 from fashion.labels import SEASON_TABLE, ClassTable, GarmentClass
-from fashion.problem_log import Problem
 
 LABEL_ATTRIBUTES = ("label", "class", "name", "fashion")
 # Attributes that never name the class, whatever their value looks like.
@@ -154,3 +155,11 @@ def _add(instance: Instance, region: Region, table: ClassTable) -> None:
             instance.crowd = is_true(region.attributes.get("iscrowd"))
         instance.parts.append(region.points)
     instance.numbers.append(region.number)
+
+
+def region_label(region: ViaRegion) -> str:
+    """The label of a region as text: the name, else the code, else "no label"."""
+    for name in ("label", "class", "name", "fashion"):
+        if text := attribute_text(region.attributes.get(name)):
+            return text
+    return "no label"

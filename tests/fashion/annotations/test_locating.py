@@ -1,6 +1,6 @@
 import pytest
 
-from fashion.locating import (
+from fashion.annotations.locating import (
     check_present,
     find_annotations,
     read_annotations,

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from fashion import coco, coco_read, coco_write, via
-from fashion.instances import image_instances
+from fashion.annotations import coco, coco_reading, coco_writing, via
+from fashion.annotations.instances import image_instances
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.polygons.filling import polygons_to_mask
 from mrcnn.errors import DatasetError
@@ -27,13 +27,13 @@ def through_json(data):
 
 def via_json(data, **options):
     """The JSON object of the VIA file that a COCO object becomes."""
-    return via.to_json(coco_read.to_via(data, **options).annotations)
+    return via.to_json(coco_reading.to_via(data, **options).annotations)
 
 
 def there_and_back(data, **options):
     """COCO -> VIA -> COCO, each by way of its JSON text."""
     made = through_json(via_json(data))
-    return through_json(coco_write.from_via(via.from_json(made), **options).data)
+    return through_json(coco_writing.from_via(via.from_json(made), **options).data)
 
 
 def by_id(entries):
@@ -99,7 +99,7 @@ def test_run_lengths_become_polygons():
     plain = {"size": [30, 40], "counts": np.diff(edges, prepend=0).tolist()}
     assert (coco_mask.decode(coco_mask.frPyObjects(plain, 30, 40)) == mask).all()
     data = coco_data([{"segmentation": packed}, {"segmentation": plain, "iscrowd": 1}])
-    conversion = coco_read.to_via(data)
+    conversion = coco_reading.to_via(data)
     assert "2 run-length masks turned into polygons, 1 crowds" in conversion.summary()
     instances, _ = image_instances(conversion.annotations.images[0], MODANET_TABLE)
     assert [i.crowd for i in instances] == [False, True]
@@ -115,7 +115,7 @@ def test_run_lengths_become_polygons():
 
 def test_a_box_without_outline_is_a_rectangle_and_comes_back_without():
     data = coco_data([{"segmentation": [], "bbox": [1.5, 2, 8, 9]}])
-    conversion = coco_read.to_via(data)
+    conversion = coco_reading.to_via(data)
     assert conversion.boxes_only == 1
     assert conversion.annotations.images[0].regions[0].shape["name"] == "rect"
     assert_same(data, there_and_back(data))
@@ -140,17 +140,17 @@ def test_a_box_without_outline_is_a_rectangle_and_comes_back_without():
 )
 def test_what_cannot_be_taken_over_is_named(annotation, reason):
     data = coco_data([{}, annotation, {}])
-    conversion = coco_read.to_via(data)
+    conversion = coco_reading.to_via(data)
     assert conversion.instances == 2
     problems = [str(problem) for problem in conversion.problems]
     assert any(reason in problem and "annotation 2" in problem for problem in problems)
     with pytest.raises(DatasetError, match="annotation 2"):
-        coco_read.to_via(data, strict=True)
+        coco_reading.to_via(data, strict=True)
 
 
 def test_a_bad_polygon_does_not_cost_the_good_ones():
     data = coco_data([{"segmentation": [FLAT, [1, 2], [1, 2, 3, 4, "x", 5], [1, 2, 3, 4, 5]]}])
-    conversion = coco_read.to_via(data)
+    conversion = coco_reading.to_via(data)
     assert conversion.regions == 1
     assert [problem.reason.split("its ")[1].split(":")[0] for problem in conversion.problems] == [
         "polygon 2",
@@ -176,7 +176,7 @@ def test_a_bad_polygon_does_not_cost_the_good_ones():
 def test_what_is_no_coco_file_is_refused(tmp_path, change, reason):
     path = write_json(tmp_path / "x.json", coco_data() | change)
     with pytest.raises(DatasetError, match=reason):
-        coco_read.to_via(coco.read(path), str(path))
+        coco_reading.to_via(coco.read(path), str(path))
 
 
 def test_no_image_and_no_annotation():
@@ -184,7 +184,7 @@ def test_no_image_and_no_annotation():
     assert via_json(nothing) == {}
     assert there_and_back(nothing)["images"] == []
     data = coco_data([])
-    assert coco_read.to_via(data).empty_images == 1
+    assert coco_reading.to_via(data).empty_images == 1
     assert_same(data, there_and_back(data))
 
 
@@ -196,7 +196,7 @@ def test_plain_via_becomes_coco_with_fresh_ids():
         "x": entry("a.jpg", [region(label="top", instance="5"), region(label="top", instance="5")]),
         "y": entry("b.jpg", [region(fashion="1", label="bag", score="0.5", colour="red")]),
     }
-    conversion = coco_write.from_via(via.from_json(data))
+    conversion = coco_writing.from_via(via.from_json(data))
     assert conversion.summary() == "2 images, 2 annotations"
     first, second = conversion.data["annotations"]
     assert conversion.data["images"][0] == {
@@ -220,7 +220,7 @@ def test_plain_via_becomes_coco_with_fresh_ids():
 
 def test_ids_are_unique_even_when_instances_are_not():
     data = {str(n): entry(f"{n}.jpg", [region(label="bag", instance="1")]) for n in range(3)}
-    made = coco_write.from_via(via.from_json(data)).data
+    made = coco_writing.from_via(via.from_json(data)).data
     assert [a["id"] for a in made["annotations"]] == [1, 2, 3]
     assert [i["id"] for i in made["images"]] == [1, 2, 3]
 
@@ -228,13 +228,13 @@ def test_ids_are_unique_even_when_instances_are_not():
 def test_holes_become_run_lengths():
     hole = region([(12, 12), (16, 12), (16, 16), (12, 16)], hole="1", instance="1")
     data = {"x": entry(regions=[region(label="bag", instance="1"), hole])}
-    conversion = coco_write.from_via(via.from_json(data))
+    conversion = coco_writing.from_via(via.from_json(data))
     (annotation,) = conversion.data["annotations"]
     assert annotation["area"] == 84
     assert coco_mask.decode(annotation["segmentation"]).sum() == 84
     assert conversion.run_lengths == 1
     data["x"]["file_attributes"] = {}
-    conversion = coco_write.from_via(via.from_json(data))
+    conversion = coco_writing.from_via(via.from_json(data))
     assert conversion.data["annotations"] == []
     assert "known size" in str(conversion.problems[0])
 
@@ -250,26 +250,26 @@ def test_holes_become_run_lengths():
 )
 def test_categories(labels, table, categories):
     data = {"x": entry(regions=[region(label=label) for label in labels])}
-    made = coco_write.from_via(via.from_json(data), table=table).data
+    made = coco_writing.from_via(via.from_json(data), table=table).data
     assert [(c["id"], c["name"]) for c in made["categories"]] == categories
 
 
 def test_codes_alone_need_a_table():
     data = via.from_json({"x": entry(regions=[region(fashion="5")])})
     with pytest.raises(DatasetError, match="say which classes"):
-        coco_write.from_via(data)
+        coco_writing.from_via(data)
     for table, category in ((MODANET_TABLE, 5), (SEASON_TABLE, 5)):
-        made = coco_write.from_via(data, table=table).data
+        made = coco_writing.from_via(data, table=table).data
         assert made["annotations"][0]["category_id"] == category
 
 
 def test_bad_regions_are_listed_or_stop():
     data = {"x": entry(regions=[region(label="bag"), region(label="sock")])}
-    conversion = coco_write.from_via(via.from_json(data), table=MODANET_TABLE)
+    conversion = coco_writing.from_via(via.from_json(data), table=MODANET_TABLE)
     assert len(conversion.data["annotations"]) == 1
     assert "sock" in conversion.summary()
     with pytest.raises(DatasetError, match="sock"):
-        coco_write.from_via(via.from_json(data), table=MODANET_TABLE, strict=True)
+        coco_writing.from_via(via.from_json(data), table=MODANET_TABLE, strict=True)
 
 
 # --- there and back -------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_bbox_and_area_are_worked_out_anew_where_an_outline_was_changed():
     made = through_json(via_json(data))
     made["7"]["regions"][0]["shape_attributes"]["all_points_x"][1] = 30
     made["7"]["regions"][0]["shape_attributes"]["all_points_x"][2] = 30
-    conversion = coco_write.from_via(via.from_json(made))
+    conversion = coco_writing.from_via(via.from_json(made))
     changed, same = conversion.data["annotations"]
     assert (changed["bbox"], changed["area"]) == ([10, 10, 20, 10], 200)
     assert (same["bbox"], same["area"]) == ([0, 0, 1, 1], 4095)
@@ -315,14 +315,14 @@ def test_the_way_through_via_itself_changes_nothing():
     data = coco_data([{"segmentation": [[1.0, 2.0, 9.12345, 2.0, 5.0, 8.0]], "area": 7}])
     made = json.loads(json.dumps(via_json(data)), parse_float=lambda t: round(float(t), 3))
     project = {"_via_img_metadata": made, "_via_settings": {}, "_via_attributes": {}}
-    (back,) = coco_write.from_via(via.from_json(project)).data["annotations"]
+    (back,) = coco_writing.from_via(via.from_json(project)).data["annotations"]
     assert (back["area"], back["bbox"]) == (7, [10, 10, 10, 10])
 
 
 def test_a_number_that_json_does_not_know_is_not_written(tmp_path):
     made = via_json(coco_data([{"area": float("nan")}]))
     with pytest.raises(DatasetError, match="cannot be written as JSON"):
-        coco_write.write(tmp_path / "x.json", coco_write.from_via(via.from_json(made)).data)
+        coco_writing.write(tmp_path / "x.json", coco_writing.from_via(via.from_json(made)).data)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -330,7 +330,7 @@ def test_a_spoilt_note_does_no_harm():
     made = via_json(coco_data([{"id": 5, "area": 1}]))
     made["7"]["regions"][0]["region_attributes"]["coco"] = "{broken"
     made["7"]["file_attributes"]["coco"] = "5"
-    back = coco_write.from_via(via.from_json(made)).data
+    back = coco_writing.from_via(via.from_json(made)).data
     assert (back["annotations"][0]["area"], back["images"][0]["id"]) == (100, 1)
 
 
@@ -418,7 +418,7 @@ def test_coco_is_read_into_images_without_what_only_via_files_carry():
         [{"id": 66, "segmentation": [FLAT, [1, 2, 5.5, 2, 5, 8]], "score": 0.5, "iscrowd": 1}],
         images=[{"id": 7, "file_name": "a.jpg", "width": 40, "height": 30, "license": 3}],
     )
-    (image,) = coco_read.read_images(data)
+    (image,) = coco_reading.read_images(data)
     assert (image.filename, image.width, image.height) == ("a.jpg", 40, 30)
     assert "coco" not in image.attributes
     assert all("coco" not in region.attributes for region in image.regions)
@@ -433,7 +433,7 @@ def test_coco_is_read_into_images_without_what_only_via_files_carry():
 
 def test_coco_gives_the_instances_of_the_via_file_it_becomes():
     data = coco.read(shared("modanet", "instances_val.json"))
-    direct, by_via = coco_read.read_images(data), via.from_json(via_json(data))
+    direct, by_via = coco_reading.read_images(data), via.from_json(via_json(data))
     assert len(direct) == len(by_via) == 1073
     assert direct.region_count == by_via.region_count
     for one, other in zip(direct, by_via, strict=True):
@@ -444,13 +444,13 @@ def test_coco_gives_the_instances_of_the_via_file_it_becomes():
 
 def test_an_outline_outside_of_its_image_is_left_out_with_its_number():
     data = coco_data([{"segmentation": [[50, 1, 60, 1, 60, 9], FLAT]}])
-    annotations = coco_read.read_images(data)
+    annotations = coco_reading.read_images(data)
     assert [region.number for region in annotations.images[0].regions] == [2]
     assert str(annotations.problems[0]).startswith("a.jpg, region 1: it lies outside the image")
     with pytest.raises(DatasetError, match=r"the COCO data: a\.jpg, region 1"):
-        coco_read.read_images(data, strict=True)
+        coco_reading.read_images(data, strict=True)
 
 
 def test_no_image_has_no_instance():
     nothing = {"images": [], "annotations": [], "categories": []}
-    assert coco_read.read_images(nothing).images == []
+    assert coco_reading.read_images(nothing).images == []

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fashion import via
-from fashion.instances import group_regions, image_instances, region_class
+from fashion.annotations import via
+from fashion.annotations.instances import group_regions, image_instances, region_class
+from fashion.annotations.via_shapes import ShapeError, outline, polygon_shape
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.via_shapes import ShapeError, outline, polygon_shape
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import (
     SQUARE,

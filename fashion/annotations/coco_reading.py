@@ -1,7 +1,8 @@
 """COCO annotations become annotated images, for training as for VIA files.
 
 `read_images` gives the images with their regions. `to_via` also keeps what VIA has no place for
-(see `fashion.coco`), so that nothing is lost on the way COCO -> VIA -> COCO but the form of
+(see `fashion.annotations.coco`), so that nothing is lost on the way COCO -> VIA -> COCO but the
+form of
 run-length segmentations, which become polygons.
 """
 
@@ -12,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotated import AnnotatedImage, Annotations, Region
-from fashion.coco import EXTRA, check, extra_text, outline_checksum
+from fashion.annotations.annotated import AnnotatedImage, Annotations, Region
+from fashion.annotations.coco import EXTRA, check, extra_text, outline_checksum
+from fashion.annotations.problems import Problem, Problems, problem_text, stop_at_first
+from fashion.annotations.via_reading import check_filename
+from fashion.annotations.via_shapes import ShapeError, check_inside, polygon_shape
 from fashion.labels import MODANET_TABLE, fashion_code, parse_file_name
 from fashion.polygons.filling import rle_to_mask
 from fashion.polygons.tracing import mask_to_polygons
-from fashion.problem_log import Problem, Problems, problem_text, stop_at_first
-from fashion.via_read import check_filename
-from fashion.via_shapes import ShapeError, check_inside, polygon_shape
 
 
 @dataclass(slots=True)

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from fashion.annotated import (
+from fashion.annotations.annotated import (
     AnnotatedImage,
     Annotations,
     Region,
     attribute_text,
     is_true,
 )
+from fashion.annotations.problems import Problem, problem_text, stop_at_first
+from fashion.annotations.via_shapes import ShapeError, check_inside, outline
 from fashion.json_files import read_json
-from fashion.problem_log import Problem, problem_text, stop_at_first
-from fashion.via_shapes import ShapeError, check_inside, outline
 from mrcnn.errors import DatasetError
 
 __all__ = [
@@ -50,7 +50,8 @@ def read(path: str | os.PathLike[str], *, strict: bool = False) -> Annotations:
     numbers, floats and numbers in quotes. The keys of the entries are ignored. A region with fewer
     than 3 points, a coordinate that is no finite number, no area, or no part within the image
     (where `file_attributes` give its size) is left out and listed in `problems`; with `strict` the
-    first one raises. What labels mean is not checked here: see `fashion.instances.image_instances`.
+    first one raises. What labels mean is not checked here: see
+    `fashion.annotations.instances.image_instances`.
 
     Raises `DatasetError`: no such file, broken JSON (with line and column), a VIA 3, COCO or other
     file, an entry without a file name, and a file name that leaves the folder.

@@ -1,0 +1,1 @@
+"""VIA and COCO both ways; regions become instances."""
