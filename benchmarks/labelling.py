@@ -74,7 +74,7 @@ def draw(folder: Path, count: int) -> list[Path]:
 
 def given(folder: Path) -> list[Path]:
     """The picture files of a folder. Raises `DatasetError` where there are none."""
-    from fashion.listing import list_images
+    from fashion.pictures.listing import list_images
 
     return list_images(folder)
 

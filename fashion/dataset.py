@@ -17,7 +17,7 @@ from fashion.annotations.locating import (
 )
 from fashion.annotations.problems import Problem, problem_text, stop_at_first
 from fashion.labels import ClassTable
-from fashion.listing import image_size
+from fashion.pictures.listing import image_size
 from fashion.polygons.filling import polygons_to_crop
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError

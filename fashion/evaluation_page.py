@@ -15,7 +15,7 @@ from fashion.evaluation_numbers import EvaluationNumbers
 from fashion.evaluation_pictures import describe
 from fashion.html_page import embedded, fill, link, page_file
 from fashion.json_files import write_text
-from fashion.listing import image_size
+from fashion.pictures.listing import image_size
 from fashion.pipeline_charts import bar_cell, cell, confusion_table, number, table
 from fashion.pipeline_gallery import WIDE, picture
 from mrcnn.evaluation.curves import Curve

@@ -118,7 +118,7 @@ class Pictures:
         """Width and height: as given, else by the head of the file. Raises `DatasetError`."""
         if width is not None and height is not None:
             return width, height
-        from fashion.listing import image_size
+        from fashion.pictures.listing import image_size
 
         try:
             path = self.source(filename)

@@ -13,7 +13,7 @@ from fashion.label_journal import LabelJournal
 from fashion.label_pictures import PictureList, stem_finder
 from fashion.label_policy import LeftOut, subject_of
 from fashion.label_report import annotation_paths, file_digest, report_path
-from fashion.remote_files import RemotePicture
+from fashion.pictures.remote import RemotePicture
 from fashion.segments import is_segment
 from mrcnn.errors import UserError
 from mrcnn.system.files import unfinished

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fashion.label_journal import LabelJournal
-from fashion.label_pictures import Picture, PictureList, file_stamp, stem_finder
+from fashion.label_pictures import Picture, PictureList, stem_finder
 from fashion.label_policy import LabelPolicy, LeftOut, Subject
 from fashion.label_regions import LEAST_AREA
-from fashion.remote_files import RemotePicture, read_remote
+from fashion.pictures.listing import file_stamp
+from fashion.pictures.remote import RemotePicture, read_remote
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 

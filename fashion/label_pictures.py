@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 from fashion.label_policy import LabelPolicy, LeftOut, Subject, subject_of
-from fashion.remote_files import RemotePicture
+from fashion.pictures.remote import RemotePicture
 
 
 class Picture(NamedTuple):
@@ -21,21 +21,6 @@ class Picture(NamedTuple):
     subject: Subject | LeftOut
     stamp: list[Any]
     done: bool
-
-
-def file_stamp(path: Path | RemotePicture) -> list[Any]:
-    """Size in bytes and time of the last change, which a changed file does not share.
-
-    Of a remote picture: its size, and what the store says of its content or its last change. Empty
-    where there is no such file.
-    """
-    if isinstance(path, RemotePicture):
-        return path.stamp
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
 
 
 class FolderPictures(Sequence[Path]):

@@ -7,7 +7,8 @@ the names of its pictures, while Ray Data retries it forever. What Ray Data woul
 and retrying, is `autolabel`, which serves processes of one machine as well.
 
 All machines need this project in the same version, and the weights and pictures at the same paths,
-unless the pictures have an address (`remote_files`). The journal is on the machine of the command.
+unless the pictures have an address (`fashion.pictures.remote`). The journal is on the machine of
+the command.
 """
 
 import contextlib

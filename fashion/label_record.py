@@ -111,7 +111,7 @@ def _line(picture: Picture, entry: dict | None, report: dict) -> dict[str, Any]:
 def _save_preview(
     path: Path, image: np.ndarray, garments: list[Garment], masks: list[np.ndarray]
 ) -> None:
-    from fashion.report import save_png
+    from fashion.pictures.sheets import save_png
     from mrcnn.drawing.painting import draw_detections
     from mrcnn.geometry.boxes import extract_bboxes
 

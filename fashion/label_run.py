@@ -33,7 +33,7 @@ from fashion.label_report import (
     write_files,
 )
 from fashion.label_workers import ProcessCrew, core_count
-from fashion.remote_files import RemoteOutput
+from fashion.pictures.remote import RemoteOutput
 from mrcnn.errors import UserError
 from mrcnn.system.signals import handling_signals
 

@@ -13,10 +13,10 @@ from fashion.label_regions import LEAST_AREA
 from fashion.label_report import journal_path, report_path
 from fashion.label_run import LabelFiles, Staff, label_folder
 from fashion.labels import SEASONS
-from fashion.listing import list_images
 from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.pictures.listing import list_images
+from fashion.pictures.remote import RemoteFolder, RemoteOutput, RemotePicture, place
 from fashion.presets import find_preset
-from fashion.remote_files import RemoteFolder, RemoteOutput, RemotePicture, place
 from fashion.stage import Stage, fraction, whole
 from fashion.stages import (
     ModelChoice,

@@ -24,7 +24,7 @@ from fashion.parsing import Parsed
 from fashion.parsing_objects import ClothingObject
 from fashion.parsing_settings import STAGES
 from fashion.parsing_sheet import SheetOptions, draw_panels, draw_sheet, palette
-from fashion.report import save_png, write_bytes
+from fashion.pictures.sheets import save_png, write_bytes
 from fashion.segments import remove_files
 from mrcnn.errors import DatasetError
 

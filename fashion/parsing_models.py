@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fashion.label_pictures import file_stamp
 from fashion.labels import ClassTable
+from fashion.pictures.listing import file_stamp
 from fashion.stage import MODANET_STAGE, Stage
 from fashion.stages import (
     COCO_WEIGHTS,

@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashion.label_pictures import file_stamp
-from fashion.listing import read_or_error
 from fashion.parsing import Parsed, ParsingSettings, parse
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_models import Detect
+from fashion.pictures.listing import file_stamp, read_or_error
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import decoded
 from mrcnn.system.background import read_ahead

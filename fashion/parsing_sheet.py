@@ -12,7 +12,7 @@ import numpy as np
 
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing import Parsed
-from fashion.report import contact_sheet
+from fashion.pictures.sheets import contact_sheet
 from mrcnn.drawing import captions, painting
 
 PANELS = (

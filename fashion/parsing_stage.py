@@ -198,9 +198,9 @@ def parse_pictures(options: argparse.Namespace) -> int:
         )
     from tqdm import tqdm
 
-    from fashion.listing import list_images
     from fashion.parsing_run import ParsingRun
     from fashion.picture_stage import report_skipped
+    from fashion.pictures.listing import list_images
 
     settings = settings_of(options)
     images = list_images(options.images, options.limit)

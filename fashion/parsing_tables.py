@@ -16,7 +16,7 @@ import numpy as np
 
 from fashion.json_files import write_json, write_text
 from fashion.parsing_measures import OVERALL, ClassFigures, ParsingMeasures
-from fashion.report import write_bytes
+from fashion.pictures.sheets import write_bytes
 from fashion.tables import text_table
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from fashion.annotations.instances import image_instances
 from fashion.annotations.locating import find_annotations, read_annotations
 from fashion.dataset import SOURCE, FashionDataset
 from fashion.labels import ClassTable
-from fashion.listing import image_size
 from fashion.parsing_measures import IGNORED, ParsingMeasures
 from fashion.parsing_settings import TOLERANCE
 from fashion.parsing_tables import write_tables
+from fashion.pictures.listing import image_size
 from mrcnn.errors import DatasetError
 
 PIXEL, JOINT = "pixel level", "joint"

@@ -10,8 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fashion.commands import OPTIONS
-from fashion.listing import list_images, output_names
 from fashion.model_arguments import add_model_arguments, model_choice
+from fashion.pictures.listing import list_images, output_names
 from fashion.stage import Stage, whole, writable_folder
 from fashion.stages import inference_model, inference_weights
 from mrcnn.errors import DatasetError, UserError
@@ -48,7 +48,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
     choice = replace(choice, weights=inference_weights(choice))
     writable_folder(options.output, "output")
     model = inference_model(choice)
-    from fashion.report import save_detections_png
+    from fashion.pictures.sheets import save_detections_png
     from mrcnn.images.reading import read_image
 
     class_names = choice.stage.class_names

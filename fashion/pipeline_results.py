@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotations.locating import IMAGE_SUFFIXES
-from fashion.compare import SHEET
 from fashion.json_files import read_json
 from fashion.label_report import report_path
 from fashion.label_stage import ANNOTATIONS
+from fashion.pictures.comparing import SHEET
 from fashion.pipeline import read_steps
 from mrcnn.errors import DatasetError
 from mrcnn.training.history import read_epochs

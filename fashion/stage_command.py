@@ -73,7 +73,7 @@ def _add_splash_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None
 
 def splash(options: argparse.Namespace) -> int:
     """Grey everything but the garments of a picture or a video."""
-    from fashion.video import splash_image, splash_video
+    from fashion.pictures.splash import splash_image, splash_video
 
     choice = model_choice(options)
     choice = replace(choice, weights=inference_weights(choice))

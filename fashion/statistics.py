@@ -16,7 +16,7 @@ from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.annotations.instances import Instance, image_instances
 from fashion.annotations.problems import Problem
 from fashion.labels import ClassTable
-from fashion.listing import image_size
+from fashion.pictures.listing import image_size
 from fashion.polygons.filling import polygons_to_crop
 from mrcnn.errors import DatasetError
 

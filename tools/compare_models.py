@@ -74,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
     from tqdm import tqdm
 
     from fashion.class_tables import with_labels
-    from fashion.compare import ComparedModel, compare_pictures
-    from fashion.listing import list_images
     from fashion.picture_stage import report_skipped
+    from fashion.pictures.comparing import ComparedModel, compare_pictures
+    from fashion.pictures.listing import list_images
 
     images = list_images(options.images, options.limit)
     writable_folder(options.output, "output")

@@ -9,10 +9,10 @@ from fashion.autolabel import label_pictures
 from fashion.label_crew import LocalCrew
 from fashion.label_job import LabelJob, survey
 from fashion.label_journal import LabelJournal
-from fashion.label_pictures import file_stamp
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import write_files
 from fashion.labels import SEASON_TABLE, season_table
+from fashion.pictures.listing import file_stamp
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs, photograph
 

@@ -8,7 +8,7 @@ import pytest
 from fashion.annotations.locating import find_annotations
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.listing import image_size
+from fashion.pictures.listing import image_size
 from mrcnn.config import Config
 from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.errors import DatasetError

@@ -9,8 +9,8 @@ from PIL import Image, features
 from fashion.dataset import FashionDataset
 from fashion.image_check import bad_images, expected_images
 from fashion.labels import MODANET_TABLE
-from fashion.listing import image_size
 from fashion.near_duplicates import read_fingerprints
+from fashion.pictures.listing import image_size
 from mrcnn.images.reading import read_image
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
 

@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fashion.label_pictures import (
-    FolderPictures,
-    Picture,
-    PictureList,
-    file_stamp,
-    slim,
-    stem_finder,
-)
+from fashion.label_pictures import FolderPictures, Picture, PictureList, slim, stem_finder
 from fashion.label_policy import LabelPolicy, Subject
-from fashion.remote_files import RemotePicture
+from fashion.pictures.listing import file_stamp
+from fashion.pictures.remote import RemotePicture
 
 NAMES = ["bag_yaz_1.jpg", "holiday.jpg", "bag_yaz_2.jpg"]
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion import video
+from fashion.pictures import splash
+from fashion.pictures.splash import _HttpRedirects, fetch_image, splash_image, splash_video
 from fashion.stage_command import source_name
-from fashion.video import _HttpRedirects, fetch_image, splash_image, splash_video
 from mrcnn.errors import DownloadError, UserError
 from mrcnn.system.fetching import download
 from tests.mrcnn.http_server import Route, running_server
@@ -131,7 +131,7 @@ def test_no_redirect_from_https_to_http():
 
 
 def test_frames_of_any_size_are_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(video, "MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr(splash, "MAX_PIXELS", 64 * 48 - 1)
     source, decoded = tmp_path / "a.avi", []
     writer = cv2.VideoWriter(str(source), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
     writer.write(np.full((48, 64, 3), 90, np.uint8))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fashion.image_check import bad_images
-from fashion.listing import image_size, list_images
+from fashion.pictures.listing import image_size, list_images
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import FORMATS, MAX_PIXELS, read_image
 from mrcnn.images.resizing import resize_image

@@ -11,9 +11,9 @@ from fashion.annotations.locating import VARIABLE, annotation_parts, leads_out
 from fashion.commands import run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.listing import list_images
+from fashion.pictures.listing import list_images
+from fashion.pictures.sheets import save_png
 from fashion.placing import copy
-from fashion.report import save_png
 from fashion.split_annotations import read_source
 from fashion.split_dataset import Settings, carry_out, plan_split
 from fashion.split_record import SplitFolder

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from fashion.labels import MODANET_TABLE
+from fashion.pictures.sheets import plot_losses
 from fashion.presets import find_preset
-from fashion.report import plot_losses
 from fashion.stages import describe_weights
 from mrcnn.weights.h5_reading import read_layers
 from tests.stages.factory import HEIGHT, WIDTH, copy_project, make_dataset, run_script

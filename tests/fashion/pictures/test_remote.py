@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from fashion import remote_files
 from fashion.label_job import LabelJob
 from fashion.label_policy import LabelPolicy
 from fashion.label_report import annotation_paths
 from fashion.label_run import LabelFiles, label_folder
-from fashion.listing import list_images
-from fashion.remote_files import RemoteFolder, RemoteOutput, place
+from fashion.pictures import remote as remote_files
+from fashion.pictures.listing import list_images
+from fashion.pictures.remote import RemoteFolder, RemoteOutput, place
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs
 from tests.support import REPOSITORY

@@ -79,7 +79,8 @@ class RemotePicture:
 
     @property
     def stamp(self) -> list[Any]:
-        """Size and token, as `fashion.label_pictures.file_stamp` gives size and time of a file."""
+        """Size and token, as `fashion.pictures.listing.file_stamp` gives size and time of a
+        file."""
         return [self.size, self.token]
 
 

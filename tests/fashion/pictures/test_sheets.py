@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import report
+from fashion.pictures import sheets
 from mrcnn.errors import UserError
 
 NAMES = ["background", "bag", "belt"]
@@ -35,13 +35,13 @@ def read(path):
 
 def test_png_keeps_every_pixel(tmp_path):
     image = np.random.default_rng(1).integers(0, 256, (7, 5, 3), dtype=np.uint8)
-    path = report.save_png(tmp_path / "new" / "folder" / "picture.png", image)
+    path = sheets.save_png(tmp_path / "new" / "folder" / "picture.png", image)
     assert np.array_equal(read(path), image)
     assert [p.name for p in path.parent.iterdir()] == ["picture.png"]
 
 
 def test_detections_are_written_at_the_size_of_the_image(tmp_path):
-    path = report.save_detections_png(
+    path = sheets.save_detections_png(
         tmp_path / "out.png", picture(), found(1), NAMES, {1: RED, 2: BLUE}
     )
     drawn = read(path)
@@ -52,28 +52,28 @@ def test_detections_are_written_at_the_size_of_the_image(tmp_path):
 
 def test_nothing_found_is_written_too(tmp_path):
     empty = found() | {"masks": np.zeros((60, 80, 0))}
-    path = report.save_detections_png(tmp_path / "out.png", picture(), empty, NAMES)
+    path = sheets.save_detections_png(tmp_path / "out.png", picture(), empty, NAMES)
     assert (read(path) == 100).all()
-    path = report.save_detections_png(path, picture(), empty, NAMES, legend=True)
+    path = sheets.save_detections_png(path, picture(), empty, NAMES, legend=True)
     assert (read(path)[:60] == 100).all() and len(read(path)) > 60
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = report.save_png(tmp_path / "a.png", picture())
+    path = sheets.save_png(tmp_path / "a.png", picture())
     before = path.read_bytes()
     with pytest.raises(UserError):
-        report.save_detections_png(path, picture(), found(1, height=9, width=9), NAMES)
+        sheets.save_detections_png(path, picture(), found(1, height=9, width=9), NAMES)
     assert path.read_bytes() == before and len(os.listdir(tmp_path)) == 1  # noqa: PTH208
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file.*a\.png: cannot be written"):
-        report.save_png(tmp_path / "file" / "a.png", picture())
+        sheets.save_png(tmp_path / "file" / "a.png", picture())
 
 
 def test_the_legend_lists_classes_once():
-    image = report.add_legend(picture(), [2, 1, 2], NAMES, {1: RED, 2: BLUE})
+    image = sheets.add_legend(picture(), [2, 1, 2], NAMES, {1: RED, 2: BLUE})
     assert (image[:60] == 100).all() and image.shape[1] == 80
     strip = image[60:]
     red, blue = (strip == RED).all(axis=-1), (strip == BLUE).all(axis=-1)
@@ -85,26 +85,26 @@ def test_the_legend_lists_classes_once():
 @pytest.mark.parametrize("width", [1, 15, 90, 2000])
 def test_a_legend_fits_any_width(width):
     names = ["background", *[f"garment {i}" for i in range(1, 31)]]
-    image = report.add_legend(picture(20, width), range(1, 31), names)
+    image = sheets.add_legend(picture(20, width), range(1, 31), names)
     assert image.shape[1] == width and image.shape[0] > 20
 
 
 def test_side_by_side_keeps_the_pixels_of_all():
     left, right = picture(20, 30, 10), picture(40, 50, 20)
-    sheet = report.side_by_side([left, right])
+    sheet = sheets.side_by_side([left, right])
     assert (sheet == 10).all(axis=-1).sum() == 20 * 30
     assert (sheet == 20).all(axis=-1).sum() == 40 * 50
     assert (sheet[0] == 255).all()
 
 
 def test_titles_stand_above():
-    plain = report.side_by_side([picture(20, 200), picture(20, 200)])
-    titled = report.side_by_side([picture(20, 200), picture(20, 200)], ["before", "after"])
+    plain = sheets.side_by_side([picture(20, 200), picture(20, 200)])
+    titled = sheets.side_by_side([picture(20, 200), picture(20, 200)], ["before", "after"])
     band = titled.shape[0] - plain.shape[0]
     assert band > 10 and titled.shape[1] == plain.shape[1]
     assert (titled[8 : 8 + band, 8:208].min() < 60) and (titled[8 : 8 + band, 216:].min() < 60)
     with pytest.raises(UserError, match="one title: expected 2, found 1"):
-        report.side_by_side([picture(), picture()], ["one"])
+        sheets.side_by_side([picture(), picture()], ["one"])
 
 
 @pytest.mark.parametrize(
@@ -117,20 +117,20 @@ def test_titles_stand_above():
     ],
 )
 def test_contact_sheet_is_a_grid(count, columns, rows_and_columns):
-    sheet = report.contact_sheet([picture(100, 100)] * count, columns=columns, tile=50)
+    sheet = sheets.contact_sheet([picture(100, 100)] * count, columns=columns, tile=50)
     rows, across = rows_and_columns
     assert sheet.shape == (rows * 58 + 8, across * 58 + 8, 3)
     assert (sheet == 100).all(axis=-1).sum() == count * 50 * 50
 
 
 def test_contact_sheet_keeps_proportions_and_never_enlarges():
-    sheet = report.contact_sheet([picture(20, 10, 1), picture(400, 100, 2)], tile=100)
+    sheet = sheets.contact_sheet([picture(20, 10, 1), picture(400, 100, 2)], tile=100)
     assert (sheet == 1).all(axis=-1).sum() == 20 * 10
     assert (sheet == 2).all(axis=-1).sum() == 100 * 25
 
 
 def test_sheets_of_nothing():
-    assert report.contact_sheet([]).shape == report.side_by_side([]).shape == (1, 1, 3)
+    assert sheets.contact_sheet([]).shape == sheets.side_by_side([]).shape == (1, 1, 3)
 
 
 HISTORY = """epoch,loss,rpn_class_loss,mrcnn_mask_loss,val_loss,val_rpn_class_loss,seconds
@@ -151,7 +151,7 @@ HISTORY = """epoch,loss,rpn_class_loss,mrcnn_mask_loss,val_loss,val_rpn_class_lo
 )
 def test_losses_are_plotted(tmp_path, text):
     (tmp_path / "history.csv").write_text(text, encoding="utf-8")
-    path = report.plot_losses(tmp_path / "history.csv", tmp_path / "losses.png")
+    path = sheets.plot_losses(tmp_path / "history.csv", tmp_path / "losses.png")
     image = read(path)
     assert image.shape[0] > 300 and image.shape[1] > 900
     assert len(np.unique(image[..., :3] @ [1, 256, 65536])) > 20
@@ -169,7 +169,7 @@ def test_each_loss_gets_a_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Axes, "plot", recorded)
     (tmp_path / "history.csv").write_text(HISTORY)
-    report.plot_losses(tmp_path / "history.csv", tmp_path / "losses.png")
+    sheets.plot_losses(tmp_path / "history.csv", tmp_path / "losses.png")
     assert lines == [
         ("loss", [1, 2, 3], [4, 2, 1]),
         ("loss (validation)", [1, 3], [5, 2]),
@@ -195,5 +195,5 @@ def test_a_csv_without_losses_is_refused(tmp_path, text, sentence):
     if text is not None:
         path.write_text(text)
     with pytest.raises(UserError, match=rf"history\.csv.*{sentence}"):
-        report.plot_losses(path, tmp_path / "losses.png")
+        sheets.plot_losses(path, tmp_path / "losses.png")
     assert not (tmp_path / "losses.png").exists()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from fashion.annotations.locating import IMAGE_SUFFIXES, VARIABLE, leads_out
-from fashion.remote_files import RemoteFolder, RemotePicture, list_remote, read_remote
+from fashion.pictures.remote import RemoteFolder, RemotePicture, list_remote, read_remote
 from mrcnn.errors import DatasetError, UserError, printable
 from mrcnn.images.reading import opened, orientation
 
 if TYPE_CHECKING:
     from PIL import Image
+from typing import Any
 
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # the tags' numbers
 
@@ -24,7 +25,7 @@ def read_or_error(path: Path | RemotePicture) -> np.ndarray | UserError:
     """A picture, uint8 RGB [height, width, 3], or the error that says why it cannot be read.
 
     Raises:
-        UserError: a remote store does not answer, see `fashion.remote_files.read_remote`.
+        UserError: a remote store does not answer, see `fashion.pictures.remote.read_remote`.
     """
     from mrcnn.images.reading import read_image
 
@@ -113,3 +114,18 @@ def _size_as_stored(image: "Image.Image") -> tuple[int, int]:
     if isinstance(image, TiffImageFile):
         return image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
     return image.size
+
+
+def file_stamp(path: Path | RemotePicture) -> list[Any]:
+    """Size in bytes and time of the last change, which a changed file does not share.
+
+    Of a remote picture: its size, and what the store says of its content or its last change. Empty
+    where there is no such file.
+    """
+    if isinstance(path, RemotePicture):
+        return path.stamp
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]

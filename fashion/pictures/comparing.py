@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fashion.labels import ClassTable
-from fashion.listing import output_names, read_or_error
-from fashion.report import contact_sheet, save_png, side_by_side
+from fashion.pictures.listing import output_names, read_or_error
+from fashion.pictures.sheets import contact_sheet, save_png, side_by_side
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import UserError
 from mrcnn.system.background import read_ahead

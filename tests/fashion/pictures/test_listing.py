@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion.listing import list_images, output_names, read_or_error
+from fashion.pictures.listing import list_images, output_names, read_or_error
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import write_image
 

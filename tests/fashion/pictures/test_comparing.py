@@ -1,8 +1,8 @@
 import numpy as np
 from PIL import Image
 
-from fashion.compare import ComparedModel, compare_pictures, draw_models
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
+from fashion.pictures.comparing import ComparedModel, compare_pictures, draw_models
 from tests.fashion.fake_detector import detect, photograph
 
 GARMENTS = ComparedModel("garments", lambda image: detect([image])[0], MODANET_TABLE)

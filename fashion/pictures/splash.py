@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fashion.report import save_png
+from fashion.pictures.sheets import save_png
 from mrcnn.drawing.painting import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from mrcnn.images.reading import MAX_PIXELS, read_image

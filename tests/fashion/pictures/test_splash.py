@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion.video import colour_splash, fetch_image, splash_image, splash_video
+from fashion.pictures.splash import colour_splash, fetch_image, splash_image, splash_video
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from tests.mrcnn.http_server import Route, running_server
 

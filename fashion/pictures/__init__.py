@@ -1,0 +1,1 @@
+"""List and read pictures, sheets, splash, remote stores."""
