@@ -53,7 +53,7 @@ def garment(rng):
 
 def write_via(path, count):
     """Write `count` entries; the numbers of images and garments."""
-    from fashion.via_stream import ViaStreamWriter
+    from fashion.streams.via_writing import ViaStreamWriter
 
     rng, number = random.Random(1), 0
     garments = [garment(rng) for _ in range(DIFFERENT)]
@@ -76,7 +76,7 @@ def write_via(path, count):
 
 
 def read_via(path):
-    from fashion.annotation_stream import open_annotations
+    from fashion.streams.images import open_annotations
 
     with open_annotations(path) as images:
         return sum(1 for _ in images), images.region_count
@@ -84,7 +84,7 @@ def read_via(path):
 
 def step(name, folder, count):
     """Do one step; the numbers of images and garments."""
-    from fashion import stream_conversion
+    from fashion.streams import conversion
 
     via, coco, back = (folder / name for name in ("via.json", "coco.json", "back.json"))
     if name == "write VIA":
@@ -92,9 +92,9 @@ def step(name, folder, count):
     if name == "read VIA":
         return read_via(via)
     if name == "VIA to COCO":
-        result, _ = stream_conversion.via_to_coco(via, coco)
+        result, _ = conversion.via_to_coco(via, coco)
         return result.images, result.annotations
-    result, _ = stream_conversion.coco_to_via(coco, back)
+    result, _ = conversion.coco_to_via(coco, back)
     return result.images, result.instances
 
 

@@ -16,7 +16,7 @@ from fashion.export_files import check_xml_text, hex_colour
 from fashion.export_items import ExportImage, ExportObject, ExportReport
 from fashion.json_files import write_text
 from fashion.labels import ClassTable
-from fashion.shards import PendingFiles
+from fashion.streams.shards import PendingFiles
 
 OWN_ATTRIBUTES = ("instance", "score", "crowd")
 

@@ -15,7 +15,7 @@ from fashion.export_items import ExportImage, ExportObject, ExportReport
 from fashion.export_outlines import split
 from fashion.json_files import json_text, write_text
 from fashion.labels import ClassTable
-from fashion.shards import PendingFiles
+from fashion.streams.shards import PendingFiles
 
 LOCAL_FILES = "/data/local-files/?d="
 

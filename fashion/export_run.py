@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fashion.annotation_stream import ImageStream, open_annotations
 from fashion.annotations.annotated import AnnotatedImage
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion
 from fashion.annotations.instances import OTHER_ATTRIBUTES
@@ -15,7 +14,6 @@ from fashion.annotations.locating import SUBSETS
 from fashion.annotations.problems import Problem, stop_at_first
 from fashion.annotations.via_shapes import ShapeError, check_inside
 from fashion.annotations.via_writing import output_path
-from fashion.coco_stream import CocoStreamWriter
 from fashion.export_cvat import CvatExporter
 from fashion.export_files import OutputFolder, Pictures
 from fashion.export_items import (
@@ -30,7 +28,9 @@ from fashion.export_labelme import LabelMeExporter
 from fashion.export_voc import VocExporter
 from fashion.export_yolo import YoloExporter
 from fashion.labels import ClassTable
-from fashion.shards import PendingFiles
+from fashion.streams.coco_writing import CocoStreamWriter
+from fashion.streams.images import ImageStream, open_annotations
+from fashion.streams.shards import PendingFiles
 from mrcnn.errors import DatasetError
 
 FORMATS = ("coco", "yolo-seg", "labelme", "voc", "cvat", "label-studio")

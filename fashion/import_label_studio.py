@@ -25,7 +25,7 @@ from fashion.import_shapes import (
     region,
     whole,
 )
-from fashion.json_stream import JsonStream
+from fashion.streams.json_reading import JsonStream
 from mrcnn.errors import DatasetError
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # how Label Studio names uploaded files

@@ -10,7 +10,7 @@ from fashion.annotations.via_writing import entry_of, native_key
 from fashion.import_cvat import cvat_entries
 from fashion.import_label_studio import label_studio_entries
 from fashion.import_shapes import ImportReport
-from fashion.via_stream import ViaStreamWriter
+from fashion.streams.via_writing import ViaStreamWriter
 
 
 def import_annotations(

@@ -14,9 +14,9 @@ from typing import IO, Any
 
 from fashion.label_journal import JournalError, LabelJournal
 from fashion.label_policy import REASONS
-from fashion.shards import shards_of
+from fashion.streams.shards import shards_of
+from fashion.streams.via_writing import ViaStreamWriter
 from fashion.tables import text_table
-from fashion.via_stream import ViaStreamWriter
 from mrcnn.errors import UserError
 from mrcnn.system.files import replacing, saving
 
@@ -170,7 +170,8 @@ def write_files(
     read, because of their name or because they could not be, never are. left: how many images are
     missing because `stopped_by` ended the run; the report then says that it is partial. The journal
     notes what was written. shard_size: annotations in files of so many images, see
-    `fashion.shards`. Raises `UserError` when a file cannot be written; the former one is then
+    `fashion.streams.shards`. Raises `UserError` when a file cannot be written; the former one is
+    then
     untouched.
     """
     summary = LabelSummary(left=left, stopped_by=stopped_by)

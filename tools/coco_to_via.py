@@ -56,8 +56,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Convert one file and say what was written."""
     options = parse_arguments(arguments)
-    from fashion import stream_conversion
     from fashion.annotations import via
+    from fashion.streams import conversion as stream_conversion
 
     out = via.output_path(options.out, via.PROJECT_FILE if options.project else None)
     sharded = options.shard_size is not None
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _stream(options: argparse.Namespace, out: Path) -> tuple:
-    from fashion import stream_conversion
+    from fashion.streams import conversion as stream_conversion
     from mrcnn.errors import DatasetError
 
     if options.project:

@@ -50,8 +50,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Convert one file and say what was written."""
     options = parse_arguments(arguments)
-    from fashion import coco_stream, labels, stream_conversion
+    from fashion import labels
     from fashion.annotations import coco_writing, via
+    from fashion.streams import coco_writing as coco_stream
+    from fashion.streams import conversion as stream_conversion
 
     out = via.output_path(options.out, "instances.json")
     table = labels.named_table(options.classes) if options.classes else None

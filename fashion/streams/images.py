@@ -1,6 +1,6 @@
 """VIA and COCO files larger than memory, image by image.
 
-The writers are `fashion.via_stream` and `fashion.coco_stream`.
+The writers are `fashion.streams.via_writing` and `fashion.streams.coco_writing`.
 
     with open_annotations("train/via_region_data.json") as images:
         for image in images:
@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from fashion.annotation_index import AnnotationIndex, Place
 from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.annotations.coco_reading import (
     CocoReader,
@@ -22,7 +21,8 @@ from fashion.annotations.coco_reading import (
 )
 from fashion.annotations.problems import ProblemLog, problem_text, stop_at_first
 from fashion.annotations.via_reading import CORRECT, add_regions, image_of_entry
-from fashion.shards import annotation_files
+from fashion.streams.index import AnnotationIndex, Place
+from fashion.streams.shards import annotation_files
 
 
 class ImageStream:
@@ -118,7 +118,7 @@ class ImageStream:
 
 
 def open_annotations(path: str | os.PathLike[str], *, strict: bool = False) -> ImageStream:
-    """The images of a VIA or COCO file, a folder with one, or shards (`fashion.shards`).
+    """The images of a VIA or COCO file, a folder with one, or shards (`fashion.streams.shards`).
 
     Raises `DatasetError`.
     """

@@ -5,14 +5,14 @@ import tracemalloc
 
 import pytest
 
-from fashion import annotation_index, json_stream, stream_conversion
-from fashion.annotation_stream import open_annotations
 from fashion.annotations import coco, coco_reading, coco_writing, via
 from fashion.annotations.label_survey import UniqueIds
 from fashion.annotations.locating import read_annotations
 from fashion.annotations.problems import KEPT, Problem, ProblemLog
-from fashion.coco_stream import CocoStreamWriter, read_head
-from fashion.via_stream import ViaStreamWriter
+from fashion.streams import conversion, index, json_reading
+from fashion.streams.coco_writing import CocoStreamWriter, read_head
+from fashion.streams.images import open_annotations
+from fashion.streams.via_writing import ViaStreamWriter
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, via_1, via_project, write_json
 
@@ -66,11 +66,11 @@ def mixed_coco():
 def test_coco_to_via_writes_what_it_writes_of_whole_files(
     tmp_path, monkeypatch, first_polygon, chunk
 ):
-    monkeypatch.setitem(json_stream.JsonStream.__init__.__kwdefaults__, "chunk", chunk)
+    monkeypatch.setitem(json_reading.JsonStream.__init__.__kwdefaults__, "chunk", chunk)
     source = write_json(tmp_path / "c.json", mixed_coco())
     whole = coco_reading.to_via(coco.read(source), str(source), first_polygon=first_polygon)
     via.write(tmp_path / "whole.json", whole.annotations)
-    result, written = stream_conversion.coco_to_via(
+    result, written = conversion.coco_to_via(
         source, tmp_path / "stream.json", first_polygon=first_polygon
     )
     assert written == [tmp_path / "stream.json"]
@@ -82,38 +82,36 @@ def test_coco_to_via_writes_what_it_writes_of_whole_files(
 @pytest.mark.parametrize("like", [False, True])
 def test_via_to_coco_writes_what_it_writes_of_whole_files(tmp_path, like):
     source = write_json(tmp_path / "c.json", mixed_coco())
-    stream_conversion.coco_to_via(source, tmp_path / "via.json")
+    conversion.coco_to_via(source, tmp_path / "via.json")
     head = read_head(source) if like else None
     path = tmp_path / "via.json"
     whole = coco_writing.from_via(via.read(path), str(path), like=head)
     coco_writing.write(tmp_path / "whole.json", whole.data)
-    result, _ = stream_conversion.via_to_coco(path, tmp_path / "stream.json", like=head)
+    result, _ = conversion.via_to_coco(path, tmp_path / "stream.json", like=head)
     assert (tmp_path / "stream.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert result.summary(100) == whole.summary(100)
 
 
 def test_shards_hold_together_what_one_file_holds(tmp_path):
     source = write_json(tmp_path / "c.json", mixed_coco())
-    _, shards = stream_conversion.coco_to_via(source, tmp_path / "via" / "v.json", shard_size=6)
+    _, shards = conversion.coco_to_via(source, tmp_path / "via" / "v.json", shard_size=6)
     assert [path.name for path in shards] == [f"v-{n:05d}-of-00004.json" for n in range(4)]
-    stream_conversion.coco_to_via(source, tmp_path / "one.json")
+    conversion.coco_to_via(source, tmp_path / "one.json")
     together = {}
     for path in shards:
         together |= json.loads(path.read_text())
     assert together == json.loads((tmp_path / "one.json").read_text())
 
-    stream_conversion.via_to_coco(tmp_path / "one.json", tmp_path / "one_coco.json")
-    _, shards = stream_conversion.via_to_coco(
-        tmp_path / "via", tmp_path / "coco" / "c.json", shard_size=7
-    )
+    conversion.via_to_coco(tmp_path / "one.json", tmp_path / "one_coco.json")
+    _, shards = conversion.via_to_coco(tmp_path / "via", tmp_path / "coco" / "c.json", shard_size=7)
     assert len(shards) == 3
     parts = [coco.read(path) for path in shards]
     whole = coco.read(tmp_path / "one_coco.json")
     for key in ("images", "annotations"):
         assert [entry for part in parts for entry in part[key]] == whole[key]
     assert all(part["categories"] == whole["categories"] for part in parts)
-    stream_conversion.coco_to_via(tmp_path / "one_coco.json", tmp_path / "whole.json")
-    stream_conversion.coco_to_via(tmp_path / "coco" / "c-*.json", tmp_path / "back.json")
+    conversion.coco_to_via(tmp_path / "one_coco.json", tmp_path / "whole.json")
+    conversion.coco_to_via(tmp_path / "coco" / "c-*.json", tmp_path / "back.json")
     assert (tmp_path / "back.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
 
 
@@ -191,9 +189,9 @@ def test_the_tools_refuse_the_other_format(tmp_path):
     of_coco = write_json(tmp_path / "c.json", coco_data([{}]))
     of_via = write_json(tmp_path / "v.json", {"x": entry()})
     with pytest.raises(DatasetError, match="is a COCO file, not a VIA file"):
-        stream_conversion.via_to_coco(of_coco, tmp_path / "out.json")
+        conversion.via_to_coco(of_coco, tmp_path / "out.json")
     with pytest.raises(DatasetError, match="is no COCO annotation file"):
-        stream_conversion.coco_to_via(of_via, tmp_path / "out.json")
+        conversion.coco_to_via(of_via, tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
 
 
@@ -211,7 +209,7 @@ def test_strict_stops_and_leaves_nothing(tmp_path):
         list(stream)
     source = write_json(tmp_path / "c.json", coco_data([{}, {"image_id": 99}]))
     with pytest.raises(DatasetError, match="its image_id 99"):
-        stream_conversion.coco_to_via(source, tmp_path / "out" / "v.json", strict=True)
+        conversion.coco_to_via(source, tmp_path / "out" / "v.json", strict=True)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -271,7 +269,7 @@ def test_a_file_that_changes_while_it_is_read_is_told(tmp_path):
 
 def test_the_index_lies_on_the_disk_and_leaves_nothing(tmp_path, monkeypatch):
     """With a cache of one page the temporary database is written out; no file of it is seen."""
-    monkeypatch.setattr(annotation_index, "CACHE_KILOBYTES", 8)
+    monkeypatch.setattr(index, "CACHE_KILOBYTES", 8)
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path / "index"))
     (tmp_path / "index").mkdir()
     source = write_json(tmp_path / "c.json", mixed_coco())
@@ -298,7 +296,7 @@ def test_a_problem_log_counts_all_and_keeps_the_first():
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
-    monkeypatch.setitem(json_stream.JsonStream.__init__.__kwdefaults__, "chunk", 1 << 14)
+    monkeypatch.setitem(json_reading.JsonStream.__init__.__kwdefaults__, "chunk", 1 << 14)
 
     def peak(count):
         path = tmp_path / f"{count}.json"
@@ -306,8 +304,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
             for number in range(count):
                 writer.add(str(number), entry(f"{number}.jpg", [region()] * 3))
         tracemalloc.start()
-        stream_conversion.via_to_coco(path, tmp_path / "c.json")
-        stream_conversion.coco_to_via(tmp_path / "c.json", tmp_path / "v.json")
+        conversion.via_to_coco(path, tmp_path / "c.json")
+        conversion.coco_to_via(tmp_path / "c.json", tmp_path / "v.json")
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -318,6 +316,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
 
 def test_only_large_files_and_shards_are_streamed_unasked(tmp_path):
     path = write_json(tmp_path / "a.json", {})
-    assert not stream_conversion.is_large(path)
-    assert stream_conversion.is_large(path, limit=1)
-    assert stream_conversion.is_large(pathlib.Path(str(tmp_path / "*.json")))
+    assert not conversion.is_large(path)
+    assert conversion.is_large(path, limit=1)
+    assert conversion.is_large(pathlib.Path(str(tmp_path / "*.json")))

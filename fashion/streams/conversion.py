@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fashion.annotation_stream import ImageStream, images_of_coco
 from fashion.annotations.coco_reading import Conversion
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion, head_of
 from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.annotations.problems import ProblemLog, stop_at_first
 from fashion.annotations.via_reading import CORRECT
 from fashion.annotations.via_writing import entry_of, native_key, use_file
-from fashion.coco_stream import CocoStreamWriter
 from fashion.labels import ClassTable
-from fashion.shards import annotation_files
-from fashion.via_stream import ViaStreamWriter
+from fashion.streams.coco_writing import CocoStreamWriter
+from fashion.streams.images import ImageStream, images_of_coco
+from fashion.streams.shards import annotation_files
+from fashion.streams.via_writing import ViaStreamWriter
 
 LARGE = 256 << 20  # bytes; from here on reading whole files takes gigabytes
 

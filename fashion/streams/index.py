@@ -19,7 +19,7 @@ from typing import IO, Any, Literal, NamedTuple
 from fashion.annotations import coco
 from fashion.annotations.via_reading import image_of_entry, via_entries
 from fashion.json_files import reading
-from fashion.json_stream import JsonStream
+from fashion.streams.json_reading import JsonStream
 from mrcnn.errors import DatasetError
 
 CACHE_KILOBYTES = 64 << 10

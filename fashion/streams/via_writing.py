@@ -1,4 +1,4 @@
-"""VIA files larger than memory, written entry by entry; the reader is `fashion.annotation_stream`.
+"""VIA files larger than memory, written entry by entry; the reader is `fashion.streams.images`.
 
     with ViaStreamWriter("via_region_data.json") as writer:
         for key, entry in entries:
@@ -7,19 +7,22 @@
 The file is, byte by byte, what `fashion.annotations.via_writing.write` writes for the same entries.
 """
 
+import hashlib
 import os
+from array import array
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fashion.json_files import json_text
-from fashion.key_digests import KeyDigests
-from fashion.shards import EntryWriter
+from fashion.streams.shards import EntryWriter
 from mrcnn.errors import DatasetError
 
 
 class ViaStreamWriter(EntryWriter):
-    """Writes a VIA 2 annotation file an entry at a time; see `fashion.shards.EntryWriter`.
+    """Writes a VIA 2 annotation file an entry at a time; see `fashion.streams.shards.EntryWriter`.
 
     lines: one entry a line, instead of all in one line. Raises `DatasetError` also for a NaN, for
     text that UTF-8 cannot hold, and, at the end, for two entries of one key: a reader would see
@@ -63,3 +66,29 @@ class ViaStreamWriter(EntryWriter):
                 advice="give each image one of its own",
             )
         super()._commit()
+
+
+class KeyDigests:
+    """Keeps 16 bytes a key instead of the key; repeated keys are found at the end.
+
+    Among a billion keys, two different ones are taken for one with a chance of 1 in 10 ** 20.
+    """
+
+    def __init__(self) -> None:
+        self._words = array("Q")
+
+    def add(self, key: str) -> None:
+        """Record a key."""
+        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        self._words.frombytes(digest)
+
+    def first_repeated(self) -> tuple[int, int] | None:
+        """The numbers, from 0, of two equal keys; None when all differ."""
+        words = np.frombuffer(self._words, dtype=np.uint64).reshape(-1, 2)
+        order = np.lexsort((words[:, 1], words[:, 0]))  # stable: the earlier first
+        ordered = words[order]
+        alike = np.flatnonzero((ordered[1:] == ordered[:-1]).all(axis=1))
+        if not len(alike):
+            return None
+        place = alike[np.argmin(order[alike + 1])]
+        return int(order[place]), int(order[place + 1])

@@ -214,7 +214,8 @@ class EntryWriter(abc.ABC):
 
     Args:
         path: the file; folders above it are made.
-        shard_size: write files of so many entries, named as in `fashion.shards`, instead of one.
+        shard_size: write files of so many entries, named as in `fashion.streams.shards`, instead
+        of one.
         ready: called with the path and the sha256 (hexadecimal) of each file when all are on the
             disk, just before they appear.
 

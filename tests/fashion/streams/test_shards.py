@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from fashion.shards import PendingFiles, annotation_files, shard_path
+from fashion.streams.shards import PendingFiles, annotation_files, shard_path
 from mrcnn.errors import DatasetError
 
 

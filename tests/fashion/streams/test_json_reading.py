@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from fashion import json_stream
 from fashion.json_files import read_json
-from fashion.json_stream import JsonStream
+from fashion.streams import json_reading
+from fashion.streams.json_reading import JsonStream
 from mrcnn.errors import DatasetError
 
 
@@ -90,7 +90,7 @@ def test_a_broken_file_gets_the_sentence_of_a_file_read_whole(tmp_path, data, ch
 
 
 def test_a_value_has_a_greatest_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_stream, "MOST_VALUE_BYTES", 100)
+    monkeypatch.setattr(json_reading, "MOST_VALUE_BYTES", 100)
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"a": "x" * 1000}))
     with pytest.raises(DatasetError, match="value at byte 6 has more than 100 bytes"):

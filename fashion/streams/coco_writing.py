@@ -1,4 +1,4 @@
-"""COCO files larger than memory, written image by image; the reader is `fashion.annotation_stream`.
+"""COCO files larger than memory, written image by image; the reader is `fashion.streams.images`.
 
     with CocoStreamWriter("instances.json", head, categories) as writer:
         writer.add({"id": 1, "file_name": "a.jpg"}, annotations)
@@ -16,14 +16,14 @@ from typing import IO, Any
 
 from fashion.annotations import coco
 from fashion.json_files import json_text, writing
-from fashion.json_stream import JsonStream
-from fashion.shards import EntryWriter
+from fashion.streams.json_reading import JsonStream
+from fashion.streams.shards import EntryWriter
 
 _COPIED = 1 << 20  # characters at once
 
 
 class CocoStreamWriter(EntryWriter):
-    """Writes a COCO file an image at a time; see `fashion.shards.EntryWriter`.
+    """Writes a COCO file an image at a time; see `fashion.streams.shards.EntryWriter`.
 
     COCO has the list of images before that of annotations: the latter go to a nameless temporary
     file beside the other first, and are copied behind the images at the end.

@@ -1,0 +1,1 @@
+"""Annotation files larger than memory, shards."""
