@@ -254,7 +254,7 @@ def confusion_chart(
 ) -> "Figure":
     """Counts of each true class (lines) by what it was found as (columns).
 
-    labels, matrix: as of `fashion.pipeline_charts.confusion_table`, the background first; it
+    labels, matrix: as of `fashion.html.charts.confusion_table`, the background first; it
     becomes the last line and column. Classes that never occur are left out.
     """
     counts = np.asarray(matrix, dtype=np.int64)

@@ -50,7 +50,7 @@ class EvaluationNumbers:
 
     @property
     def confusion(self) -> dict[str, Any]:
-        """The confusion matrix as `fashion.pipeline_charts.confusion_table` takes it."""
+        """The confusion matrix as `fashion.html.charts.confusion_table` takes it."""
         matches = self.matches
         return {
             "labels": ["background", *self.names],

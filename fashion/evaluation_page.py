@@ -13,11 +13,11 @@ from fashion.evaluation_charts import DOTS
 from fashion.evaluation_findings import findings
 from fashion.evaluation_numbers import EvaluationNumbers
 from fashion.evaluation_pictures import describe
-from fashion.html_page import embedded, fill, link, page_file
+from fashion.html.charts import bar_cell, cell, confusion_table, number, table
+from fashion.html.gallery import WIDE, picture
+from fashion.html.page import embedded, fill, link, page_file
 from fashion.json_files import write_text
 from fashion.pictures.listing import image_size
-from fashion.pipeline_charts import bar_cell, cell, confusion_table, number, table
-from fashion.pipeline_gallery import WIDE, picture
 from mrcnn.evaluation.curves import Curve
 from mrcnn.evaluation.matches import ImageQuality
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from fashion.dataset import FashionDataset
+from fashion.html.charts import number
 from fashion.pictures.sheets import save_png, side_by_side
-from fashion.pipeline_charts import number
 from mrcnn.drawing.painting import caption_texts, draw_detections
 from mrcnn.evaluation.matches import ImageQuality, match_sure, overlaps_of, rows_by_image
 

@@ -6,7 +6,7 @@ import cv2
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
-from fashion.html_page import escaped, fill, page_file
+from fashion.html.page import escaped, fill, page_file
 from fashion.parsing_workshop import (
     HOST,
     LARGEST_SETTINGS,

@@ -9,11 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion.html_page import fill, link, page_file
-from fashion.json_files import write_text
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.pipeline import Step, duration
-from fashion.pipeline_charts import (
+from fashion.html.charts import (
     NOTHING,
     bar_cell,
     cell,
@@ -22,7 +18,11 @@ from fashion.pipeline_charts import (
     number,
     table,
 )
-from fashion.pipeline_gallery import WIDE, gallery, picture
+from fashion.html.gallery import WIDE, gallery, picture
+from fashion.html.page import fill, link, page_file
+from fashion.json_files import write_text
+from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.pipeline import Step, duration
 from fashion.pipeline_results import RunResults, StageResult, StepResult, gather_results
 
 SHOWN_PAIRS, SHOWN_PICTURES = 6, 8

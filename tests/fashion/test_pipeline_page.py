@@ -9,16 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fashion.html.charts import bar_cell, confusion_table, line_chart, number, table, ticks
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
 from fashion.pipeline import Command, Step
-from fashion.pipeline_charts import (
-    bar_cell,
-    confusion_table,
-    line_chart,
-    number,
-    table,
-    ticks,
-)
 from fashion.pipeline_page import write_page
 from fashion.pipeline_results import gather_results
 from mrcnn.errors import UserError

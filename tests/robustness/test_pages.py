@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fashion.html_page import link, page_file
-from fashion.pipeline_charts import bar_cell, cell, confusion_table, line_chart, table
-from fashion.pipeline_gallery import gallery, picture
+from fashion.html.charts import bar_cell, cell, confusion_table, line_chart, table
+from fashion.html.gallery import gallery, picture
+from fashion.html.page import link, page_file
 from fashion.review_page import write_page as write_review
 from mrcnn.inspection.page import Section
 from mrcnn.inspection.page import write_page as write_inspection

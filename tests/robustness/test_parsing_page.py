@@ -19,7 +19,7 @@ import tempfile
 import pytest
 from PIL import Image
 
-from fashion.html_page import page_file
+from fashion.html.page import page_file
 from fashion.parsing_workshop import LARGEST_SETTINGS, Workshop
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.parsing_page_process import find_garments

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fashion.html_page import escaped, link, thumbnail
+from fashion.html.page import escaped, link, thumbnail
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 

@@ -6,7 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion.html_page import embedded, escaped, fill, link, page_file, script_json, thumbnail
+from fashion.html.page import (
+    embedded,
+    escaped,
+    fill,
+    link,
+    page_file,
+    script_json,
+    thumbnail,
+)
 
 
 def test_a_template_is_filled_in_one_pass():

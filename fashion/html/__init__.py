@@ -1,0 +1,1 @@
+"""Shared HTML: templates, charts, thumbnails, and the files in static/."""
