@@ -83,7 +83,7 @@ def config_of(options: argparse.Namespace) -> Config:
     }
     if options.backbone != "compact":
         return type("BenchmarkConfig", (Config,), values | {"BACKBONE": options.backbone})()
-    from fashion.presets import make_config
+    from fashion.stages.presets import make_config
 
     del values["NAME"], values["NUM_CLASSES"], values["DETECTION_MIN_CONFIDENCE"]
     return make_config("demo", "benchmark", 14, inference=True, **values)

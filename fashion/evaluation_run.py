@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashion import stages
 from fashion.dataset import FashionDataset
 from fashion.detection_files import DetectionFile, results_by_image
 from fashion.label_report import file_digest
 from fashion.result_files import Numbering, ResultRows, read_results
-from fashion.stages import ModelChoice, WeightFile
+from fashion.stages import models
+from fashion.stages.models import ModelChoice, WeightFile
 from mrcnn.evaluation.coco_ap import KINDS, average_precision, detect_all
 from mrcnn.evaluation.image_ap import mean_image_average_precision
 from mrcnn.evaluation.matches import confusion_matrix
@@ -47,7 +47,7 @@ class DetectionRun:
     """What detects in an evaluation.
 
     Attributes:
-        choice: the model, its weights described (`fashion.stages.inference_weights`).
+        choice: the model, its weights described (`fashion.stages.models.inference_weights`).
         weights: the same weights.
         augmentation: test-time augmentation, if any.
         kept: a file of detections, read where it is of the same model and pictures, else written.
@@ -63,7 +63,7 @@ class DetectionRun:
         choice = self.choice
         values: dict[str, Any] = {
             "weights": file_digest(self.weights.path),
-            "preset": stages.preset_of(self.weights, choice.preset),
+            "preset": models.preset_of(self.weights, choice.preset),
             "precision": choice.precision,
             "min_confidence": choice.min_confidence,
         }
@@ -96,7 +96,7 @@ def _detect(
 ) -> list[dict[str, Any]]:
     from tqdm import tqdm
 
-    detector = stages.inference_model(run.choice)
+    detector = models.inference_model(run.choice)
     detect: Callable[[Sequence[np.ndarray]], list[dict[str, Any]]] = detector.detect
     if run.augmentation:
         from mrcnn.inference.test_time_augmentation import AugmentedDetector

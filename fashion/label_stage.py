@@ -13,18 +13,18 @@ from fashion.label_regions import LEAST_AREA
 from fashion.label_report import journal_path, report_path
 from fashion.label_run import LabelFiles, Staff, label_folder
 from fashion.labels import SEASONS
-from fashion.model_arguments import add_model_arguments, model_choice
 from fashion.pictures.listing import list_images
 from fashion.pictures.remote import RemoteFolder, RemoteOutput, RemotePicture, place
-from fashion.presets import find_preset
-from fashion.stage import Stage, fraction, whole
-from fashion.stages import (
+from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.models import (
     ModelChoice,
     WeightFile,
     inference_model,
     inference_weights,
     preset_of,
 )
+from fashion.stages.presets import find_preset
+from fashion.stages.stage import Stage, fraction, whole
 from mrcnn.config import Config
 from mrcnn.errors import UserError
 

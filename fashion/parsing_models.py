@@ -9,8 +9,7 @@ import numpy as np
 
 from fashion.labels import ClassTable
 from fashion.pictures.listing import file_stamp
-from fashion.stage import MODANET_STAGE, Stage
-from fashion.stages import (
+from fashion.stages.models import (
     COCO_WEIGHTS,
     ModelChoice,
     WeightFile,
@@ -18,6 +17,7 @@ from fashion.stages import (
     inference_model,
     inference_weights,
 )
+from fashion.stages.stage import MODANET_STAGE, Stage
 
 Detect = Callable[[np.ndarray], dict[str, np.ndarray]]
 

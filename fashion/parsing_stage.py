@@ -15,8 +15,8 @@ from fashion.parsing_settings import (
     VOTES,
     ParsingSettings,
 )
-from fashion.presets import PRESETS
-from fashion.stage import fraction, positive, whole, writable_folder
+from fashion.stages.presets import PRESETS
+from fashion.stages.stage import fraction, positive, whole, writable_folder
 from mrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ def parse_pictures(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from fashion.parsing_run import ParsingRun
-    from fashion.picture_stage import report_skipped
     from fashion.pictures.listing import list_images
+    from fashion.stages.draw import report_skipped
 
     settings = settings_of(options)
     images = list_images(options.images, options.limit)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from fashion import DEMO_START, REPOSITORY
 from fashion.pipeline_sources import RunPlan, Training, demo_sources, find_sources, shown
-from fashion.presets import PRESETS
-from fashion.stage import MODANET_STAGE, whole
-from fashion.stages import find_weights
+from fashion.stages.models import find_weights
+from fashion.stages.presets import PRESETS
+from fashion.stages.stage import MODANET_STAGE, whole
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from fashion.annotations.locating import ANNOTATION_FILE
 from fashion.pipeline import Command, Step
 from fashion.pipeline_sources import RunPlan, shown
 from fashion.season_truth import write_season_truth
-from fashion.stage import MODANET_STAGE, SEASON_STAGE, Stage
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 
 SCRIPTS = {
     "train1": "model1/samples/custom/trainModaNet.py",

@@ -19,7 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.stage import (
+from fashion.stages.models import ModelChoice, inference_model, inference_weights
+from fashion.stages.stage import (
     MODANET_STAGE,
     SEASON_STAGE,
     Stage,
@@ -27,7 +28,6 @@ from fashion.stage import (
     whole,
     writable_folder,
 )
-from fashion.stages import ModelChoice, inference_model, inference_weights
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -73,10 +73,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from tqdm import tqdm
 
-    from fashion.class_tables import with_labels
-    from fashion.picture_stage import report_skipped
     from fashion.pictures.comparing import ComparedModel, compare_pictures
     from fashion.pictures.listing import list_images
+    from fashion.stages.draw import report_skipped
+    from fashion.stages.training_labels import with_labels
 
     images = list_images(options.images, options.limit)
     writable_folder(options.output, "output")

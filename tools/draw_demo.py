@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.stage import whole
+from fashion.stages.stage import whole
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -23,13 +23,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.model_arguments import (
+from fashion.stages.arguments import (
     add_class_table_argument,
     add_model_arguments,
     choose_class_table,
     model_choice,
 )
-from fashion.stage import MODANET_STAGE, SEASON_STAGE, fraction, whole, writable_folder
+from fashion.stages.stage import (
+    MODANET_STAGE,
+    SEASON_STAGE,
+    fraction,
+    whole,
+    writable_folder,
+)
 from mrcnn.errors import DatasetError
 
 SCORE_THRESHOLD = 0.05
@@ -122,7 +128,7 @@ def main() -> int:
     )
     from fashion.evaluation_tables import figures_text
     from fashion.result_files import Numbering
-    from fashion.stages import inference_weights
+    from fashion.stages.models import inference_weights
     from mrcnn.evaluation.coco_ap import ground_truth
 
     stage = options.stage

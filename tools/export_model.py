@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.model_arguments import (
+from fashion.stages.arguments import (
     add_class_table_argument,
     add_model_arguments,
     choose_class_table,
     model_choice,
 )
-from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
-from fashion.stages import inference_model, inference_weights, preset_of
+from fashion.stages.models import inference_model, inference_weights, preset_of
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from mrcnn.export.exporting import FILES, MASKS, check_exportable, check_free, export_model
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     if options.number == "2":
         choose_class_table(options)
-    from fashion.presets import make_config
+    from fashion.stages.presets import make_config
 
     stage = options.stage
     names = stage.class_names

@@ -21,8 +21,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.model_arguments import add_model_arguments, model_choice
-from fashion.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
+from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from mrcnn.errors import DatasetError, UserError
 
 STAGES = {"1": MODANET_STAGE, "2": SEASON_STAGE}
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def of_file(options: argparse.Namespace) -> tuple:
     """A weight file of any classes without a network, the parts to show, and the title."""
-    from fashion.stages import weights_path
+    from fashion.stages.models import weights_path
     from mrcnn.inspection.sections import Inspected
 
     stage, inspected = options.stage, Inspected()
@@ -82,8 +82,8 @@ def of_file(options: argparse.Namespace) -> tuple:
 
 def of_model(options: argparse.Namespace) -> tuple:
     """A network with its picture, the parts to show, and the title."""
-    from fashion.presets import make_config
-    from fashion.stages import inference_model, inference_weights, preset_of
+    from fashion.stages.models import inference_model, inference_weights, preset_of
+    from fashion.stages.presets import make_config
     from mrcnn.inspection.report import NEED_MODEL
     from mrcnn.inspection.sections import Inspected
 

@@ -23,7 +23,7 @@ from fashion.json_files import writing
 from fashion.pipeline import Command, Pipeline, Step
 from fashion.pipeline_sources import interpreter, shown
 from fashion.pipeline_steps import SCRIPTS
-from fashion.stage import whole
+from fashion.stages.stage import whole
 from mrcnn.errors import UserError
 from mrcnn.system.files import replacing
 

@@ -28,7 +28,7 @@ from fashion.commands import run
 if TYPE_CHECKING:
     from fashion.split_annotations import AnnotationSource
     from fashion.split_dataset import Settings, Split
-    from fashion.stages import Stage
+    from fashion.stages.stage import Stage
 
 SHOWN = 5
 
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def find_stage(number: int | None) -> "Stage | None":
     """The stage of that number; None for None."""
-    from fashion.stage import MODANET_STAGE, SEASON_STAGE
+    from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE
 
     stages = {1: MODANET_STAGE, 2: SEASON_STAGE}
     return None if number is None else stages[number]

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion.class_tables import ALL_LABELS
 from fashion.dataset import FashionDataset
 from fashion.evaluation_findings import findings
 from fashion.evaluation_numbers import evaluation_numbers
 from fashion.evaluation_pictures import SIDE, draw_image, write_pictures
 from fashion.evaluation_report import write_report
 from fashion.labels import ClassTable, season_table
+from fashion.stages.training_labels import ALL_LABELS
 from mrcnn.evaluation.coco_ap import average_precision, encode_mask, ground_truth
 from mrcnn.evaluation.matches import ImageQuality, rows_by_image
 from tests.fashion.chromium import Chromium

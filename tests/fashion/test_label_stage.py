@@ -8,8 +8,8 @@ import pytest
 
 from fashion.label_stage import add_labelling_arguments, label
 from fashion.labels import MODANET_TABLE
-from fashion.stage import MODANET_STAGE
-from fashion.stages import weights_note
+from fashion.stages.models import weights_note
+from fashion.stages.stage import MODANET_STAGE
 from tests.fashion.fake_detector import detect, folder_of_photographs
 from tests.stages.factory import head_weights
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fashion.stage import Stage
-from fashion.stages import weights_path
-from fashion.train_stage import set_damaged_aside
+from fashion.stages.models import weights_path
+from fashion.stages.stage import Stage
+from fashion.stages.train import set_damaged_aside
 from mrcnn.errors import WeightsError
 from mrcnn.training.checkpoints import (
     find_last,

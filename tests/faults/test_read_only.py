@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fashion.labels import MODANET_TABLE
-from fashion.stages import weights_note
+from fashion.stages.models import weights_note
 from mrcnn.errors import TrainingError
 from mrcnn.system.locks import holding
 from tests.fashion.factories import coco_data, write_json

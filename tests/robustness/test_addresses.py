@@ -11,7 +11,7 @@ import pytest
 
 from fashion.pictures import splash
 from fashion.pictures.splash import _HttpRedirects, fetch_image, splash_image, splash_video
-from fashion.stage_command import source_name
+from fashion.stages.command import source_name
 from mrcnn.errors import DownloadError, UserError
 from mrcnn.system.fetching import download
 from tests.mrcnn.http_server import Route, running_server

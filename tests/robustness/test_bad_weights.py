@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion.class_tables import with_labels
-from fashion.stage import MODANET_STAGE
-from fashion.stages import ModelChoice, check_preset, describe_weights
+from fashion.stages.models import ModelChoice, check_preset, describe_weights
+from fashion.stages.stage import MODANET_STAGE
+from fashion.stages.training_labels import with_labels
 from mrcnn.errors import UserError, WeightsError
 from mrcnn.inspection.weight_file import read_contents
 from mrcnn.training.state import read_progress

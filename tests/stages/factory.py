@@ -93,8 +93,8 @@ def demo_weights(path: Path, table=MODANET_TABLE, note: bool = True) -> Path:
     """Random weights of the demo preset, as its training writes them."""
     import keras
 
-    from fashion.presets import make_config
-    from fashion.stages import weights_note
+    from fashion.stages.models import weights_note
+    from fashion.stages.presets import make_config
     from mrcnn.network.build import build_model
     from mrcnn.weights.matching import save_weights
 

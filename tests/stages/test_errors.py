@@ -10,8 +10,8 @@ import pytest
 from fashion.commands import run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.presets import make_config
-from fashion.stages import weights_note
+from fashion.stages.models import weights_note
+from fashion.stages.presets import make_config
 from tests.fashion.factories import entry, region
 from tests.mrcnn.tiny import TinyConfig
 from tests.stages.factory import (
@@ -298,8 +298,8 @@ def test_a_broken_jpeg_is_named(here, capsys):
 @pytest.mark.parametrize("width", [8, 256], ids=["another shape", "most layers missing"])
 def test_weights_of_another_network_without_a_note(here, capsys, width):
     """Files of others do not tell their preset; the layers do."""
-    from fashion.stage import MODANET_STAGE
-    from fashion.stages import ModelChoice, inference_model
+    from fashion.stages.models import ModelChoice, inference_model
+    from fashion.stages.stage import MODANET_STAGE
 
     path = head_weights(here / "foreign.h5", width=width)
     choice = ModelChoice(MODANET_STAGE, path, preset="demo", precision="float32")

@@ -17,7 +17,7 @@ from fashion import DEMO_START
 from fashion.annotations.via_reading import read
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.stages import weights_note
+from fashion.stages.models import weights_note
 from tests.fashion.factories import entry, region, write_json
 from tests.stages.factory import (
     copy_project,

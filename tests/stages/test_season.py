@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fashion.labels import SEASON_TABLE, season_label
-from fashion.stages import describe_weights
+from fashion.stages.models import describe_weights
 from tests.stages.factory import copy_project, demo_weights, draw_picture, make_dataset, run_script
 from tests.support import REPOSITORY
 

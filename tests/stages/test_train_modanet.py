@@ -10,8 +10,8 @@ from PIL import Image
 
 from fashion.labels import MODANET_TABLE
 from fashion.pictures.sheets import plot_losses
-from fashion.presets import find_preset
-from fashion.stages import describe_weights
+from fashion.stages.models import describe_weights
+from fashion.stages.presets import find_preset
 from mrcnn.weights.h5_reading import read_layers
 from tests.stages.factory import HEIGHT, WIDTH, copy_project, make_dataset, run_script
 

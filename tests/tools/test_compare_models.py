@@ -3,7 +3,7 @@
 import pytest
 
 from fashion.labels import MODANET_TABLE
-from fashion.stages import weights_note
+from fashion.stages.models import weights_note
 from tests.stages.factory import draw_picture, head_weights, run_script, without_tensorflow
 from tests.support import REPOSITORY
 

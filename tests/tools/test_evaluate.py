@@ -10,11 +10,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from fashion import stages
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.stage import MODANET_STAGE, SEASON_STAGE
-from fashion.stages import weights_note
+from fashion.stages import models
+from fashion.stages.models import weights_note
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.evaluation.coco_ap import FIGURES
 from tests.stages.factory import (
@@ -85,7 +85,7 @@ def here(tmp_path, monkeypatch):
 def run(here, monkeypatch, model, *arguments):
     always = ["evaluate.py", "--dataset=data", "--model=x.h5"]
     monkeypatch.setattr("sys.argv", [*always, *arguments])
-    monkeypatch.setattr(stages, "inference_model", lambda choice: model)
+    monkeypatch.setattr(models, "inference_model", lambda choice: model)
     return evaluate.main()
 
 
@@ -97,7 +97,7 @@ def table(text, head="COCO"):
 
 def from_file(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", ["evaluate.py", "--dataset=data", *arguments])
-    monkeypatch.setattr(stages, "inference_model", lambda choice: 1 / 0)
+    monkeypatch.setattr(models, "inference_model", lambda choice: 1 / 0)
     return evaluate.main()
 
 

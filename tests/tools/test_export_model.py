@@ -9,8 +9,8 @@ from PIL import Image
 
 from fashion import DEMO_START, demo
 from fashion.labels import MODANET_TABLE
-from fashion.presets import make_config
-from fashion.stages import weights_note
+from fashion.stages.models import weights_note
+from fashion.stages.presets import make_config
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.exported import assert_same_detections, of, run_elsewhere
 from tests.stages.factory import head_weights, run_script, without_tensorflow

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.stage import MODANET_STAGE, SEASON_STAGE
-from fashion.stages import weights_note
+from fashion.stages.models import weights_note
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE
 from mrcnn.errors import ConfigError, DatasetError, UserError, WeightsError
 from tests.stages.factory import (
     demo_weights,

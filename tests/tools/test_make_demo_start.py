@@ -3,9 +3,9 @@
 import pytest
 
 from fashion import DEMO_START
-from fashion.presets import find_preset
-from fashion.stage import MODANET_STAGE
-from fashion.stages import describe_weights, preset_of
+from fashion.stages.models import describe_weights, preset_of
+from fashion.stages.presets import find_preset
+from fashion.stages.stage import MODANET_STAGE
 from mrcnn.errors import UserError
 from tests.support import REPOSITORY
 from tools import make_demo_start

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from fashion.stage import MODANET_STAGE
+from fashion.stages.stage import MODANET_STAGE
 from mrcnn.config import Config
 
 ROOT_DIR = Path(__file__).resolve().parents[3]

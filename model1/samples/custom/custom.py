@@ -7,7 +7,7 @@
     dataset.prepare()
     model = MaskRCNN(mode="training", config=CustomConfig(), model_dir=DEFAULT_LOGS_DIR)
 
-The values are those of the preset `default`; `fashion.presets.make_config` makes others.
+The values are those of the preset `default`; `fashion.stages.presets.make_config` makes others.
 """
 
 import sys
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion import custom_data
 from fashion.labels import MODANET_TABLE
-from fashion.stage import MODANET_STAGE
+from fashion.stages.stage import MODANET_STAGE
 from mrcnn.config import Config
 
 ROOT_DIR = Path(__file__).resolve().parents[3]

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion.commands import run
 from fashion.label_stage import add_labelling_arguments, label
-from fashion.stage import MODANET_STAGE
+from fashion.stages.stage import MODANET_STAGE
 
 
 def main() -> int:

@@ -15,8 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion.commands import run
-from fashion.picture_stage import add_testing_arguments, draw_pictures
-from fashion.stage import MODANET_STAGE
+from fashion.stages.draw import add_testing_arguments, draw_pictures
+from fashion.stages.stage import MODANET_STAGE
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion import custom_data
 from fashion.labels import SEASON_TABLE
-from fashion.stage import MODANET_STAGE, SEASON_STAGE
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE
 from mrcnn.config import Config
 
 ROOT_DIR = Path(__file__).resolve().parents[3]

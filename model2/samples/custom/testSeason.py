@@ -16,9 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion.commands import run
-from fashion.model_arguments import add_class_table_argument, choose_class_table
-from fashion.picture_stage import add_testing_arguments, draw_pictures
-from fashion.stage import SEASON_STAGE
+from fashion.stages.arguments import add_class_table_argument, choose_class_table
+from fashion.stages.draw import add_testing_arguments, draw_pictures
+from fashion.stages.stage import SEASON_STAGE
 
 
 def main() -> int:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fashion.model_arguments import (
+from fashion.stages.arguments import (
     add_class_table_argument,
     add_model_arguments,
     choose_class_table,
     model_choice,
 )
-from fashion.stage import Stage, writable_folder
-from fashion.stages import inference_model, inference_weights
-from fashion.train_stage import add_training_arguments, train
+from fashion.stages.models import inference_model, inference_weights
+from fashion.stages.stage import Stage, writable_folder
+from fashion.stages.train import add_training_arguments, train
 
 if TYPE_CHECKING:
     from mrcnn.model import MaskRCNN

@@ -8,10 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion import stages
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.stage import MODANET_STAGE, Stage
-from fashion.stages import (
+from fashion.stages import models
+from fashion.stages.models import (
     ModelChoice,
     WeightFile,
     describe_weights,
@@ -21,6 +20,7 @@ from fashion.stages import (
     weights_note,
     weights_path,
 )
+from fashion.stages.stage import MODANET_STAGE, Stage
 from mrcnn.errors import WeightsError, WeightsNotFoundError
 from mrcnn.weights.h5_writing import write_layers
 from tests.stages.factory import demo_weights, head_weights
@@ -31,8 +31,8 @@ def stage_1(tmp_path, monkeypatch):
     """Both stages moved to a temporary folder, and the current folder to another."""
     first = Stage("modanet", tmp_path / "model1", MODANET_TABLE, "mask_rcnn_Modanet.h5")
     second = Stage("season", tmp_path / "model2", SEASON_TABLE, "mask_rcnn_Season.h5")
-    monkeypatch.setattr(stages, "MODANET_STAGE", first)
-    monkeypatch.setattr(stages, "SEASON_STAGE", second)
+    monkeypatch.setattr(models, "MODANET_STAGE", first)
+    monkeypatch.setattr(models, "SEASON_STAGE", second)
     for name in ("model1", "model2", "here"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -50,14 +50,14 @@ def test_a_bare_name_is_looked_for_here_then_in_both_stages(stage_1, tmp_path):
     assert find_weights("x.h5", stage_1) == other
     own = touch(tmp_path / "model1" / "x.h5")
     assert find_weights("x.h5", stage_1) == own
-    assert find_weights("x.h5", stages.SEASON_STAGE) == other
+    assert find_weights("x.h5", models.SEASON_STAGE) == other
     touch(tmp_path / "here" / "x.h5")
     assert find_weights("x.h5", stage_1).absolute() == tmp_path / "here" / "x.h5"
 
 
 def test_stage_2_finds_the_weights_of_stage_1(stage_1, tmp_path):
     own = touch(tmp_path / "model1" / "mask_rcnn_Modanet.h5")
-    assert find_weights("mask_rcnn_Modanet.h5", stages.SEASON_STAGE) == own
+    assert find_weights("mask_rcnn_Modanet.h5", models.SEASON_STAGE) == own
 
 
 def test_a_relative_path_is_relative_to_where_the_user_stands(stage_1, tmp_path, monkeypatch):
@@ -96,7 +96,7 @@ def test_last_is_the_last_checkpoint(stage_1, tmp_path):
     head_weights(elsewhere)
     assert weights_path("last", stage_1, tmp_path / "logs") == elsewhere
     with pytest.raises(WeightsNotFoundError, match="Could not find model directory"):
-        weights_path("last", stages.SEASON_STAGE)
+        weights_path("last", models.SEASON_STAGE)
 
 
 def test_a_weight_file_remembers_preset_and_classes(tmp_path):
@@ -139,7 +139,7 @@ def test_one_opening_describes_a_file(tmp_path, monkeypatch):
     ],
 )
 def test_preset_of_a_file(tmp_path, note, asked, preset):
-    path = head_weights(tmp_path / "x.h5", notes={stages.NOTE: note} if note else None)
+    path = head_weights(tmp_path / "x.h5", notes={models.NOTE: note} if note else None)
     assert preset_of(describe_weights(path), asked) == preset
 
 
@@ -174,9 +174,9 @@ def test_weights_of_other_classes_name_them(stage_1, tmp_path):
     path = head_weights(tmp_path / "season.h5", classes=10, notes=notes)
     with pytest.raises(WeightsError, match=r"the 13 of model1 \(bag, .* found 9 \(skirt_yaz, "):
         inference_weights(ModelChoice(stage_1, path))
-    assert inference_weights(ModelChoice(stages.SEASON_STAGE, path)).path == path
+    assert inference_weights(ModelChoice(models.SEASON_STAGE, path)).path == path
     # As many, but others: each detection would get a wrong name.
-    notes = {stages.NOTE: json.dumps({"classes": [f"class {i}" for i in range(13)]})}
+    notes = {models.NOTE: json.dumps({"classes": [f"class {i}" for i in range(13)]})}
     path = head_weights(tmp_path / "other.h5", notes=notes)
     with pytest.raises(WeightsError, match=r"the 13 of model1 \(bag, .* found 13 \(class 0, "):
         inference_weights(ModelChoice(stage_1, path))
@@ -207,7 +207,7 @@ def test_errors_call_settings_what_the_choice_says(stage_1, tmp_path):
     "note", ['{"classes": 13}', '{"classes": null}', '{"classes": [1]}', "[]", "no JSON"]
 )
 def test_a_note_that_says_nothing_is_ignored(stage_1, tmp_path, note):
-    path = head_weights(tmp_path / "x.h5", notes={stages.NOTE: note})
+    path = head_weights(tmp_path / "x.h5", notes={models.NOTE: note})
     assert inference_weights(ModelChoice(stage_1, path)).path == path
 
 
@@ -219,5 +219,5 @@ def test_presets_of_one_network_exchange_weights(stage_1, tmp_path):
 @pytest.mark.parametrize(("asked", "mode"), [(None, "square"), ("fit64", "fit64")])
 def test_the_resize_mode_reaches_the_model(stage_1, tmp_path, asked, mode):
     weights = demo_weights(tmp_path / "demo.h5")
-    model = stages.inference_model(ModelChoice(stage_1, weights, resize_mode=asked))
+    model = models.inference_model(ModelChoice(stage_1, weights, resize_mode=asked))
     assert mode == model.config.IMAGE_RESIZE_MODE

@@ -6,13 +6,9 @@ from pathlib import Path
 
 from fashion.commands import OPTIONS
 from fashion.dataset import FashionDataset
-from fashion.label_counts import describe_labels
 from fashion.labels import ClassTable
-from fashion.model_arguments import add_model_arguments
-from fashion.presets import Preset, find_preset, make_config
-from fashion.schedules import Part, parse_schedule
-from fashion.stage import Stage, fraction, positive, whole, writable_folder
-from fashion.stages import (
+from fashion.stages.arguments import add_model_arguments
+from fashion.stages.models import (
     WeightFile,
     check_preset,
     coco_weights,
@@ -21,6 +17,9 @@ from fashion.stages import (
     weights_note,
     weights_path,
 )
+from fashion.stages.presets import Part, Preset, find_preset, make_config, parse_schedule
+from fashion.stages.stage import Stage, fraction, positive, whole, writable_folder
+from fashion.stages.training_labels import describe_labels
 from mrcnn.config import Config
 from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.data.augmentation import PRESETS as AUGMENTATIONS

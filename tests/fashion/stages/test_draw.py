@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import picture_stage
 from fashion.labels import MODANET_TABLE
-from fashion.picture_stage import add_testing_arguments, draw_pictures
-from fashion.stage import Stage
+from fashion.stages import draw
+from fashion.stages.draw import add_testing_arguments, draw_pictures
+from fashion.stages.stage import Stage
 from mrcnn.errors import DatasetError, UserError, WeightsNotFoundError
 from tests.fashion.factories import write_image
 from tests.stages.factory import head_weights
@@ -42,7 +42,7 @@ class LeftHalf:
 
 @pytest.fixture
 def model(monkeypatch):
-    monkeypatch.setattr(picture_stage, "inference_model", lambda choice: LeftHalf())
+    monkeypatch.setattr(draw, "inference_model", lambda choice: LeftHalf())
 
 
 def parse(stage, *arguments):
@@ -107,7 +107,7 @@ def test_limit(stage, model):
 
 
 def test_errors_come_before_the_model_is_built(stage, tmp_path, monkeypatch):
-    monkeypatch.setattr(picture_stage, "inference_model", lambda *_: pytest.fail("was built"))
+    monkeypatch.setattr(draw, "inference_model", lambda *_: pytest.fail("was built"))
     with pytest.raises(DatasetError, match="does not exist"):
         draw_pictures(parse(stage))
     write_image(stage.images / "a.jpg")

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import stage_command
 from fashion.labels import MODANET_TABLE
-from fashion.stage import Stage
-from fashion.stage_command import train_or_splash
+from fashion.stages import command
+from fashion.stages.command import train_or_splash
+from fashion.stages.stage import Stage
 from mrcnn.errors import DatasetError, DownloadError, UserError, WeightsNotFoundError
 from tests.fashion.factories import write_image
 from tests.mrcnn.http_server import Route, running_server
@@ -39,7 +39,7 @@ def model(monkeypatch):
         return Everything()
 
     monkeypatch.setattr(Everything, "built", 0)
-    monkeypatch.setattr(stage_command, "inference_model", build)
+    monkeypatch.setattr(command, "inference_model", build)
     return Everything
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fashion.commands import OPTIONS
-from fashion.model_arguments import add_model_arguments, model_choice
 from fashion.pictures.listing import list_images, output_names
-from fashion.stage import Stage, whole, writable_folder
-from fashion.stages import inference_model, inference_weights
+from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.models import inference_model, inference_weights
+from fashion.stages.stage import Stage, whole, writable_folder
 from mrcnn.errors import DatasetError, UserError
 
 

@@ -1,8 +1,8 @@
 """What is said of the labels before a training."""
 
 from fashion.dataset import FashionDataset
-from fashion.label_counts import count_labels, describe_labels
 from fashion.labels import SEASON_TABLE
+from fashion.stages.training_labels import count_labels, describe_labels
 from tests.fashion.factories import dataset_folder, entry, region
 
 

@@ -2,10 +2,10 @@
 
 import argparse
 
-from fashion.class_tables import with_labels
-from fashion.presets import PRESETS
-from fashion.stage import Stage, fraction
-from fashion.stages import ModelChoice
+from fashion.stages.models import ModelChoice
+from fashion.stages.presets import PRESETS
+from fashion.stages.stage import Stage, fraction
+from fashion.stages.training_labels import with_labels
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, stage: Stage, weights_help: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fashion.schedules import NAMED, Part, parse_schedule
+from fashion.stages.presets import NAMED, Part, parse_schedule
 from mrcnn.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from fashion import REPOSITORY
-from fashion.stage import (
+from fashion.stages.stage import (
     MODANET_STAGE,
     SEASON_STAGE,
     fraction,

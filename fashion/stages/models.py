@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion.labels import ClassTable
-from fashion.presets import PRESETS, make_config
-from fashion.stage import MODANET_STAGE, SEASON_STAGE, Stage
+from fashion.stages.presets import PRESETS, make_config
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 from mrcnn.errors import WeightsError, WeightsNotFoundError
 
 if TYPE_CHECKING:
     from mrcnn.model import MaskRCNN
+
 
 NOTE = "fashion_stage"
 COCO_WEIGHTS = "mask_rcnn_coco.h5"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fashion.presets import PRESETS, find_preset, make_config
+from fashion.stages.presets import PRESETS, find_preset, make_config
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fashion.model_arguments import add_model_arguments, model_choice
-from fashion.stage import MODANET_STAGE
-from fashion.stages import ModelChoice
+from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.models import ModelChoice
+from fashion.stages.stage import MODANET_STAGE
 
 
 def parse(*arguments):

@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from fashion.class_tables import ALL_LABELS, find_table, table_of_labels
 from fashion.labels import SEASON_TABLE, fashion_code
-from fashion.model_arguments import choose_class_table
-from fashion.stage import SEASON_STAGE
-from fashion.stages import weights_note
+from fashion.stages.arguments import choose_class_table
+from fashion.stages.models import weights_note
+from fashion.stages.stage import SEASON_STAGE
+from fashion.stages.training_labels import ALL_LABELS, find_table, table_of_labels
 from mrcnn.errors import DatasetError
 from tests.stages.factory import head_weights
 

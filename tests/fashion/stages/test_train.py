@@ -8,13 +8,13 @@ import keras
 import pytest
 
 import mrcnn.model
-from fashion import stages
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.presets import find_preset
-from fashion.stage import Stage
-from fashion.stages import describe_weights, weights_note
-from fashion.train_stage import (
+from fashion.stages import models
+from fashion.stages.models import describe_weights, weights_note
+from fashion.stages.presets import find_preset
+from fashion.stages.stage import Stage
+from fashion.stages.train import (
     add_training_arguments,
     note_classes,
     parse_class_weights,
@@ -63,8 +63,8 @@ class RecordingModel:
 def stage(tmp_path, monkeypatch):
     stage = Stage("modanet", tmp_path / "model1", MODANET_TABLE, "mask_rcnn_Modanet.h5")
     season = Stage("season", tmp_path / "model2", SEASON_TABLE, "mask_rcnn_Season.h5")
-    monkeypatch.setattr(stages, "MODANET_STAGE", stage)
-    monkeypatch.setattr(stages, "SEASON_STAGE", season)
+    monkeypatch.setattr(models, "MODANET_STAGE", stage)
+    monkeypatch.setattr(models, "SEASON_STAGE", season)
     monkeypatch.setattr(mrcnn.model, "MaskRCNN", RecordingModel)
     monkeypatch.setattr(RecordingModel, "made", None)
     monkeypatch.chdir(tmp_path)

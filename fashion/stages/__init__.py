@@ -1,0 +1,1 @@
+"""What the model1/model2 scripts share."""
