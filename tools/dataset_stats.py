@@ -49,7 +49,7 @@ def check(options: argparse.Namespace) -> int:
     """Decode every image; the exit code 1 when one is bad."""
     from tqdm import tqdm
 
-    from fashion import image_check
+    from fashion.data_quality import image_check
 
     expected = image_check.expected_images(options.data, options.images)
     with tqdm(total=len(expected), unit="image", desc="check", disable=None) as bar:
@@ -64,9 +64,9 @@ def describe(options: argparse.Namespace) -> int:
     """Statistics, and samples where asked for; 1 when there is no instance."""
     from tqdm import tqdm
 
-    from fashion import label_samples, statistics, stats_plots, stats_report
     from fashion.annotations.label_survey import LabelSurvey, table_of
     from fashion.annotations.locating import annotation_parts
+    from fashion.data_quality import counting, plots, report, samples
     from fashion.json_files import write_json
     from fashion.labels import named_table
     from mrcnn.errors import DatasetError
@@ -83,19 +83,19 @@ def describe(options: argparse.Namespace) -> int:
         table = table_of(labels, None, str(options.data))
     total = sum(len(part.annotations) for part in parts)
     with tqdm(total=total, unit="image", desc="statistics", disable=None) as bar:
-        figures = statistics.collect(parts, table, bar.update)
-    print(stats_report.statistics_text(figures))
+        figures = counting.collect(parts, table, bar.update)
+    print(report.statistics_text(figures))
     out = options.out
     written = [out / "statistics.json"]
     write_json(written[0], figures.to_json(), indent=1)
     if figures.present():
         written.append(out / "statistics.png")
-        title = stats_report.title(figures, options.data.absolute().name)
-        stats_plots.write_sheet(written[-1], figures, title)
+        title = report.title(figures, options.data.absolute().name)
+        plots.write_sheet(written[-1], figures, title)
     if options.samples > 0:
-        chosen = label_samples.choose_samples(parts, table, options.samples, options.seed)
+        chosen = samples.choose_samples(parts, table, options.samples, options.seed)
         with tqdm(total=len(chosen), unit="image", desc="samples", disable=None) as bar:
-            drawn, errors = label_samples.write_samples(chosen, table, out / "samples", bar.update)
+            drawn, errors = samples.write_samples(chosen, table, out / "samples", bar.update)
         for sentence in errors:
             print(f"skipped: {sentence}")
         print(f"{len(drawn)} annotated images in {out / 'samples'}")

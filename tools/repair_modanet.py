@@ -50,8 +50,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Repair one file and print what was done."""
     options = parse_arguments(arguments)
-    from fashion import repair
     from fashion.annotations import coco, coco_writing, via
+    from fashion.data_quality import repair
     from fashion.json_files import write_json
 
     data = coco.read(options.annotations)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from fashion.data_quality.image_check import bad_images, expected_images
 from fashion.dataset import FashionDataset
-from fashion.image_check import bad_images, expected_images
 from fashion.labels import MODANET_TABLE
 from fashion.near_duplicates import read_fingerprints
 from fashion.pictures.listing import image_size

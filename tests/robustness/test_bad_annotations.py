@@ -15,6 +15,7 @@ from fashion.annotations import coco, coco_reading, coco_writing, via
 from fashion.annotations.instances import image_instances
 from fashion.annotations.locating import read_annotations
 from fashion.annotations.via_shapes import ShapeError, outline
+from fashion.data_quality.counting import collect
 from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
@@ -25,7 +26,6 @@ from fashion.review_decisions import read_decisions
 from fashion.split_annotations import read_source
 from fashion.split_record import SplitFolder
 from fashion.splitting import match_lists, read_lists
-from fashion.statistics import collect
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, dataset_folder, entry, region
 from tests.robustness.hostile import (

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion.image_check import bad_images
+from fashion.data_quality.image_check import bad_images
 from fashion.pictures.listing import image_size, list_images
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import FORMATS, MAX_PIXELS, read_image

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from fashion import repair
+from fashion.data_quality import repair
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data
 from tests.support import shared

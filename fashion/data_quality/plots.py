@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fashion.data_quality.counting import SIZE_LIMITS, SIZES, ClassCounts, Statistics
 from fashion.json_files import writing
-from fashion.statistics import SIZE_LIMITS, SIZES, ClassCounts, Statistics
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
 
 INK, FAINT = "#222222", "#d8d8d8"
 # Light to dark, for everything that is counted in steps.

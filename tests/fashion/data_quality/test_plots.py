@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import statistics, stats_plots
 from fashion.annotations import via
+from fashion.data_quality import counting, plots
 from fashion.labels import MODANET_TABLE, ClassTable
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import entry, region
@@ -11,7 +11,7 @@ from tests.fashion.factories import entry, region
 
 def figures(entries, table):
     data = via.from_json({str(i): e for i, e in enumerate(entries)})
-    return statistics.collect([("", data, None)], table)
+    return counting.collect([("", data, None)], table)
 
 
 def colours(path):
@@ -33,7 +33,7 @@ def test_a_sheet(tmp_path, size):
         entry("c.jpg"),
     ]
     path = tmp_path / "new" / "sheet.png"
-    stats_plots.write_sheet(path, figures(entries, MODANET_TABLE), "A title")
+    plots.write_sheet(path, figures(entries, MODANET_TABLE), "A title")
     pixels, found = colours(path)
     assert pixels == (2100, 1150)
     # every class that occurs is drawn in its colour, no other
@@ -48,19 +48,19 @@ def test_a_sheet(tmp_path, size):
 def test_one_class_with_one_instance(tmp_path):
     table = ClassTable(["a very long name of a class that somebody wanted"])
     entries = [entry("a.jpg", [region(label=table.names[0])])]
-    stats_plots.write_sheet(tmp_path / "sheet.png", figures(entries, table))
+    plots.write_sheet(tmp_path / "sheet.png", figures(entries, table))
     assert colours(tmp_path / "sheet.png")[0] == (2100, 1150)
 
 
 def test_no_instance(tmp_path):
     with pytest.raises(DatasetError, match="no instance to draw statistics of"):
-        stats_plots.write_sheet(tmp_path / "sheet.png", figures([entry()], MODANET_TABLE))
+        plots.write_sheet(tmp_path / "sheet.png", figures([entry()], MODANET_TABLE))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DatasetError, match="cannot be written"):
-        stats_plots.write_sheet(
+        plots.write_sheet(
             tmp_path / "file" / "sheet.png", figures([entry(regions=[region()])], MODANET_TABLE)
         )

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from fashion import statistics, stats_report
 from fashion.annotations import via
 from fashion.annotations.locating import annotation_parts
+from fashion.data_quality import counting, report
 from fashion.labels import MODANET_TABLE, ClassTable
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import (
@@ -27,7 +27,7 @@ def square(side, x=0, y=0):
 
 def collect(*entries, folder=None):
     data = via.from_json({str(i): e for i, e in enumerate(entries)})
-    return statistics.collect([("", data, folder)], TABLE)
+    return counting.collect([("", data, folder)], TABLE)
 
 
 def test_counts_and_areas():
@@ -50,7 +50,7 @@ def test_counts_and_areas():
     assert bag.area_shares == [109 / 20_000, 1024 / 20_000]
     assert (bag.polygons, bag.points, bag.holes, bag.images) == ([2, 1], [4, 4, 4, 4], 1, 2)
     assert (belt.areas, belt.images) == ([10_000], 1)
-    assert boots == statistics.ClassCounts()
+    assert boots == counting.ClassCounts()
     assert figures.together.tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
     assert figures.instances_per_image == [2, 1, 0]
     assert figures.image_sizes == {(100, 200): 2, (50, 50): 1}
@@ -83,7 +83,7 @@ def test_unknown_sizes():
     assert figures.classes["bag"].areas == [100]
     assert np.isnan(figures.classes["bag"].area_shares).all()
     assert figures.to_json()["classes"]["bag"]["share_of_image_area"]["mean"] is None
-    assert "  -  " in stats_report.statistics_text(figures)
+    assert "  -  " in report.statistics_text(figures)
 
 
 def test_json_is_plain_and_complete():
@@ -101,15 +101,15 @@ def test_json_is_plain_and_complete():
 
 
 def test_no_image():
-    figures = statistics.collect([], TABLE)
+    figures = counting.collect([], TABLE)
     assert figures.to_json()["instances"] == 0
-    assert "Data set: 0 images, 0 instances" in stats_report.statistics_text(figures)
+    assert "Data set: 0 images, 0 instances" in report.statistics_text(figures)
 
 
 def test_terminal_text():
     regions = [region(square(10), label="bag"), region(square(30), label="belt")]
     figures = collect(entry("a.jpg", [*regions, region(label="hat")], size=(100, 100)), entry("b"))
-    text = stats_report.statistics_text(figures)
+    text = report.statistics_text(figures)
     assert "Data set: 2 images (1 without instances), 2 instances" in text
     assert "image sizes: 100 x 100 (1), 40 x 30 (1)" in text
     bag = next(line for line in text.splitlines() if line.startswith("bag")).split()
@@ -127,7 +127,7 @@ def test_annotation_parts(tmp_path):
         ("train", 1, "train"),
         ("test", 1, "test"),
     ]
-    figures = statistics.collect(parts, MODANET_TABLE)
+    figures = counting.collect(parts, MODANET_TABLE)
     assert figures.subsets == {"train": 1, "test": 1}
     assert len(figures.classes["bag"].areas) == 2
     # one folder, one file, a file with its images elsewhere
@@ -141,7 +141,7 @@ def test_annotation_parts(tmp_path):
 
 def test_modanet():
     parts = annotation_parts(shared("modanet", "instances_val.json"))
-    figures = statistics.collect(parts, MODANET_TABLE)
+    figures = counting.collect(parts, MODANET_TABLE)
     data = figures.to_json()
     assert (data["images"], data["instances"]) == (1073, 5467)
     assert data["classes"]["footwear"]["instances"] == 1590

@@ -1,9 +1,9 @@
 import numpy as np
 from PIL import Image
 
-from fashion import label_samples
 from fashion.annotations import via
 from fashion.annotations.locating import AnnotationPart
+from fashion.data_quality import samples as label_samples
 from fashion.labels import MODANET_TABLE
 from tests.fashion.factories import entry, region, write_image
 

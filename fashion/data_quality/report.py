@@ -3,7 +3,7 @@
 import numpy as np
 
 from fashion.annotations.problems import problem_text
-from fashion.statistics import SIZES, ClassCounts, Statistics
+from fashion.data_quality.counting import SIZES, ClassCounts, Statistics
 from fashion.tables import text_table
 
 

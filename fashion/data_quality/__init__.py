@@ -1,0 +1,1 @@
+"""Describe, check and repair a data set."""
