@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from fashion.annotations.locating import VARIABLE, leads_out
 from fashion.json_files import writing
-from fashion.placing import copy, link
+from fashion.splitting.placing import copy, link
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import is_file, shortened
 
@@ -84,7 +84,8 @@ class Pictures:
 
     Args:
         folder: where the files are; None if unknown.
-        mode: "copy", "link" (`fashion.placing.link`), or None to leave them where they are.
+        mode: "copy", "link" (`fashion.splitting.placing.link`), or None to leave them where they
+        are.
     """
 
     def __init__(self, folder: Path | None, mode: str | None = None) -> None:

@@ -16,7 +16,7 @@ from fashion.labels import (
     parse_file_name,
     season_label,
 )
-from fashion.placing import copy
+from fashion.splitting.placing import copy
 from mrcnn.errors import DatasetError
 
 

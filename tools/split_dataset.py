@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fashion.commands import run
 
 if TYPE_CHECKING:
-    from fashion.split_annotations import AnnotationSource
-    from fashion.split_dataset import Settings, Split
+    from fashion.splitting.annotations import AnnotationSource
+    from fashion.splitting.split import Settings, Split
     from fashion.stages.stage import Stage
 
 SHOWN = 5
@@ -86,9 +86,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     from tqdm import tqdm
 
-    from fashion import split_dataset
-    from fashion.split_annotations import read_source
-    from fashion.split_record import SplitFolder
+    from fashion.splitting import split as split_dataset
+    from fashion.splitting.annotations import read_source
+    from fashion.splitting.record import SplitFolder
 
     stage = find_stage(options.stage)
     settings = make_settings(options, stage)
@@ -114,16 +114,17 @@ def find_stage(number: int | None) -> "Stage | None":
 
 def make_settings(options: argparse.Namespace, stage: "Stage | None") -> "Settings":
     """The command line as `Settings`. Raises `DatasetError` for malformed ratios or lists."""
-    from fashion import split_dataset, splitting
+    from fashion.splitting import choosing
+    from fashion.splitting import split as split_dataset
 
     test_images = Path(options.test_images) if options.test_images else None
     if options.test_images == "" and stage is not None:
         test_images = stage.images
     return split_dataset.Settings(
-        ratios=splitting.parse_ratios(options.ratios),
+        ratios=choosing.parse_ratios(options.ratios),
         seed=options.seed,
         mode=options.mode,
-        lists=splitting.read_lists(options.lists) if options.lists else None,
+        lists=choosing.read_lists(options.lists) if options.lists else None,
         near_duplicates=not options.ignore_duplicates,
         test_images=test_images,
         overwrite=options.overwrite,
@@ -133,7 +134,7 @@ def make_settings(options: argparse.Namespace, stage: "Stage | None") -> "Settin
 
 def summary(split: "Split", source: "AnnotationSource") -> str:
     """Images and class shares of each subset, and what was noticed on the way."""
-    from fashion.split_report import findings, share_table
+    from fashion.splitting.report import findings, share_table
 
     done = ", ".join(f"{count} {name}" for name, count in split.done.items())
     parts = [share_table(split, source), f"images: {done}" if done else ""]

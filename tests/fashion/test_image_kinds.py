@@ -9,8 +9,8 @@ from PIL import Image, features
 from fashion.data_quality.image_check import bad_images, expected_images
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.near_duplicates import read_fingerprints
 from fashion.pictures.listing import image_size
+from fashion.splitting.near_duplicates import read_fingerprints
 from mrcnn.images.reading import read_image
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
 

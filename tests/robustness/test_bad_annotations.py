@@ -23,9 +23,9 @@ from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_
 from fashion.polygons.run_lengths import RunLengthError
 from fashion.result_files import Numbering, read_results, run_lengths_of
 from fashion.review_decisions import read_decisions
-from fashion.split_annotations import read_source
-from fashion.split_record import SplitFolder
-from fashion.splitting import match_lists, read_lists
+from fashion.splitting.annotations import read_source
+from fashion.splitting.choosing import match_lists, read_lists
+from fashion.splitting.record import SplitFolder
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, dataset_folder, entry, region
 from tests.robustness.hostile import (

@@ -13,10 +13,10 @@ from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.pictures.listing import list_images
 from fashion.pictures.sheets import save_png
-from fashion.placing import copy
-from fashion.split_annotations import read_source
-from fashion.split_dataset import Settings, carry_out, plan_split
-from fashion.split_record import SplitFolder
+from fashion.splitting.annotations import read_source
+from fashion.splitting.placing import copy
+from fashion.splitting.record import SplitFolder
+from fashion.splitting.split import Settings, carry_out, plan_split
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import read_image
 from mrcnn.system.files import is_file, is_folder, replacing

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import placing, split_dataset
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.split_annotations import read_source
-from fashion.split_dataset import Settings
-from fashion.split_record import SplitFolder
+from fashion.splitting import placing
+from fashion.splitting import split as split_dataset
+from fashion.splitting.annotations import read_source
+from fashion.splitting.record import SplitFolder
+from fashion.splitting.split import Settings
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, write_json
 

@@ -1,7 +1,7 @@
 import pytest
 
 from fashion.labels import SEASON_TABLE
-from fashion.split_annotations import read_source
+from fashion.splitting.annotations import read_source
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, via_1, via_project, write_json
 

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from fashion import placing
-from fashion.placing import Placer
+from fashion.splitting import placing
+from fashion.splitting.placing import Placer
 from mrcnn.errors import DatasetError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fashion.annotations.locating import ANNOTATION_FILE, IMAGE_SUFFIXES, SUBSETS
 from fashion.json_files import read_json
-from fashion.split_annotations import COCO_FILE
+from fashion.splitting.annotations import COCO_FILE
 from mrcnn.errors import DatasetError
 
 RECORD = "split.json"

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from fashion import splitting
+from fashion.splitting import choosing
 from mrcnn.errors import DatasetError
 from tests.support import shared
 
-RATIOS = splitting.DEFAULT_RATIOS
+RATIOS = choosing.DEFAULT_RATIOS
 
 
 @pytest.mark.parametrize(
@@ -22,18 +22,18 @@ RATIOS = splitting.DEFAULT_RATIOS
     ],
 )
 def test_ratios(text, ratios):
-    assert splitting.parse_ratios(text) == pytest.approx(ratios)
+    assert choosing.parse_ratios(text) == pytest.approx(ratios)
 
 
 @pytest.mark.parametrize("text", ["", "80", "a/b/c", "80/10/5/5", "80/-10/30", "nan/1", "inf/1/1"])
 def test_no_ratios(text):
     with pytest.raises(DatasetError, match="malformed ratios"):
-        splitting.parse_ratios(text)
+        choosing.parse_ratios(text)
 
 
 def test_training_needs_a_share():
     with pytest.raises(DatasetError, match="leave nothing to train on"):
-        splitting.parse_ratios("0/50/50")
+        choosing.parse_ratios("0/50/50")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_training_needs_a_share():
     ],
 )
 def test_subset_sizes(count, ratios, sizes):
-    assert splitting.subset_sizes(count, ratios) == sizes
+    assert choosing.subset_sizes(count, ratios) == sizes
 
 
 def modanet_counts():
@@ -67,9 +67,9 @@ def modanet_counts():
 @pytest.mark.parametrize("seed", range(3))
 def test_modanets_classes_keep_their_shares(seed):
     counts = modanet_counts()
-    assigned = splitting.stratify(counts, np.ones(len(counts)), RATIOS, seed)
+    assigned = choosing.stratify(counts, np.ones(len(counts)), RATIOS, seed)
     assert np.bincount(assigned).tolist() == [859, 107, 107]
-    assert np.abs(splitting.share_deviations(counts, assigned)).max() < 0.2
+    assert np.abs(choosing.share_deviations(counts, assigned)).max() < 0.2
 
 
 def test_groups_stay_whole_and_in_proportion():
@@ -77,15 +77,15 @@ def test_groups_stay_whole_and_in_proportion():
     sizes = np.random.default_rng(0).integers(1, 5, 400)
     starts = np.concatenate([[0], sizes.cumsum()[:-1]])
     counts = np.add.reduceat(counts[: sizes.sum()], starts)
-    assigned = splitting.stratify(counts, sizes, RATIOS)
+    assigned = choosing.stratify(counts, sizes, RATIOS)
     images = np.bincount(assigned, weights=sizes)
     assert np.abs(images - np.array(RATIOS) * sizes.sum()).max() <= 2
-    assert np.abs(splitting.share_deviations(counts, assigned)).max() < 1
+    assert np.abs(choosing.share_deviations(counts, assigned)).max() < 1
 
 
 def test_the_seed_decides():
     counts = np.random.default_rng(1).poisson(0.5, (200, 6))
-    splits = [splitting.stratify(counts, np.ones(200), RATIOS, seed) for seed in (0, 0, 1)]
+    splits = [choosing.stratify(counts, np.ones(200), RATIOS, seed) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(splits[0], splits[1])
     assert (splits[0] != splits[2]).any()
 
@@ -104,12 +104,12 @@ def test_the_seed_decides():
 )
 def test_odd_cases(counts, sizes, expected):
     sizes = np.array(sizes, dtype=int)
-    assigned = splitting.stratify(np.asarray(counts, int), sizes, RATIOS)
+    assigned = choosing.stratify(np.asarray(counts, int), sizes, RATIOS)
     assert np.bincount(assigned, weights=sizes, minlength=3).tolist() == expected
 
 
 def test_deviation_of_a_subset_without_instances():
-    deviations = splitting.share_deviations(np.array([[1, 1], [2, 0]]), np.array([0, 0]), 2)
+    deviations = choosing.share_deviations(np.array([[1, 1], [2, 0]]), np.array([0, 0]), 2)
     np.testing.assert_allclose(deviations[0], [0, 0], atol=1e-12)
     assert np.isnan(deviations[1]).all()
 
@@ -117,7 +117,7 @@ def test_deviation_of_a_subset_without_instances():
 def test_lists_in_text_files(tmp_path):
     (tmp_path / "train.txt").write_text("a.jpg\n\n# taken by hand\n b.jpg \n")
     (tmp_path / "test.txt").write_text("\ufeffc.jpg\r\n")
-    assert splitting.read_lists(tmp_path) == {"train": ["a.jpg", "b.jpg"], "test": ["c.jpg"]}
+    assert choosing.read_lists(tmp_path) == {"train": ["a.jpg", "b.jpg"], "test": ["c.jpg"]}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_lists_in_text_files(tmp_path):
 def test_lists_in_json(tmp_path, data):
     (tmp_path / "split.json").write_text(json.dumps(data))
     expected = {"train": ["a.jpg", "377"], "val": [], "test": ["c"]}
-    assert splitting.read_lists(tmp_path / "split.json") == expected
+    assert choosing.read_lists(tmp_path / "split.json") == expected
 
 
 @pytest.mark.parametrize(
@@ -146,22 +146,22 @@ def test_lists_in_json(tmp_path, data):
 def test_lists_that_are_none(tmp_path, content, message):
     (tmp_path / "split.json").write_text(content)
     with pytest.raises(DatasetError, match=message):
-        splitting.read_lists(tmp_path / "split.json")
+        choosing.read_lists(tmp_path / "split.json")
 
 
 def test_a_folder_without_lists(tmp_path):
     with pytest.raises(DatasetError, match=r"no split list.* train\.txt, val\.txt and test\.txt"):
-        splitting.read_lists(tmp_path)
+        choosing.read_lists(tmp_path)
 
 
 def test_names_in_lists_may_be_short():
     names = ["a/0000377.jpg", "b/x.png", "c/x.png"]
     lists = {"train": ["377", "c/x.png"], "test": ["x", "gone.jpg"]}
-    matched, unknown = splitting.match_lists(lists, names)
+    matched, unknown = choosing.match_lists(lists, names)
     assert matched == {"a/0000377.jpg": "train", "c/x.png": "train"}
     assert unknown == ["x", "gone.jpg"]  # x may be either
 
 
 def test_one_image_under_two_names_in_two_lists():
     with pytest.raises(DatasetError, match=r"have 01\.jpg in both train and val"):
-        splitting.match_lists({"train": ["01.jpg"], "val": ["1"]}, ["01.jpg"])
+        choosing.match_lists({"train": ["01.jpg"], "val": ["1"]}, ["01.jpg"])

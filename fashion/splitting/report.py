@@ -3,8 +3,8 @@
 import numpy as np
 
 from fashion.annotations.locating import SUBSETS
-from fashion.split_annotations import AnnotationSource
-from fashion.split_dataset import Split, class_shares
+from fashion.splitting.annotations import AnnotationSource
+from fashion.splitting.split import Split, class_shares
 from fashion.tables import text_table
 
 POINT = 1.0  # percentage points by which a class may deviate before it is marked

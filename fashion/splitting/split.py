@@ -16,11 +16,16 @@ import numpy as np
 
 from fashion.annotations.locating import IMAGE_SUFFIXES, SUBSETS, check_links
 from fashion.json_files import read_json, write_json, write_text
-from fashion.near_duplicates import near_duplicate_groups, read_fingerprints
-from fashion.placing import Placer, is_there, same_content
-from fashion.split_annotations import AnnotationSource, json_text
-from fashion.split_record import RECORD, SplitFolder, checksum_of, flat_name
-from fashion.splitting import DEFAULT_RATIOS, match_lists, share_deviations, stratify
+from fashion.splitting.annotations import AnnotationSource, json_text
+from fashion.splitting.choosing import (
+    DEFAULT_RATIOS,
+    match_lists,
+    share_deviations,
+    stratify,
+)
+from fashion.splitting.near_duplicates import near_duplicate_groups, read_fingerprints
+from fashion.splitting.placing import Placer, is_there, same_content
+from fashion.splitting.record import RECORD, SplitFolder, checksum_of, flat_name
 from mrcnn.errors import DatasetError
 
 
@@ -335,7 +340,7 @@ def class_shares(
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Class names, instances int [3, classes] of each subset, and their deviations.
 
-    For the deviations see `fashion.splitting.share_deviations`.
+    For the deviations see `fashion.splitting.choosing.share_deviations`.
     """
     subset_of = split.subset_of()
     names, classes = list(subset_of), source.classes()

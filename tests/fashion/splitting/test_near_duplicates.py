@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import near_duplicates
-from fashion.near_duplicates import fingerprint, near_duplicate_groups
+from fashion.splitting import near_duplicates
+from fashion.splitting.near_duplicates import fingerprint, near_duplicate_groups
 
 
 def picture(seed, height=300, width=200):
