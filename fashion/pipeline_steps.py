@@ -10,7 +10,7 @@ from pathlib import Path
 from fashion.annotations.locating import ANNOTATION_FILE
 from fashion.pipeline import Command, Step
 from fashion.pipeline_sources import RunPlan, shown
-from fashion.season_truth import write_season_truth
+from fashion.review.season_truth import write_season_truth
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 
 SCRIPTS = {

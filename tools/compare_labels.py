@@ -51,8 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     from fashion.annotations.locating import read_annotations
     from fashion.annotations.problems import problem_text
     from fashion.json_files import write_json
-    from fashion.label_quality import compare_labels
-    from fashion.label_quality_report import quality_table, write_worst
+    from fashion.review.quality import compare_labels
+    from fashion.review.quality_report import quality_table, write_worst
 
     auto, truth = read_annotations(options.auto), read_annotations(options.truth)
     with tqdm(unit="image", desc="comparing", disable=None) as bar:

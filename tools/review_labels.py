@@ -84,7 +84,7 @@ def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
 
     from fashion.label_report import file_digest
     from fashion.labels import SEASON_TABLE
-    from fashion.review_page import page_images, write_page
+    from fashion.review.page import page_images, write_page
 
     images = [image for image in annotations if _is_wanted(image, options.max_score)]
     images = images[: options.limit]
@@ -114,7 +114,7 @@ def _is_wanted(image, max_score: float | None) -> bool:
 def _apply(options: argparse.Namespace, annotations) -> None:
     from fashion.annotations import via
     from fashion.label_report import file_digest
-    from fashion.review_decisions import apply_decisions, read_decisions
+    from fashion.review.decisions import apply_decisions, read_decisions
     from mrcnn.errors import DatasetError
 
     decisions = read_decisions(options.apply)

@@ -22,7 +22,7 @@ from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask
 from fashion.polygons.run_lengths import RunLengthError
 from fashion.result_files import Numbering, read_results, run_lengths_of
-from fashion.review_decisions import read_decisions
+from fashion.review.decisions import read_decisions
 from fashion.splitting.annotations import read_source
 from fashion.splitting.choosing import match_lists, read_lists
 from fashion.splitting.record import SplitFolder

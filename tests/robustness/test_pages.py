@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fashion.html.charts import bar_cell, cell, confusion_table, line_chart, table
 from fashion.html.gallery import gallery, picture
 from fashion.html.page import link, page_file
-from fashion.review_page import write_page as write_review
+from fashion.review.page import write_page as write_review
 from mrcnn.inspection.page import Section
 from mrcnn.inspection.page import write_page as write_inspection
 from tests.fashion.chromium import Chromium

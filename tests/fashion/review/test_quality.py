@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from fashion.annotations.via_reading import from_json
-from fashion.label_quality import compare_labels, mask_iou
-from fashion.label_quality_report import draw_comparison, quality_table, write_worst
+from fashion.review.quality import compare_labels, mask_iou
+from fashion.review.quality_report import draw_comparison, quality_table, write_worst
 from tests.fashion.factories import entry, region, write_image
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fashion.annotations.instances import group_regions
 from fashion.annotations.via_reading import ViaFile
 from fashion.json_files import read_json
-from fashion.review_page import instance_key
+from fashion.review.page import instance_key
 from mrcnn.errors import DatasetError
 
 FORMAT = "label decisions"

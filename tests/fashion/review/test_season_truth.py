@@ -4,7 +4,7 @@ from fashion.annotations.locating import read_annotations
 from fashion.annotations.via_reading import read
 from fashion.dataset import FashionDataset
 from fashion.labels import SEASON_TABLE, fashion_code
-from fashion.season_truth import season_truth, write_season_truth
+from fashion.review.season_truth import season_truth, write_season_truth
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, write_image, write_json
 

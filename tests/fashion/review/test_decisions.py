@@ -2,7 +2,7 @@ import pytest
 
 from fashion.annotations.via_reading import from_json
 from fashion.annotations.via_writing import to_json
-from fashion.review_decisions import Decisions, apply_decisions, read_decisions
+from fashion.review.decisions import Decisions, apply_decisions, read_decisions
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import entry, region, write_json
 

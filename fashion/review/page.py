@@ -1,7 +1,7 @@
 """One self-contained HTML page to look through labels: thumbnails, outlines, accept and reject.
 
 The page needs no server and no network: thumbnails are embedded, and what is decided is kept by the
-browser and exported as a JSON file, which `fashion.review_decisions` applies.
+browser and exported as a JSON file, which `fashion.review.decisions` applies.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion.label_quality import Comparison, LabelledGarment, LabelQuality
 from fashion.pictures.sheets import contact_sheet, save_png, side_by_side
 from fashion.polygons.filling import polygons_to_mask
+from fashion.review.quality import Comparison, LabelledGarment, LabelQuality
 from fashion.tables import text_table
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import DatasetError

@@ -1,0 +1,1 @@
+"""Look through, correct and score automatic labels."""
