@@ -13,7 +13,16 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
-from fashion.label_crew import Crew, Done, Event, Failed, Lost, Ready, Record, Task
+from fashion.autolabel.workers.crew import (
+    Crew,
+    Done,
+    Event,
+    Failed,
+    Lost,
+    Ready,
+    Record,
+    Task,
+)
 from fashion.label_job import LabelJob, drawn_stems, unfinished_batches
 from fashion.label_journal import LabelJournal
 from fashion.label_pictures import Picture

@@ -13,6 +13,8 @@ from types import FrameType
 from tqdm import tqdm
 
 from fashion.autolabel import label_pictures
+from fashion.autolabel.workers.crew import Crew, LocalCrew
+from fashion.autolabel.workers.processes import ProcessCrew, core_count
 from fashion.label_checks import (
     not_own,
     prepare_folders,
@@ -21,7 +23,6 @@ from fashion.label_checks import (
     require_own,
     require_room,
 )
-from fashion.label_crew import Crew, LocalCrew
 from fashion.label_job import Detector, LabelJob, survey, unfinished_batches
 from fashion.label_journal import JournalError, LabelJournal
 from fashion.label_pictures import PictureList
@@ -32,7 +33,6 @@ from fashion.label_report import (
     report_path,
     write_files,
 )
-from fashion.label_workers import ProcessCrew, core_count
 from fashion.pictures.remote import RemoteOutput
 from mrcnn.errors import UserError
 from mrcnn.system.signals import handling_signals

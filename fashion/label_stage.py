@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fashion.label_crew import Crew
+from fashion.autolabel.workers.crew import Crew
 from fashion.label_job import Detector, LabelJob
 from fashion.label_pictures import FolderPictures, slim
 from fashion.label_policy import ANY_GARMENT, FALLBACKS, LabelPolicy
@@ -247,7 +247,7 @@ def _check_engine(options: argparse.Namespace) -> None:
     if options.engine == "local" and options.ray_address:
         raise UserError("--ray-address is for --engine=ray", advice="give that, too")
     if options.engine == "ray":
-        from fashion.label_ray import require_ray
+        from fashion.autolabel.workers.ray_cluster import require_ray
 
         require_ray()
 
@@ -256,7 +256,7 @@ def _staff(options: argparse.Namespace) -> Staff:
     """Who labels. Raises `UserError` where no Ray cluster answers."""
     if options.engine == "local":
         return Staff(options.workers or 1)
-    from fashion.label_ray import RayCrew, connect
+    from fashion.autolabel.workers.ray_cluster import RayCrew, connect
 
     cluster = connect(options.ray_address)
     workers = options.workers or cluster.cpus

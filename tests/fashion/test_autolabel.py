@@ -6,7 +6,7 @@ import pytest
 from fashion.annotations.instances import image_instances
 from fashion.annotations.via_reading import read
 from fashion.autolabel import label_pictures
-from fashion.label_crew import LocalCrew
+from fashion.autolabel.workers.crew import LocalCrew
 from fashion.label_job import LabelJob, survey
 from fashion.label_journal import LabelJournal
 from fashion.label_policy import LabelPolicy

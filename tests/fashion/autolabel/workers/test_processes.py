@@ -14,12 +14,19 @@ import pytest
 
 from fashion import DEMO_START
 from fashion.autolabel import WorkerError, label_pictures
+from fashion.autolabel.workers.crew import (
+    BatchLabeller,
+    Done,
+    Failed,
+    LocalCrew,
+    Lost,
+    Ready,
+)
+from fashion.autolabel.workers.processes import ProcessCrew
 from fashion.demo import write_custom_set
-from fashion.label_crew import BatchLabeller, Done, Failed, LocalCrew, Lost, Ready
 from fashion.label_job import survey
 from fashion.label_journal import LabelJournal
 from fashion.label_run import Staff, label_folder
-from fashion.label_workers import ProcessCrew
 from mrcnn.errors import UserError, WeightsError
 from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
 from tests.fashion.test_label_run import (

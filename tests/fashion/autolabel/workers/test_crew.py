@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion.label_crew import Done, LocalCrew, Ready, Task, portable_error
+from fashion.autolabel.workers.crew import Done, LocalCrew, Ready, Task, portable_error
 from fashion.label_job import LabelJob, detected, read_picture
 from fashion.label_pictures import Picture
 from fashion.label_policy import LabelPolicy, LeftOut, Subject

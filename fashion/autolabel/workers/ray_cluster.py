@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fashion import REPOSITORY
-from fashion.label_crew import (
+from fashion.autolabel.workers.crew import (
     BatchLabeller,
     Done,
     Event,

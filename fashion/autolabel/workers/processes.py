@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from fashion.label_crew import (
+from fashion.autolabel.workers.crew import (
     BatchLabeller,
     Done,
     Event,

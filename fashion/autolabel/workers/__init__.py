@@ -1,0 +1,1 @@
+"""The same by processes or a Ray cluster."""
