@@ -4,7 +4,8 @@
 
 Who the workers are makes no difference here: this process alone is a crew of one
 (`label_crew.LocalCrew`). The final files are the same for all crews, byte for byte, since the
-batches are (see `label_job`). A worker has the batch at hand and those it reads ahead; nothing else
+batches are (see `fashion.autolabel.job`). A worker has the batch at hand and those it reads ahead;
+nothing else
 is in memory, so that it does not grow with the number of pictures. The batches of a worker that
 died are given to others, each alone, so that it is known which pictures a worker cannot survive.
 """
@@ -13,6 +14,11 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
+from fashion.autolabel.job import LabelJob, drawn_stems, unfinished_batches
+from fashion.autolabel.journal import LabelJournal
+from fashion.autolabel.pictures import Picture
+from fashion.autolabel.policy import LeftOut
+from fashion.autolabel.recording import Recorder
 from fashion.autolabel.workers.crew import (
     Crew,
     Done,
@@ -23,11 +29,6 @@ from fashion.autolabel.workers.crew import (
     Record,
     Task,
 )
-from fashion.label_job import LabelJob, drawn_stems, unfinished_batches
-from fashion.label_journal import LabelJournal
-from fashion.label_pictures import Picture
-from fashion.label_policy import LeftOut
-from fashion.label_record import Recorder
 from mrcnn.errors import UserError
 
 TRIES = 3  # of a batch, and of a worker that does not come up

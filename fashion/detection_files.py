@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from fashion.autolabel.report import file_digest
 from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
-from fashion.label_report import file_digest
 from mrcnn.errors import DatasetError
 
 

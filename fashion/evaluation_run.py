@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fashion.autolabel.report import file_digest
 from fashion.dataset import FashionDataset
 from fashion.detection_files import DetectionFile, results_by_image
-from fashion.label_report import file_digest
 from fashion.result_files import Numbering, ResultRows, read_results
 from fashion.stages import models
 from fashion.stages.models import ModelChoice, WeightFile

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fashion.autolabel.segments import remove_files
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing import Parsed
@@ -25,7 +26,6 @@ from fashion.parsing_objects import ClothingObject
 from fashion.parsing_settings import STAGES
 from fashion.parsing_sheet import SheetOptions, draw_panels, draw_sheet, palette
 from fashion.pictures.sheets import save_png, write_bytes
-from fashion.segments import remove_files
 from mrcnn.errors import DatasetError
 
 # The panels and label maps of each stage.

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotations.locating import IMAGE_SUFFIXES
+from fashion.autolabel.command import ANNOTATIONS
+from fashion.autolabel.report import report_path
 from fashion.json_files import read_json
-from fashion.label_report import report_path
-from fashion.label_stage import ANNOTATIONS
 from fashion.pictures.comparing import SHEET
 from fashion.pipeline import read_steps
 from mrcnn.errors import DatasetError

@@ -16,9 +16,9 @@ from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from fashion.label_job import LabelJob
-from fashion.label_policy import LabelPolicy
-from fashion.label_run import Staff, label_folder
+from fashion.autolabel.job import LabelJob
+from fashion.autolabel.policy import LabelPolicy
+from fashion.autolabel.run import Staff, label_folder
 from fashion.labels import MODANET_TABLE
 
 CLASS_NAMES = ["background", *MODANET_TABLE.names]

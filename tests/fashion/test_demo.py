@@ -11,8 +11,8 @@ from pycocotools.coco import COCO
 
 from fashion import demo
 from fashion.annotations import coco, coco_reading, via
+from fashion.autolabel.policy import LabelPolicy, Subject, subject_of
 from fashion.dataset import FashionDataset
-from fashion.label_policy import LabelPolicy, Subject, subject_of
 from fashion.labels import MODANET, MODANET_TABLE, SEASON_LABELS, SEASONS, parse_file_name
 from mrcnn.errors import DatasetError
 from tests.support import REPOSITORY

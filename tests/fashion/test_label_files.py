@@ -5,11 +5,11 @@ import json
 import pytest
 
 from fashion.annotations.via_reading import read
-from fashion.label_job import LabelJob
-from fashion.label_journal import LabelJournal
-from fashion.label_policy import LabelPolicy
-from fashion.label_report import annotation_paths, write_files
-from fashion.label_run import LabelFiles, label_folder
+from fashion.autolabel.job import LabelJob
+from fashion.autolabel.journal import LabelJournal
+from fashion.autolabel.policy import LabelPolicy
+from fashion.autolabel.report import annotation_paths, write_files
+from fashion.autolabel.run import LabelFiles, label_folder
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs
 

@@ -1,8 +1,8 @@
 """Who labels: workers that are given whole batches, and give back records for the journal.
 
 This module has what all workers share, and the crew of one that this process is. Processes of this
-machine are in `fashion.autolabel.workers.processes`, those of a Ray cluster in
-`fashion.autolabel.workers.ray_cluster`; `autolabel` gives out the
+machine are in `fashion.autolabel.labelling.workers.processes`, those of a Ray cluster in
+`fashion.autolabel.labelling.workers.ray_cluster`; `autolabel` gives out the
 batches.
 """
 
@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fashion.label_job import Detector, LabelJob, Seen, detected, read_picture
-from fashion.label_pictures import Picture
-from fashion.label_policy import LeftOut
-from fashion.label_record import Recorder
+from fashion.autolabel.job import Detector, LabelJob, Seen, detected, read_picture
+from fashion.autolabel.pictures import Picture
+from fashion.autolabel.policy import LeftOut
+from fashion.autolabel.recording import Recorder
 from mrcnn.errors import UserError
 
 Record = dict[str, Any]  # a line of the journal

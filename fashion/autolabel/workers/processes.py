@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from fashion.autolabel.job import Detector, LabelJob
 from fashion.autolabel.workers.crew import (
     BatchLabeller,
     Done,
@@ -28,7 +29,6 @@ from fashion.autolabel.workers.crew import (
     job_for_workers,
     portable_error,
 )
-from fashion.label_job import Detector, LabelJob
 from mrcnn.system.background import children_with_threads
 
 SECONDS_TO_END = 5

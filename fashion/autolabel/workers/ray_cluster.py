@@ -23,6 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fashion import REPOSITORY
+from fashion.autolabel.job import Detector, LabelJob
 from fashion.autolabel.workers.crew import (
     BatchLabeller,
     Done,
@@ -35,7 +36,6 @@ from fashion.autolabel.workers.crew import (
     job_for_workers,
     portable_error,
 )
-from fashion.label_job import Detector, LabelJob
 from mrcnn.errors import UserError
 from mrcnn.system.background import THREAD_COUNT_VARIABLES
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from fashion.autolabel.command import add_labelling_arguments, label
 from fashion.commands import run
-from fashion.label_stage import add_labelling_arguments, label
 from fashion.stages.stage import MODANET_STAGE
 
 

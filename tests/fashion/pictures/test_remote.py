@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fashion.label_job import LabelJob
-from fashion.label_policy import LabelPolicy
-from fashion.label_report import annotation_paths
-from fashion.label_run import LabelFiles, label_folder
+from fashion.autolabel.job import LabelJob
+from fashion.autolabel.policy import LabelPolicy
+from fashion.autolabel.report import annotation_paths
+from fashion.autolabel.run import LabelFiles, label_folder
 from fashion.pictures import remote as remote_files
 from fashion.pictures.listing import list_images
 from fashion.pictures.remote import RemoteFolder, RemoteOutput, place

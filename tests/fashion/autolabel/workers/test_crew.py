@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashion.autolabel.job import LabelJob, detected, read_picture
+from fashion.autolabel.pictures import Picture
+from fashion.autolabel.policy import LabelPolicy, LeftOut, Subject
 from fashion.autolabel.workers.crew import Done, LocalCrew, Ready, Task, portable_error
-from fashion.label_job import LabelJob, detected, read_picture
-from fashion.label_pictures import Picture
-from fashion.label_policy import LabelPolicy, LeftOut, Subject
 from mrcnn.errors import UserError, WeightsError, WeightsNotFoundError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, photograph
 

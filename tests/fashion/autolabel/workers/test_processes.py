@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from fashion import DEMO_START
-from fashion.autolabel import WorkerError, label_pictures
+from fashion.autolabel.job import survey
+from fashion.autolabel.journal import LabelJournal
+from fashion.autolabel.labelling import WorkerError, label_pictures
+from fashion.autolabel.run import Staff, label_folder
 from fashion.autolabel.workers.crew import (
     BatchLabeller,
     Done,
@@ -24,9 +27,6 @@ from fashion.autolabel.workers.crew import (
 )
 from fashion.autolabel.workers.processes import ProcessCrew
 from fashion.demo import write_custom_set
-from fashion.label_job import survey
-from fashion.label_journal import LabelJournal
-from fashion.label_run import Staff, label_folder
 from mrcnn.errors import UserError, WeightsError
 from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
 from tests.fashion.test_label_run import (

@@ -3,8 +3,8 @@ import pytest
 
 from fashion.annotations.instances import image_instances
 from fashion.annotations.via_reading import from_json
-from fashion.label_policy import Pick
-from fashion.label_regions import instance_regions, regions_mask, via_entry
+from fashion.autolabel.policy import Pick
+from fashion.autolabel.regions import instance_regions, regions_mask, via_entry
 from fashion.labels import SEASON_TABLE
 
 PICK = Pick(0, "bag_yaz", 2, 0.98765)

@@ -5,12 +5,12 @@ import pytest
 
 from fashion.annotations.instances import image_instances
 from fashion.annotations.via_reading import read
-from fashion.autolabel import label_pictures
+from fashion.autolabel.job import LabelJob, survey
+from fashion.autolabel.journal import LabelJournal
+from fashion.autolabel.labelling import label_pictures
+from fashion.autolabel.policy import LabelPolicy
+from fashion.autolabel.report import write_files
 from fashion.autolabel.workers.crew import LocalCrew
-from fashion.label_job import LabelJob, survey
-from fashion.label_journal import LabelJournal
-from fashion.label_policy import LabelPolicy
-from fashion.label_report import write_files
 from fashion.labels import SEASON_TABLE, season_table
 from fashion.pictures.listing import file_stamp
 from mrcnn.errors import UserError

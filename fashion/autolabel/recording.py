@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from fashion.label_job import LabelJob, Seen
-from fashion.label_pictures import Picture
-from fashion.label_policy import Choice, LeftOut, Subject, choose
-from fashion.label_regions import instance_regions, regions_mask, via_entry
+from fashion.autolabel.job import LabelJob, Seen
+from fashion.autolabel.pictures import Picture
+from fashion.autolabel.policy import Choice, LeftOut, Subject, choose
+from fashion.autolabel.regions import instance_regions, regions_mask, via_entry
+from fashion.autolabel.segments import remove_files, remove_segments, write_segments
 from fashion.labels import class_colour
-from fashion.segments import remove_files, remove_segments, write_segments
 
 Garment = list[dict[str, Any]]  # the VIA regions of one instance
 

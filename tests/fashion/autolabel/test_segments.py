@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion.segments import cut_out, is_segment, remove_files, write_segments
+from fashion.autolabel.segments import cut_out, is_segment, remove_files, write_segments
 from mrcnn.errors import UserError
 
 

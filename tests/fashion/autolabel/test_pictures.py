@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from fashion.label_pictures import FolderPictures, Picture, PictureList, slim, stem_finder
-from fashion.label_policy import LabelPolicy, Subject
+from fashion.autolabel.pictures import (
+    FolderPictures,
+    Picture,
+    PictureList,
+    slim,
+    stem_finder,
+)
+from fashion.autolabel.policy import LabelPolicy, Subject
 from fashion.pictures.listing import file_stamp
 from fashion.pictures.remote import RemotePicture
 

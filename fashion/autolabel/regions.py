@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fashion.annotations.via_shapes import ShapeError, outline, polygon_shape
-from fashion.label_policy import Pick
+from fashion.autolabel.policy import Pick
 from fashion.polygons.filling import polygons_to_mask
 from fashion.polygons.tracing import PolygonPart, mask_to_polygons
 

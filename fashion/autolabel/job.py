@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fashion.label_journal import LabelJournal
-from fashion.label_pictures import Picture, PictureList, stem_finder
-from fashion.label_policy import LabelPolicy, LeftOut, Subject
-from fashion.label_regions import LEAST_AREA
+from fashion.autolabel.journal import LabelJournal
+from fashion.autolabel.pictures import Picture, PictureList, stem_finder
+from fashion.autolabel.policy import LabelPolicy, LeftOut, Subject
+from fashion.autolabel.regions import LEAST_AREA
 from fashion.pictures.listing import file_stamp
 from fashion.pictures.remote import RemotePicture, read_remote
 from mrcnn.errors import DatasetError

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion.label_policy import LabelPolicy, LeftOut, Subject, choose, subject_of
+from fashion.autolabel.policy import LabelPolicy, LeftOut, Subject, choose, subject_of
 from fashion.labels import MODANET_TABLE
 from mrcnn.errors import ConfigError
 

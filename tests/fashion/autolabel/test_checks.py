@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-from fashion.label_checks import prepare_folders, remove_unfinished, require_names
-from fashion.label_job import LabelJob
-from fashion.label_policy import LabelPolicy
+from fashion.autolabel.checks import prepare_folders, remove_unfinished, require_names
+from fashion.autolabel.job import LabelJob
+from fashion.autolabel.policy import LabelPolicy
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, photograph
 

@@ -12,11 +12,11 @@ import time
 import pytest
 
 from fashion.annotations.via_reading import read
-from fashion.label_job import LabelJob
-from fashion.label_journal import LabelJournal
-from fashion.label_policy import LabelPolicy
-from fashion.label_report import journal_path
-from fashion.label_run import label_folder
+from fashion.autolabel.job import LabelJob
+from fashion.autolabel.journal import LabelJournal
+from fashion.autolabel.policy import LabelPolicy
+from fashion.autolabel.report import journal_path
+from fashion.autolabel.run import label_folder
 from mrcnn.errors import UserError
 from tests.fashion.fake_detector import CLASS_NAMES, detect, folder_of_photographs, photograph
 from tests.support import REPOSITORY
@@ -466,7 +466,7 @@ def test_killed_between_the_final_files(folder, monkeypatch):
     """The one moment in which annotations are new and the report is not."""
     output = folder / "out" / "a.json"
     with monkeypatch.context() as patch:
-        patch.setattr("fashion.label_report._write_report", _die)
+        patch.setattr("fashion.autolabel.report._write_report", _die)
         with pytest.raises(SystemExit):
             label_folder(make_job(folder), output, lambda: detect, quiet=True)
     assert output.exists() and not (folder / "out" / "a.report.json").exists()

@@ -8,13 +8,13 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from fashion.label_job import LabelJob
-from fashion.label_journal import LabelJournal
-from fashion.label_pictures import PictureList, stem_finder
-from fashion.label_policy import LeftOut, subject_of
-from fashion.label_report import annotation_paths, file_digest, report_path
+from fashion.autolabel.job import LabelJob
+from fashion.autolabel.journal import LabelJournal
+from fashion.autolabel.pictures import PictureList, stem_finder
+from fashion.autolabel.policy import LeftOut, subject_of
+from fashion.autolabel.report import annotation_paths, file_digest, report_path
+from fashion.autolabel.segments import is_segment
 from fashion.pictures.remote import RemotePicture
-from fashion.segments import is_segment
 from mrcnn.errors import UserError
 from mrcnn.system.files import unfinished
 

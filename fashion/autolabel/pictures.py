@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
-from fashion.label_policy import LabelPolicy, LeftOut, Subject, subject_of
+from fashion.autolabel.policy import LabelPolicy, LeftOut, Subject, subject_of
 from fashion.pictures.remote import RemotePicture
 
 

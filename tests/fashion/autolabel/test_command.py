@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fashion.label_stage import add_labelling_arguments, label
+from fashion.autolabel.command import add_labelling_arguments, label
 from fashion.labels import MODANET_TABLE
 from fashion.stages.models import weights_note
 from fashion.stages.stage import MODANET_STAGE
@@ -22,7 +22,7 @@ def run(tmp_path, monkeypatch):
 
     def labelled(*arguments, detector=detect):
         model = SimpleNamespace(config=SimpleNamespace(BATCH_SIZE=1), detect=detector)
-        monkeypatch.setattr("fashion.label_stage.inference_model", lambda *_: model)
+        monkeypatch.setattr("fashion.autolabel.command.inference_model", lambda *_: model)
         parser = argparse.ArgumentParser()
         add_labelling_arguments(parser, MODANET_STAGE, tmp_path)
         given = [f"--images={tmp_path / 'images'}", f"--model={weights}", *arguments]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from fashion.label_journal import JournalError, LabelJournal
-from fashion.label_policy import REASONS
+from fashion.autolabel.journal import JournalError, LabelJournal
+from fashion.autolabel.policy import REASONS
 from fashion.streams.shards import shards_of
 from fashion.streams.via_writing import ViaStreamWriter
 from fashion.tables import text_table

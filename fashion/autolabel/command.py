@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fashion.autolabel.job import Detector, LabelJob
+from fashion.autolabel.pictures import FolderPictures, slim
+from fashion.autolabel.policy import ANY_GARMENT, FALLBACKS, LabelPolicy
+from fashion.autolabel.regions import LEAST_AREA
+from fashion.autolabel.report import journal_path, report_path
+from fashion.autolabel.run import LabelFiles, Staff, label_folder
 from fashion.autolabel.workers.crew import Crew
-from fashion.label_job import Detector, LabelJob
-from fashion.label_pictures import FolderPictures, slim
-from fashion.label_policy import ANY_GARMENT, FALLBACKS, LabelPolicy
-from fashion.label_regions import LEAST_AREA
-from fashion.label_report import journal_path, report_path
-from fashion.label_run import LabelFiles, Staff, label_folder
 from fashion.labels import SEASONS
 from fashion.pictures.listing import list_images
 from fashion.pictures.remote import RemoteFolder, RemoteOutput, RemotePicture, place

@@ -12,10 +12,7 @@ from types import FrameType
 
 from tqdm import tqdm
 
-from fashion.autolabel import label_pictures
-from fashion.autolabel.workers.crew import Crew, LocalCrew
-from fashion.autolabel.workers.processes import ProcessCrew, core_count
-from fashion.label_checks import (
+from fashion.autolabel.checks import (
     not_own,
     prepare_folders,
     remove_unfinished,
@@ -23,16 +20,19 @@ from fashion.label_checks import (
     require_own,
     require_room,
 )
-from fashion.label_job import Detector, LabelJob, survey, unfinished_batches
-from fashion.label_journal import JournalError, LabelJournal
-from fashion.label_pictures import PictureList
-from fashion.label_report import (
+from fashion.autolabel.job import Detector, LabelJob, survey, unfinished_batches
+from fashion.autolabel.journal import JournalError, LabelJournal
+from fashion.autolabel.labelling import label_pictures
+from fashion.autolabel.pictures import PictureList
+from fashion.autolabel.report import (
     LabelSummary,
     annotation_paths,
     journal_path,
     report_path,
     write_files,
 )
+from fashion.autolabel.workers.crew import Crew, LocalCrew
+from fashion.autolabel.workers.processes import ProcessCrew, core_count
 from fashion.pictures.remote import RemoteOutput
 from mrcnn.errors import UserError
 from mrcnn.system.signals import handling_signals
@@ -75,7 +75,7 @@ class LabelFiles:
     Attributes:
         output: the VIA annotation file; the report stands beside it.
         journal: None puts it beside the annotation file, too.
-        keep_empty, shard_size: see `fashion.label_report.write_files`.
+        keep_empty, shard_size: see `fashion.autolabel.report.write_files`.
         overwrite: replace an annotation file that this command did not write, or that was changed
             since.
         remote: where annotations and report go when they are written; `output` is its local file.

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fashion.label_journal import JournalError, LabelJournal
+from fashion.autolabel.journal import JournalError, LabelJournal
 
 SETTINGS = {"model": "0123456789abcdef" * 4, "min_confidence": 0.9, "tolerance": None}
 
@@ -163,7 +163,7 @@ def test_beginning_anew_takes_the_place_of_anything(path, content):
 def test_a_disk_that_fails_is_told_with_what_is_kept(path, monkeypatch):
     with LabelJournal(path, SETTINGS) as journal:
         journal.append(record("a.jpg"))
-        monkeypatch.setattr("fashion.label_journal.SYNC_SECONDS", 0)
+        monkeypatch.setattr("fashion.autolabel.journal.SYNC_SECONDS", 0)
         monkeypatch.setattr("os.fsync", _fail)
         with pytest.raises(JournalError, match=r"Input/output error.*; the 1 images"):
             journal.append(record("b.jpg"))
