@@ -23,8 +23,8 @@ from fashion.commands import run
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; see the module's docstring."""
-    from fashion.export_label_studio import LOCAL_FILES
-    from fashion.export_run import FORMATS
+    from fashion.exchange.label_studio import LOCAL_FILES
+    from fashion.exchange.run import FORMATS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Export and print what was written."""
     options = parse_arguments(arguments)
     from fashion.annotations.problems import problem_text
-    from fashion.export_run import ExportSettings, export
+    from fashion.exchange.run import ExportSettings, export
     from fashion.labels import named_table
 
     settings = ExportSettings(

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Import one file and print what was written."""
     options = parse_arguments(arguments)
     from fashion.annotations.via_writing import output_path
-    from fashion.import_run import import_annotations
+    from fashion.exchange.run import import_annotations
 
     form = options.format or ("cvat" if options.annotations.suffix == ".xml" else "label-studio")
     report, written = import_annotations(

@@ -15,9 +15,8 @@ from pycocotools.coco import COCO
 from fashion.annotations import via
 from fashion.annotations.instances import image_instances
 from fashion.annotations.locating import VARIABLE
-from fashion.export_run import FOLDER_FORMATS, FORMATS, ExportSettings, export
-from fashion.export_voc import voc_palette
-from fashion.import_run import import_annotations
+from fashion.exchange.run import FOLDER_FORMATS, FORMATS, ExportSettings, export, import_annotations
+from fashion.exchange.voc import voc_palette
 from fashion.labels import MODANET_TABLE
 from fashion.polygons.filling import polygons_to_mask
 from mrcnn.errors import DatasetError

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fashion.export_run import ExportSettings, export
+from fashion.exchange.run import ExportSettings, export
 from fashion.polygons.filling import polygons_to_mask
 from tests.fashion.export_truth import HEIGHT, WIDTH, check, folder
 

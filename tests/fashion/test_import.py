@@ -3,12 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from fashion import import_cvat, import_label_studio
 from fashion.annotations import via
 from fashion.annotations.via_shapes import ShapeError
-from fashion.import_brush import brush_mask
-from fashion.import_run import import_annotations
-from fashion.import_shapes import number, whole
+from fashion.exchange import cvat as import_cvat
+from fashion.exchange import label_studio
+from fashion.exchange.import_shapes import number, whole
+from fashion.exchange.label_studio import brush_mask
+from fashion.exchange.run import import_annotations
 from fashion.polygons.filling import polygons_to_mask
 from mrcnn.errors import DatasetError
 
@@ -272,7 +273,7 @@ def test_a_fault_of_an_importer_is_not_taken_for_a_bad_shape(tmp_path, monkeypat
     )
     for module, text, form in (
         (import_cvat, box, "cvat"),
-        (import_label_studio, square, "label-studio"),
+        (label_studio, square, "label-studio"),
     ):
         monkeypatch.setattr(module, "rectangle", lambda: None)
         with pytest.raises(TypeError):

@@ -1,36 +1,40 @@
-"""Exporting annotations to the formats of other tools, from files to files, image by image."""
+"""Export to other annotation tools and import from them, from file to file, image by image."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fashion.annotations.annotated import AnnotatedImage
+from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion
 from fashion.annotations.instances import OTHER_ATTRIBUTES
 from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.annotations.locating import SUBSETS
 from fashion.annotations.problems import Problem, stop_at_first
+from fashion.annotations.via_reading import add_regions, image_of_entry
 from fashion.annotations.via_shapes import ShapeError, check_inside
-from fashion.annotations.via_writing import output_path
-from fashion.export_cvat import CvatExporter
-from fashion.export_files import OutputFolder, Pictures
-from fashion.export_items import (
+from fashion.annotations.via_writing import entry_of, native_key, output_path
+from fashion.exchange.cvat import CvatExporter, cvat_entries
+from fashion.exchange.files import OutputFolder, Pictures
+from fashion.exchange.import_shapes import ImportReport
+from fashion.exchange.items import (
     ExportImage,
     ExportReport,
     FileExporter,
     FolderExporter,
     objects_of,
 )
-from fashion.export_label_studio import LOCAL_FILES, LabelStudioExporter
-from fashion.export_labelme import LabelMeExporter
-from fashion.export_voc import VocExporter
-from fashion.export_yolo import YoloExporter
+from fashion.exchange.label_studio import LOCAL_FILES, LabelStudioExporter, label_studio_entries
+from fashion.exchange.labelme import LabelMeExporter
+from fashion.exchange.voc import VocExporter
+from fashion.exchange.yolo import YoloExporter
 from fashion.labels import ClassTable
 from fashion.streams.coco_writing import CocoStreamWriter
 from fashion.streams.images import ImageStream, open_annotations
 from fashion.streams.shards import PendingFiles
+from fashion.streams.via_writing import ViaStreamWriter
 from mrcnn.errors import DatasetError
 
 FORMATS = ("coco", "yolo-seg", "labelme", "voc", "cvat", "label-studio")
@@ -270,3 +274,38 @@ def _export_coco(
         report.notes["instances with holes written as run-lengths"] += result.run_lengths
         written += writer.paths
     return written
+
+
+def import_annotations(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    form: str,
+    *,
+    prefix: str = "",
+    subset: str | None = None,
+    shard_size: int | None = None,
+    strict: bool = False,
+) -> tuple[ImportReport, list[Path]]:
+    """Turn the CVAT or Label Studio file `path` into the VIA file `out`; a report, the files.
+
+    `form` is "cvat" or "label-studio". Regions are checked as by
+    `fashion.annotations.via_reading`: bad ones are
+    skipped and listed, and two images of one name are refused. Raises `DatasetError`, with `strict`
+    at the first problem; then nothing is written.
+    """
+    report = ImportReport()
+    entries = (
+        cvat_entries(path, report, subset=subset)
+        if form == "cvat"
+        else label_studio_entries(path, report, prefix=prefix)
+    )
+    checked = Annotations(problems=report.problems)
+    with ViaStreamWriter(out, shard_size=shard_size) as writer:
+        for key, entry in entries:
+            image = image_of_entry(key, entry, str(path))
+            add_regions(image, image, entry, str(path), checked)
+            if strict:
+                stop_at_first(report.problems, path)
+            report.regions += len(image.regions)
+            writer.add(native_key(image), entry_of(image))
+    return report, writer.paths

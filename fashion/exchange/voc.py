@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from fashion.export_files import OutputFolder, check_xml_text
-from fashion.export_items import ExportImage, ExportObject, ExportReport
+from fashion.exchange.files import OutputFolder, check_xml_text
+from fashion.exchange.items import ExportImage, ExportObject, ExportReport
 from fashion.labels import ClassTable
 from mrcnn.errors import DatasetError
 

@@ -11,7 +11,7 @@ import numpy as np
 from fashion.annotations.annotated import AnnotatedImage, attribute_text
 from fashion.annotations.instances import OTHER_ATTRIBUTES, Instance, image_instances
 from fashion.annotations.problems import ProblemLog
-from fashion.export_files import Pictures
+from fashion.exchange.files import Pictures
 from fashion.labels import ClassTable
 from fashion.polygons.filling import polygons_to_crop
 

@@ -3,7 +3,7 @@
     data.yaml  classes.txt  images/train/a.jpg  labels/train/a.txt
 
 A line has the class, from 0, and x y x y .. as shares of width and height. It is one object: the
-parts and holes of an instance are joined to one ring (`fashion.export_outlines.joined`), or each
+parts and holes of an instance are joined to one ring (`fashion.exchange.rings.joined`), or each
 part becomes an object of its own.
 """
 
@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from fashion.export_files import OutputFolder
-from fashion.export_items import ExportImage, ExportObject, ExportReport
-from fashion.export_outlines import joined, split
+from fashion.exchange.files import OutputFolder
+from fashion.exchange.items import ExportImage, ExportObject, ExportReport
+from fashion.exchange.rings import joined, split
 from fashion.labels import ClassTable
 
 DIGITS = 6  # of a share: a thousandth of a pixel of 1,000

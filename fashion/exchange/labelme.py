@@ -8,9 +8,9 @@ further attributes have keys of their own, which LabelMe keeps when it saves.
 from pathlib import PurePosixPath
 from typing import Any
 
-from fashion.export_files import OutputFolder
-from fashion.export_items import ExportImage, ExportObject, ExportReport
-from fashion.export_outlines import split
+from fashion.exchange.files import OutputFolder
+from fashion.exchange.items import ExportImage, ExportObject, ExportReport
+from fashion.exchange.rings import split
 from fashion.json_files import json_text
 
 VERSION = "5.5.0"  # the LabelMe whose fields these are

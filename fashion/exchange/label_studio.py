@@ -1,22 +1,24 @@
-"""Label Studio's JSON export as VIA entries, read task by task.
+"""Label Studio's tasks: one JSON list, and the labelling interface for it.
 
-Polygons, rectangles, ellipses and brush masks become regions. Results that a relation joins are one
-instance, unless `meta` has an `instance` (as this project exports it). Of a task that several
-people annotated, the first annotation that was not skipped counts.
+A result is one polygon, in percent of the picture. The parts of an instance are joined by
+relations, from the first to each of the others; a hole is joined to the outline of its part by a
+bridge of no width. Score, crowd, `instance` and further attributes are in `meta`.
 """
 
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
 from fashion.annotations.annotated import attribute_text, is_true
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
-from fashion.import_brush import brush_mask
-from fashion.import_shapes import (
+from fashion.exchange.files import check_xml_text, hex_colour
+from fashion.exchange.import_shapes import (
     ImportReport,
     ellipse,
     mask_regions,
@@ -25,8 +27,120 @@ from fashion.import_shapes import (
     region,
     whole,
 )
+from fashion.exchange.items import ExportImage, ExportObject, ExportReport
+from fashion.exchange.rings import split
+from fashion.json_files import json_text, write_text
+from fashion.labels import ClassTable
 from fashion.streams.json_reading import JsonStream
+from fashion.streams.shards import PendingFiles
 from mrcnn.errors import DatasetError
+from mrcnn.images.reading import MAX_PIXELS
+
+LOCAL_FILES = "/data/local-files/?d="
+
+
+class LabelStudioExporter:
+    """Writes the list of tasks image by image.
+
+    Args:
+        out: the file, opened.
+        table: the classes.
+        report: takes the counts.
+        prefix: what precedes each file name in the address of its picture; the name itself is
+            quoted. For pictures on Label Studio's own machine: `LOCAL_FILES` and a folder.
+    """
+
+    def __init__(
+        self,
+        out: PendingFiles,
+        table: ClassTable,
+        report: ExportReport,
+        *,
+        prefix: str = LOCAL_FILES,
+    ) -> None:
+        self._out, self._table, self._report, self._prefix = out, table, report, prefix
+        self._any = False
+        out.write("[")
+
+    def add(self, image: ExportImage) -> None:
+        """Write one task."""
+        results: list[dict[str, Any]] = []
+        for thing in image.objects:
+            results += self._results(thing, image)
+        data = {
+            "image": self._prefix + quote(image.filename, safe="/"),
+            "file_name": image.filename,
+        }
+        if image.subset:
+            data["subset"] = image.subset
+        task = {"id": image.number + 1, "data": data, "annotations": [{"result": results}]}
+        self._out.write(f"{',' if self._any else ''}\n{json_text(task, self._out.path)}")
+        self._any = True
+
+    def finish(self) -> None:
+        """Write the end of the file."""
+        self._out.write("\n]\n")
+
+    def write_companion(self, out: Path) -> Path:
+        """Write the labelling interface beside `out`; its path."""
+        path = out.with_name(f"{out.stem}.interface.xml")
+        write_text(path, interface(self._table))
+        return path
+
+    def _results(self, thing: ExportObject, image: ExportImage) -> list[dict[str, Any]]:
+        size = (image.width, image.height)
+        rings = split(thing.parts, thing.holes, *size) if thing.holes else thing.parts
+        self._report.notes["holes joined to their outline"] += len(thing.holes)
+        self._report.losses["instances outside of their image"] += not rings
+        names = [f"i{thing.number}" + (f"p{n}" if n > 1 else "") for n in range(1, len(rings) + 1)]
+        results = [
+            {
+                "id": name,
+                "type": "polygonlabels",
+                "from_name": "label",
+                "to_name": "image",
+                "original_width": image.width,
+                "original_height": image.height,
+                "image_rotation": 0,
+                "value": {
+                    "points": (100 * ring / size).tolist(),
+                    "closed": True,
+                    "polygonlabels": [thing.label],
+                },
+                **_more(thing),
+            }
+            for name, ring in zip(names, rings, strict=True)
+        ]
+        self._report.notes["instances of several parts joined by relations"] += len(rings) > 1
+        relations = [
+            {"type": "relation", "from_id": names[0], "to_id": name, "direction": "right"}
+            for name in names[1:]
+        ]
+        return results + relations
+
+
+def interface(table: ClassTable) -> str:
+    """The labelling interface (XML) of the tasks, with the classes and their colours."""
+    rows = []
+    for row in table:
+        name = quoteattr(check_xml_text(row.name, "The class table"))
+        rows.append(f'    <Label value={name} background="{hex_colour(row.colour)}"/>\n')
+    return (
+        '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
+        '  <PolygonLabels name="label" toName="image">\n'
+        f"{''.join(rows)}  </PolygonLabels>\n</View>\n"
+    )
+
+
+def _more(thing: ExportObject) -> dict[str, Any]:
+    meta: dict[str, Any] = dict(thing.attributes)
+    if thing.crowd:
+        meta["crowd"] = "1"
+    more: dict[str, Any] = {"meta": meta} if meta else {}
+    if thing.score is not None:
+        more["score"] = thing.score
+    return more
+
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # how Label Studio names uploaded files
 _KINDS = ("polygon", "rectangle", "ellipse", "brush")
@@ -190,3 +304,48 @@ def _attributes(
     if group is not None:
         attributes.setdefault("instance", f"result {group}")
     return attributes
+
+
+_HEAD = 32 + 5 + 4 * 4
+_CHANNELS, _ALPHA = 4, 3
+
+
+def brush_mask(runs: Any, height: int, width: int) -> np.ndarray:
+    """The bool mask [height, width] of the bytes `runs`. Raises `ShapeError`."""
+    if not isinstance(runs, list) or not all(type(b) is int and 0 <= b < 256 for b in runs):
+        raise ShapeError("a brush must be a list of bytes")
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise ShapeError(f"its picture would have {width} x {height} pixels")
+    bits = np.unpackbits(np.array(runs, dtype=np.uint8))
+    values = _values(bits, height * width * _CHANNELS)
+    return values.reshape(height, width, _CHANNELS)[..., _ALPHA] > 0
+
+
+def _values(bits: np.ndarray, wanted: int) -> np.ndarray:
+    if len(bits) < _HEAD:
+        raise ShapeError("its brush is truncated")
+    count, word = _whole(bits, 0, 32), _whole(bits, 32, 5) + 1
+    sizes = [_whole(bits, 37 + 4 * n, 4) + 1 for n in range(4)]
+    if count != wanted:
+        raise ShapeError(f"its brush has {count} values instead of {wanted}")
+    values = np.zeros(count, dtype=np.int64)
+    weights = 1 << np.arange(word - 1, -1, -1, dtype=np.int64)
+    at, done = _HEAD, 0
+    while done < count:
+        again, size = _whole(bits, at, 1), sizes[_whole(bits, at + 1, 2)]
+        end = done + 1 + _whole(bits, at + 3, size)
+        at += 3 + size
+        written = 1 if again else end - done
+        block = bits[at : at + written * word]
+        if end > count or len(block) < written * word:
+            raise ShapeError("its brush is truncated")
+        values[done:end] = block.reshape(written, word) @ weights
+        at, done = at + written * word, end
+    return values
+
+
+def _whole(bits: np.ndarray, start: int, count: int) -> int:
+    part = bits[start : start + count]
+    if len(part) < count:
+        raise ShapeError("its brush is truncated")
+    return int(part.astype(np.int64) @ (1 << np.arange(count - 1, -1, -1, dtype=np.int64)))

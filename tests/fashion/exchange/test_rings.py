@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion.export_outlines import clipped, joined, split
+from fashion.exchange.rings import clipped, joined, split
 from fashion.polygons.filling import polygons_to_mask
 from tests.fashion.export_truth import iou, ring
 
