@@ -120,14 +120,14 @@ def main() -> int:
         choose_class_table(options)
     from fashion.annotations.locating import find_annotations, subset_folder
     from fashion.dataset import FashionDataset
-    from fashion.evaluation_run import (
+    from fashion.evaluation.results import Numbering
+    from fashion.evaluation.run import (
         DetectionRun,
         detected_rows,
         measure_figures,
         rows_from_file,
     )
-    from fashion.evaluation_tables import figures_text
-    from fashion.result_files import Numbering
+    from fashion.evaluation.tables import figures_text
     from fashion.stages.models import inference_weights
     from mrcnn.evaluation.coco_ap import ground_truth
 
@@ -174,10 +174,10 @@ def check_writable(options: argparse.Namespace) -> None:
 
 def write_files(options, dataset, image_ids, truth, rows, figures, numbering) -> None:
     """Write every file that was asked for; the confusion is printed too."""
-    from fashion.evaluation_run import confusion
-    from fashion.evaluation_tables import confusion_text
+    from fashion.evaluation.results import write_results
+    from fashion.evaluation.run import confusion
+    from fashion.evaluation.tables import confusion_text
     from fashion.json_files import write_json
-    from fashion.result_files import write_results
 
     if options.confusion is not None:
         figures["confusion"] = confusion(dataset, image_ids, rows, options.confusion)
@@ -193,7 +193,7 @@ def write_files(options, dataset, image_ids, truth, rows, figures, numbering) ->
         write_json(options.truth_json, numbering.truth(truth))
         written.append(("Truth", options.truth_json))
     if options.report:
-        from fashion.evaluation_report import write_report
+        from fashion.evaluation.report import write_report
 
         score = CONFUSION_SCORE if options.confusion is None else options.confusion
         seasons = options.number == "2"

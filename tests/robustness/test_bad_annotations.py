@@ -17,11 +17,11 @@ from fashion.annotations.locating import read_annotations
 from fashion.annotations.via_shapes import ShapeError, outline
 from fashion.data_quality.counting import collect
 from fashion.dataset import FashionDataset
+from fashion.evaluation.results import Numbering, read_results, run_lengths_of
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask
 from fashion.polygons.run_lengths import RunLengthError
-from fashion.result_files import Numbering, read_results, run_lengths_of
 from fashion.review.decisions import read_decisions
 from fashion.splitting.annotations import read_source
 from fashion.splitting.choosing import match_lists, read_lists

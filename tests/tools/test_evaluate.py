@@ -329,9 +329,9 @@ def test_a_report(here, monkeypatch, capsys):
         seen.extend(arguments)
         return arguments[0] / "index.html"
 
-    module = ModuleType("fashion.evaluation_report")
+    module = ModuleType("fashion.evaluation.report")
     module.write_report = write_report
-    monkeypatch.setitem(sys.modules, "fashion.evaluation_report", module)
+    monkeypatch.setitem(sys.modules, "fashion.evaluation.report", module)
     run(here, monkeypatch, Knowing(here / "data"), "--report=out/page", "--limit=2")
     folder, dataset, image_ids, truth, results, figures, score, seasons = seen
     assert folder.is_dir() and f"Report: {folder / 'index.html'}" in capsys.readouterr().out

@@ -1,7 +1,7 @@
 """Everything in an evaluation report, as numbers, and the same for JSON."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fashion.dataset import FashionDataset
-from fashion.season_confusion import season_confusion
+from fashion.labels import SEASONS, parse_file_name
 from mrcnn.evaluation.curves import (
     RECALLS,
     Calibration,
@@ -20,7 +20,7 @@ from mrcnn.evaluation.curves import (
     iou_histogram,
     pooled_curve,
 )
-from mrcnn.evaluation.matches import THRESHOLDS, ImageQuality, Matches, match_dataset
+from mrcnn.evaluation.matches import BACKGROUND, THRESHOLDS, ImageQuality, Matches, match_dataset
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class EvaluationNumbers:
         matches: all detections, judged.
         curves: by IoU, a curve each class in the order of `names`; pooled: by IoU.
         calibration, ious: see `mrcnn.evaluation.curves`.
-        seasons: of `season_confusion`; None where labels have no season.
+        seasons: of `fashion.evaluation.numbers`; None where labels have no season.
     """
 
     names: list[str]
@@ -71,7 +71,7 @@ def evaluation_numbers(
     score: float,
     seasons: bool,
 ) -> EvaluationNumbers:
-    """Everything from a truth and its detections; see `fashion.evaluation_report.write_report`."""
+    """Everything from a truth and its detections; see `fashion.evaluation.report.write_report`."""
     matches = match_dataset(truth, results, dataset.num_classes, score)
     names = [str(name) for name in dataset.class_names[1:]]
     return EvaluationNumbers(
@@ -176,3 +176,98 @@ def _rounded(values: np.ndarray) -> list[float]:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(np.float64(value))
+
+
+NO_SEASON = "no season"
+# Columns of `by_label` after the seasons.
+OTHER_GARMENT, MISSED = "another garment", "missed"
+
+
+def split_label(label: str) -> tuple[str, str]:
+    """Garment and season of a label; `split_label("bag_yaz") == ("bag", "yaz")`."""
+    parsed = parse_file_name(label)
+    return (label, NO_SEASON) if isinstance(parsed, str) else parsed
+
+
+def season_confusion(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any]:
+    """What a confusion matrix of season labels says about garments and seasons, as JSON values.
+
+    Args:
+        labels: of the classes 1 to n, without the background.
+        matrix: int [n + 1, n + 1], rows are the truth and 0 is the background, as of
+            `mrcnn.evaluation.matches.confusion_matrix`.
+
+    Returns:
+        `garments` and `seasons`: each `labels` (first "background") and `matrix`, of garments
+        whatever their season and the reverse. `by_label`: `labels` of the true instances,
+        `columns` (seasons, then another garment and missed) and `matrix` [n, columns]: which
+        season was found where the garment was right. `counts`: `both_right`,
+        `garment_right_season_wrong`, `season_right_garment_wrong`, `both_wrong`, `missed`,
+        `false`. `pairs`: [true label, label found, count] of the right garments in a wrong
+        season, the most frequent first.
+    """
+    matrix = np.asarray(matrix)
+    parts = [split_label(label) for label in labels]
+    garments = list(dict.fromkeys(garment for garment, _ in parts))
+    present = {season for _, season in parts}
+    seasons = [season for season in (*SEASONS, NO_SEASON) if season in present]
+    garment_of = np.array([0, *(1 + garments.index(garment) for garment, _ in parts)])
+    season_of = np.array([0, *(1 + seasons.index(season) for _, season in parts)])
+    return {
+        "garments": _summed(matrix, garment_of, garments),
+        "seasons": _summed(matrix, season_of, seasons),
+        "by_label": _by_label(matrix, garment_of, season_of, list(labels), seasons),
+        "counts": _counts(matrix, garment_of, season_of),
+        "pairs": _pairs(matrix, garment_of, season_of, labels),
+    }
+
+
+def _summed(matrix: np.ndarray, group_of: np.ndarray, names: list[str]) -> dict[str, Any]:
+    """The matrix with the rows and columns of each group added up."""
+    member = np.zeros((len(names) + 1, len(group_of)), dtype=np.int64)
+    member[group_of, np.arange(len(group_of))] = 1
+    return {"labels": ["background", *names], "matrix": (member @ matrix @ member.T).tolist()}
+
+
+def _by_label(
+    matrix: np.ndarray,
+    garment_of: np.ndarray,
+    season_of: np.ndarray,
+    labels: list[str],
+    seasons: list[str],
+) -> dict[str, Any]:
+    right_garment = garment_of[:, None] == garment_of
+    rows = np.zeros((len(labels), len(seasons) + 2), dtype=np.int64)
+    for row in range(1, len(labels) + 1):
+        found = np.flatnonzero(right_garment[row] & (garment_of > 0))
+        np.add.at(rows[row - 1], season_of[found] - 1, matrix[row, found])
+        other = np.flatnonzero(~right_garment[row] & (garment_of > 0))
+        rows[row - 1, -2:] = matrix[row, other].sum(), matrix[row, BACKGROUND]
+    columns = [*seasons, OTHER_GARMENT, MISSED]
+    return {"labels": labels, "columns": columns, "matrix": rows.tolist()}
+
+
+def _counts(matrix: np.ndarray, garment_of: np.ndarray, season_of: np.ndarray) -> dict[str, int]:
+    matched = matrix[1:, 1:]
+    garment = garment_of[1:, None] == garment_of[1:]
+    season = season_of[1:, None] == season_of[1:]
+    return {
+        "both_right": int(matched[garment & season].sum()),
+        "garment_right_season_wrong": int(matched[garment & ~season].sum()),
+        "season_right_garment_wrong": int(matched[~garment & season].sum()),
+        "both_wrong": int(matched[~garment & ~season].sum()),
+        "missed": int(matrix[1:, BACKGROUND].sum()),
+        "false": int(matrix[BACKGROUND, 1:].sum()),
+    }
+
+
+def _pairs(
+    matrix: np.ndarray, garment_of: np.ndarray, season_of: np.ndarray, labels: Sequence[str]
+) -> list[list[Any]]:
+    wrong_season = (garment_of[:, None] == garment_of) & (season_of[:, None] != season_of)
+    rows, columns = np.nonzero(np.where(wrong_season, matrix, 0))
+    found = [
+        [labels[r - 1], labels[c - 1], int(matrix[r, c])]
+        for r, c in zip(rows, columns, strict=True)
+    ]
+    return sorted(found, key=lambda pair: -pair[2])

@@ -8,17 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion import evaluation_charts as charts
 from fashion.dataset import FashionDataset
-from fashion.evaluation_numbers import EvaluationNumbers, evaluation_numbers, to_json
-from fashion.evaluation_page import write_page
-from fashion.evaluation_pictures import write_pictures
+from fashion.evaluation import charts
+from fashion.evaluation.numbers import EvaluationNumbers, evaluation_numbers, to_json
+from fashion.evaluation.page import write_page
+from fashion.evaluation.pictures import write_pictures
 from fashion.json_files import write_json
 from mrcnn.drawing.figures import save_figure
 from mrcnn.evaluation.curves import rank_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 SHOWN = 6  # best images, and worst ones
 PAGE, NUMBERS = "index.html", "report.json"

@@ -1,6 +1,6 @@
 """The printed tables; what stands in them is tested in tests/tools/test_evaluate.py."""
 
-from fashion.evaluation_tables import confusion_text, figures_text
+from fashion.evaluation.tables import confusion_text, figures_text
 from mrcnn.evaluation.coco_ap import average_precision, ground_truth, results_of
 from tests.mrcnn.test_coco_evaluation import Rectangles, found
 

@@ -1,6 +1,6 @@
 """What stands out in an evaluation, as sentences."""
 
-from fashion.evaluation_numbers import EvaluationNumbers
+from fashion.evaluation.numbers import EvaluationNumbers
 
 SHOWN = 3
 WEAK_AP50 = 0.5

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from fashion.season_confusion import MISSED, NO_SEASON, OTHER_GARMENT, season_confusion, split_label
+from fashion.evaluation.numbers import (
+    MISSED,
+    NO_SEASON,
+    OTHER_GARMENT,
+    season_confusion,
+    split_label,
+)
 from fashion.stages.training_labels import ALL_LABELS
 
 LABELS = ("bag_yaz", "top_kis", "bag_kis", "top_yaz")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fashion.dataset import FashionDataset
-from fashion.detection_files import DetectionFile, results_by_image
+from fashion.evaluation.run import DetectionFile, results_by_image
 from fashion.labels import MODANET_TABLE
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import results_of

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fashion.evaluation_charts import DOTS
-from fashion.evaluation_findings import findings
-from fashion.evaluation_numbers import EvaluationNumbers
-from fashion.evaluation_pictures import describe
+from fashion.evaluation.charts import DOTS
+from fashion.evaluation.findings import findings
+from fashion.evaluation.numbers import EvaluationNumbers
+from fashion.evaluation.pictures import describe
 from fashion.html.charts import bar_cell, cell, confusion_table, number, table
 from fashion.html.gallery import WIDE, picture
 from fashion.html.page import embedded, fill, link, page_file
@@ -44,7 +44,7 @@ def write_page(
 ) -> Path:
     """Write the page, whole or not at all; its path.
 
-    page: in the folder that holds the charts of `fashion.evaluation_report.write_charts`.
+    page: in the folder that holds the charts of `fashion.evaluation.report.write_charts`.
     pictures: under "best" and "worst", images and their drawn files. Raises `UserError` when it
     cannot be written.
     """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
 INK, QUIET, FAINT = "#222222", "#6b7280", "#d8d8d8"
 LIGHT, DEEP = "#93c5fd", "#1d4ed8"
 RIGHT, WRONG = "#1f7a4d", "#c2571a"
@@ -269,8 +270,9 @@ def confusion_chart(
 
 
 def season_chart(by_label: Mapping[str, Any]) -> "Figure":
-    """The season found where the garment was right; `by_label` is that of `season_confusion`."""
-    from fashion.season_confusion import split_label
+    """The season found where the garment was right; `by_label` is that of
+    `fashion.evaluation.numbers`."""
+    from fashion.evaluation.numbers import split_label
 
     counts = np.asarray(by_label["matrix"], dtype=np.int64)
     parts = [split_label(label) for label in by_label["labels"]]

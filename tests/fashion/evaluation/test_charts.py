@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fashion.evaluation_charts import (
+from fashion.evaluation.charts import (
     calibration_chart,
     class_bars_chart,
     class_curves_chart,
@@ -15,7 +15,7 @@ from fashion.evaluation_charts import (
     season_chart,
     season_name,
 )
-from fashion.season_confusion import season_confusion
+from fashion.evaluation.numbers import season_confusion
 from mrcnn.evaluation.curves import calibration, class_curve, iou_histogram
 from mrcnn.evaluation.matches import match_dataset
 from tests.mrcnn.coco_rows import random_case, truth

@@ -12,15 +12,15 @@ from pycocotools.cocoeval import COCOeval
 
 from fashion.annotations.locating import find_annotations
 from fashion.dataset import FashionDataset
-from fashion.labels import MODANET_TABLE
-from fashion.polygons.run_lengths import RunLengthError
-from fashion.result_files import (
+from fashion.evaluation.results import (
     Numbering,
     masks_only_path,
     read_results,
     run_lengths_of,
     write_results,
 )
+from fashion.labels import MODANET_TABLE
+from fashion.polygons.run_lengths import RunLengthError
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import FIGURES, average_precision, encode_mask, ground_truth
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from fashion.dataset import FashionDataset
-from fashion.evaluation_findings import findings
-from fashion.evaluation_numbers import evaluation_numbers
-from fashion.evaluation_pictures import SIDE, draw_image, write_pictures
-from fashion.evaluation_report import write_report
+from fashion.evaluation.findings import findings
+from fashion.evaluation.numbers import evaluation_numbers
+from fashion.evaluation.pictures import SIDE, draw_image, write_pictures
+from fashion.evaluation.report import write_report
 from fashion.labels import ClassTable, season_table
 from fashion.stages.training_labels import ALL_LABELS
 from mrcnn.evaluation.coco_ap import average_precision, encode_mask, ground_truth

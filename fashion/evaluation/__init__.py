@@ -1,0 +1,1 @@
+"""Evaluate.py: run, tables, report page."""
