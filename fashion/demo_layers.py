@@ -1,12 +1,14 @@
 """The order in which the layers of a drawn picture are painted, from back to front."""
 
-from fashion.demo_accessories import paint_belt, paint_scarf, paint_sunglasses
-from fashion.demo_bags import IN_HAND, paint_hand_bag, paint_strapped_bag
-from fashion.demo_bottoms import paint_skirt, paint_trousers
+from fashion.demo.garments.accessories import paint_belt, paint_scarf, paint_sunglasses
+from fashion.demo.garments.bags import IN_HAND, paint_hand_bag, paint_strapped_bag
+from fashion.demo.garments.bottoms import paint_skirt, paint_trousers
+from fashion.demo.garments.hats import paint_hat
+from fashion.demo.garments.outer import paint_lining, paint_outer
+from fashion.demo.garments.shoes import paint_pair
+from fashion.demo.garments.tops import paint_dress, paint_sleeve, paint_top
 from fashion.demo_canvas import Canvas
 from fashion.demo_figure import SIDES, Figure
-from fashion.demo_hats import paint_hat
-from fashion.demo_outer import paint_lining, paint_outer
 from fashion.demo_outfit import Outfit
 from fashion.demo_person import (
     Person,
@@ -17,8 +19,6 @@ from fashion.demo_person import (
     paint_hand,
     paint_head,
 )
-from fashion.demo_shoes import paint_pair
-from fashion.demo_tops import paint_dress, paint_sleeve, paint_top
 
 
 def paint_figure(canvas: Canvas, figure: Figure, person: Person, outfit: Outfit) -> None:

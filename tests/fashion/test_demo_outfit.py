@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fashion.demo_bags import IN_HAND
+from fashion.demo.garments.bags import IN_HAND
 from fashion.demo_figure import SIDES, Figure
 from fashion.demo_outfit import Dresser
 from fashion.demo_seasons import Wardrobe

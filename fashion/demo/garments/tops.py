@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fashion.demo_bottoms import drape_folds, hem_curve, skirt_edges
+from fashion.demo.garments.bottoms import drape_folds, hem_curve, skirt_edges
 from fashion.demo_canvas import Canvas, Coordinates, Stroke, pen
 from fashion.demo_curves import Points, Shape, along, by, mixed, outline, smooth, tube
 from fashion.demo_figure import SIDES, Figure
