@@ -92,7 +92,7 @@ def config_of(options: argparse.Namespace) -> Config:
 def photographs(options: argparse.Namespace) -> list[np.ndarray]:
     """Drawn pictures, or noise that is smooth enough to give features of every size."""
     if options.backbone == "compact":
-        from fashion.demo import draw_picture
+        from fashion.demo.dataset import draw_picture
 
         return [draw_picture(7, number).image for number in range(options.repeat)]
     rng = np.random.default_rng(0)

@@ -66,9 +66,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def draw(folder: Path, count: int) -> list[Path]:
     """Draw so many pictures; their files, in the order of their numbers."""
-    from fashion import demo
+    from fashion.demo import dataset
 
-    demo.write_custom_set(folder / "drawn", folder / "truth.json", count, 5, quiet=True)
+    dataset.write_custom_set(folder / "drawn", folder / "truth.json", count, 5, quiet=True)
     return sorted((folder / "drawn").iterdir(), key=lambda path: path.stem.rsplit("_", 1)[-1])
 
 

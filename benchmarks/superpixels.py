@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from fashion.class_scores import ClassScores, scores_of_labels
-from fashion.demo import draw_picture
+from fashion.demo.dataset import draw_picture
 from fashion.labels import MODANET_TABLE
 from fashion.parsing_settings import ParsingSettings
 from fashion.parsing_truth import truth_label_map

@@ -48,17 +48,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Draw one set and print where it is."""
     options = parse_arguments(arguments)
-    from fashion import demo
+    from fashion.demo import dataset
 
     count, seed, first = options.count, options.seed, options.first
     how = {"quiet": options.quiet, "workers": options.workers or os.cpu_count() or 1}
     if options.kind == "train":
-        path = demo.write_training_set(options.out, count, seed, first, **how)
+        path = dataset.write_training_set(options.out, count, seed, first, **how)
         print(f"{count} pictures in {options.out}, their annotations: {path}")
         return 0
     out = options.out.absolute()
     truth = options.truth or out.with_name(f"{out.name}_truth.json")
-    demo.write_custom_set(out, truth, count, seed, options.labels, first, **how)
+    dataset.write_custom_set(out, truth, count, seed, options.labels, first, **how)
     print(f"{count} pictures without labels in {options.out}, the truth: {truth}")
     return 0
 

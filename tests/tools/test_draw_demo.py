@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 
-from fashion import demo
+from fashion.demo import dataset
 from tests.support import REPOSITORY
 
 
@@ -18,7 +18,7 @@ def test_train(tmp_path):
     done = run(tmp_path, "train", "out", "--count", "2", "--seed", "3", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 pictures in out" in done.stdout
-    demo.write_training_set(tmp_path / "same", 2, 3, quiet=True)
+    dataset.write_training_set(tmp_path / "same", 2, 3, quiet=True)
     for name in ("0000001.jpg", "0000002.jpg", "instances.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
 

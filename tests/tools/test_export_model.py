@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion import DEMO_START, demo
+from fashion import DEMO_START
+from fashion.demo import dataset
 from fashion.labels import MODANET_TABLE
 from fashion.stages.models import weights_note
 from fashion.stages.presets import make_config
@@ -65,7 +66,7 @@ def formats():
 
 def pictures():
     """Drawn pictures, and photographs where there are any."""
-    found = {f"drawn {number}": demo.draw_picture(7, number).image for number in range(2)}
+    found = {f"drawn {number}": dataset.draw_picture(7, number).image for number in range(2)}
     found["half as large"] = np.ascontiguousarray(found["drawn 0"][::2, ::2])
     for path in sorted((REPOSITORY.parent / "shared" / "modanet").glob("*.jpg")):
         found[path.stem] = np.asarray(Image.open(path).convert("RGB"))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fashion import DEMO_START
-from fashion.demo import draw_picture
+from fashion.demo.dataset import draw_picture
 from fashion.labels import MODANET_TABLE
 from fashion.parsing_models import BODY_STAGE
 from fashion.stages.models import weights_note

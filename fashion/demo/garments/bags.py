@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from fashion.demo_canvas import Canvas, Finish, Stroke, pen
-from fashion.demo_curves import Points, Shape, by, mixed, outline, smooth, tube
-from fashion.demo_figure import Figure
-from fashion.demo_pieces import Piece
+from fashion.demo.canvas import Canvas, Finish, Stroke, pen
+from fashion.demo.curves import Points, Shape, by, mixed, outline, smooth, tube
+from fashion.demo.figure import Figure
+from fashion.demo.pieces import Piece
 
 IN_HAND = ("tote", "handbag", "bucket", "clutch")
 WITH_STRAP = ("crossbody", "shoulder")

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from fashion.demo_canvas import Canvas, Stroke, pen
-from fashion.demo_curves import Points, Shape, along, by, mixed, outline, smooth
-from fashion.demo_figure import SIDES, Figure
-from fashion.demo_pieces import Piece, along_the_limb, round_the_body
+from fashion.demo.canvas import Canvas, Stroke, pen
+from fashion.demo.curves import Points, Shape, along, by, mixed, outline, smooth
+from fashion.demo.figure import SIDES, Figure
+from fashion.demo.pieces import Piece, along_the_limb, round_the_body
 
 HIP, CROTCH = 0.465, 0.523
 # How far trousers stand off the leg at hip, knee and hem, in figure heights.

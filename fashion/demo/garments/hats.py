@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fashion.demo_canvas import Canvas, Stroke, pen
-from fashion.demo_curves import Shape, ellipse, outline, tube
-from fashion.demo_figure import Figure
-from fashion.demo_pieces import Piece
+from fashion.demo.canvas import Canvas, Stroke, pen
+from fashion.demo.curves import Shape, ellipse, outline, tube
+from fashion.demo.figure import Figure
+from fashion.demo.pieces import Piece
 
 HATS = ("beanie", "bucket hat", "sun hat", "cap", "beret", "fedora", "headband")
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from fashion.demo.canvas import Canvas, Stroke, pen
+from fashion.demo.curves import Points, by, mixed, outline, smooth
+from fashion.demo.figure import SIDES, Figure
 from fashion.demo.garments.bottoms import leg_at
 from fashion.demo.garments.tops import button_front, sleeve_shape
-from fashion.demo_canvas import Canvas, Stroke, pen
-from fashion.demo_curves import Points, by, mixed, outline, smooth
-from fashion.demo_figure import SIDES, Figure
-from fashion.demo_pieces import Piece, round_the_body
+from fashion.demo.pieces import Piece, round_the_body
 
 HEM_FLARE = {"coat": 0.045, "blazer": 0.008, "jacket": 0.002, "cardigan": 0.014, "puffer": 0.012}
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from fashion.demo_canvas import Canvas, Finish, Stroke, pen
-from fashion.demo_curves import Points, Shape, along, by, mixed, outline, smooth
-from fashion.demo_fabric import Colour
-from fashion.demo_figure import SIDES, Figure, Foot
-from fashion.demo_pieces import Piece
+from fashion.demo.canvas import Canvas, Finish, Stroke, pen
+from fashion.demo.curves import Points, Shape, along, by, mixed, outline, smooth
+from fashion.demo.fabric import Colour
+from fashion.demo.figure import SIDES, Figure, Foot
+from fashion.demo.pieces import Piece
 
 SHOES = ("sneakers", "pumps", "sandals", "loafers", "flats")
 BOOTS = ("ankle", "mid", "knee", "rain")

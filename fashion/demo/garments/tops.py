@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from fashion.demo.canvas import Canvas, Coordinates, Stroke, pen
+from fashion.demo.curves import Points, Shape, along, by, mixed, outline, smooth, tube
+from fashion.demo.figure import SIDES, Figure
 from fashion.demo.garments.bottoms import drape_folds, hem_curve, skirt_edges
-from fashion.demo_canvas import Canvas, Coordinates, Stroke, pen
-from fashion.demo_curves import Points, Shape, along, by, mixed, outline, smooth, tube
-from fashion.demo_figure import SIDES, Figure
-from fashion.demo_person import below_armhole
-from fashion.demo_pieces import Piece, along_the_limb, round_the_body
+from fashion.demo.person import below_armhole
+from fashion.demo.pieces import Piece, along_the_limb, round_the_body
 
 
 def neck_curve(figure: Figure, neck: str) -> Points:

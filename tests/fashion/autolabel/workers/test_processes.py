@@ -26,7 +26,7 @@ from fashion.autolabel.workers.crew import (
     Ready,
 )
 from fashion.autolabel.workers.processes import ProcessCrew
-from fashion.demo import write_custom_set
+from fashion.demo.dataset import write_custom_set
 from mrcnn.errors import UserError, WeightsError
 from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
 from tests.fashion.test_label_run import (

@@ -15,7 +15,7 @@ import pytest
 from fashion import DEMO_START
 from fashion.autolabel.run import Staff, label_folder
 from fashion.autolabel.workers.ray_cluster import Cluster, host_and_port
-from fashion.demo import write_custom_set
+from fashion.demo.dataset import write_custom_set
 from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of
 from tests.fashion.test_label_run import contents
 from tests.stages.factory import draw_picture, run_script

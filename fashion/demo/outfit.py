@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from fashion.demo.fabric import Colour
+from fashion.demo.figure import SIDES, Figure
 from fashion.demo.garments.accessories import GLASSES
 from fashion.demo.garments.bags import IN_HAND, WITH_STRAP
 from fashion.demo.garments.hats import HATS
 from fashion.demo.garments.shoes import BOOTS, HEELS, SHOES
-from fashion.demo_fabric import Colour
-from fashion.demo_figure import SIDES, Figure
-from fashion.demo_pieces import Piece
-from fashion.demo_seasons import Wardrobe, chosen, rgb
+from fashion.demo.pieces import Piece
+from fashion.demo.seasons import Wardrobe, chosen, rgb
 from fashion.labels import MODANET_TABLE
 
 BOTTOMS = {"dress": 0.23, "skirt": 0.22, "shorts": 0.20, "pants": 0.35}

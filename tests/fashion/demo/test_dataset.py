@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from fashion import demo
 from fashion.annotations import coco, coco_reading, via
 from fashion.autolabel.policy import LabelPolicy, Subject, subject_of
 from fashion.dataset import FashionDataset
+from fashion.demo import dataset
 from fashion.labels import MODANET, MODANET_TABLE, SEASON_LABELS, SEASONS, parse_file_name
 from mrcnn.errors import DatasetError
 from tests.support import REPOSITORY
@@ -32,11 +32,11 @@ def contents(folder) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def pictures():
-    return [demo.draw_picture(5, number) for number in range(40)]
+    return [dataset.draw_picture(5, number) for number in range(40)]
 
 
 def test_a_picture():
-    picture = demo.draw_picture(1, 0)
+    picture = dataset.draw_picture(1, 0)
     assert picture.image.shape == (600, 400, 3)
     assert picture.image.dtype == np.uint8
     assert picture.season in SEASONS
@@ -46,11 +46,11 @@ def test_a_picture():
 
 
 def test_seed_and_number_alone_decide():
-    first = digest(demo.draw_picture(1, 3))
-    demo.draw_picture(2, 9)
-    assert digest(demo.draw_picture(1, 3)) == first
-    assert digest(demo.draw_picture(1, 4)) != first
-    assert digest(demo.draw_picture(2, 3)) != first
+    first = digest(dataset.draw_picture(1, 3))
+    dataset.draw_picture(2, 9)
+    assert digest(dataset.draw_picture(1, 3)) == first
+    assert digest(dataset.draw_picture(1, 4)) != first
+    assert digest(dataset.draw_picture(2, 3)) != first
 
 
 def test_another_process_draws_the_same():
@@ -60,7 +60,7 @@ def test_another_process_draws_the_same():
     )
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    image = demo.draw_picture(1, 3).image
+    image = dataset.draw_picture(1, 3).image
     assert done.stdout == hashlib.sha256(image.tobytes()).hexdigest()
 
 
@@ -71,7 +71,7 @@ def test_masks_do_not_overlap_and_are_large_enough_to_see(pictures):
         masks = np.array([mask for _, mask in picture.instances])
         assert masks.sum(axis=0).max() == 1
         for name, area in zip(names, masks.sum(axis=(1, 2)), strict=True):
-            assert area >= demo.LEAST_AREA.get(name, demo.LEAST_AREA_OTHERWISE)
+            assert area >= dataset.LEAST_AREA.get(name, dataset.LEAST_AREA_OTHERWISE)
 
 
 def test_every_class_and_season_occurs(pictures):
@@ -104,7 +104,7 @@ def test_sunglasses_and_belts_are_large_enough_to_learn(pictures):
 
 def test_a_pair_of_shoes_is_one_instance_of_two_parts():
     def parts(number):
-        mask = dict(demo.draw_picture(3, number, None, "footwear").instances)["footwear"]
+        mask = dict(dataset.draw_picture(3, number, None, "footwear").instances)["footwear"]
         sizes = cv2.connectedComponentsWithStats(mask.view(np.uint8))[2][1:, cv2.CC_STAT_AREA]
         return np.count_nonzero(sizes > 200)
 
@@ -114,18 +114,18 @@ def test_a_pair_of_shoes_is_one_instance_of_two_parts():
 @pytest.mark.parametrize("garment", MODANET)
 def test_a_wanted_garment_is_worn_and_clearly_seen(garment):
     for number, season in enumerate(list(SEASONS)[MODANET.index(garment) % 2 :: 2]):
-        picture = demo.draw_picture(7, number, season, garment)
+        picture = dataset.draw_picture(7, number, season, garment)
         assert picture.season == season
-        least = demo.CLEARLY_SEEN.get(garment, demo.CLEARLY_SEEN_OTHERWISE)
+        least = dataset.CLEARLY_SEEN.get(garment, dataset.CLEARLY_SEEN_OTHERWISE)
         assert np.count_nonzero(dict(picture.instances)[garment]) >= least
 
 
 def test_wanted_takes_other_spellings():
-    assert "scarf/tie" in dict(demo.draw_picture(7, 0, "kis", "scarf").instances)
+    assert "scarf/tie" in dict(dataset.draw_picture(7, 0, "kis", "scarf").instances)
 
 
 def median_colour(season, garment, number):
-    picture = demo.draw_picture(13, number, season, garment)
+    picture = dataset.draw_picture(13, number, season, garment)
     mask = dict(picture.instances)[garment]
     hsv = cv2.cvtColor(picture.image, cv2.COLOR_RGB2HSV)[mask]
     return np.median(hsv[:, 1]), np.median(hsv[:, 2])
@@ -156,32 +156,32 @@ def test_seasons_differ_by_colour(garment):
 )
 def test_what_cannot_be_drawn(arguments, message):
     with pytest.raises(DatasetError, match=message):
-        demo.draw_picture(*arguments)
+        dataset.draw_picture(*arguments)
 
 
 @pytest.fixture(scope="module")
 def training_set(tmp_path_factory):
     folder = tmp_path_factory.mktemp("train") / "set"
-    assert demo.write_training_set(folder, 6, 4, quiet=True) == folder / "instances.json"
+    assert dataset.write_training_set(folder, 6, 4, quiet=True) == folder / "instances.json"
     return folder
 
 
 def test_a_second_call_writes_the_same_bytes(training_set, tmp_path):
-    demo.write_training_set(tmp_path, 3, 4, quiet=True)
+    dataset.write_training_set(tmp_path, 3, 4, quiet=True)
     for name in ("0000001.jpg", "0000003.jpg"):
         assert (tmp_path / name).read_bytes() == (training_set / name).read_bytes()
     written = contents(tmp_path)
-    demo.write_training_set(tmp_path, 3, 4, quiet=True)
+    dataset.write_training_set(tmp_path, 3, 4, quiet=True)
     assert contents(tmp_path) == written
 
 
 def test_two_processes_write_the_same_bytes(training_set, tmp_path):
-    demo.write_training_set(tmp_path, 6, 4, quiet=True, workers=2)
+    dataset.write_training_set(tmp_path, 6, 4, quiet=True, workers=2)
     assert contents(tmp_path) == contents(training_set)
 
 
 def test_a_picture_does_not_depend_on_how_many_are_drawn(training_set, tmp_path):
-    demo.write_training_set(tmp_path, 2, 4, first=4, quiet=True)
+    dataset.write_training_set(tmp_path, 2, 4, first=4, quiet=True)
     names = sorted(path.name for path in tmp_path.glob("*.jpg"))
     assert names == ["0000005.jpg", "0000006.jpg"]
     for name in names:
@@ -195,7 +195,7 @@ def test_pycocotools_reads_the_painted_masks(training_set, capsys):
     assert len(read.imgs) == 6
     assert {row["id"]: row["name"] for row in read.cats.values()} == dict(enumerate(MODANET, 1))
     for image_id, image in read.imgs.items():
-        picture = demo.draw_picture(4, image_id - 1)
+        picture = dataset.draw_picture(4, image_id - 1)
         assert (image["width"], image["height"]) == (400, 600)
         assert image["season"] == picture.season
         annotations = read.loadAnns(read.getAnnIds(image_id))
@@ -219,10 +219,10 @@ def test_holes_are_run_lengths():
     ring = np.zeros((40, 40), dtype=bool)
     ring[5:35, 5:35] = True
     ring[15:25, 15:25] = False
-    annotation = demo._annotation(1, "bag", ring)
+    annotation = dataset._annotation(1, "bag", ring)
     assert annotation["segmentation"]["size"] == [40, 40]
     image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 40}
-    data = demo._coco(1, [(image, [annotation])])
+    data = dataset._coco(1, [(image, [annotation])])
     read = COCO()
     read.dataset = data
     read.createIndex()
@@ -235,7 +235,7 @@ def test_the_project_trains_on_it_as_it_stands(training_set):
     assert len(data.image_ids) == 6
     assert not data.problems
     masks, class_ids = data.load_mask(0)
-    picture = demo.draw_picture(4, 0)
+    picture = dataset.draw_picture(4, 0)
     assert [MODANET_TABLE.name_of(i) for i in class_ids] == [name for name, _ in picture.instances]
     assert masks.shape == (600, 400, len(picture.instances))
     difference = np.abs(data.load_image(0).astype(int) - picture.image)
@@ -253,7 +253,7 @@ def test_it_goes_through_via_and_back(training_set):
 
 def test_custom_set(tmp_path):
     images, truth = tmp_path / "images", tmp_path / "truth" / "truth.json"
-    assert demo.write_custom_set(images, truth, 11, 6, quiet=True) == truth
+    assert dataset.write_custom_set(images, truth, 11, 6, quiet=True) == truth
     names = sorted(path.name for path in images.iterdir())
     assert len(names) == 11
     assert Counter("_".join(parse_file_name(name)) for name in names) == Counter(
@@ -272,8 +272,8 @@ def test_custom_set(tmp_path):
 def test_custom_set_is_the_same_again_and_in_parts(tmp_path):
     whole, part = tmp_path / "whole", tmp_path / "part"
     labels = ["bag_kis", "scarf_yaz", "scarf/tie_sonb"]
-    demo.write_custom_set(whole, tmp_path / "w.json", 4, 6, labels, quiet=True)
-    demo.write_custom_set(part, tmp_path / "p.json", 2, 6, labels, first=2, quiet=True)
+    dataset.write_custom_set(whole, tmp_path / "w.json", 4, 6, labels, quiet=True)
+    dataset.write_custom_set(part, tmp_path / "p.json", 2, 6, labels, first=2, quiet=True)
     assert sorted(contents(whole)) == [
         "bag_kis_00001.jpg",
         "bag_kis_00004.jpg",
@@ -289,24 +289,24 @@ def test_custom_set_is_the_same_again_and_in_parts(tmp_path):
 
 def test_the_truth_must_stay_hidden(tmp_path):
     with pytest.raises(DatasetError, match="must not lie in the folder"):
-        demo.write_custom_set(tmp_path, tmp_path / "truth.json", 1, 1, quiet=True)
+        dataset.write_custom_set(tmp_path, tmp_path / "truth.json", 1, 1, quiet=True)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("label", ["skirt", "skirt_winter", "sock_yaz", ""])
 def test_no_label(tmp_path, label):
     with pytest.raises(DatasetError, match=r"no such label.*such as skirt_yaz"):
-        demo.write_custom_set(tmp_path / "a", tmp_path / "t.json", 1, 1, [label], quiet=True)
+        dataset.write_custom_set(tmp_path / "a", tmp_path / "t.json", 1, 1, [label], quiet=True)
 
 
 def test_no_labels_and_no_pictures(tmp_path):
     with pytest.raises(DatasetError, match="no label for the custom pictures"):
-        demo.write_custom_set(tmp_path / "a", tmp_path / "t.json", 1, 1, [], quiet=True)
+        dataset.write_custom_set(tmp_path / "a", tmp_path / "t.json", 1, 1, [], quiet=True)
     with pytest.raises(DatasetError, match="expected at least one, found 0"):
-        demo.write_training_set(tmp_path / "a", 0, 1, quiet=True)
+        dataset.write_training_set(tmp_path / "a", 0, 1, quiet=True)
 
 
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(DatasetError, match="cannot be written"):
-        demo.write_training_set(tmp_path / "a", 1, 1, quiet=True)
+        dataset.write_training_set(tmp_path / "a", 1, 1, quiet=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion.demo_fabric import Colour, Fabric
+from fashion.demo.fabric import Colour, Fabric
 
 SMALL = ("bag", "belt", "boots", "footwear", "sunglasses", "headwear", "scarf/tie")
 LEATHERY = ("bag", "belt", "boots", "footwear")

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion.demo_canvas import Canvas, Finish, Stroke, pen
-from fashion.demo_curves import Points, Shape, along, by, ellipse, outline, smooth, tube
-from fashion.demo_fabric import Colour
-from fashion.demo_figure import SIDES, Figure
-from fashion.demo_seasons import rgb
+from fashion.demo.canvas import Canvas, Finish, Stroke, pen
+from fashion.demo.curves import Points, Shape, along, by, ellipse, outline, smooth, tube
+from fashion.demo.fabric import Colour
+from fashion.demo.figure import SIDES, Figure
+from fashion.demo.seasons import rgb
 
 SKINS = ("#f6d5c0", "#efc3a4", "#e3ab86", "#c98d63", "#a66d47", "#83502f", "#5f3a25")
 HAIRS = ("#2a1d18", "#4a2e1f", "#6f4526", "#a5703c", "#d9b26b", "#9c4a24", "#8f8a86", "#1b1a20")

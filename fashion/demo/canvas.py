@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fashion.demo_curves import Points, Shape, Vector, by, smooth
+from fashion.demo.curves import Points, Shape, Vector, by, smooth
 
 SUPERSAMPLING = 4
 BACKDROP_SUPERSAMPLING = 2

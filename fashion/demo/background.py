@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from fashion.demo_canvas import Canvas, Finish, pen
-from fashion.demo_curves import Shape, by, ellipse, outline, smooth, tube
-from fashion.demo_fabric import Colour
-from fashion.demo_figure import Figure
-from fashion.demo_seasons import rgb
+from fashion.demo.canvas import Canvas, Finish, pen
+from fashion.demo.curves import Shape, by, ellipse, outline, smooth, tube
+from fashion.demo.fabric import Colour
+from fashion.demo.figure import Figure
+from fashion.demo.seasons import rgb
 
 WALLS = ("#efe9e1", "#e4e6ea", "#f3ece6", "#dfe5e2", "#eee4dd", "#e6e2ee", "#d5d9dc", "#c9cfd2")
 FLOORS = ("#cfc3b4", "#d8d2ca", "#bfb5a8", "#c9c7c4", "#d9c9b3", "#a9a7a6")

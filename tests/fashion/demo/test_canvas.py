@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fashion.demo_canvas import NOBODY, Canvas, Finish, pen
-from fashion.demo_curves import Shape, along, outline, smooth, tube
+from fashion.demo.canvas import NOBODY, Canvas, Finish, pen
+from fashion.demo.curves import Shape, along, outline, smooth, tube
 
 PLAIN = Finish(form=0, gloss=0, outline=0, grain=0)
 RED, BLUE = (200, 0, 0), (0, 0, 200)

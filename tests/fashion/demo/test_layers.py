@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion.demo_background import paint_background
-from fashion.demo_canvas import NOBODY, Canvas
-from fashion.demo_figure import Figure
-from fashion.demo_layers import paint_figure
-from fashion.demo_outfit import Dresser
-from fashion.demo_person import make_person
-from fashion.demo_seasons import Wardrobe
+from fashion.demo.background import paint_background
+from fashion.demo.canvas import NOBODY, Canvas
+from fashion.demo.figure import Figure
+from fashion.demo.layers import paint_figure
+from fashion.demo.outfit import Dresser
+from fashion.demo.person import make_person
+from fashion.demo.seasons import Wardrobe
 from fashion.labels import MODANET_TABLE
 
 

@@ -1,5 +1,7 @@
 """The order in which the layers of a drawn picture are painted, from back to front."""
 
+from fashion.demo.canvas import Canvas
+from fashion.demo.figure import SIDES, Figure
 from fashion.demo.garments.accessories import paint_belt, paint_scarf, paint_sunglasses
 from fashion.demo.garments.bags import IN_HAND, paint_hand_bag, paint_strapped_bag
 from fashion.demo.garments.bottoms import paint_skirt, paint_trousers
@@ -7,10 +9,8 @@ from fashion.demo.garments.hats import paint_hat
 from fashion.demo.garments.outer import paint_lining, paint_outer
 from fashion.demo.garments.shoes import paint_pair
 from fashion.demo.garments.tops import paint_dress, paint_sleeve, paint_top
-from fashion.demo_canvas import Canvas
-from fashion.demo_figure import SIDES, Figure
-from fashion.demo_outfit import Outfit
-from fashion.demo_person import (
+from fashion.demo.outfit import Outfit
+from fashion.demo.person import (
     Person,
     paint_arm,
     paint_body,

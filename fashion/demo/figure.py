@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion.demo_curves import Points, Vector, along, by, mixed, smooth
+from fashion.demo.curves import Points, Vector, along, by, mixed, smooth
 
 SIDES = (-1, 1)
 ARMS = ("down", "down", "relaxed", "hip", "pocket", "bent", "away")

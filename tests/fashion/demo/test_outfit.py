@@ -3,10 +3,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from fashion.demo.figure import SIDES, Figure
 from fashion.demo.garments.bags import IN_HAND
-from fashion.demo_figure import SIDES, Figure
-from fashion.demo_outfit import Dresser
-from fashion.demo_seasons import Wardrobe
+from fashion.demo.outfit import Dresser
+from fashion.demo.seasons import Wardrobe
 from fashion.labels import MODANET, SEASONS
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fashion.demo_canvas import Coordinates, Finish
-from fashion.demo_curves import Points
-from fashion.demo_fabric import Colour, Fabric
+from fashion.demo.canvas import Coordinates, Finish
+from fashion.demo.curves import Points
+from fashion.demo.fabric import Colour, Fabric
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fashion.demo_fabric import PATTERNS, WEAVES, Fabric
-from fashion.demo_seasons import LOOKS, Wardrobe, chosen, rgb, strayed
+from fashion.demo.fabric import PATTERNS, WEAVES, Fabric
+from fashion.demo.seasons import LOOKS, Wardrobe, chosen, rgb, strayed
 from fashion.labels import MODANET, SEASONS
 
 COLOURS = (rgb("#c03020"), rgb("#ffffff"), rgb("#203080"))
