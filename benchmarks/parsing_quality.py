@@ -30,9 +30,9 @@ from fashion.class_scores import scores_of_instances
 from fashion.dataset import FashionDataset
 from fashion.detected import detections_of
 from fashion.labels import MODANET_TABLE
-from fashion.parsing_measures import ParsingMeasures
+from fashion.parsing.measuring.measures import ParsingMeasures
+from fashion.parsing.measuring.truth import truth_label_map
 from fashion.parsing_settings import SKIN_RANGE, ParsingSettings
-from fashion.parsing_truth import truth_label_map
 from fashion.superpixels import refine, segment
 from fashion.tables import text_table
 

@@ -27,8 +27,8 @@ import numpy as np
 from fashion.class_scores import ClassScores, scores_of_labels
 from fashion.demo.dataset import draw_picture
 from fashion.labels import MODANET_TABLE
+from fashion.parsing.measuring.truth import truth_label_map
 from fashion.parsing_settings import ParsingSettings
-from fashion.parsing_truth import truth_label_map
 from fashion.superpixels import refine, segment, stays_at_pixel_level, vote
 from fashion.tables import text_table
 

@@ -20,10 +20,10 @@ from fashion.stages.stage import fraction, positive, whole, writable_folder
 from mrcnn.errors import UserError
 
 if TYPE_CHECKING:
+    from fashion.parsing.measuring.truth import Truth
     from fashion.parsing_files import OutputJob
     from fashion.parsing_models import Detector
     from fashion.parsing_run import ParsingRun, ParsingSummary
-    from fashion.parsing_truth import Truth
 
 DEFAULTS = ParsingSettings()
 PORT = 8765
@@ -281,7 +281,7 @@ def _job(
 def _truth(options: argparse.Namespace, images: Iterable[Path]) -> "Truth | None":
     if options.truth is None:
         return None
-    from fashion.parsing_truth import Truth
+    from fashion.parsing.measuring.truth import Truth
 
     if options.stage not in ("superpixels", "all"):
         raise UserError(
@@ -300,7 +300,7 @@ def _work_through(run: "ParsingRun", truth: "Truth | None", options: argparse.Na
         for _ in run.each():
             pass
         return ""
-    from fashion.parsing_truth import measure_pictures, write_measures
+    from fashion.parsing.measuring.truth import measure_pictures, write_measures
 
     return write_measures(measure_pictures(truth, run.each(), options.tolerance), options.output)
 

@@ -13,9 +13,9 @@ from fashion import parsing_run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.parsing import ParsingSettings, parse
+from fashion.parsing.measuring.truth import Truth, measure_pictures
 from fashion.parsing_files import OutputJob, read_record, write_parsed
 from fashion.parsing_run import ParsingRun, folder_names
-from fashion.parsing_truth import Truth, measure_pictures
 from fashion.pictures.listing import list_images
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import is_file

@@ -16,9 +16,9 @@ from fashion.annotations.instances import image_instances
 from fashion.annotations.locating import find_annotations, read_annotations
 from fashion.dataset import SOURCE, FashionDataset
 from fashion.labels import ClassTable
-from fashion.parsing_measures import IGNORED, ParsingMeasures
+from fashion.parsing.measuring.measures import IGNORED, ParsingMeasures
+from fashion.parsing.measuring.tables import write_tables
 from fashion.parsing_settings import TOLERANCE
-from fashion.parsing_tables import write_tables
 from fashion.pictures.listing import image_size
 from mrcnn.errors import DatasetError
 

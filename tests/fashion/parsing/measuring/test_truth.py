@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing_measures import IGNORED
-from fashion.parsing_truth import (
+from fashion.parsing.measuring.measures import IGNORED
+from fashion.parsing.measuring.truth import (
     JOINT,
     PIXEL,
     Truth,

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fashion.parsing_measures import IGNORED, ParsingMeasures, label_edges
+from fashion.parsing.measuring.measures import IGNORED, ParsingMeasures, label_edges
 from mrcnn.errors import DatasetError
 
 NAMES = ("background", "bag", "belt", "boots")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion.parsing_measures import ParsingMeasures
-from fashion.parsing_tables import (
+from fashion.parsing.measuring.measures import ParsingMeasures
+from fashion.parsing.measuring.tables import (
     classes_text,
     confusion_csv,
     measures_csv,

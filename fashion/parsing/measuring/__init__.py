@@ -1,0 +1,1 @@
+"""Parsing against a truth."""
