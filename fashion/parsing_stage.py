@@ -172,10 +172,10 @@ def serve(options: argparse.Namespace) -> int:
 
     Raises `UserError`: flask is missing, the port is taken, weights are missing or do not fit.
     """
-    from fashion.parsing_server import listen, require_flask, run_server
+    from fashion.parsing.page.server import listen, require_flask, run_server
 
     require_flask()
-    from fashion.parsing_workshop import LEAST_CONFIDENCE, Workshop
+    from fashion.parsing.page.workshop import LEAST_CONFIDENCE, Workshop
 
     listener = listen(options.port)
     settings = settings_of(options)

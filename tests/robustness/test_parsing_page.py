@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from fashion.html.page import page_file
-from fashion.parsing_workshop import LARGEST_SETTINGS, Workshop
+from fashion.parsing.page.workshop import LARGEST_SETTINGS, Workshop
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.parsing_page_process import find_garments
 from tests.robustness.hostile import damaged, ran_code, value_or_sentence, watched

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from fashion.parsing_server import listen
+from fashion.parsing.page.server import listen
 
 pytest.importorskip("werkzeug", reason="needs flask (pip install flask)")
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -23,7 +23,7 @@ def hello(environ, start_response):
 @contextlib.contextmanager
 def serving(app=hello, **options):
     """The port of a server that answers while the block runs."""
-    from fashion.parsing_connections import make_page_server
+    from fashion.parsing.page.server import make_page_server
 
     with listen(0) as listener:
         server = make_page_server(app, listener, **options)

@@ -7,7 +7,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from fashion.html.page import escaped, fill, page_file
-from fashion.parsing_workshop import (
+from fashion.parsing.page.workshop import (
     HOST,
     LARGEST_SETTINGS,
     LARGEST_UPLOAD,

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from fashion.parsing_workshop import (
+from fashion.parsing.page.workshop import (
     KEPT,
     LONGEST_SIDE,
     Workshop,
