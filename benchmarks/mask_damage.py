@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 
-from fashion.skin import skin_by_range
+from fashion.parsing.skin import skin_by_range
 
 ERODED = 0.07  # of the square root of a mask's area, on either side
 BITE, BITES = 0.28, 2  # radius of what is bitten out, in the same unit, and how often

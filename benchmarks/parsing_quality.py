@@ -26,14 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from mask_damage import DAMAGES, body_of_truth, damaged_detections
 
-from fashion.class_scores import scores_of_instances
 from fashion.dataset import FashionDataset
-from fashion.detected import detections_of
 from fashion.labels import MODANET_TABLE
+from fashion.parsing.detections import detections_of, scores_of_instances
 from fashion.parsing.measuring.measures import ParsingMeasures
 from fashion.parsing.measuring.truth import truth_label_map
-from fashion.parsing_settings import SKIN_RANGE, ParsingSettings
-from fashion.superpixels import refine, segment
+from fashion.parsing.settings import SKIN_RANGE, ParsingSettings
+from fashion.parsing.superpixels import refine, segment
 from fashion.tables import text_table
 
 NAMES = ("background", *MODANET_TABLE.names)
@@ -90,7 +89,7 @@ def load(folder, subset, model, limit, options):
 def detector(model, options):
     """A function of name and image that detects, or takes what was kept."""
     from fashion.autolabel.report import file_digest
-    from fashion.parsing_models import find_clothing
+    from fashion.parsing.models import find_clothing
 
     found = find_clothing(model, precision="float32", min_confidence=options.confidence)
     loaded = []

@@ -37,9 +37,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2
 import numpy as np
 
-from fashion.parsing_settings import ParsingSettings
+from fashion.parsing.settings import ParsingSettings
+from fashion.parsing.superpixels import segment
 from fashion.polygons.tracing import mask_to_polygons
-from fashion.superpixels import segment
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.geometry.masks import box_mask
 

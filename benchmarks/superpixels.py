@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2
 import numpy as np
 
-from fashion.class_scores import ClassScores, scores_of_labels
 from fashion.demo.dataset import draw_picture
 from fashion.labels import MODANET_TABLE
+from fashion.parsing.detections import ClassScores, scores_of_labels
 from fashion.parsing.measuring.truth import truth_label_map
-from fashion.parsing_settings import ParsingSettings
-from fashion.superpixels import refine, segment, stays_at_pixel_level, vote
+from fashion.parsing.settings import ParsingSettings
+from fashion.parsing.superpixels import refine, segment, stays_at_pixel_level, vote
 from fashion.tables import text_table
 
 AIM, ROUNDS = 400.0, 5

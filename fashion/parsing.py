@@ -13,12 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fashion.class_scores import scores_of_instances
-from fashion.detected import PERSON, Detections, chosen_wearers, detections_of
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing_objects import ClothingObject, take_apart
-from fashion.parsing_settings import ParsingSettings
-from fashion.superpixels import refine, segment
+from fashion.parsing.detections import (
+    PERSON,
+    Detections,
+    chosen_wearers,
+    detections_of,
+    scores_of_instances,
+)
+from fashion.parsing.objects import ClothingObject, take_apart
+from fashion.parsing.settings import ParsingSettings
+from fashion.parsing.superpixels import refine, segment
 
 __all__ = ["Detections", "Parsed", "ParsingSettings", "parse"]
 

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.commands import run
-from fashion.parsing_stage import (
+from fashion.parsing.command import (
     add_run_arguments,
     add_server_arguments,
     add_setting_arguments,

@@ -47,9 +47,9 @@ def find_person(image):
 
 def main():
     """Serve on any free port."""
-    from fashion.parsing import ParsingSettings
     from fashion.parsing.page.server import listen, run_server
     from fashion.parsing.page.workshop import Workshop
+    from fashion.parsing.parse import ParsingSettings
 
     settings = ParsingSettings(minimum_confidence=0.7)
     return run_server(Workshop(find_garments, find_person, settings), listen(0))

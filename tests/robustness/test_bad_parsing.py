@@ -9,13 +9,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fashion import parsing_run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.parsing import ParsingSettings, parse
+from fashion.parsing import run as parsing_run
+from fashion.parsing.files import OutputJob, read_record, write_parsed
 from fashion.parsing.measuring.truth import Truth, measure_pictures
-from fashion.parsing_files import OutputJob, read_record, write_parsed
-from fashion.parsing_run import ParsingRun, folder_names
+from fashion.parsing.parse import ParsingSettings, parse
+from fashion.parsing.run import ParsingRun, folder_names
 from fashion.pictures.listing import list_images
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import is_file

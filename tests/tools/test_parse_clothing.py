@@ -9,7 +9,7 @@ from PIL import Image
 from fashion import DEMO_START
 from fashion.demo.dataset import draw_picture
 from fashion.labels import MODANET_TABLE
-from fashion.parsing_models import BODY_STAGE
+from fashion.parsing.models import BODY_STAGE
 from fashion.stages.models import weights_note
 from tests.stages.factory import demo_weights, head_weights, run_script, without_tensorflow
 from tests.support import REPOSITORY

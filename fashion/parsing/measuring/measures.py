@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion.parsing_settings import TOLERANCE
+from fashion.parsing.settings import TOLERANCE
 from mrcnn.errors import DatasetError
 
 IGNORED = 255

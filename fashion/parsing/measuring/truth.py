@@ -18,7 +18,7 @@ from fashion.dataset import SOURCE, FashionDataset
 from fashion.labels import ClassTable
 from fashion.parsing.measuring.measures import IGNORED, ParsingMeasures
 from fashion.parsing.measuring.tables import write_tables
-from fashion.parsing_settings import TOLERANCE
+from fashion.parsing.settings import TOLERANCE
 from fashion.pictures.listing import image_size
 from mrcnn.errors import DatasetError
 
@@ -26,7 +26,8 @@ PIXEL, JOINT = "pixel level", "joint"
 
 
 class LabelMaps(Protocol):
-    """What is measured of a parsed image (`fashion.parsing.Parsed`): label maps, uint8 [H, W]."""
+    """What is measured of a parsed image (`fashion.parsing.parse.Parsed`): label maps, uint8 [H,
+    W]."""
 
     @property
     def pixel_labels(self) -> np.ndarray:

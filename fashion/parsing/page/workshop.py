@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing import Parsed, ParsingSettings, parse
-from fashion.parsing_files import OutputJob, write_parsed
-from fashion.parsing_models import Detect
-from fashion.parsing_sheet import SheetOptions, draw_panels
+from fashion.parsing.files import OutputJob, write_parsed
+from fashion.parsing.models import Detect
+from fashion.parsing.parse import Parsed, ParsingSettings, parse
+from fashion.parsing.sheet import SheetOptions, draw_panels
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import read_image
 
@@ -89,7 +89,7 @@ class Workshop:
     """Detects and parses, one photograph at a time, and keeps the last few.
 
     Args:
-        clothing: the detector of garments, see `fashion.parsing_models`.
+        clothing: the detector of garments, see `fashion.parsing.models`.
         body: the detector of persons, if any.
         settings: what the page begins with.
         table: the garments' classes.

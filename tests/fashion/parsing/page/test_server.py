@@ -17,9 +17,9 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
+from fashion.parsing.command import serve
 from fashion.parsing.page.server import listen
 from fashion.parsing.page.workshop import LARGEST_UPLOAD
-from fashion.parsing_stage import serve
 from mrcnn.errors import UserError
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import picture_bytes as picture

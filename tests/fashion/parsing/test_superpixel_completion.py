@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fashion.superpixel_completion import complete
-from fashion.superpixel_graph import Borders, find_borders
+from fashion.parsing.superpixels import Borders, complete, find_borders
 
 RED, NEARLY_RED, BLUE = (50, 60, 30), (52, 57, 30), (30, 20, -60)
 RULES = {"distance": 10.0, "border": 0.7, "contact": 0.3}

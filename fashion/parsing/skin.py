@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from fashion.parsing_settings import ParsingSettings
+from fashion.parsing.settings import ParsingSettings
 
 HEAD_SHARE = 0.25  # of a person's height, from the top: where the face is searched
 LEAST_FACE = 0.004  # of a person's pixels

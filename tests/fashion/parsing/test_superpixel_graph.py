@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fashion.superpixel_graph import find_borders, node_centres, node_means
+from fashion.parsing.superpixels import find_borders, node_centres, node_means
 
 #  0 0 1
 #  0 2 1

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fashion.class_scores import scores_of_instances, scores_of_labels
-from fashion.detected import detections_of
+from fashion.parsing.detections import detections_of, scores_of_instances, scores_of_labels
 from tests.fashion.garment_pictures import BELT, PANTS, TOP, detections
 
 SHAPE = (20, 30)

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from fashion.parsing_stage import add_server_arguments, add_truth_arguments
+from fashion.parsing.command import add_server_arguments, add_truth_arguments
 
 
 def test_options_of_the_page():

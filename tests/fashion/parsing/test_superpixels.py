@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fashion.class_scores import ClassScores, scores_of_labels
-from fashion.parsing_settings import ParsingSettings
-from fashion.superpixels import close_gaps, refine, segment, vote
+from fashion.parsing.detections import ClassScores, scores_of_labels
+from fashion.parsing.settings import ParsingSettings
+from fashion.parsing.superpixels import close_gaps, refine, segment, vote
 from tests.fashion.garment_pictures import (
     BELT,
     BODY_BOX,

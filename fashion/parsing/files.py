@@ -21,10 +21,10 @@ from PIL import Image
 from fashion.autolabel.segments import remove_files
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing import Parsed
-from fashion.parsing_objects import ClothingObject
-from fashion.parsing_settings import STAGES
-from fashion.parsing_sheet import SheetOptions, draw_panels, draw_sheet, palette
+from fashion.parsing.objects import ClothingObject
+from fashion.parsing.parse import Parsed
+from fashion.parsing.settings import STAGES
+from fashion.parsing.sheet import SheetOptions, draw_panels, draw_sheet, palette
 from fashion.pictures.sheets import save_png, write_bytes
 from mrcnn.errors import DatasetError
 

@@ -22,7 +22,7 @@ SKIN_RANGE = ((0, 235), (133, 173), (77, 127))
 
 @dataclass(frozen=True)
 class ParsingSettings:
-    """All settings of `fashion.parsing.parse` and `fashion.superpixels.refine`.
+    """All settings of `fashion.parsing.parse.parse` and `fashion.parsing.superpixels.refine`.
 
     Attributes:
         minimum_confidence: garments and persons scored lower are dropped.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashion.labels import MODANET_TABLE
-from fashion.parsing_settings import (
+from fashion.parsing.settings import (
     PERSONS,
     SKIN_RULES,
     STAGES,
@@ -20,10 +20,11 @@ from fashion.stages.stage import fraction, positive, whole, writable_folder
 from mrcnn.errors import UserError
 
 if TYPE_CHECKING:
+    from fashion.parsing.files import OutputJob
     from fashion.parsing.measuring.truth import Truth
-    from fashion.parsing_files import OutputJob
-    from fashion.parsing_models import Detector
-    from fashion.parsing_run import ParsingRun, ParsingSummary
+    from fashion.parsing.models import Detector
+    from fashion.parsing.run import ParsingRun, ParsingSummary
+
 
 DEFAULTS = ParsingSettings()
 PORT = 8765
@@ -51,7 +52,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the settings of `fashion.parsing_settings`."""
+    """Add the settings of `fashion.parsing.settings`."""
     group = parser.add_argument_group("superpixels and completion")
     add = group.add_argument
     add("--person", choices=PERSONS, default=DEFAULTS.person, help="whose garments (%(default)s)")
@@ -198,7 +199,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
         )
     from tqdm import tqdm
 
-    from fashion.parsing_run import ParsingRun
+    from fashion.parsing.run import ParsingRun
     from fashion.pictures.listing import list_images
     from fashion.stages.draw import report_skipped
 
@@ -240,7 +241,7 @@ def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector 
 
 
 def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detector":
-    from fashion.parsing_models import find_clothing
+    from fashion.parsing.models import find_clothing
 
     return find_clothing(
         options.clothing,
@@ -251,7 +252,7 @@ def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detecto
 
 
 def _find_body(options: argparse.Namespace, least: float | None) -> "Detector | None":
-    from fashion.parsing_models import find_body
+    from fashion.parsing.models import find_body
 
     if options.body is None:
         return None
@@ -266,8 +267,8 @@ def _job(
     clothing: "Detector | None",
     body: "Detector | None",
 ) -> "OutputJob":
-    from fashion.parsing_files import OutputJob
-    from fashion.parsing_sheet import SheetOptions
+    from fashion.parsing.files import OutputJob
+    from fashion.parsing.sheet import SheetOptions
 
     sheet = SheetOptions(options.boxes, options.boundaries, options.added_only)
     made_with = {

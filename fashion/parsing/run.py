@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashion.parsing import Parsed, ParsingSettings, parse
-from fashion.parsing_files import OutputJob, read_record, write_parsed
-from fashion.parsing_models import Detect
+from fashion.parsing.files import OutputJob, read_record, write_parsed
+from fashion.parsing.models import Detect
+from fashion.parsing.parse import Parsed, ParsingSettings, parse
 from fashion.pictures.listing import file_stamp, read_or_error
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import decoded

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing import Parsed
+from fashion.parsing.parse import Parsed
 from fashion.pictures.sheets import contact_sheet
 from mrcnn.drawing import captions, painting
 

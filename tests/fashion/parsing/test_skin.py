@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fashion.parsing_settings import SKIN_RANGE, ParsingSettings
-from fashion.skin import find_faces, heads, skin_by_range, skin_pixels
+from fashion.parsing.settings import SKIN_RANGE, ParsingSettings
+from fashion.parsing.skin import find_faces, heads, skin_by_range, skin_pixels
 from tests.fashion.garment_pictures import (
     BODY_BOX,
     HAIR_BOX,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fashion.detected import chosen_wearers, detections_of, wearers
+from fashion.parsing.detections import chosen_wearers, detections_of, wearers
 from mrcnn.errors import DatasetError
 from tests.fashion.garment_pictures import BAG, PANTS, TOP, detections
 

@@ -1,21 +1,15 @@
-"""Superpixels, and the labels on which they agree with the pixels.
-
-    image -> segment -> vote of each superpixel -> completion -> joint labels
-
-Nothing loops over pixels or superpixels: sums use `bincount`, neighbours shifted comparisons.
-"""
+"""Superpixels: their graph, their vote on each garment, and growth over what has no label."""
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from fashion.class_scores import ClassScores, scores_of_labels
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing_settings import ParsingSettings
-from fashion.skin import find_faces, heads, skin_pixels
-from fashion.superpixel_completion import complete
-from fashion.superpixel_graph import find_borders, node_centres, node_means
+from fashion.parsing.detections import ClassScores, scores_of_labels
+from fashion.parsing.settings import ParsingSettings
+from fashion.parsing.skin import find_faces, heads, skin_pixels
 
 HAIR = 256  # a label within completion only, beyond those of uint8
 
@@ -212,3 +206,111 @@ def close_gaps(mask: np.ndarray, width: float) -> np.ndarray:
     deep = cv2.distanceTransform(wide.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     inner = np.s_[reach + 1 : -reach - 1]
     return (deep > reach)[inner, inner] | mask
+
+
+class Borders(NamedTuple):
+    """Pairs of neighbours, each once in either direction.
+
+    Attributes:
+        of, to: int64 [E], the superpixels.
+        length: int64 [E], pixel edges that they share.
+    """
+
+    of: np.ndarray
+    to: np.ndarray
+    length: np.ndarray
+
+
+def node_means(
+    superpixels: np.ndarray, values: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Means over the pixels of each superpixel: float64 [..., nodes].
+
+    Args:
+        superpixels: int32 [H, W], 0 to nodes - 1.
+        values: [..., H, W].
+        weights: float or bool [H, W], of the pixels; None for equal weights.
+
+    A superpixel without weight gets 0.
+    """
+    flat = superpixels.ravel()
+    count = int(flat.max(initial=-1)) + 1
+    layers = values.reshape(-1, flat.size)
+    if weights is None:
+        total = np.bincount(flat, minlength=count)
+    else:
+        weights = np.asarray(weights, np.float64).ravel()
+        total = np.bincount(flat, weights, count)
+    # Layer by layer: together they would take several times the memory.
+    weighted = (layer if weights is None else layer * weights for layer in layers)
+    sums = [np.bincount(flat, layer, count) for layer in weighted]
+    means = np.reshape(sums, (len(sums), count)) / np.where(total > 0, total, 1)
+    return means.reshape(*values.shape[:-2], count)
+
+
+def node_centres(superpixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels nearest to the centroids: rows and columns, int64 [nodes] each."""
+    rows, columns = np.indices(superpixels.shape, dtype=np.float32)
+    centres = np.rint(node_means(superpixels, np.stack([rows, columns]))).astype(np.int64)
+    return centres[0], centres[1]
+
+
+def find_borders(superpixels: np.ndarray) -> Borders:
+    """Who touches whom, along pixel edges (not corners)."""
+    count = int(superpixels.max(initial=-1)) + 1
+    keys = []
+    for one, other in (
+        (superpixels[:, :-1], superpixels[:, 1:]),
+        (superpixels[:-1], superpixels[1:]),
+    ):
+        apart = one != other
+        one, other = one[apart].astype(np.int64), other[apart].astype(np.int64)
+        keys += [one * count + other, other * count + one]
+    pairs, length = np.unique(np.concatenate(keys), return_counts=True)
+    of, to = np.divmod(pairs, max(count, 1))
+    return Borders(of, to, length)
+
+
+def complete(
+    labels: np.ndarray,
+    colours: np.ndarray,
+    borders: Borders,
+    free: np.ndarray,
+    *,
+    distance: float,
+    border: float,
+    contact: float,
+) -> np.ndarray:
+    """Let labels grow over free superpixels until nothing changes: int64 [nodes].
+
+    In each round a free superpixel without a label looks at its neighbours that have one. It joins
+    the label with the longest common border among the neighbours of agreeing colour, when that is
+    at least `border` of its border with labelled neighbours and `contact` of its whole border.
+
+    Args:
+        labels: int [nodes], 0 where there is none.
+        colours: float [nodes, 3], mean Lab colours.
+        borders: who touches whom.
+        free: bool [nodes], what may be labelled.
+        distance: Lab distance up to which two colours agree.
+        border, contact: shares, 0 to 1.
+    """
+    labels = np.array(labels, dtype=np.int64)
+    count, kinds = len(labels), int(labels.max(initial=0)) + 1
+    agrees = np.linalg.norm(colours[borders.of] - colours[borders.to], axis=1) <= distance
+    whole = np.bincount(borders.of, borders.length, count)
+    while True:
+        open_ = free & (labels == 0)
+        seen = open_[borders.of] & (labels[borders.to] > 0)
+        if not seen.any():
+            return labels
+        of, length = borders.of[seen], borders.length[seen]
+        kind = labels[borders.to[seen]]
+        labelled = np.bincount(of, length, count)
+        votes = np.bincount(of * kinds + kind, length * agrees[seen], count * kinds)
+        votes = votes.reshape(count, kinds)
+        winner, most = votes.argmax(axis=1), votes.max(axis=1)
+        joins = open_ & (most > 0) & (most >= border * labelled) & (most >= contact * whole)
+        if not joins.any():
+            return labels
+        labels[joins] = winner[joins]

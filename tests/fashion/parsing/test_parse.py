@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fashion.labels import ClassTable
-from fashion.parsing import ParsingSettings, parse
+from fashion.parsing.parse import ParsingSettings, parse
 from mrcnn.errors import ConfigError, DatasetError
 from tests.fashion.garment_pictures import (
     BAG,

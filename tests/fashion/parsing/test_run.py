@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from fashion.labels import MODANET_TABLE
-from fashion.parsing import ParsingSettings
-from fashion.parsing_files import STAGES, OutputJob
-from fashion.parsing_run import ParsingRun
+from fashion.parsing.files import OutputJob
+from fashion.parsing.parse import ParsingSettings
+from fashion.parsing.run import ParsingRun
+from fashion.parsing.settings import STAGES
 from mrcnn.errors import DatasetError, UserError
 from tests.fashion.garment_pictures import (
     PANTS,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fashion.labels import MODANET_TABLE
-from fashion.parsing import ParsingSettings, parse
-from fashion.parsing_sheet import (
+from fashion.parsing.parse import ParsingSettings, parse
+from fashion.parsing.sheet import (
     PANELS,
     SheetOptions,
     draw_labels,

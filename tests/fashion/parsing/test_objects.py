@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 
-from fashion.detected import detections_of
 from fashion.labels import MODANET_TABLE
-from fashion.parsing_objects import take_apart
+from fashion.parsing.detections import detections_of
+from fashion.parsing.objects import take_apart
 from fashion.polygons.filling import polygons_to_mask
 from tests.fashion.garment_pictures import TOP, TOP_BOX, box_mask, detections, person_picture
 
