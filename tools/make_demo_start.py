@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fashion import DEMO_START, REPOSITORY
 from fashion.commands import run
 from fashion.json_files import writing
-from fashion.pipeline import Command, Pipeline, Step
-from fashion.pipeline_sources import interpreter, shown
-from fashion.pipeline_steps import SCRIPTS
+from fashion.pipeline.engine import Command, Pipeline, Step
+from fashion.pipeline.plan import interpreter, shown
+from fashion.pipeline.steps import SCRIPTS
 from fashion.stages.stage import whole
 from mrcnn.errors import UserError
 from mrcnn.system.files import replacing

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion import REPOSITORY
 from fashion.commands import run
-from fashion.pipeline import Pipeline, duration
-from fashion.pipeline_plan import make_plan, parse_arguments
-from fashion.pipeline_sources import interpreter, shown
-from fashion.pipeline_steps import pipeline_steps
+from fashion.pipeline.command import make_plan, parse_arguments
+from fashion.pipeline.engine import Pipeline, duration
+from fashion.pipeline.plan import interpreter, shown
+from fashion.pipeline.steps import pipeline_steps
 from mrcnn.errors import UserError
 
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan = make_plan(options)
 
     def write_page() -> str:
-        from fashion.pipeline_page import write_page
+        from fashion.pipeline.page import write_page
 
         return f"page: {shown(write_page(plan.page, plan.work, steps))}"
 

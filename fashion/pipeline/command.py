@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fashion import DEMO_START, REPOSITORY
-from fashion.pipeline_sources import RunPlan, Training, demo_sources, find_sources, shown
+from fashion.pipeline.plan import RunPlan, Training, demo_sources, find_sources, shown
 from fashion.stages.models import find_weights
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import MODANET_STAGE, whole

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion.json_files import read_json, write_json
-from fashion.pipeline_process import Interrupted, run_process
+from fashion.pipeline.process import Interrupted, run_process
 from mrcnn.errors import UserError
 from mrcnn.system.locks import lock
 

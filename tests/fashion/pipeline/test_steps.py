@@ -4,10 +4,12 @@ import argparse
 
 import pytest
 
-from fashion import REPOSITORY, pipeline_plan, pipeline_steps
-from fashion.pipeline_plan import make_plan
-from fashion.pipeline_sources import RunPlan, demo_sources, find_sources, shown
-from fashion.pipeline_steps import SCRIPTS
+from fashion import REPOSITORY
+from fashion.pipeline import command
+from fashion.pipeline import steps as pipeline_steps
+from fashion.pipeline.command import make_plan
+from fashion.pipeline.plan import RunPlan, demo_sources, find_sources, shown
+from fashion.pipeline.steps import SCRIPTS
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 from tests.fashion.factories import coco_data, write_image, write_json
 
@@ -45,7 +47,7 @@ def test_every_script_is_there():
 
 
 def test_the_demo(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline_plan, "DEMO_START", tmp_path / "gone.h5")
+    monkeypatch.setattr(command, "DEMO_START", tmp_path / "gone.h5")
     steps = steps_of(plan_of(tmp_path, seed=5, epochs2=3))
     names = "data convert split1 train1 test1 evaluate1 label check-labels split2 train2 test2"
     names += " truth evaluate2 compare parse"
@@ -71,7 +73,7 @@ def test_the_demo(tmp_path, monkeypatch):
 def test_the_demo_starts_from_its_own_weights_where_they_are(tmp_path, monkeypatch):
     start = tmp_path / "demo_start.h5"
     start.touch()
-    monkeypatch.setattr(pipeline_plan, "DEMO_START", start)
+    monkeypatch.setattr(command, "DEMO_START", start)
     embedded, scratch = plan_of(tmp_path), plan_of(tmp_path, from_scratch=True)
     assert (embedded.start, scratch.start) == (str(start), "none")
     assert embedded.stage1.epochs < scratch.stage1.epochs

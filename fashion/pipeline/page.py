@@ -22,8 +22,8 @@ from fashion.html.gallery import WIDE, gallery, picture
 from fashion.html.page import fill, link, page_file
 from fashion.json_files import write_text
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from fashion.pipeline import Step, duration
-from fashion.pipeline_results import RunResults, StageResult, StepResult, gather_results
+from fashion.pipeline.engine import Step, duration
+from fashion.pipeline.results import RunResults, StageResult, StepResult, gather_results
 
 SHOWN_PAIRS, SHOWN_PICTURES = 6, 8
 LOSS_PARTS = {

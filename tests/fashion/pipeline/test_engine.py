@@ -9,7 +9,15 @@ import time
 
 import pytest
 
-from fashion.pipeline import Command, Pipeline, Step, StepError, clear, duration, read_steps
+from fashion.pipeline.engine import (
+    Command,
+    Pipeline,
+    Step,
+    StepError,
+    clear,
+    duration,
+    read_steps,
+)
 from mrcnn.errors import UserError
 from tests.support import REPOSITORY
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fashion.annotations.locating import ANNOTATION_FILE
-from fashion.pipeline import Command, Step
-from fashion.pipeline_sources import RunPlan, shown
+from fashion.pipeline.engine import Command, Step
+from fashion.pipeline.plan import RunPlan, shown
 from fashion.review.season_truth import write_season_truth
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 

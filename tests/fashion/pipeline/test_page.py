@@ -11,9 +11,9 @@ import pytest
 
 from fashion.html.charts import bar_cell, confusion_table, line_chart, number, table, ticks
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
-from fashion.pipeline import Command, Step
-from fashion.pipeline_page import write_page
-from fashion.pipeline_results import gather_results
+from fashion.pipeline.engine import Command, Step
+from fashion.pipeline.page import write_page
+from fashion.pipeline.results import gather_results
 from mrcnn.errors import UserError
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import write_json

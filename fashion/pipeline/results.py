@@ -13,14 +13,14 @@ from fashion.autolabel.command import ANNOTATIONS
 from fashion.autolabel.report import report_path
 from fashion.json_files import read_json
 from fashion.pictures.comparing import SHEET
-from fashion.pipeline import read_steps
+from fashion.pipeline.engine import read_steps
 from mrcnn.errors import DatasetError
 from mrcnn.training.history import read_epochs
 
 
 @dataclass
 class StepResult:
-    """A step on the page: `status` is one of `fashion.pipeline`'s, or "" if it never ran."""
+    """A step on the page: `status` is one of `fashion.pipeline.engine`'s, or "" if it never ran."""
 
     name: str
     title: str

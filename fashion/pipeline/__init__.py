@@ -1,0 +1,1 @@
+"""Run_pipeline.py: engine, steps, page."""
