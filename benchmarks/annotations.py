@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.labels import MODANET_TABLE
-from fashion.tables import text_table
+from fashion.terminal import text_table
 
 STEPS = ("write VIA", "read VIA", "VIA to COCO", "COCO to VIA")
 LIMIT = 512  # MB

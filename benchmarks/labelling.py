@@ -26,8 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion import DEMO_START
-from fashion.commands import run
-from fashion.tables import text_table
+from fashion.terminal import run, text_table
 from mrcnn.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -33,7 +33,7 @@ from fashion.parsing.measuring.measures import ParsingMeasures
 from fashion.parsing.measuring.truth import truth_label_map
 from fashion.parsing.settings import SKIN_RANGE, ParsingSettings
 from fashion.parsing.superpixels import refine, segment
-from fashion.tables import text_table
+from fashion.terminal import text_table
 
 NAMES = ("background", *MODANET_TABLE.names)
 MODEL = "model"

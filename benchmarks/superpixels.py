@@ -30,7 +30,7 @@ from fashion.parsing.detections import ClassScores, scores_of_labels
 from fashion.parsing.measuring.truth import truth_label_map
 from fashion.parsing.settings import ParsingSettings
 from fashion.parsing.superpixels import refine, segment, stays_at_pixel_level, vote
-from fashion.tables import text_table
+from fashion.terminal import text_table
 
 AIM, ROUNDS = 400.0, 5
 

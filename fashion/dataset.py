@@ -1,4 +1,7 @@
-"""The data set both stages train on: a folder of images, VIA or COCO annotations beside them."""
+"""`FashionDataset`: an annotated folder as a `mrcnn` data set, with any class table.
+
+It also holds what the `custom.py` modules of both stages hand to users' own scripts.
+"""
 
 import os
 from collections.abc import Collection
@@ -223,3 +226,16 @@ def _nothing_found(
         path=path,
         advice=f"the classes are {', '.join(table.names)}",
     )
+
+
+class CustomDataset(FashionDataset):
+    """A data set that is loaded by `load_custom`, as scripts for Matterport's samples do.
+
+    Subclasses set `classes`.
+    """
+
+    classes: ClassTable
+
+    def load_custom(self, dataset_dir: str | os.PathLike[str], subset: str) -> None:
+        """Add the images of `dataset_dir/subset`; see `FashionDataset.load`. Then `prepare`."""
+        self.load(dataset_dir, subset, self.classes)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
 from fashion.stages.stage import whole
+from fashion.terminal import run
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
 from fashion.stages.models import ModelChoice, inference_model, inference_weights
 from fashion.stages.stage import (
     MODANET_STAGE,
@@ -28,6 +27,7 @@ from fashion.stages.stage import (
     whole,
     writable_folder,
 )
+from fashion.terminal import run
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

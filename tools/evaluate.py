@@ -22,7 +22,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
 from fashion.stages.arguments import (
     add_class_table_argument,
     add_model_arguments,
@@ -36,6 +35,7 @@ from fashion.stages.stage import (
     whole,
     writable_folder,
 )
+from fashion.terminal import run
 from mrcnn.errors import DatasetError
 
 SCORE_THRESHOLD = 0.05

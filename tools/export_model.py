@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
 from fashion.stages.arguments import (
     add_class_table_argument,
     add_model_arguments,
@@ -32,6 +31,7 @@ from fashion.stages.arguments import (
 )
 from fashion.stages.models import inference_model, inference_weights, preset_of
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
+from fashion.terminal import run
 from mrcnn.export.exporting import FILES, MASKS, check_exportable, check_free, export_model
 
 if TYPE_CHECKING:

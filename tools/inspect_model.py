@@ -20,9 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
 from fashion.stages.arguments import add_model_arguments, model_choice
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
+from fashion.terminal import run
 from mrcnn.errors import DatasetError, UserError
 
 STAGES = {"1": MODANET_STAGE, "2": SEASON_STAGE}

@@ -18,12 +18,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion import DEMO_START, REPOSITORY
-from fashion.commands import run
 from fashion.json_files import writing
 from fashion.pipeline.engine import Command, Pipeline, Step
 from fashion.pipeline.plan import interpreter, shown
 from fashion.pipeline.steps import SCRIPTS
 from fashion.stages.stage import whole
+from fashion.terminal import run
 from mrcnn.errors import UserError
 from mrcnn.system.files import replacing
 

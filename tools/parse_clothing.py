@@ -21,7 +21,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
 from fashion.parsing.command import (
     add_run_arguments,
     add_server_arguments,
@@ -30,6 +29,7 @@ from fashion.parsing.command import (
     parse_pictures,
     serve,
 )
+from fashion.terminal import run
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

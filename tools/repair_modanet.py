@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
+from fashion.terminal import run
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def repair_table(result) -> str:
     """What was wrong before and after, and how it was repaired, a line a class."""
-    from fashion.tables import text_table
+    from fashion.terminal import text_table
 
     head = [
         "class",

@@ -23,11 +23,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion import REPOSITORY
-from fashion.commands import run
 from fashion.pipeline.command import make_plan, parse_arguments
 from fashion.pipeline.engine import Pipeline, duration
 from fashion.pipeline.plan import interpreter, shown
 from fashion.pipeline.steps import pipeline_steps
+from fashion.terminal import run
 from mrcnn.errors import UserError
 
 

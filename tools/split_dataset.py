@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import run
+from fashion.terminal import run
 
 if TYPE_CHECKING:
     from fashion.splitting.annotations import AnnotationSource

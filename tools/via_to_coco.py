@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.commands import add_stream_arguments, run
+from fashion.terminal import add_stream_arguments, run
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

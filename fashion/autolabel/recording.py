@@ -10,7 +10,7 @@ from fashion.autolabel.pictures import Picture
 from fashion.autolabel.policy import Choice, LeftOut, Subject, choose
 from fashion.autolabel.regions import instance_regions, regions_mask, via_entry
 from fashion.autolabel.segments import remove_files, remove_segments, write_segments
-from fashion.labels import class_colour
+from mrcnn.drawing.palette import class_colour
 
 Garment = list[dict[str, Any]]  # the VIA regions of one instance
 

@@ -16,7 +16,7 @@ from fashion.autolabel.journal import JournalError, LabelJournal
 from fashion.autolabel.policy import REASONS
 from fashion.streams.shards import shards_of
 from fashion.streams.via_writing import ViaStreamWriter
-from fashion.tables import text_table
+from fashion.terminal import text_table
 from mrcnn.errors import UserError
 from mrcnn.system.files import replacing, saving
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from fashion.annotations.problems import problem_text
 from fashion.data_quality.counting import SIZES, ClassCounts, Statistics
-from fashion.tables import text_table
+from fashion.terminal import text_table
 
 
 def statistics_text(statistics: Statistics) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fashion.tables import text_table
+from fashion.terminal import text_table
 from mrcnn.evaluation.coco_ap import KINDS, SIZES
 
 _TITLES = {"bbox": "boxes", "segm": "masks"}

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from fashion.native_notes import without_notes
+from fashion.terminal import without_notes
 from mrcnn.system.signals import handling_signals
 
 CHUNK = 65536

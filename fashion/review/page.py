@@ -13,7 +13,8 @@ import numpy as np
 from fashion.annotations.instances import group_regions, region_label, region_score
 from fashion.annotations.via_reading import ViaImage, ViaRegion
 from fashion.html.page import escaped, fill, link, page_file, script_json, thumbnail
-from fashion.labels import ClassTable, class_colour
+from fashion.labels import ClassTable
+from mrcnn.drawing.palette import class_colour
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 from mrcnn.system.background import read_ahead

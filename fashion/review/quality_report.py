@@ -8,7 +8,7 @@ import numpy as np
 from fashion.pictures.sheets import contact_sheet, save_png, side_by_side
 from fashion.polygons.filling import polygons_to_mask
 from fashion.review.quality import Comparison, LabelledGarment, LabelQuality
-from fashion.tables import text_table
+from fashion.terminal import text_table
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes

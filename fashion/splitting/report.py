@@ -5,7 +5,7 @@ import numpy as np
 from fashion.annotations.locating import SUBSETS
 from fashion.splitting.annotations import AnnotationSource
 from fashion.splitting.split import Split, class_shares
-from fashion.tables import text_table
+from fashion.terminal import text_table
 
 POINT = 1.0  # percentage points by which a class may deviate before it is marked
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fashion.commands import OPTIONS
 from fashion.pictures.listing import list_images, output_names
 from fashion.stages.arguments import add_model_arguments, model_choice
 from fashion.stages.models import inference_model, inference_weights
 from fashion.stages.stage import Stage, whole, writable_folder
+from fashion.terminal import OPTIONS
 from mrcnn.errors import DatasetError, UserError
 
 

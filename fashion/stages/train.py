@@ -4,7 +4,6 @@ import argparse
 import shutil
 from pathlib import Path
 
-from fashion.commands import OPTIONS
 from fashion.dataset import FashionDataset
 from fashion.labels import ClassTable
 from fashion.stages.arguments import add_model_arguments
@@ -20,6 +19,7 @@ from fashion.stages.models import (
 from fashion.stages.presets import Part, Preset, find_preset, make_config, parse_schedule
 from fashion.stages.stage import Stage, fraction, positive, whole, writable_folder
 from fashion.stages.training_labels import describe_labels
+from fashion.terminal import OPTIONS
 from mrcnn.config import Config
 from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.data.augmentation import PRESETS as AUGMENTATIONS

@@ -14,7 +14,7 @@ from fashion.labels import (
     season_table,
 )
 from fashion.stages.models import ModelChoice, described_weights
-from fashion.tables import text_table
+from fashion.terminal import text_table
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 
 ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)

@@ -169,6 +169,6 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    from fashion.commands import run
+    from fashion.terminal import run
 
     sys.exit(run(lambda: main(sys.argv[1:])))

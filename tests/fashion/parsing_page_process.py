@@ -56,6 +56,6 @@ def main():
 
 
 if __name__ == "__main__":
-    from fashion.commands import run
+    from fashion.terminal import run
 
     sys.exit(run(main))

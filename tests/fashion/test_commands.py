@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fashion.commands import run
+from fashion.terminal import run
 from mrcnn.errors import UserError, WeightsNotFoundError
 from tests.support import REPOSITORY
 
@@ -43,7 +43,7 @@ def test_ctrl_c(capsys):
 def test_a_reader_that_has_seen_enough():
     code = (
         "import sys\n"
-        "from fashion.commands import run\n"
+        "from fashion.terminal import run\n"
         "sys.exit(run(lambda: [print('x' * 100) for _ in range(10_000)] and 0))\n"
     )
     process = subprocess.Popen(

@@ -13,7 +13,6 @@ from fashion.labels import (
     SEASONS,
     ClassTable,
     canonical_name,
-    class_colour,
     decode,
     fashion_code,
     named_table,
@@ -21,6 +20,7 @@ from fashion.labels import (
     season_label,
     season_table,
 )
+from mrcnn.drawing.palette import class_colour
 from mrcnn.errors import DatasetError
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-from fashion.commands import run
+from fashion.terminal import run
 from mrcnn.errors import DatasetError
 from mrcnn.training.strategies import distribution_for
 

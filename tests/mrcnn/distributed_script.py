@@ -7,7 +7,7 @@ import sys
 
 import tensorflow as tf
 
-from fashion.commands import run
+from fashion.terminal import run
 from tests.mrcnn import train_script
 
 

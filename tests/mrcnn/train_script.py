@@ -12,7 +12,7 @@ import sys
 
 import keras
 
-from fashion.commands import run
+from fashion.terminal import run
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
 

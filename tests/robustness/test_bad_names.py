@@ -8,7 +8,6 @@ import pytest
 
 from fashion.annotations import coco_reading, via
 from fashion.annotations.locating import VARIABLE, annotation_parts, leads_out
-from fashion.commands import run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
 from fashion.pictures.listing import list_images
@@ -17,6 +16,7 @@ from fashion.splitting.annotations import read_source
 from fashion.splitting.placing import copy
 from fashion.splitting.record import SplitFolder
 from fashion.splitting.split import Settings, carry_out, plan_split
+from fashion.terminal import run
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import read_image
 from mrcnn.system.files import is_file, is_folder, replacing

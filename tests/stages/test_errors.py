@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from fashion.commands import run
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
 from fashion.stages.models import weights_note
 from fashion.stages.presets import make_config
+from fashion.terminal import run
 from tests.fashion.factories import entry, region
 from tests.mrcnn.tiny import TinyConfig
 from tests.stages.factory import (

@@ -17,7 +17,7 @@ import numpy as np
 from fashion.json_files import write_json, write_text
 from fashion.parsing.measuring.measures import OVERALL, ClassFigures, ParsingMeasures
 from fashion.pictures.sheets import write_bytes
-from fashion.tables import text_table
+from fashion.terminal import text_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from fashion import custom_data
+from fashion import dataset
 from fashion.labels import MODANET_TABLE
 from fashion.stages.stage import MODANET_STAGE
 from mrcnn.config import Config
@@ -35,7 +35,7 @@ class CustomConfig(Config):
     DETECTION_MIN_CONFIDENCE = 0.9
 
 
-class CustomDataset(custom_data.CustomDataset):
+class CustomDataset(dataset.CustomDataset):
     """Images with garments of ModaNet's classes."""
 
     classes = MODANET_TABLE

@@ -22,8 +22,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion.autolabel.command import add_labelling_arguments, label
-from fashion.commands import run
 from fashion.stages.stage import MODANET_STAGE
+from fashion.terminal import run
 
 
 def main() -> int:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from fashion.commands import run
 from fashion.stages.draw import add_testing_arguments, draw_pictures
 from fashion.stages.stage import MODANET_STAGE
+from fashion.terminal import run
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from fashion import custom_data
+from fashion import dataset
 from fashion.labels import SEASON_TABLE
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE
 from mrcnn.config import Config
@@ -37,7 +37,7 @@ class CustomConfig(Config):
     DETECTION_MIN_CONFIDENCE = 0.9
 
 
-class CustomDataset(custom_data.CustomDataset):
+class CustomDataset(dataset.CustomDataset):
     """Images with garments that carry the nine season labels."""
 
     classes = SEASON_TABLE

@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from fashion.commands import run
 from fashion.stages.arguments import add_class_table_argument, choose_class_table
 from fashion.stages.draw import add_testing_arguments, draw_pictures
 from fashion.stages.stage import SEASON_STAGE
+from fashion.terminal import run
 
 
 def main() -> int:

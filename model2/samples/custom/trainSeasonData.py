@@ -19,9 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from fashion.commands import run
 from fashion.stages.command import train_or_splash
 from fashion.stages.stage import SEASON_STAGE
+from fashion.terminal import run
 
 if __name__ == "__main__":
     sys.exit(run(lambda: train_or_splash(SEASON_STAGE, __doc__, class_table=True)))

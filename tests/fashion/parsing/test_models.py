@@ -2,10 +2,10 @@
 
 import pytest
 
-from fashion.commands import OPTIONS
 from fashion.labels import MODANET_TABLE
 from fashion.parsing.models import BODY_STAGE, find_body, find_clothing
 from fashion.stages.models import weights_note
+from fashion.terminal import OPTIONS
 from mrcnn.errors import WeightsError
 from tests.stages.factory import head_weights
 

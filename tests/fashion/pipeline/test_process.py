@@ -2,8 +2,8 @@
 
 import pytest
 
-from fashion.native_notes import without_notes
 from fashion.pipeline.process import run_process
+from fashion.terminal import without_notes
 
 NOTE = "I0000 00:00:1795629607.748375   28180 port.cc:153] oneDNN custom operations are on.\n"
 

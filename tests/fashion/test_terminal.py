@@ -1,4 +1,4 @@
-from fashion.tables import text_table
+from fashion.terminal import text_table
 
 
 def test_a_table_with_a_total():
