@@ -4,8 +4,8 @@ import importlib
 
 # Name -> the module that has it. Loaded on first use, so that importing this package stays quick.
 _MODULES = {
-    "export_model": "mrcnn.export.exporting.exporting",
-    "check_exportable": "mrcnn.export.exporting.exporting",
+    "export_model": "mrcnn.export.exporting",
+    "check_exportable": "mrcnn.export.exporting",
 }
 
 __all__ = ["check_exportable", "export_model"]

@@ -4,13 +4,13 @@ import importlib
 
 # Name -> the module that has it. Loaded on first use, so that importing this package stays quick.
 _MODULES = {
-    "compose_image_meta": "mrcnn.images.resizing.molding",
-    "mold_image": "mrcnn.images.resizing.molding",
-    "parse_image_meta": "mrcnn.images.resizing.molding",
-    "read_image": "mrcnn.images.resizing.reading",
-    "resize": "mrcnn.images.resizing.resizing",
-    "resize_image": "mrcnn.images.resizing.resizing",
-    "unmold_image": "mrcnn.images.resizing.molding",
+    "compose_image_meta": "mrcnn.images.molding",
+    "mold_image": "mrcnn.images.molding",
+    "parse_image_meta": "mrcnn.images.molding",
+    "read_image": "mrcnn.images.reading",
+    "resize": "mrcnn.images.resizing",
+    "resize_image": "mrcnn.images.resizing",
+    "unmold_image": "mrcnn.images.molding",
 }
 
 __all__ = [

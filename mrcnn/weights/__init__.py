@@ -4,8 +4,8 @@ import importlib
 
 # Name -> the module that has it. Loaded on first use, so that importing this package stays quick.
 _MODULES = {
-    "load_weights": "mrcnn.weights.matching.matching",
-    "save_weights": "mrcnn.weights.matching.matching",
+    "load_weights": "mrcnn.weights.matching",
+    "save_weights": "mrcnn.weights.matching",
 }
 
 __all__ = ["load_weights", "save_weights"]

@@ -10,7 +10,7 @@ from tests.support import REPOSITORY
 NOTE = "I0000 00:00:1795629607.748375   28180 port.cc:153] oneDNN custom operations are on.\n"
 CODE = f"""
 import os, sys
-from fashion.commands import run
+from fashion.terminal import run
 from mrcnn.errors import UserError
 
 def main():
@@ -53,7 +53,7 @@ def test_they_are_shown_on_request():
 
 ANY_ORDER = f"""
 import contextlib, io, os, sys
-from fashion.native_notes import native_notes_left_out
+from fashion.terminal import native_notes_left_out
 
 former = sys.stderr
 notes, redirected = native_notes_left_out(), contextlib.redirect_stderr(io.StringIO())
@@ -78,7 +78,7 @@ def test_standard_error_is_given_back_in_any_order_of_closing():
 
 WITHIN = """
 import os, sys
-from fashion.commands import run
+from fashion.terminal import run
 
 former = sys.stdout.errors, sys.stderr, dict(os.environ)
 run(lambda: print("f\\xfcr"))

@@ -16,7 +16,7 @@ from tests.support import REPOSITORY
 
 BEGIN_TRAINING = """
 import sys
-from mrcnn.checkpoints import choose_log_folder
+from mrcnn.training.checkpoints import choose_log_folder
 
 log = choose_log_folder(sys.argv[1], "Shapes")
 log.folder.mkdir(parents=True)

@@ -25,7 +25,7 @@ WRITE_TWICE = """
 import sys
 from pathlib import Path
 import numpy as np
-from fashion.commands import run
+from fashion.terminal import run
 
 def write_text(path, size):
     from fashion.json_files import write_text
@@ -36,7 +36,7 @@ def write_json(path, size):
     write_json(path, ["x" * size])
 
 def write_weights(path, size):
-    from mrcnn.h5_writing import write_layers
+    from mrcnn.weights.h5_writing import write_layers
     write_layers(path, [("layer", [("kernel:0", np.ones(size // 4))])])
 
 def write_picture(path, size):
@@ -46,7 +46,7 @@ def write_picture(path, size):
 
 def write_copy(path, size):
     import tempfile
-    from fashion.placing import copy
+    from fashion.splitting.placing import copy
     with tempfile.NamedTemporaryFile() as source:
         source.write(b"x" * size)
         source.flush()

@@ -69,8 +69,8 @@ def test_labelling_says_where_it_cannot_write(here):
 HOLD = """
 import sys
 from pathlib import Path
-from fashion.commands import run
-from mrcnn.log_lock import holding
+from fashion.terminal import run
+from mrcnn.system.locks import holding
 
 def main():
     with holding(Path(sys.argv[1])):

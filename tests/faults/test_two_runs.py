@@ -15,8 +15,8 @@ from tests.support import REPOSITORY
 HOLD = """
 import sys, time
 from pathlib import Path
-from mrcnn.files import replacing
-from mrcnn.log_lock import holding
+from mrcnn.system.files import replacing
+from mrcnn.system.locks import holding
 
 folder = Path(sys.argv[1])
 with holding(folder), replacing(folder / "mask_rcnn_shapes_0001.h5") as stream:

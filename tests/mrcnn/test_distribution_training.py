@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mrcnn.training.state import read_progress
-from tests.mrcnn.test_training import arrays, losses, only_folder, require_equal_weights
+from tests.mrcnn.training.test_loop import arrays, losses, only_folder, require_equal_weights
 from tests.mrcnn.workers import TIMEOUT, run_workers
 from tests.support import REPOSITORY
 

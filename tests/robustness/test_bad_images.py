@@ -139,7 +139,7 @@ BOMBS = {
 }
 IN_LITTLE_MEMORY = """
 import resource, sys
-from fashion.listing import image_size
+from fashion.pictures.listing import image_size
 from mrcnn.errors import DatasetError
 from mrcnn.images import read_image
 resource.setrlimit(resource.RLIMIT_AS, (3 << 29, 3 << 29))

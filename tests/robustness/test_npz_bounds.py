@@ -153,7 +153,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
-from mrcnn.npz_bounds import opened_arrays
+from mrcnn.training.state import opened_arrays
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 for path in sys.argv[1:]:
     try:

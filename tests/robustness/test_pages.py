@@ -15,8 +15,8 @@ from mrcnn.inspection.page import Section
 from mrcnn.inspection.page import write_page as write_inspection
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import entry, region, write_image
-from tests.fashion.test_review_page import data as review_data
-from tests.fashion.test_review_page import write as review_of
+from tests.fashion.review.test_page import data as review_data
+from tests.fashion.review.test_page import write as review_of
 from tests.robustness.hostile import quick, thorough
 
 ATTACKS = [

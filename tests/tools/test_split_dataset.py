@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.fashion.factories import coco_data, entry, region, write_json
-from tests.fashion.test_split_dataset import NAMES, coco_of, tree, via_data, write_picture
+from tests.fashion.splitting.test_split import NAMES, coco_of, tree, via_data, write_picture
 from tests.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "tools" / "split_dataset.py"

@@ -1,8 +1,8 @@
 """Who labels: workers that are given whole batches, and give back records for the journal.
 
 This module has what all workers share, and the crew of one that this process is. Processes of this
-machine are in `fashion.autolabel.labelling.workers.processes`, those of a Ray cluster in
-`fashion.autolabel.labelling.workers.ray_cluster`; `autolabel` gives out the
+machine are in `fashion.autolabel.workers.processes`, those of a Ray cluster in
+`fashion.autolabel.workers.ray_cluster`; `autolabel` gives out the
 batches.
 """
 

@@ -1,7 +1,7 @@
 """The server of the parsing page: listens on this machine alone, until Ctrl-C.
 
 Requests under another host name are refused, so that no site can reach the page through a name that
-points here, and so are those that another page sends; see `fashion.parsing.parse.page.app`.
+points here, and so are those that another page sends; see `fashion.parsing.page.app`.
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 from fashion.evaluation.tables import confusion_text, figures_text
 from mrcnn.evaluation.coco_ap import average_precision, ground_truth, results_of
-from tests.mrcnn.test_coco_evaluation import Rectangles, found
+from tests.mrcnn.evaluation.test_coco_ap import Rectangles, found
 
 BOX = (0, 0, 20, 20)
 DATASET = Rectangles([(1, BOX), (1, (100, 100, 200, 200))])

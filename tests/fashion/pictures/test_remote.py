@@ -83,7 +83,7 @@ def test_paths_of_this_machine_need_no_fsspec(tmp_path, images):
     code = (
         "import sys; sys.modules['fsspec'] = None\n"
         "from pathlib import Path\n"
-        "from tests.fashion.test_remote_files import label\n"
+        "from tests.fashion.pictures.test_remote import label\n"
         f"print(label(Path({str(images)!r}), Path({str(tmp_path / 'a.json')!r})).images)\n"
     )
     done = subprocess.run(

@@ -288,7 +288,7 @@ if sys.argv[1] != "last":
 DRIVER = """
 import sys
 from pathlib import Path
-from fashion.commands import run
+from fashion.terminal import run
 from fashion.pipeline import Command, Pipeline, Step
 command = Command(("wait.py", "new"), ("wait.py", "last"), lambda: Path("state").exists())
 after = Command(("wait.py", "last"))

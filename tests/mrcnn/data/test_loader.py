@@ -377,7 +377,7 @@ SCRIPT = """
     import sys, pathlib
     sys.path.insert(0, {repository!r})
     sys.modules["tensorflow"] = sys  # as a script that has imported TensorFlow
-    from mrcnn.loader import BatchLoader
+    from mrcnn.data.loader import BatchLoader
     from tests.mrcnn.golden_dataset import {base}, drawn_items, make_config
     {dataset_class}
 

@@ -218,7 +218,7 @@ def test_progress_goes_to_stderr(server, tmp_path, capsys):
 DOWNLOAD = """
 import sys
 from mrcnn.errors import DownloadError
-from mrcnn.fetch import download
+from mrcnn.system.fetching import download
 try:
     download(sys.argv[1], sys.argv[2], md5=sys.argv[3], progress=False)
 except DownloadError as error:

@@ -69,7 +69,7 @@ def test_permissions_are_those_of_an_ordinary_file(tmp_path, mask):
     """In a process of its own, since the mask is one of the whole process."""
     code = """
 import os, sys
-from mrcnn.files import replacing
+from mrcnn.system.files import replacing
 os.umask(int(sys.argv[1]))
 with open("ordinary", "w"), replacing("new.json"):
     pass

@@ -581,8 +581,8 @@ processor_only = pytest.mark.skipif(
 IN_PROCESS = """
 import contextlib, sys
 import tensorflow as tf
-from mrcnn.training_step import repeatable_training
-from tests.mrcnn.test_training_step import is_deterministic
+from mrcnn.training.step import repeatable_training
+from tests.mrcnn.training.test_step import is_deterministic
 
 blocks = [contextlib.ExitStack() for _ in range(2)]
 found = [is_deterministic()]

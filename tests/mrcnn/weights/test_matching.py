@@ -202,7 +202,7 @@ FILL_THE_DISK = """
 import resource, signal, sys
 import numpy as np
 from mrcnn.errors import WeightsError
-from mrcnn.h5_writing import write_layers
+from mrcnn.weights.h5_writing import write_layers
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 size, count = int(sys.argv[2]), int(sys.argv[3])

@@ -28,8 +28,7 @@ from fashion.autolabel.workers.crew import (
 from fashion.autolabel.workers.processes import ProcessCrew
 from fashion.demo.dataset import write_custom_set
 from mrcnn.errors import UserError, WeightsError
-from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
-from tests.fashion.test_label_run import (
+from tests.fashion.autolabel.test_run import (
     SCRIPT,
     contents,
     finish,
@@ -39,6 +38,7 @@ from tests.fashion.test_label_run import (
     start_and_hold,
     wait_for_note,
 )
+from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of, photograph
 from tests.stages.factory import run_script
 from tests.support import REPOSITORY
 

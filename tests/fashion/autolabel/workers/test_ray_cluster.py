@@ -16,8 +16,8 @@ from fashion import DEMO_START
 from fashion.autolabel.run import Staff, label_folder
 from fashion.autolabel.workers.ray_cluster import Cluster, host_and_port
 from fashion.demo.dataset import write_custom_set
+from tests.fashion.autolabel.test_run import contents
 from tests.fashion.fake_detector import Loader, callers, folder_of_photographs, job_of
-from tests.fashion.test_label_run import contents
 from tests.stages.factory import draw_picture, run_script
 from tests.support import REPOSITORY
 
@@ -126,7 +126,7 @@ def test_the_script_makes_a_cluster_of_its_own(tmp_path):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "auto", "nonsense"])
 def test_a_cluster_that_does_not_answer(address):
     code = (
-        "from fashion.terminal import run\nfrom fashion.autolabel.labelling.workers.ray_cluster import connect\n"
+        "from fashion.terminal import run\nfrom fashion.autolabel.workers.ray_cluster import connect\n"
         f"import sys\nsys.exit(run(lambda: connect({address!r}) and 0))"
     )
     done = subprocess.run(
@@ -185,7 +185,7 @@ def test_a_worker_that_finds_no_room_is_reported_once(tmp_path, cluster, monkeyp
     """A third worker, where there are two CPUs: the two do all the work, but not before."""
     from fashion.autolabel.workers.ray_cluster import RayCrew
 
-    monkeypatch.setattr("fashion.autolabel.labelling.workers.ray_cluster.SECONDS_TO_START", 1)
+    monkeypatch.setattr("fashion.autolabel.workers.ray_cluster.SECONDS_TO_START", 1)
     folder_of_photographs(tmp_path / "images", COUNT)
     output = tmp_path / "out" / "a.json"
     gate, reports = tmp_path / "gate", []
@@ -195,7 +195,7 @@ def test_a_worker_that_finds_no_room_is_reported_once(tmp_path, cluster, monkeyp
         reports.append(text)
         gate.unlink()
 
-    monkeypatch.setattr("fashion.autolabel.labelling.workers.ray_cluster.tqdm.write", note)
+    monkeypatch.setattr("fashion.autolabel.workers.ray_cluster.tqdm.write", note)
     options = {"images": str(tmp_path / "images"), "output": str(output), "gate": str(gate)}
     staff = Staff(3, lambda job, load, workers: RayCrew(job, load, threads=1))
     summary = label_folder(job_of(options), output, Loader(options), quiet=True, staff=staff)

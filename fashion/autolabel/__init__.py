@@ -1,0 +1,1 @@
+"""Photographs become season-labelled VIA annotations."""

@@ -1,0 +1,1 @@
+"""Drawn people in garments, with exact masks; demo_start.h5 beside it."""

@@ -1,0 +1,1 @@
+"""Clothing parsing with superpixels."""
