@@ -45,9 +45,10 @@ test-lowest: ## every test that takes seconds, with the lowest versions that our
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e ".[test]"
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow" $(TESTS)
 
-lint: $(READY) ## style checks only
+lint: $(READY) ## style and type checks only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(READY) ## put the source into the agreed style
 	$(BIN)/ruff check --fix .

@@ -4,7 +4,7 @@
     python3 benchmarks/exported.py --backbone compact --size 256
     OMP_NUM_THREADS=2 python3 benchmarks/exported.py --repeat 5 --json exported.json
 
-`compact` is the preset `demo` with the trained weights of fashion/data, on drawn pictures; ResNets
+`compact` is the preset `demo` with the trained weights of fashion/demo, on drawn pictures; ResNets
 have random weights, or those of --weights, whose scores are spread and whose confidence is set so
 that the first image has --instances detections. All engines get the same pictures in turn, with as
 many threads as OMP_NUM_THREADS says (all cores without it), and all end with boxes, scores and

@@ -7,6 +7,6 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 REPOSITORY = PACKAGE.parent
 # Templates, styles and scripts of the HTML pages.
-PAGES = PACKAGE / "pages"
+PAGES = PACKAGE / "html" / "static"
 # Weights that the demo starts from; without the file it starts from random ones.
-DEMO_START = PACKAGE / "data" / "demo_start.h5"
+DEMO_START = PACKAGE / "demo" / "demo_start.h5"

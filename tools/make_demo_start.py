@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Make the weights that the demo starts from, fashion/data/demo_start.h5.
+"""Make the weights that the demo starts from, fashion/demo/demo_start.h5.
 
     python3 tools/make_demo_start.py
     python3 tools/make_demo_start.py --output=DIR --weights=FILE.h5 --start=FORMER.h5
 
 Draws three thousand pictures from another seed than the demo's, trains the preset `demo` on them,
 from random weights or from --start, measures, and copies the best weights. After an interruption
-the same call resumes. fashion/data/README.md says how the weights in the repository were made, what
+the same call resumes. fashion/demo/README.md says how the weights in the repository were made, what
 they reached, and how long that took.
 """
 

@@ -126,7 +126,8 @@ def test_the_script_makes_a_cluster_of_its_own(tmp_path):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "auto", "nonsense"])
 def test_a_cluster_that_does_not_answer(address):
     code = (
-        "from fashion.terminal import run\nfrom fashion.autolabel.workers.ray_cluster import connect\n"
+        "from fashion.autolabel.workers.ray_cluster import connect\n"
+        "from fashion.terminal import run\n"
         f"import sys\nsys.exit(run(lambda: connect({address!r}) and 0))"
     )
     done = subprocess.run(
