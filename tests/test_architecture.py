@@ -11,8 +11,8 @@ from tests.support import REPOSITORY
 ORDER = (
     "mrcnn.errors",
     "mrcnn.system",
-    "mrcnn.geometry",
     "mrcnn.images",
+    "mrcnn.geometry",
     "mrcnn.config_rules",
     "mrcnn.config",
     "mrcnn.drawing",
