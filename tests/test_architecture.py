@@ -49,6 +49,7 @@ ORDER = (
     "fashion.evaluation",
     "fashion.demo",
     "fashion.parsing",
+    "fashion.photo",
     "fashion.pipeline",
 )
 MOST_MODULES = 14
