@@ -4,7 +4,7 @@ Every stage resumes where it was interrupted. `tools/make_photo_weights.py` runs
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ NAME = "photo"
 # Detections for average precision: what few believe in counts for recall.
 LEAST_SCORE = 0.05
 LOGITS = "mrcnn_class_logits"
-TEMPERATURES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.7)
+TEMPERATURES = (0.8, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 SCORE_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0001)
 
 
@@ -122,14 +122,8 @@ def best_weights(logs: Path) -> Path:
     return found[-1]
 
 
-def photo_detector(
-    weights: Path, confidence: float = LEAST_SCORE, temperature: float = 1.0
-) -> Callable[[np.ndarray], dict]:
-    """A function from an RGB picture to its result, see `MaskRCNN.detect`.
-
-    `temperature` divides the class logits: above 1 it makes scores less sure (Guo et al., "On
-    Calibration of Modern Neural Networks", 2017).
-    """
+def photo_model(weights: Path, confidence: float = LEAST_SCORE):
+    """A `MaskRCNN` of the preset with these weights, to detect from this score on."""
     from mrcnn.model import MaskRCNN
 
     config = make_config(
@@ -141,13 +135,13 @@ def photo_detector(
     )
     model = MaskRCNN("inference", config, weights.parent)
     model.load_weights(weights, by_name=True)
-    for weight in model.keras_model.get_layer(LOGITS).weights:
-        weight.assign(weight / temperature)
-    return lambda picture: model.detect([picture])[0]
+    return model
 
 
 def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[float, float]]:
-    """The temperature at which scores tell best how often garments are right, on validation.
+    """What to divide the class logits by, for scores that tell how often garments are right.
+
+    Guo et al., "On Calibration of Modern Neural Networks" (2017): above 1 scores are less sure.
 
     Returns:
         It, and for each of `TEMPERATURES` the `calibration_error` of scores from .5 on.
@@ -155,11 +149,15 @@ def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[flo
     from fashion.photo.figures import calibration, calibration_error, detect_for_figures
 
     dataset = load_photographs([validation])
+    model = photo_model(weights, SCORE_EDGES[0])
+    logits = model.keras_model.get_layer(LOGITS).weights
+    stored = [np.asarray(weight) for weight in logits]
     errors = {}
     for temperature in TEMPERATURES:
-        detect = photo_detector(weights, SCORE_EDGES[0], temperature)
-        bins = calibration(*detect_for_figures(dataset, detect), SCORE_EDGES)
-        errors[temperature] = calibration_error(bins)
+        for weight, value in zip(logits, stored, strict=True):
+            weight.assign(value / temperature)
+        found = detect_for_figures(dataset, lambda picture: model.detect([picture])[0])
+        errors[temperature] = calibration_error(calibration(*found, SCORE_EDGES))
     return min(errors, key=lambda t: errors[t]), errors
 
 
@@ -174,9 +172,12 @@ def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) ->
     """
     from mrcnn.images.reading import read_image
 
-    tags = read_json(source / "tags.json")
+    tags, model = read_json(source / "tags.json"), photo_model(weights)
     labels = label_tagged(
-        tags, lambda name: read_image(source / "photos" / name), photo_detector(weights), sure
+        tags,
+        lambda name: read_image(source / "photos" / name),
+        lambda picture: model.detect([picture])[0],
+        sure,
     )
     target.mkdir(parents=True, exist_ok=True)
     for image in labels.data["images"]:
@@ -189,8 +190,11 @@ def measure_photo(weights: Path, validation: Path, confidence: float, target: Pa
     """Write the figures of weights on validation as JSON; the summary in a line."""
     from fashion.photo.figures import detect_for_figures, summary
 
-    dataset = load_photographs([validation])
-    figures = summary(*detect_for_figures(dataset, photo_detector(weights)), confidence)
+    model = photo_model(weights)
+    found = detect_for_figures(
+        load_photographs([validation]), lambda picture: model.detect([picture])[0]
+    )
+    figures = summary(*found, confidence)
     write_json(target, figures, indent=1)
     return ", ".join(f"{k} {v:.3f}" for k, v in figures.items() if isinstance(v, float))
 

@@ -246,15 +246,18 @@ def resize_image(
         x = random.randint(0, width - min_dim)
         image = image[y : y + min_dim, x : x + min_dim]
         return image, (0, 0, min_dim, min_dim), scale, no_padding, (y, x, min_dim, min_dim)
-    fixed = {"square": (max_dim, max_dim), "shape": shape}
-    target = fixed.get(mode) or (-(-height // 64) * 64, -(-width // 64) * 64)
+    target = -(-height // 64) * 64, -(-width // 64) * 64
+    if mode == "square":
+        target = max_dim, max_dim
+    elif mode == "shape" and shape is not None:
+        target = shape[0], shape[1]
     top, left = (target[0] - height) // 2, (target[1] - width) // 2
     padding = [(top, target[0] - height - top), (left, target[1] - width - left), (0, 0)]
     image = np.pad(image, padding[: image.ndim])
     return image, (top, left, top + height, left + width), scale, padding, None
 
 
-class ResizeSettings(Protocol):
+class InputSize(Protocol):
     """The IMAGE_* attributes of a Config that decide on an image's size."""
 
     IMAGE_MIN_DIM: Any
@@ -266,7 +269,7 @@ class ResizeSettings(Protocol):
 
 
 def resize_to_config(
-    image: np.ndarray, config: ResizeSettings, *, random=python_random, resample: str = "exact"
+    image: np.ndarray, config: InputSize, *, random=python_random, resample: str = "exact"
 ) -> tuple[np.ndarray, tuple, float, list, tuple | None]:
     """`resize_image` as the IMAGE_* attributes of a Config say."""
     return resize_image(
@@ -281,7 +284,7 @@ def resize_to_config(
     )
 
 
-def fixed_size(config: ResizeSettings) -> tuple[int, int] | None:
+def fixed_size(config: InputSize) -> tuple[int, int] | None:
     """(height, width) that every picture gets in detection; None in modes that follow its own."""
     if config.IMAGE_RESIZE_MODE == "square":
         return config.IMAGE_MAX_DIM, config.IMAGE_MAX_DIM

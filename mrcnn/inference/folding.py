@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D, WholeWindowConv2D
 
 DETECTION_LAYER, MASK_ROIS_LAYER = "mrcnn_detection", "roi_align_mask"
 
@@ -79,7 +79,7 @@ def _is_foldable(layer) -> bool:
 def _is_plain_convolution(layer) -> bool:
     """A convolution without activation, as in front of a batch norm."""
     return (
-        type(layer) in (layers.Conv2D, layers.DepthwiseConv2D, WholeWindowConv2D)
+        type(layer) in (layers.Conv2D, DepthwiseConv2D, WholeWindowConv2D)
         and layer.activation is keras.activations.linear
         and getattr(layer, "groups", 1) == 1
         and layer.data_format == "channels_last"
@@ -141,7 +141,7 @@ class FoldedConv2D(layers.Layer):
         scale = norm.gamma.value * tf.math.rsqrt(norm.moving_variance.value + norm.epsilon)
         bias = 0.0 if convolution.bias is None else convolution.bias.value
         bias = (bias - norm.moving_mean.value) * scale + norm.beta.value
-        if isinstance(convolution, layers.DepthwiseConv2D):
+        if isinstance(convolution, DepthwiseConv2D):
             # Its kernel ends in [channels, multiplier]; the filters are all of these in a row.
             scale = tf.reshape(scale, convolution.kernel.shape[2:])
         self.kernel.assign(tf.cast(convolution.kernel.value * scale, self.output_dtype))
@@ -171,7 +171,7 @@ class FoldedConv2D(layers.Layer):
             kernel = tf.reshape(kernel, (-1, self.filters))
             product = tf.matmul(tf.reshape(inputs, (-1, kernel.shape[0])), kernel)
             return tf.reshape(tf.nn.bias_add(product, bias), (-1, 1, 1, self.filters))
-        is_depthwise = isinstance(convolution, layers.DepthwiseConv2D)
+        is_depthwise = isinstance(convolution, DepthwiseConv2D)
         convolve = keras.ops.depthwise_conv if is_depthwise else keras.ops.conv
         outputs = convolve(
             inputs,

@@ -11,7 +11,7 @@ Layers are named by pyramid level and block, as the ResNets' are (`res4b_expand`
 import keras
 from keras import layers
 
-from mrcnn.network.layers import BatchNorm
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D
 
 STEM_CHANNELS = 32
 
@@ -94,7 +94,7 @@ def inverted_residual_block(
     if expansion != 1:
         x = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"res{name}_expand")(x)
         x = _norm_relu6(x, train_bn, f"{name}_expand")
-    x = layers.DepthwiseConv2D(
+    x = DepthwiseConv2D(
         kernel_size,
         strides=strides,
         padding="same",

@@ -7,7 +7,7 @@ from keras import layers
 
 from mrcnn.inference.folding import FoldedConv2D, FoldedWeights
 from mrcnn.inference.predictor import Predictor
-from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D, WholeWindowConv2D
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 
 
@@ -51,7 +51,7 @@ def test_it_does_what_the_two_do(dtype, near, leading):
 @pytest.mark.parametrize("multiplier", [1, 2])
 @pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-6), ("mixed_bfloat16", 0.02)])
 def test_a_depthwise_convolution(dtype, near, multiplier):
-    depthwise = layers.DepthwiseConv2D(
+    depthwise = DepthwiseConv2D(
         3, strides=2, padding="same", use_bias=False, depth_multiplier=multiplier, dtype=dtype
     )
     convolution, norm = pair(depthwise, dtype)

@@ -3,11 +3,16 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
+from mrcnn.inference.folding import fold_inference
 from mrcnn.network.backbone import build_backbone
+from mrcnn.network.build import build_model
 from mrcnn.network.efficientnet import efficientnet_lite0_graph
 from mrcnn.network.graph_queries import layer_regex, set_trainable
-from mrcnn.network.layers import BatchNorm
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D
+from mrcnn.training.step import TrainingStep, make_optimizer
+from tests.mrcnn.models import inference_inputs, recipe_model, tiny_batch, tiny_config
 
 
 def backbone(**options) -> keras.Model:
@@ -53,3 +58,37 @@ def test_the_normalised_outputs_have_unit_deviation_in_training():
     noise = np.random.default_rng(0).normal(0, 60, (2, 64, 64, 3)).astype(np.float32)
     for stage in backbone()(noise, training=True)[1:]:
         np.testing.assert_allclose(np.std(stage, axis=(0, 1, 2)), 1.0, atol=0.05)
+
+
+@pytest.mark.parametrize(("precision", "near"), [("float32", 1e-5), ("bfloat16", 0.1)])
+def test_detection_folds_all_but_the_norms_before_the_pyramid(precision, near):
+    config = tiny_config(BACKBONE="efficientnet-lite0", PRECISION=precision)
+    model = recipe_model("inference", config)
+    folded = fold_inference(model)
+    left = {x.name for x in folded.layers if isinstance(x, BatchNorm)}
+    assert left == {f"fpn_c{level}_bn" for level in (2, 3, 4, 5)}
+    assert not [x.name for x in folded.layers if type(x) is DepthwiseConv2D]
+    inputs = inference_inputs(config)
+    plain, quick = (m.get_layer("fpn_p3") for m in (model, folded))
+    plain = keras.Model(model.inputs, plain.output)(inputs)
+    quick = keras.Model(folded.inputs, quick._inbound_nodes[-1].output_tensors[0])(inputs)
+    plain, quick = (np.asarray(ops.cast(x, "float32")) for x in (plain, quick))
+    assert np.abs(plain - quick).max() < near * np.abs(plain).max()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_training_step_moves_weights_and_statistics_of_every_level(precision):
+    config = tiny_config(BACKBONE="efficientnet-lite0", PRECISION=precision)
+    model = build_model("training", config)
+    set_trainable(model, ".*")
+    optimizer = make_optimizer("sgd", 0.01, 0.9)
+    step = TrainingStep(model, optimizer, loss_weights={}, weight_decay=1e-4)
+    layers = [x for x in model.layers if x.name.startswith(("res", "bn", "conv1", "fpn_c"))]
+    # What follows it directly, fpn_c5_bn, takes scale and shift out again.
+    layers.remove(model.get_layer("bn5e_project"))
+    before = [[np.array(w) for w in layer.weights] for layer in layers]
+    losses = step.train(tiny_batch(config), 0)
+    assert np.isfinite(losses).all()
+    for layer, weights in zip(layers, before, strict=True):
+        for weight, old in zip(layer.weights, weights, strict=True):
+            assert not np.array_equal(weight, old), (layer.name, weight.name)
