@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.pipeline.engine import Pipeline, Step
-from fashion.pipeline.steps import interpreter
+from fashion.pipeline.plan import interpreter
 from fashion.stages.models import REPOSITORY, fraction, positive, whole
 from fashion.terminal import run
 

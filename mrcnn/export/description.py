@@ -1,10 +1,12 @@
 """The description beside an exported file: its inputs, its outputs, and how to load it."""
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from mrcnn.config import Config
+from mrcnn.errors import UserError
 from mrcnn.images.resizing import fixed_size
 
 _IMAGE = {"dtype": "uint8", "shape": ["height", "width", 3], "meaning": "RGB, of any size"}
@@ -133,3 +135,13 @@ def _versions(name):
         except PackageNotFoundError:  # the project may run from its folder
             continue
     return found
+
+
+def require_tf2onnx() -> None:
+    """Raise a UserError that says what to install if tf2onnx is missing."""
+    if importlib.util.find_spec("tf2onnx") is None:
+        raise UserError(
+            "writing ONNX needs tf2onnx, which is not installed",
+            advice='run pip install "tf2onnx>=1.17" "onnx>=1.23", or install this project with '
+            "its extra [export]",
+        )

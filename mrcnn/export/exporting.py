@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError, UserError
-from mrcnn.export.description import metadata
+from mrcnn.export.description import metadata, require_tf2onnx
 from mrcnn.system.files import replacing
 
 FILES = {"saved_model": "saved_model", "onnx": "model.onnx", "tflite": "model.tflite"}
@@ -135,8 +135,6 @@ def check_exportable(
 
 
 def _check_portable(config: Config, formats: Sequence[str]) -> None:
-    from mrcnn.export.formats import require_tf2onnx
-
     if "onnx" in formats:
         require_tf2onnx()
     precision = config.PRECISION

@@ -1,40 +1,23 @@
 """Writing an exported model as a TensorFlow SavedModel, as ONNX, or as LiteRT."""
 
 import contextlib
-import importlib.util
 import json
 import logging
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from mrcnn.errors import UserError
-from mrcnn.system.files import replacing
-
-if TYPE_CHECKING:
-    from mrcnn.export.detector import ExportedDetector
-import shutil
-import tempfile
 
 import tensorflow as tf
 
+from mrcnn.export.description import require_tf2onnx
 from mrcnn.export.detector import ExportedDetector
-from mrcnn.system.files import sync, sync_folder
+from mrcnn.system.files import replacing, sync, sync_folder
 
 # Has NonMaxSuppression and GatherND with batches, and current runtimes support it.
 OPSET = 18
-
-
-def require_tf2onnx() -> None:
-    """Raise a UserError that says what to install if tf2onnx is missing."""
-    if importlib.util.find_spec("tf2onnx") is None:
-        raise UserError(
-            "writing ONNX needs tf2onnx, which is not installed",
-            advice='run pip install "tf2onnx>=1.17" "onnx>=1.23", or install this project with '
-            "its extra [export]",
-        )
 
 
 def write_onnx(

@@ -4,15 +4,10 @@
 written after every epoch and every few minutes within one, whole or not at all.
 """
 
-import contextlib
 import json
 import math
-import os
-import struct
-import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,8 +17,8 @@ import numpy as np
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.errors import WeightsError
-from mrcnn.system.files import is_file, replacing, saving
-from mrcnn.weights.h5_reading import MOST_NAMES, MOST_NUMBERS
+from mrcnn.system.files import replacing, saving
+from mrcnn.training.npz_archives import opened_arrays
 
 FILE_NAME = "training_state.npz"
 FORMAT = 1
@@ -198,105 +193,3 @@ def _slots(optimizer):
     """What the optimizer remembers, by names that hold whatever layers train."""
     settings = {id(optimizer.learning_rate)}
     return [(v.name, v) for v in optimizer.variables if id(v) not in settings]
-
-
-# Weights, and what Adam remembers of each: two numbers, of four bytes all.
-MOST_BYTES = min(3 * 4 * MOST_NUMBERS, (1 << 32) - 1)
-MOST_MEMBERS = 4 * MOST_NAMES
-MOST_TEXT = 1 << 26  # characters of one text
-
-_DIRECTORY_BYTES = MOST_MEMBERS * 256
-# The end of a zip archive without a comment: signature, four counts, size and place of the
-# directory, length of the comment. One of over 4 GB has a locator of 20 bytes before it.
-_END = struct.Struct("<4s4H2LH")
-_LOCATOR = 20
-# What NumPy raises besides ValueError where the text of a header is not a dictionary.
-_NO_HEAD = (SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
-
-Shapes = dict[str, tuple[int, ...]]
-
-
-@contextlib.contextmanager
-def opened_arrays(path: str | os.PathLike) -> Iterator[tuple[np.lib.npyio.NpzFile, Shapes]]:
-    """Open an archive that `np.savez` wrote; its arrays are read as they are asked for.
-
-    The directory and the headers of the arrays are checked: nothing is packed, all members together
-    are no larger than the file, each is exactly as long as its shape requires, and holds real
-    numbers or one text. No pickle is opened. The second value is the shapes of the numeric arrays
-    by their names, so that a caller can leave out arrays that are larger than expected.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError, RuntimeError, OSError, zipfile.BadZipFile: it is no such archive.
-    """
-    path = Path(path)
-    if not is_file(path):  # a pipe would be waited for
-        raise FileNotFoundError(path)
-    with path.open("rb") as stream:
-        _require_bounded(stream)
-        stream.seek(0)
-        with np.load(stream, allow_pickle=False) as data:
-            _require_stored(data.zip, path.stat().st_size)
-            yield data, _shapes(data.zip)
-
-
-def _shapes(archive: zipfile.ZipFile) -> Shapes:
-    """Shapes by name; raises ValueError where a header does not fit the data behind it."""
-    shapes = {}
-    for member in archive.infolist():
-        with archive.open(member) as stream:
-            shape, dtype = _read_head(stream)
-            declared = stream.tell() + dtype.itemsize * math.prod(shape)
-        if declared != member.file_size:
-            raise ValueError(f"{member.filename} declares {declared:,} bytes")
-        if dtype.kind in "biuf" and dtype.itemsize <= 8:
-            shapes[member.filename.removesuffix(".npy")] = shape
-        elif dtype.kind != "U" or shape or dtype.itemsize > 4 * MOST_TEXT:
-            raise ValueError(f"{member.filename} holds {dtype}")
-    return shapes
-
-
-def _read_head(stream) -> tuple[tuple[int, ...], np.dtype]:
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    version = np.lib.format.read_magic(stream)
-    if version not in read:
-        raise ValueError(f"an array of version {version}")
-    try:
-        shape, _, dtype = read[version](stream)
-    except _NO_HEAD as error:
-        raise ValueError("the header of an array cannot be parsed") from error
-    if any(length < 0 for length in shape):
-        raise ValueError("an array has a negative length")
-    return shape, dtype
-
-
-def _require_bounded(stream) -> None:
-    """Raise ValueError before `zipfile` reads a directory that is larger than any of ours."""
-    size = stream.seek(0, os.SEEK_END)
-    if size > MOST_BYTES:
-        raise ValueError(f"the archive has {size:,} bytes")
-    stream.seek(max(0, size - _LOCATOR - _END.size))
-    tail = stream.read()
-    if len(tail) < _END.size:
-        raise ValueError("the file is too short for an archive")
-    signature, *_, members, directory, _, comment = _END.unpack(tail[-_END.size :])
-    is_plain = signature == b"PK\x05\x06" and not comment and tail[:4] != b"PK\x06\x07"
-    if not is_plain or members > MOST_MEMBERS or directory > _DIRECTORY_BYTES:
-        raise ValueError("the file does not end as an archive of arrays does")
-
-
-def _require_stored(archive: zipfile.ZipFile, size: int) -> None:
-    """Raise ValueError where members are packed, share their bytes, or have one name."""
-    members = archive.infolist()
-    if any(
-        member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size
-        for member in members
-    ):
-        raise ValueError("the archive is packed, as no state of a training is")
-    if sum(member.file_size for member in members) > size:
-        raise ValueError("the archive declares more bytes than it has")
-    if len({member.filename for member in members}) != len(members):
-        raise ValueError("two arrays have the same name")

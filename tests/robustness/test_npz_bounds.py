@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrcnn.training.state import FILE_NAME, Progress, opened_arrays, read_progress
+from mrcnn.training.npz_archives import opened_arrays
+from mrcnn.training.state import FILE_NAME, Progress, read_progress
 from tests.robustness.hostile import damaged, ran_code, touched_outside, watched
 from tests.support import REPOSITORY
 
@@ -153,7 +154,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
-from mrcnn.training.state import opened_arrays
+from mrcnn.training.npz_archives import opened_arrays
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 for path in sys.argv[1:]:
     try:

@@ -22,12 +22,14 @@ from PIL import Image
 from fashion.html.page import page_file
 from fashion.parsing.page.workshop import LARGEST_SETTINGS, Workshop
 from mrcnn.errors import DatasetError, UserError
-from tests.fashion.parsing_page_process import find_garments
+from tests.fashion.parsing.page.parsing_page_process import find_garments
 from tests.robustness.hostile import damaged, ran_code, value_or_sentence, watched
 from tests.robustness.test_bad_images import BOMBS, KINDS, OTHERS, encoded
 
 pytest.importorskip("flask", reason="needs flask (pip install flask)")
-PROCESS = pathlib.Path(__file__).parents[1] / "fashion" / "parsing_page_process.py"
+PROCESS = (
+    pathlib.Path(__file__).parents[1] / "fashion" / "parsing" / "page" / "parsing_page_process.py"
+)
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def file_for_output(here):
             ["--preset=default"],
             r"another network: expected default, found demo; leave --preset out",
         ),
-        (None, ["--model=last"], r"^logs: no log folder here begins with"),
+        (None, ["--model=last"], r"logs: no folder there begins with"),
         (
             no_pictures,
             [],

@@ -383,7 +383,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 WRITER = """
 import sys
-from fashion import via
+from fashion.annotations import via
 from tests.fashion.factories import entry, region
 data = via.from_json({str(n): entry(f"{n}.jpg", [region()] * 50) for n in range(40)})
 print("ready", flush=True)
@@ -403,6 +403,7 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path):
         )
         process.stdout.readline()
         while not path.exists():
+            assert process.poll() is None, "the writer has failed"
             time.sleep(0.01)
         time.sleep(wait)
         process.send_signal(signal.SIGKILL)

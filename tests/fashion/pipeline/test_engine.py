@@ -288,8 +288,8 @@ if sys.argv[1] != "last":
 DRIVER = """
 import sys
 from pathlib import Path
+from fashion.pipeline.engine import Command, Pipeline, Step
 from fashion.terminal import run
-from fashion.pipeline import Command, Pipeline, Step
 command = Command(("wait.py", "new"), ("wait.py", "last"), lambda: Path("state").exists())
 after = Command(("wait.py", "last"))
 steps = [Step("train", "train", (command,)), Step("after", "after", (after,))]

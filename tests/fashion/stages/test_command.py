@@ -135,7 +135,7 @@ def test_splash_of_a_video_by_default(stage, model, tmp_path, capsys):
             WeightsNotFoundError,
             r"x\.h5: there is no weight file",
         ),
-        (["--image=a.png", "--model=last"], WeightsNotFoundError, "no log folder here begins"),
+        (["--image=a.png", "--model=last"], WeightsNotFoundError, "no folder there begins"),
     ],
 )
 def test_errors_come_before_the_model_is_built(stage, model, tmp_path, arguments, error, sentence):

@@ -294,7 +294,7 @@ def a_file_for_logs(stage):
     [
         (without_validation, [], DatasetError, "has no via_region_data.json"),
         (None, ["--model=x.h5"], WeightsError, r"x\.h5: there is no weight file"),
-        (None, ["--model=last"], WeightsError, "no log folder here begins with 'modanet'"),
+        (None, ["--model=last"], WeightsError, "no folder there begins with 'modanet'"),
         (broken_weights, ["--model=x.h5"], WeightsError, "a zip archive"),
         (
             weights_of_the_default_preset,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import ConfigError, UserError
+from mrcnn.export.description import require_tf2onnx
 from mrcnn.export.exporting import check_exportable, check_free, export_model
-from mrcnn.export.formats import require_tf2onnx
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.exported import (
     assert_near_detections,

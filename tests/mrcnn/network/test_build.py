@@ -369,7 +369,9 @@ def test_widths(build):
 
 def test_pictures_of_several_sizes_are_for_detection_only():
     config = tiny_config(IMAGE_RESIZE_MODE="fit64")
-    with pytest.raises(ConfigError, match=r"'fit64', which is for detection.*'square'"):
+    with pytest.raises(
+        ConfigError, match=r"'fit64', which .* is for detection only; train with 'square'"
+    ):
         build_model("training", config)
 
 

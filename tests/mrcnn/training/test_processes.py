@@ -123,7 +123,7 @@ def test_slices_make_up_the_batch():
 
 
 def test_a_batch_that_cannot_be_divided():
-    with pytest.raises(ConfigError, match="A batch of 4 images cannot be divided by 3"):
+    with pytest.raises(ConfigError, match="a batch of 4 images cannot be divided by 3"):
         BatchLoader(ShapesDataset(4), TinyConfig(), batch_size=4, share=(0, 3))
 
 

@@ -27,7 +27,7 @@ def test_the_reason_is_what_tensorflow_says_without_what_it_adds():
         raise tf.errors.UnavailableError(None, None, SILENT)
     text = str(caught.value)
     assert "(Error reported from /job:worker/task:1: The following tasks are unhealthy" in text
-    assert "heartbeats): /job:worker/replica:0/task:1): start all workers again" in text
+    assert "heartbeats): /job:worker/replica:0/task:1); start all workers again" in text
 
 
 @pytest.mark.parametrize(

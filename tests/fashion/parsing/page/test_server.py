@@ -23,10 +23,11 @@ from fashion.parsing.page.workshop import LARGEST_UPLOAD
 from mrcnn.errors import UserError
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import picture_bytes as picture
+from tests.support import REPOSITORY
 
 STAGES = ["original", "body", "clothing", "superpixels", "pixel level", "joint"]
 STAGES += ["added by superpixels"]
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = REPOSITORY
 
 
 # ---- without a server ----

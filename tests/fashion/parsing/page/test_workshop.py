@@ -16,7 +16,7 @@ from fashion.parsing.page.workshop import (
 )
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import picture_bytes as picture
-from tests.fashion.parsing_page_process import find_garments, find_person
+from tests.fashion.parsing.page.parsing_page_process import find_garments, find_person
 
 
 @pytest.mark.parametrize(
