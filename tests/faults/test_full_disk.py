@@ -40,7 +40,7 @@ def write_weights(path, size):
     write_layers(path, [("layer", [("kernel:0", np.ones(size // 4))])])
 
 def write_picture(path, size):
-    from fashion.report import save_png
+    from fashion.pictures.sheets import save_png
     noise = np.random.default_rng(0).integers(0, 256, (size // 300, 100, 3), np.uint8)
     save_png(path, noise)
 

@@ -411,9 +411,9 @@ def test_a_config_changed_after_it_was_made():
 def test_each_mode_does_its_own_work(model, training):
     with pytest.raises(ConfigError, match="mode='inference' and cannot be trained"):
         model.train(None, None, 0.001, 1, "heads")
-    with pytest.raises(ConfigError, match="mode='training': it cannot detect"):
+    with pytest.raises(ConfigError, match="mode='training' and cannot detect"):
         training.detect([picture()])
-    with pytest.raises(ConfigError, match="mode='training': it cannot detect"):
+    with pytest.raises(ConfigError, match="mode='training' and cannot detect"):
         training.detect_molded(np.zeros((1, 64, 64, 3)), np.zeros((1, 15)))
 
 

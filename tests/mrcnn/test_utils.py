@@ -67,7 +67,8 @@ def test_unknown_name_is_an_attribute_error():
 
 def test_geometry_imports_no_heavy_package():
     """Scripts answer --help at once: neither TensorFlow nor the image packages come along."""
-    modules = ["boxes", "masks", "anchors", "images", "dataset", "evaluate", "utils", "config"]
+    modules = ["geometry.boxes", "geometry.masks", "geometry.anchors", "images.resizing"]
+    modules += ["data.dataset", "evaluation.image_ap", "utils", "config"]
     code = (
         f"import sys, {', '.join(f'mrcnn.{name}' for name in modules)}; "
         "print({'tensorflow', 'keras', 'skimage', 'scipy', 'cv2', 'PIL', 'matplotlib'} "

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from mrcnn.data.loader import BatchLoader
 from mrcnn.errors import DatasetError, TrainingError
 from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
 from mrcnn.model import MaskRCNN
@@ -156,8 +157,8 @@ def test_a_training_that_explodes_by_itself_stops_and_says_what_to_try(tmp_path)
 
 
 def trainer_of(model):
-    loader = model._loader(OddDataset(), 0)
-    return Trainer(model._step, loader, None, model._log, Progress(epoch=1))
+    loader = BatchLoader(OddDataset(), model.config, batch_size=model.config.BATCH_SIZE, seed=0)
+    return Trainer(model.compile(0.001, 0.9), loader, None, model._log, Progress(epoch=1))
 
 
 def test_weights_that_are_no_numbers_are_not_saved(trained):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.drawing import painting
 from mrcnn.errors import ConfigError
 from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
 from mrcnn.geometry.boxes import extract_bboxes
@@ -66,7 +65,7 @@ def test_figures_and_pictures(perfect):
 def test_pictures_show_annotations_beside_what_is_sure(perfect, monkeypatch):
     shown = []
     monkeypatch.setattr(
-        painting,
+        epoch_evaluation,
         "draw_detections",
         lambda image, result, names: shown.append(result["class_ids"].tolist()) or image,
     )
