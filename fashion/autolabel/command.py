@@ -357,7 +357,7 @@ def results_job(
     """
     confidence = options.min_confidence
     if confidence is None:
-        confidence = Config.DETECTION_MIN_CONFIDENCE
+        confidence = LabelPolicy.min_confidence
     results = ResultsFile(
         options.from_results,
         (picture.name for picture in images),

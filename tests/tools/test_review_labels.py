@@ -103,7 +103,7 @@ def test_bad_input(folder):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     write_json(folder / "no.json", {})
     done = run(folder, "auto.json", "--apply", "no.json")
-    assert done.returncode == 2 and "no decision list" in done.stderr
+    assert done.returncode == 2 and "not a decision list" in done.stderr
     assert run(folder, "auto.json", "--only-accepted").returncode == 2
     for wrong in ("--thumbnail=8", "--max-score=2", "--limit=0"):
         assert run(folder, "auto.json", wrong).returncode == 2
