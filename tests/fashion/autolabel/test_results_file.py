@@ -180,7 +180,11 @@ def label(folder, *options):
 def test_the_labelling_script_without_a_network(tmp_path):
     for name in ("bag_yaz_1.jpg", "skirt_kis_2.jpg", "top_yaz_3.jpg"):
         write_image(tmp_path / "images" / name)
-    rows = [row(), row("skirt_kis_2.jpg", category_name="gown"), row("top_yaz_3.jpg", category_name="top", score=0.7)]
+    rows = [
+        row(),
+        row("skirt_kis_2.jpg", category_name="gown"),
+        row("top_yaz_3.jpg", category_name="top", score=0.7),
+    ]
     write_json(tmp_path / "found.json", rows)
     names_file(tmp_path, "gown,skirt\n")
     done = label(tmp_path, f"--names={tmp_path / 'names.csv'}")
