@@ -362,8 +362,9 @@ function take(list) {
 }
 
 function showUnsaved(reason) {
+  const waiting = unsent.length ? `Decisions that are not saved yet: ${unsent.length}. Leave this page open until they are` : "All decisions are saved so far";
   byId("unsaved").hidden = !reason;
-  byId("unsaved").textContent = reason && `${unsent.length} decisions are not saved yet: ${reason} It is tried again; leave this page open.`;
+  byId("unsaved").textContent = reason && `${waiting}; ${reason}`;
 }
 
 // What the row of a label does on a key of its own; whether it is one.
@@ -419,6 +420,7 @@ function showServed(card, made, path, instance, choice) {
 function beginServed() {
   for (const id of ["import", "export", "unserved"]) byId(id).hidden = true;
   byId("served").hidden = false;
+  document.body.classList.add("served");
   byId("decision").querySelector("[hidden]").hidden = false;
   byId("sort").prepend(new Option("as given", "given", true, true));
   document.addEventListener("keydown", (event) => {
