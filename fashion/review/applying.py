@@ -41,16 +41,19 @@ def apply_log(
 ) -> Counter[str]:
     """Change classes, and remove what was rejected or has a wrong outline, in `annotations`.
 
-    Images that lose their last region are removed; those that had none stay. With `only_accepted`
-    the undecided are removed too. Returns the numbers of instances "kept", "removed", "outline" (of
-    the removed, those to be drawn again) and "relabelled", of "images" removed, and of decisions
-    about instances that are not there ("unknown").
+    An image whose labels were all rejected stays without any; one that loses its last label for
+    another reason is removed. With `only_accepted` the undecided are removed too.
+
+    Returns the numbers of instances "kept", "removed", "outline" (of the removed, those to be drawn
+    again) and "relabelled", of "images" removed, and of decisions about instances that are not
+    there ("unknown").
     """
     counts: Counter[str] = Counter()
     known = 0
     images = []
     for image in annotations.images:
         kept: list[Region] = []
+        open_ones = 0
         for regions in group_regions(image.regions):
             decision = decisions.get((image.filename, instance_key(regions)))
             known += decision is not None
@@ -58,11 +61,12 @@ def apply_log(
             keep = verdict == "accept" or (verdict == "" and not only_accepted)
             counts["kept" if keep else "removed"] += 1
             counts["outline"] += verdict == "outline"
+            open_ones += verdict in ("", "outline")
             if decision and decision.label:
                 counts["relabelled"] += 1
                 relabel(regions, decision.label)
             kept += regions if keep else []
-        if kept or not image.regions:
+        if kept or not open_ones:
             images.append(image)
         else:
             counts["images"] += 1

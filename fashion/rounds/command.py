@@ -28,7 +28,9 @@ COMMANDS = ("start", "review", "train", "next", "status")
 def parse_arguments(description: str, arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; words after `train` that are not known here are the training script's."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="folder of the rounds")
@@ -52,7 +54,12 @@ def parse_arguments(description: str, arguments: Sequence[str] | None = None) ->
     review.add_argument(
         "--part", type=part, metavar="I/N", help="every N-th picture, from the I-th on"
     )
+    training = parser.add_argument_group("train", "and all other options of trainModaNet.py train")
+    training.add_argument("--epochs", type=whole(1), metavar="N", help="total number of epochs")
+    training.add_argument("--steps", type=whole(1), metavar="N", help="batches an epoch")
     options, rest = parser.parse_known_args(arguments)
+    given = {"--epochs": options.epochs, "--steps": options.steps}
+    rest += [f"{name}={value}" for name, value in given.items() if value is not None]
     options.rest = rest
     if rest and options.command != "train":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

@@ -37,13 +37,12 @@ def test_every_verdict(annotations):
         ("c.jpg", WHOLE, "accept", ""),
     )
     counts = apply_log(annotations, decisions)
-    assert labels(annotations) == {"a.jpg": [("bag_kis", "4")], "c.jpg": []}
+    assert labels(annotations) == {"a.jpg": [("bag_kis", "4")], "b.jpg": [], "c.jpg": []}
     assert counts == {
         "kept": 1,
         "removed": 3,
         "outline": 1,
         "relabelled": 1,
-        "images": 1,
         "unknown": 1,
     }
 
@@ -57,6 +56,11 @@ def test_the_undecided(annotations):
 def test_a_class_of_stage_one(annotations):
     apply_log(annotations, decided(("b.jpg", "1", "", "belt")))
     assert labels(annotations)["b.jpg"] == [("belt", "2")]
+
+
+def test_an_image_whose_last_label_is_to_be_drawn_again_is_removed(annotations):
+    counts = apply_log(annotations, decided(("b.jpg", "1", "outline", "")))
+    assert "b.jpg" not in labels(annotations) and counts["images"] == 1
 
 
 def test_no_decision(annotations):
