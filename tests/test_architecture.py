@@ -47,6 +47,7 @@ ORDER = (
     "fashion.autolabel",
     "fashion.exchange",
     "fashion.evaluation",
+    "fashion.rounds",
     "fashion.demo",
     "fashion.parsing",
     "fashion.photo",

@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 """Look through labels in a browser, accept and reject them, and clean the annotations by that.
 
+    python3 tools/review_labels.py ANN.json IMAGES --serve
+    python3 tools/review_labels.py ANN.json --apply=ANN.decisions.jsonl --output=cleaned.json
     python3 tools/review_labels.py ANN.json IMAGES --output=review.html
     python3 tools/review_labels.py ANN.json --apply=decisions.json --output=cleaned.json
     python3 tools/review_labels.py ANN.json IMAGES --project=via_project.json
 
-The first command writes one page with thumbnails and outlines: open it, filter by label and score,
-decide, and export the decision list. It needs neither server nor network. The second writes the
-annotations without what was rejected. The third writes a VIA project, in which outlines and labels
-can be corrected; it can be given together with the others. A thousand images take ten seconds and
+The first command serves a page on this machine, which puts every decision on the disk at once;
+--part=1/2 and --part=2/2 are for two people, and --apply takes both their files. The third writes
+one page with thumbnails and outlines: open it, filter by label and score,
+decide, and export the decision list. It needs neither server nor network. --apply writes the
+annotations without what was rejected or has a wrong outline. The last writes a VIA project, in
+which outlines and labels can be corrected, with --apply of the pictures marked for that; it can be
+given together with the others. A thousand images take ten seconds and
 make a page of 25 MB; --max-score=0.95 takes in only images with a label scored lower.
 """
 
@@ -18,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.stages.stage import fraction, whole
+from fashion.stages.stage import fraction, part, whole
 from fashion.terminal import run
 
 
@@ -31,7 +36,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("annotations", type=Path, metavar="ANN.json", help="a VIA file")
     add("images", type=Path, nargs="?", metavar="IMAGES", help="their folder (default: ANN's)")
     add("--output", type=Path, metavar="FILE", help="page, or with --apply the cleaned annotations")
-    add("--apply", type=Path, metavar="FILE", help="a decision list of the page")
+    add("--apply", type=Path, nargs="+", metavar="FILE", help="decisions of the page")
+    add("--serve", action="store_true", help="serve the page on this machine")
+    add("--port", type=whole(0), default=8766, metavar="N", help="of --serve (8766; 0: any)")
+    add("--decisions", type=Path, metavar="FILE", help="of --serve (ANN.decisions.jsonl)")
+    add("--part", type=part, metavar="I/N", help="only every N-th image, from the I-th on")
     add("--only-accepted", action="store_true", help="with --apply: remove the undecided too")
     add("--any-version", action="store_true", help="apply decisions made on another state of ANN")
     add("--project", type=Path, metavar="FILE", help="write a VIA project too")
@@ -53,9 +62,14 @@ def main(arguments: list[str] | None = None) -> int:
     annotations = via.read(options.annotations)
     if annotations.problems:
         print(f"{options.annotations}{problem_text(annotations.problems)}", file=sys.stderr)
+    if options.part:
+        number, count = options.part
+        annotations.images = annotations.images[number - 1 :: count]
     folder = options.images or options.annotations.absolute().parent
+    if options.serve:
+        return _serve(options, annotations, folder)
     if options.apply:
-        _apply(options, annotations)
+        annotations = _apply(options, annotations)
     elif options.output or not options.project:
         _write_page(options, annotations, folder)
     if options.project:
@@ -77,6 +91,19 @@ def _labels(annotations) -> set[str]:
     from fashion.annotations.instances import region_label
 
     return {region_label(region) for image in annotations for region in image.regions}
+
+
+def _serve(options: argparse.Namespace, annotations, folder: Path) -> int:
+    from fashion.html.server import require_flask
+
+    require_flask()
+    from fashion.review.serving import ReviewSettings, serve_review
+
+    images = [image for image in annotations if _is_wanted(image, options.max_score)]
+    mark = "" if not options.part else ".part{}of{}".format(*options.part)
+    log = options.decisions or options.annotations.with_suffix(f"{mark}.decisions.jsonl")
+    settings = ReviewSettings(options.annotations, folder, log, thumbnail=options.thumbnail)
+    return serve_review(images[: options.limit], settings, options.port)
 
 
 def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
@@ -111,21 +138,25 @@ def _is_wanted(image, max_score: float | None) -> bool:
     return any(score is not None and score < max_score for score in scores)
 
 
-def _apply(options: argparse.Namespace, annotations) -> None:
+def _apply(options: argparse.Namespace, annotations):
+    """Write the cleaned annotations; those that a VIA project is made of."""
     from fashion.annotations import via
-    from fashion.autolabel.report import file_digest
+    from fashion.review.applying import apply_log, read_logs, to_correct
+    from fashion.review.decision_log import is_log
     from fashion.review.decisions import apply_decisions, read_decisions
-    from mrcnn.errors import DatasetError
+    from mrcnn.errors import UserError
 
-    decisions = read_decisions(options.apply)
-    if decisions.sha256 != file_digest(options.annotations) and not options.any_version:
-        raise DatasetError(
-            f"was made for another state of {options.annotations} (or for another file, "
-            f"{decisions.annotations})",
-            path=options.apply,
-            advice="apply it to that, or give --any-version if the instances are the same",
-        )
-    counts = apply_decisions(annotations, decisions, only_accepted=options.only_accepted)
+    rest = annotations
+    if all(map(is_log, options.apply)):
+        decisions = read_logs(options.apply, _digest(options))
+        rest = to_correct(annotations, decisions)
+        counts = apply_log(annotations, decisions, only_accepted=options.only_accepted)
+    elif len(options.apply) == 1:
+        listed = read_decisions(options.apply[0])
+        _check_state(options, listed.annotations, listed.sha256)
+        counts = apply_decisions(annotations, listed, only_accepted=options.only_accepted)
+    else:
+        raise UserError("several files for --apply are those of --serve", advice="give one")
     output = options.output or options.annotations.with_suffix(".reviewed.json")
     via.write(output, annotations)
     print(
@@ -134,6 +165,25 @@ def _apply(options: argparse.Namespace, annotations) -> None:
     )
     if counts["unknown"]:
         print(f"{counts['unknown']} decisions are about instances that are not in the file")
+    return rest
+
+
+def _digest(options: argparse.Namespace) -> str | None:
+    from fashion.autolabel.report import file_digest
+
+    return None if options.any_version else file_digest(options.annotations)
+
+
+def _check_state(options: argparse.Namespace, annotations: str, sha256: str) -> None:
+    from mrcnn.errors import DatasetError
+
+    if _digest(options) not in (None, sha256):
+        raise DatasetError(
+            f"was made for another state of {options.annotations} (or for another file, "
+            f"{annotations})",
+            path=options.apply[0],
+            advice="apply it to that, or give --any-version if the instances are the same",
+        )
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fashion.autolabel.job import Detector, LabelJob
 from fashion.autolabel.pictures import FolderPictures, slim
 from fashion.autolabel.policy import ANY_GARMENT, FALLBACKS, LabelPolicy
 from fashion.autolabel.regions import LEAST_AREA
 from fashion.autolabel.report import journal_path, report_path
+from fashion.autolabel.results_file import ResultsFile
 from fashion.autolabel.run import LabelFiles, Staff, label_folder
-from fashion.autolabel.workers.crew import Crew
-from fashion.labels import SEASONS
+from fashion.autolabel.workers.crew import Crew, ResultsCrew
+from fashion.labels import MODANET, SEASONS
 from fashion.pictures.listing import list_images
 from fashion.pictures.remote import RemoteFolder, RemoteOutput, RemotePicture, place
 from fashion.stages.arguments import add_model_arguments, model_choice
@@ -59,11 +61,27 @@ def add_labelling_arguments(parser: argparse.ArgumentParser, stage: Stage, folde
         help="VIA annotation file, or its address; its report and its journal stand beside it, the "
         "journal of an address in the user's cache (default: %(default)s)",
     )
-    add(
-        "--journal", type=Path, metavar="FILE", help="the journal, at another place of this machine"
-    )
+    path: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+    add("--journal", **path, help="the journal, at another place of this machine")
     add_model_arguments(
         parser, stage, f"weight file, or last (default: {stage.folder.name}/{stage.weights})"
+    )
+    add(
+        "--from-results",
+        **path,
+        help="label with the detections in this COCO results file of any program, without a "
+        "network",
+    )
+    add(
+        "--names",
+        **path,
+        help="with --from-results: what its categories (names or ids) are called here, as CSV of "
+        'two columns or JSON such as {"handbag": "bag"}; those called as here need none',
+    )
+    add(
+        "--listing",
+        **path,
+        help="with --from-results: a COCO file with the images and categories that its ids mean",
     )
     add("--logs", type=Path, default=stage.logs, metavar="DIR", help="for --model=last")
     add("--batch", type=whole(1), metavar="N", help="photographs a step (default: the preset's)")
@@ -190,6 +208,10 @@ def label(options: argparse.Namespace) -> int:
     _check_engine(options)
     files = _files(options)
     images = slim(list_images(options.images, options.limit))
+    if options.from_results:
+        job, results = results_job(options, images)
+        staff = Staff(make_crew=lambda job, *_: ResultsCrew(job, results))
+        return _run(options, job, files, lambda: lambda images: (), staff)
     choice = model_choice(options)
     weights = inference_weights(choice, digest=True)
     job = make_job(options, images, weights)
@@ -198,7 +220,17 @@ def label(options: argparse.Namespace) -> int:
         job = _with_absolute_paths(job)
         weights = replace(weights, path=weights.path.absolute())
     choice = replace(choice, weights=weights, min_confidence=job.policy.least_score)
-    load_detector = StageDetector(choice, job.batch)
+    return _run(options, job, files, StageDetector(choice, job.batch), staff)
+
+
+def _run(
+    options: argparse.Namespace,
+    job: LabelJob,
+    files: LabelFiles,
+    load_detector: Callable[[], Detector],
+    staff: Staff,
+) -> int:
+    """Label and print what was written; the exit code."""
     summary = label_folder(job, files, load_detector, restart=options.restart, staff=staff)
     print(summary.text())
     if summary.images:
@@ -243,7 +275,17 @@ def _files(options: argparse.Namespace) -> LabelFiles:
 
 
 def _check_engine(options: argparse.Namespace) -> None:
-    """Raise `UserError` where Ray is wanted and not installed, or only its address is given."""
+    """Raise `UserError` for options that exclude each other, and where Ray is not installed."""
+    if options.from_results:
+        workers = "--workers" if (options.workers or 1) > 1 else ""
+        engine = "--engine" if options.engine != "local" else ""
+        if given := "--model" if options.model else workers or engine:
+            raise UserError(
+                f"{given} is for a network, and --from-results needs none",
+                advice="leave one of them out",
+            )
+    elif options.names or options.listing:
+        raise UserError("--names and --listing are for --from-results", advice="give that, too")
     if options.engine == "local" and options.ray_address:
         raise UserError("--ray-address is for --engine=ray", advice="give that, too")
     if options.engine == "ray":
@@ -289,6 +331,53 @@ def make_job(
     confidence = options.min_confidence
     if confidence is None:
         confidence = values.get("DETECTION_MIN_CONFIDENCE", Config.DETECTION_MIN_CONFIDENCE)
+    return _job(
+        options,
+        images,
+        options.stage.table.names,
+        confidence,
+        options.batch or values.get("IMAGES_PER_GPU", 1),
+        {
+            "model": weights.sha256,
+            "preset": preset,
+            "preset_values": values,
+            "precision": options.precision,
+            # Only where it is given, so that journals begun without it can be resumed.
+            **({"resize_mode": options.resize_mode} if options.resize_mode else {}),
+        },
+    )
+
+
+def results_job(
+    options: argparse.Namespace, images: Sequence[Path | RemotePicture]
+) -> tuple[LabelJob, ResultsFile]:
+    """The command line with --from-results as a job, and the detections.
+
+    Raises `UserError` for files and values that cannot be used.
+    """
+    confidence = options.min_confidence
+    if confidence is None:
+        confidence = LabelPolicy.min_confidence
+    results = ResultsFile(
+        options.from_results,
+        (picture.name for picture in images),
+        options.names,
+        options.listing,
+        least_score=min(confidence, options.low_confidence),
+    )
+    print(results.notes(), end="")
+    model = {"results": results.digest}
+    return _job(options, images, MODANET, confidence, options.batch or 1, model), results
+
+
+def _job(
+    options: argparse.Namespace,
+    images: Sequence[Path | RemotePicture],
+    class_names: Sequence[str],
+    confidence: float,
+    batch: int,
+    model: dict[str, Any],
+) -> LabelJob:
     policy = LabelPolicy(
         min_confidence=confidence,
         low_confidence=options.low_confidence,
@@ -299,20 +388,13 @@ def make_job(
     )
     return LabelJob(
         images=images,
-        class_names=["background", *options.stage.table.names],
+        class_names=["background", *class_names],
         policy=policy,
         tolerance=options.tolerance,
         minimum_area=options.minimum_area,
-        batch=options.batch or values.get("IMAGES_PER_GPU", 1),
+        batch=batch,
         segments=options.segments,
         segments_alpha=options.segments_alpha,
         previews=options.previews,
-        model={
-            "model": weights.sha256,
-            "preset": preset,
-            "preset_values": values,
-            "precision": options.precision,
-            # Only where it is given, so that journals begun without it can be resumed.
-            **({"resize_mode": options.resize_mode} if options.resize_mode else {}),
-        },
+        model=model,
     )

@@ -58,9 +58,12 @@ class LabelJob:
 
     def settings(self, base: Path) -> dict[str, Any]:
         """All that decides what is written, as JSON values; folders as seen from `base`."""
+        policy = asdict(self.policy)
+        if self.policy.seasons:
+            del policy["seasons"]  # as in journals that were begun before it existed
         return {
             **self.model,
-            **asdict(self.policy),
+            **policy,
             "tolerance": self.tolerance,
             "minimum_area": self.minimum_area,
             "batch": self.batch,

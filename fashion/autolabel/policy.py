@@ -47,6 +47,7 @@ class LabelPolicy:
             image, take its "best" uncertain detection, or label "all" other garments.
         season: for names that carry none; None leaves such images out.
         garment: for names that carry none; "any" takes all that was found, None leaves them out.
+        seasons: False labels all that was found with its class alone, whatever the name says.
 
     Raises `ConfigError` for values that are none of these.
     """
@@ -57,6 +58,7 @@ class LabelPolicy:
     fallback: str = "skip"
     season: str | None = None
     garment: str | None = None
+    seasons: bool = True
 
     def __post_init__(self) -> None:
         for name in ("min_confidence", "low_confidence"):
@@ -126,6 +128,8 @@ class Choice:
 
 def subject_of(name: str, policy: LabelPolicy) -> Subject | LeftOut:
     """What the file `name` says that the image shows, or why it says too little."""
+    if not policy.seasons:
+        return Subject(None, "")
     parsed = parse_file_name(name)
     garment, season = parsed if isinstance(parsed, tuple) else _partly_parsed(name, policy)
     if garment is None and not policy.all_garments and policy.garment != ANY_GARMENT:
@@ -167,6 +171,8 @@ def choose(
     result: `class_ids` int [N] and `scores` float [N], as `MaskRCNN.detect` gives them.
     class_names: by class id; id 0 is the background.
     """
+    if not policy.seasons:
+        return _choose_classes(result, class_names, policy.min_confidence)
     found = [
         _Detection(index, _garment(class_names, class_id), float(score))
         for index, (class_id, score) in enumerate(
@@ -188,6 +194,19 @@ def choose(
         uncertain=rest,
         uncoded=len(chosen) - len(picks),
     )
+
+
+def _choose_classes(
+    result: Mapping[str, Any], class_names: Sequence[str], min_confidence: float
+) -> Choice:
+    """All detections that are sure enough, each with its class as the label."""
+    found = enumerate(zip(result["class_ids"], result["scores"], strict=True))
+    picks = [
+        Pick(index, str(class_names[int(class_id)]), int(class_id), float(score))
+        for index, (class_id, score) in found
+        if score >= min_confidence
+    ]
+    return Choice(picks, why="" if picks else "not found")
 
 
 def _garment(class_names: Sequence[str], class_id: int) -> str:

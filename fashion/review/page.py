@@ -4,7 +4,7 @@ The page needs no server and no network: thumbnails are embedded, and what is de
 browser and exported as a JSON file, which `fashion.review.decisions` applies.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,11 @@ from mrcnn.system.background import read_ahead
 from mrcnn.system.files import replacing, saving
 
 THUMBNAIL = 360  # pixels of the longer side
+# Of the page as a file.
+FILE_POLICY = (
+    "default-src 'none'; img-src data: file: 'self'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'"
+)
 
 
 def instance_key(regions: Sequence[ViaRegion]) -> str:
@@ -67,11 +72,12 @@ def _page_image(image: ViaImage, folder: Path, page: Path, size: int) -> dict[st
         height, width = pixels.shape[:2]
         entry["thumbnail"], _, _ = thumbnail(pixels, size)
     groups = group_regions(image.regions)
-    instances = [_page_instance(regions) for regions in groups]
+    instances = [page_instance(regions) for regions in groups]
     return {**entry, "width": width, "height": height, "instances": instances}
 
 
-def _page_instance(regions: Sequence[ViaRegion]) -> dict[str, Any]:
+def page_instance(regions: Sequence[ViaRegion]) -> dict[str, Any]:
+    """What the page shows of an instance: key, label, score, and its outline as SVG path data."""
     labelled = next((r for r in regions if not r.is_hole), regions[0])
     outlines = (_path(region.points) for region in regions)
     return {
@@ -103,7 +109,9 @@ def write_page(
     annotation file, which show later whether a decision list belongs to it. labels: all that occur.
     Raises `UserError` when it cannot be written.
     """
-    head, tail = _template(annotations, digest, _colours(labels, table))
+    about = {"annotations": annotations, "sha256": digest, "colours": page_colours(labels, table)}
+    head, tail, parts = page_parts(about, FILE_POLICY)
+    head, tail = fill(head, parts), fill(tail, parts)
     count = 0
     with saving(page):
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -118,20 +126,24 @@ def write_page(
     return count
 
 
-def _template(annotations: str, digest: str, colours: dict[str, str]) -> tuple[str, str]:
-    """What stands in the page before and after the images."""
-    about = {"annotations": annotations, "sha256": digest, "colours": colours}
+def page_parts(about: Mapping[str, Any], policy: str) -> tuple[str, str, dict[str, str]]:
+    """What stands in the page before and after the images, and the parts to fill both with.
+
+    about: what the script knows of the annotations. policy: the page's own Content-Security-Policy;
+    "" where its server sends one.
+    """
     parts = {
+        "POLICY": policy,
         "STYLE": f"\n{page_file('review.css')}",
         "SCRIPT": f"\n{page_file('review.js')}",
         "ABOUT": script_json(about),
-        "TITLE": escaped(annotations),
+        "TITLE": escaped(about["annotations"]),
     }
     head, tail = page_file("review.html").split("/*IMAGES*/")
-    return fill(head, parts), fill(tail, parts)
+    return head, tail, parts
 
 
-def _colours(labels: Sequence[str], table: ClassTable | None) -> dict[str, str]:
+def page_colours(labels: Iterable[str], table: ClassTable | None) -> dict[str, str]:
     """A colour for each label, "#rrggbb": the class table's, else one a label."""
     names = sorted(set(labels))
     rows = [table.find(label) if table else None for label in names]

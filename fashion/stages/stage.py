@@ -78,6 +78,14 @@ def fraction(text: str) -> float:
     return value
 
 
+def part(text: str) -> tuple[int, int]:
+    """An argparse type: "2/3" is the second of three parts."""
+    number, _, count = text.partition("/")
+    if not 1 <= int(number) <= int(count):
+        raise argparse.ArgumentTypeError(f"{text} is not a part such as 1/2")
+    return int(number), int(count)
+
+
 def positive(text: str) -> float:
     """An argparse type: a number above 0."""
     value = float(text)

@@ -21,6 +21,7 @@ from fashion.autolabel.job import Detector, LabelJob, Seen, detected, read_pictu
 from fashion.autolabel.pictures import Picture
 from fashion.autolabel.policy import LeftOut
 from fashion.autolabel.recording import Recorder
+from fashion.autolabel.results_file import ResultsFile
 from mrcnn.errors import UserError
 
 Record = dict[str, Any]  # a line of the journal
@@ -142,12 +143,15 @@ class LocalCrew:
             return events
         if self._given:
             task, images = self._given.popleft()
-            seen = detected(self._detect, [image.result() for image in images])
+            seen = self._see(task, [image.result() for image in images])
             records = self._recording.submit(recorded, self._recorder, task, seen)
             self._seen.append((task, records))
         elif self._seen:
             futures.wait([self._seen[0][1]], seconds)
         return self._finished()
+
+    def _see(self, task: Task, images: list[np.ndarray | LeftOut]) -> list[Seen | LeftOut]:
+        return detected(self._detect, images)
 
     def _finished(self) -> list[Event]:
         events, self._events = self._events, []
@@ -160,6 +164,22 @@ class LocalCrew:
         """See `Crew.end`; the batch that is being recorded is finished."""
         self._reading.shutdown(cancel_futures=True)
         self._recording.shutdown(cancel_futures=True)
+
+
+class ResultsCrew(LocalCrew):
+    """A crew of one that takes the detections from a results file, not from a network."""
+
+    def __init__(self, job: LabelJob, results: ResultsFile):
+        super().__init__(job, detect=lambda images: ())
+        self._results = results
+
+    def _see(self, task: Task, images: list[np.ndarray | LeftOut]) -> list[Seen | LeftOut]:
+        return [
+            image
+            if isinstance(image, LeftOut)
+            else Seen(image, self._results.detections(picture.path.name, *image.shape[:2]))
+            for (picture, _), image in zip(task.pictures, images, strict=True)
+        ]
 
 
 class BatchLabeller:

@@ -5,7 +5,7 @@ const byId = (id) => document.getElementById(id);
 const CHUNK = 48;
 const MEMORY = "label decisions " + about.sha256;
 
-// ---- what was decided: image name -> instance key -> "accept" or "reject" ----
+// ---- what was decided: image name -> instance key -> "accept" or "reject", served "outline" too ----
 let decisions = new Map();
 let history = [];
 
@@ -19,17 +19,41 @@ function setDecision(image, key, choice) {
   if (own.size) decisions.set(image, own); else decisions.delete(image);
 }
 
-// Changes are lists of [image name, instance key, choice].
+// Changes are lists of [image name, instance key, choice, label]; without a label it stays.
 function decide(changes) {
-  const former = changes.map(([image, key]) => [image, key, decisions.get(image)?.get(key) ?? ""]);
-  for (const change of changes) setDecision(...change);
+  const former = changes.map(([image, key]) => [image, key, decisions.get(image)?.get(key) ?? "", givenLabel(image, key)]);
+  for (const change of changes) apply(...change);
   history.push(former);
-  remember();
-  const names = new Set(changes.map(([image]) => image));
+  if (about.served) send(changes); else remember();
+  redraw(new Set(changes.map(([image]) => image)));
+}
+
+function apply(image, key, choice, label) {
+  setDecision(image, key, choice);
+  if (label !== undefined) giveLabel(image, key, label);
+}
+
+function redraw(names) {
   for (const card of byId("cards").querySelectorAll("article")) {
     if (names.has(card.image.name)) showDecisions(card);
   }
   showStatus();
+}
+
+// ---- labels of another class: image name -> instance key -> label ----
+const labels = new Map();
+const byName = new Map(images.map((image) => [image.name, image]));
+
+const givenLabel = (image, key) => labels.get(image)?.get(key) ?? "";
+
+function giveLabel(image, key, label) {
+  const instance = byName.get(image)?.instances.find((one) => one.key === key);
+  if (!instance) return;
+  instance.first ??= instance.label;
+  instance.label = label || instance.first;
+  const own = labels.get(image) ?? new Map();
+  own.set(key, label);
+  labels.set(image, own);
 }
 
 function asJson() {
@@ -52,7 +76,7 @@ function remember() {
 }
 
 try {
-  const stored = localStorage.getItem(MEMORY);
+  const stored = about.served ? null : localStorage.getItem(MEMORY);
   if (stored) decisions = fromJson(JSON.parse(stored));
 } catch { /* nothing is remembered */ }
 
@@ -86,13 +110,14 @@ function matching() {
       label: shown[0]?.label ?? "",
     });
   }
-  const byName = (a, b) => a.image.name.localeCompare(b.image.name, "en", {numeric: true});
+  const inOrder = (a, b) => a.image.name.localeCompare(b.image.name, "en", {numeric: true});
   const orders = {
     low: (a, b) => a.low - b.low, high: (a, b) => b.high - a.high,
-    label: (a, b) => a.label.localeCompare(b.label), name: byName,
+    label: (a, b) => a.label.localeCompare(b.label), name: inOrder, given: () => 0,
   };
   const order = orders[byId("sort").value];
-  return found.sort((a, b) => order(a, b) || byName(a, b)).map((entry) => entry.image);
+  const ties = order === orders.given ? order : inOrder;
+  return found.sort((a, b) => order(a, b) || ties(a, b)).map((entry) => entry.image);
 }
 
 // ---- cards ----
@@ -126,7 +151,7 @@ function picture(image) {
     return button;
   }
   const width = image.width, height = image.height;
-  button.append(element("img", {src: image.thumbnail, alt: image.name, width, height, decoding: "async"}), outlines(image));
+  button.append(element("img", {src: image.thumbnail, alt: image.name, width, height, decoding: "async", loading: "lazy"}), outlines(image));
   button.onclick = () => showLarge(image);
   return button;
 }
@@ -144,13 +169,21 @@ function row(card, image, instance, index) {
     element("span", {className: "label", textContent: instance.label}),
     element("span", {className: "value", textContent: instance.score === null ? "" : instance.score.toFixed(2)}),
     button("yes", "✓", "accept"), button("no", "✗", "reject"));
+  if (about.served) {
+    made.append(button("edge", "⬚", "outline"));
+    if (instance.key !== WHOLE) made.append(element("button", {
+      className: "class", textContent: "✎", type: "button", title: "change the class",
+      ariaLabel: `change the class of ${instance.label}`, onclick: () => chooseClass(made, image, instance),
+    }));
+  }
   const light = (on) => card.querySelectorAll("path")[index]?.classList.toggle("lit", on);
   made.onmouseenter = made.onfocus = () => light(true);
   made.onmouseleave = made.onblur = () => light(false);
   made.onkeydown = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const choices = {a: "accept", r: "reject", u: ""};
-    if (event.key in choices) decide([[image.name, instance.key, choices[event.key]]]);
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+    const choices = {a: "accept", r: "reject", u: "", ...(about.served && {o: "outline"})};
+    if (about.served && servedKey(event.key, made, image, instance)) { /* done */ }
+    else if (event.key in choices) decide([[image.name, instance.key, choices[event.key]]]);
     else if (event.key === "ArrowDown" || event.key === "ArrowUp") moveFocus(made, event.key === "ArrowDown" ? 1 : -1);
     else return;
     event.preventDefault();
@@ -182,10 +215,12 @@ function showDecisions(card) {
     const dim = isFiltered() && !isShown(card.image, instance);
     for (const part of [made, paths[index]]) {
       part?.classList.toggle("reject", choice === "reject");
+      part?.classList.toggle("outline", choice === "outline");
       part?.classList.toggle("dim", dim && !choice);
     }
     made.querySelector(".yes").ariaPressed = String(choice === "accept");
     made.querySelector(".no").ariaPressed = String(choice === "reject");
+    if (about.served) showServed(card, made, paths[index], instance, choice);
   });
 }
 
@@ -227,7 +262,7 @@ function show() {
 
 function showStatus() {
   let total = 0;
-  const counts = {accept: 0, reject: 0};
+  const counts = {accept: 0, reject: 0, outline: 0};
   for (const image of images) {
     for (const instance of image.instances) {
       total += 1;
@@ -235,7 +270,7 @@ function showStatus() {
       if (choice) counts[choice] += 1;
     }
   }
-  byId("status").textContent = `${shownImages.length} of ${images.length} images shown · ${counts.accept} accepted, ${counts.reject} rejected, ${total - counts.accept - counts.reject} undecided`;
+  byId("status").textContent = `${shownImages.length} of ${images.length} images shown · ${counts.accept} accepted, ${counts.reject} rejected, ${counts.outline ? `${counts.outline} with a wrong outline, ` : ""}${total - counts.accept - counts.reject - counts.outline} undecided`;
   byId("bar").querySelector(".accepted").style.width = `${100 * counts.accept / Math.max(total, 1)}%`;
   byId("bar").querySelector(".rejected").style.width = `${100 * counts.reject / Math.max(total, 1)}%`;
   byId("undo").disabled = !history.length;
@@ -283,6 +318,124 @@ byId("file").onchange = async () => {
   }
 };
 
+// ---- with a server: decisions go to it at once, and those of other tabs come from it ----
+const WHOLE = "*", SEASONS = ["ilkb", "yaz", "sonb", "kis", "4mev"], BATCH = 500, SECONDS = 2;
+let unsent = [], received = 0, sending = false;
+
+function send(changes) {
+  for (const [image, key, verdict] of changes) unsent.push({image, key, verdict, label: givenLabel(image, key)});
+  exchange();
+}
+
+async function exchange() {
+  if (sending) return;
+  sending = true;
+  const batch = unsent.slice(0, BATCH);
+  let again = false;
+  try {
+    const options = {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({decisions: batch, since: received})};
+    const answer = await (batch.length ? fetch("decisions", options) : fetch(`decisions?since=${received}`));
+    const data = await answer.json();
+    if (!answer.ok) throw new Error(data.error);
+    unsent.splice(0, batch.length);
+    received = data.count;
+    take(data.decisions);
+    showUnsaved("");
+    again = unsent.length > 0;
+  } catch (error) {
+    showUnsaved(error instanceof TypeError ? "the server does not answer." : error.message);
+  }
+  sending = false;
+  if (again) exchange();
+}
+
+function take(list) {
+  const waiting = new Set(unsent.map((one) => `${one.image}\n${one.key}`));
+  const changed = new Set();
+  for (const {image, key, verdict, label = ""} of list) {
+    const known = (decisions.get(image)?.get(key) ?? "") === verdict && givenLabel(image, key) === label;
+    if (known || waiting.has(`${image}\n${key}`)) continue;
+    apply(image, key, verdict, label);
+    changed.add(image);
+  }
+  if (changed.size) redraw(changed);
+}
+
+function showUnsaved(reason) {
+  const waiting = unsent.length ? `Decisions that are not saved yet: ${unsent.length}. Leave this page open until they are` : "All decisions are saved so far";
+  byId("unsaved").hidden = !reason;
+  byId("unsaved").textContent = reason && `${waiting}; ${reason}`;
+}
+
+// What the row of a label does on a key of its own; whether it is one.
+function servedKey(key, made, image, instance) {
+  const seasons = SEASONS[Number(key) - 1];
+  if (key === "c" && instance.key !== WHOLE) chooseClass(made, image, instance);
+  else if (key === "l") showLarge(image);
+  else if (key === "m") decide([[image.name, WHOLE, decisions.get(image.name)?.get(WHOLE) === "outline" ? "" : "outline"]]);
+  else if (seasons) giveSeason(image, seasons);
+  else return false;
+  return true;
+}
+
+function giveSeason(image, season) {
+  const changes = [];
+  for (const instance of image.instances) {
+    const label = `${instance.label.replace(/_[^_]*$/, "")}_${season}`;
+    if (about.choices.includes(label)) changes.push([image.name, instance.key, decisionOf(image, instance), label]);
+  }
+  if (changes.length) decide(changes);
+}
+
+function chooseClass(made, image, instance) {
+  if (made.querySelector("select")) return;
+  const list = element("select", {ariaLabel: "class"}, ...about.choices.map((name) => new Option(name)));
+  let dropped = false;
+  list.value = instance.label;
+  list.onkeydown = (event) => {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    dropped = event.key === "Escape";
+    event.preventDefault();
+    made.focus();
+  };
+  list.onblur = () => {
+    list.remove();
+    if (!dropped && list.value && list.value !== instance.label) decide([[image.name, instance.key, "accept", list.value]]);
+  };
+  made.append(list);
+  list.focus();
+}
+
+function showServed(card, made, path, instance, choice) {
+  const colour = about.colours[instance.label] ?? "#888888";
+  made.querySelector(".label").textContent = instance.label;
+  made.querySelector(".swatch").style.background = colour;
+  made.querySelector(".edge").ariaPressed = String(choice === "outline");
+  path?.setAttribute("fill", colour);
+  path?.setAttribute("stroke", colour);
+  const lacks = decisions.get(card.image.name)?.get(WHOLE) === "outline";
+  card.querySelector(".name").textContent = card.image.name + (lacks ? " · a garment has no label" : "");
+}
+
+function beginServed() {
+  for (const id of ["import", "export", "unserved"]) byId(id).hidden = true;
+  byId("served").hidden = false;
+  document.body.classList.add("served");
+  byId("decision").querySelector("[hidden]").hidden = false;
+  byId("sort").prepend(new Option("as given", "given", true, true));
+  document.addEventListener("keydown", (event) => {
+    const busy = event.ctrlKey || event.metaKey || event.altKey || byId("large").open || event.target.closest("input, select");
+    if (busy) return;
+    if (event.key === "z") byId("undo").click();
+    else if (event.key === "ArrowDown" && !event.target.closest("li")) byId("cards").querySelector("li")?.focus();
+    else return;
+    event.preventDefault();
+  });
+  window.addEventListener("beforeunload", (event) => { if (unsent.length) event.preventDefault(); });
+  setInterval(exchange, 1000 * SECONDS);
+  exchange();
+}
+
 const counts = new Map();
 for (const image of images) for (const instance of image.instances) counts.set(instance.label, (counts.get(instance.label) ?? 0) + 1);
 byId("label").append(new Option("all labels", ""));
@@ -290,4 +443,5 @@ for (const label of [...counts.keys()].sort()) byId("label").append(new Option(`
 for (const id of ["label", "decision", "sort"]) byId(id).onchange = show;
 for (const id of ["least", "most", "text"]) byId(id).oninput = show;
 if (window.innerWidth < 620) byId("panel").open = false;
+if (about.served) beginServed();
 show();

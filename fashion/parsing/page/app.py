@@ -4,11 +4,10 @@ import json
 
 import cv2
 from flask import Flask, Response, abort, request
-from werkzeug.exceptions import HTTPException
 
 from fashion.html.page import escaped, fill, page_file
+from fashion.html.server import guard
 from fashion.parsing.page.workshop import (
-    HOST,
     LARGEST_SETTINGS,
     LARGEST_UPLOAD,
     LIMITS,
@@ -19,17 +18,6 @@ from fashion.parsing.page.workshop import (
     result_json,
     result_zip,
 )
-from mrcnn.errors import UserError
-
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; "
-    "script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 def make_app(workshop: Workshop, port: int) -> Flask:
@@ -41,40 +29,10 @@ def make_app(workshop: Workshop, port: int) -> Flask:
     with one sentence, `error`.
     """
     app = Flask(__name__, static_folder=None, template_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
-    hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
-    _guard(app, hosts)
+    guard(app, port, largest=LARGEST_UPLOAD)
     _add_page(app, workshop)
     _add_photographs(app, workshop)
     return app
-
-
-def _guard(app: Flask, hosts: set[str]) -> None:
-    @app.before_request
-    def refuse_strangers():
-        # A name that another site points to this machine arrives as Host; a page of another site
-        # that posts here sends its Origin.
-        if request.headers.get("Host", "") not in hosts:
-            abort(421, "This page answers on this machine's own address only.")
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in {f"http://{host}" for host in hosts}:
-            abort(403, "This page takes nothing from other pages.")
-
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        response.headers.update(HEADERS)
-        return response
-
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException):
-        text = error.description or error.name
-        if error.code == 413:
-            text = f"The upload is larger than {LARGEST_UPLOAD >> 20} MB: make it smaller."
-        return {"error": text}, error.code or 500
-
-    @app.errorhandler(UserError)
-    def user_error(error: UserError):
-        return {"error": str(error)}, 400
 
 
 def _add_page(app: Flask, workshop: Workshop) -> None:

@@ -27,7 +27,6 @@ from fashion.parsing.sheet import SheetOptions, draw_panels
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import read_image
 
-HOST = "127.0.0.1"
 KEPT = 4  # photographs in memory
 LARGEST_UPLOAD = 30 * 2**20  # bytes
 LARGEST_SETTINGS = 2**14

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from fashion.autolabel.job import LabelJob
 from fashion.autolabel.policy import LabelPolicy, LeftOut, Subject, choose, subject_of
 from fashion.labels import MODANET_TABLE
 from mrcnn.errors import ConfigError
@@ -156,3 +157,15 @@ def test_bad_policies(values, reason):
 def test_detections_are_wanted_down_to_the_lower_of_both_scores():
     assert LabelPolicy(min_confidence=0.9).least_score == 0.5
     assert LabelPolicy(min_confidence=0.3).least_score == 0.3
+
+
+def test_without_seasons_everything_found_has_its_class():
+    result = found(boots=0.9, bag=0.6, belt=0.95, top=0.4)
+    picks, _ = chosen(result, "IMG_1.jpg", seasons=False, min_confidence=0.5)
+    assert picks == [("belt", 2), ("boots", 3), ("bag", 1)]
+    assert chosen(found(top=0.4), "IMG_1.jpg", seasons=False)[1].why == "not found"
+
+
+def test_journals_that_were_begun_before_seasons_could_be_left_out(tmp_path):
+    assert "seasons" not in LabelJob([], NAMES, LabelPolicy()).settings(tmp_path)
+    assert LabelJob([], NAMES, LabelPolicy(seasons=False)).settings(tmp_path)["seasons"] is False

@@ -1,0 +1,139 @@
+"""Labelling a round: the model finds garments on the rest, and the pictures are put in order."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from fashion.annotations import via
+from fashion.annotations.annotated import Annotations
+from fashion.autolabel.command import StageDetector
+from fashion.autolabel.job import LabelJob
+from fashion.autolabel.pictures import FolderPictures
+from fashion.autolabel.policy import LabelPolicy
+from fashion.autolabel.report import file_digest
+from fashion.autolabel.run import LabelFiles, LoadDetector, label_folder
+from fashion.json_files import read_json, write_json
+from fashion.pictures.listing import list_images
+from fashion.review.decision_log import DecisionLog, read_log
+from fashion.rounds.decided import CARRIED, Decided, read_decided
+from fashion.rounds.folder import Round, RoundsFolder
+from fashion.rounds.queue import ranked
+from fashion.stages.models import ModelChoice, inference_weights, preset_of
+from fashion.stages.presets import find_preset
+from fashion.stages.training_labels import with_labels
+
+
+def label_round(folder: RoundsFolder, number: int) -> bool:
+    """Label round `number` with the model before it, resuming; False where it was interrupted.
+
+    Decided pictures are left out; those that are begun keep labels and decisions. Nothing is done
+    where the round is labelled already. Raises `UserError` for files that cannot be used.
+    """
+    one, began = folder.round(number), time.monotonic()
+    if one.queue.exists():
+        return True
+    state = read_decided(folder)
+    done = {*state.pictures, *state.begun, *folder.settings.aside}
+    images = [path.name for path in list_images(folder.images) if path.name not in done]
+    auto = Annotations()
+    if images:
+        if not _detect(folder, one, images):
+            return False
+        auto = via.read(one.auto)
+    _take_over(one, auto, state)
+    order = _order(folder, one, auto, state)
+    minutes = round((time.monotonic() - began) / 60, 2)
+    write_json(one.queue, {"minutes": minutes, "pictures": order}, indent=1)
+    return True
+
+
+def _detect(folder: RoundsFolder, one: Round, images: Sequence[str]) -> bool:
+    job, load_detector = labelling_job(folder, folder.weights_before(one.number), images)
+    one.folder.mkdir(parents=True, exist_ok=True)
+    summary = label_folder(job, LabelFiles(one.auto, keep_empty=True), load_detector)
+    print(summary.text())
+    return not summary.left
+
+
+def labelling_job(
+    folder: RoundsFolder, weights: Path, images: Sequence[str]
+) -> tuple[LabelJob, LoadDetector]:
+    """What labels these pictures with their classes alone."""
+    confidence = folder.settings.min_confidence
+    choice = model_of(folder, weights, confidence)
+    file = inference_weights(choice, digest=True)
+    preset = preset_of(file, None)
+    batch = find_preset(preset).values.get("IMAGES_PER_GPU", 1)
+    job = LabelJob(
+        FolderPictures(folder.images, images),
+        choice.stage.class_names,
+        LabelPolicy(min_confidence=confidence, low_confidence=confidence, seasons=False),
+        batch=batch,
+        model={"model": file.sha256, "preset": preset},
+    )
+    return job, StageDetector(choice, batch)
+
+
+def model_of(folder: RoundsFolder, weights: Path, min_confidence: float) -> ModelChoice:
+    """The model of a weight file; of stage 2 with the classes that the file names."""
+    choice = ModelChoice(folder.stage, weights, min_confidence=min_confidence)
+    return with_labels(choice, None) if folder.settings.stage == 2 else choice
+
+
+def _take_over(one: Round, auto: Annotations, state: Decided) -> None:
+    """Write what is reviewed: pictures that are begun with their former labels, then the rest.
+
+    The decisions on the former go into a log of their own, which is written before, so that they
+    are there when the labels are.
+    """
+    begun = [image for image, _ in state.begun.values()]
+    auto.images = [*begun, *auto.images]
+    one.folder.mkdir(parents=True, exist_ok=True)
+    via.write(one.labels, auto)
+    carried = [decision for _, own in state.begun.values() for decision in own]
+    log = one.log(CARRIED)
+    log.unlink(missing_ok=True)  # of a run that was killed here; nobody has reviewed it yet
+    if carried:
+        with DecisionLog(log, one.labels.name, file_digest(one.labels)) as written:
+            written.append(sorted(carried, key=lambda d: (d.time, d.image, d.key)))
+
+
+def _order(folder: RoundsFolder, one: Round, auto: Annotations, state: Decided) -> list[dict]:
+    """The queue as JSON values: what is begun, the hold-out, and the rest by priority."""
+    settings = folder.settings
+    former = {}
+    before = folder.round(one.number - 1)
+    if one.number > 1 and before.auto.exists():
+        former = {image.filename: image for image in via.read(before.auto)}
+    found = ranked(
+        auto.images,
+        former,
+        state.labels(),
+        settings.duplicates,
+        [*state.pictures, *settings.holdout],
+        settings.min_confidence,
+    )
+    holdout = set(settings.holdout)
+    groups = dict.fromkeys(state.begun, 0) | dict.fromkeys(holdout - state.begun.keys(), 1)
+    found.sort(key=lambda row: groups.get(row.picture, 2))
+    return [{**asdict(row), "holdout": row.picture in holdout} for row in found]
+
+
+def proposed(folder: RoundsFolder, one: Round) -> list[str]:
+    """The pictures that a round proposes: what is begun, the hold-out, and then as many as asked.
+
+    Those that wait for a correction are not looked at again. Raises `DatasetError`.
+    """
+    rows = read_json(one.queue)["pictures"]
+    taken = set(carried_pictures(one))
+    first = [row["picture"] for row in rows if row["holdout"] or row["picture"] in taken]
+    rest = [row["picture"] for row in rows if row["picture"] not in set(first)]
+    return first + rest[: folder.settings.pictures]
+
+
+def carried_pictures(one: Round) -> list[str]:
+    """The pictures with decisions that were taken over from the round before."""
+    log = one.log(CARRIED)
+    decisions = read_log(log)[1] if log.exists() else []
+    return list(dict.fromkeys(decision.image for decision in decisions))

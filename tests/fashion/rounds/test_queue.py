@@ -1,0 +1,91 @@
+from collections import Counter
+
+import pytest
+
+from fashion.annotations.via_reading import from_json
+from fashion.rounds.decided import minutes_of
+from fashion.rounds.queue import disagreement_of, labels_of, ranked
+from tests.fashion.factories import SQUARE, entry, region
+
+AWAY = [(25, 10), (35, 10), (35, 20), (25, 20)]
+
+
+def image(name="a.jpg", *labels):
+    """An image with labels (name, score, points)."""
+    regions = [
+        region(points, label=label, instance=str(number), score=str(score))
+        for number, (label, score, points) in enumerate(labels)
+    ]
+    return from_json({"0": entry(name, regions)}).images[0]
+
+
+def order(images, former=(), counts=(), **more):
+    by_name = {one.filename: one for one in former}
+    return [row.picture for row in ranked(images, by_name, Counter(dict(counts)), **more)]
+
+
+def test_the_least_certain_first():
+    images = [image(f"{score}.jpg", ("bag", score, SQUARE)) for score in (0.9, 0.5, 0.7)]
+    assert order(images) == ["0.5.jpg", "0.7.jpg", "0.9.jpg"]
+
+
+def test_rare_labels_first():
+    images = [image("a.jpg", ("bag", 0.9, SQUARE)), image("b.jpg", ("belt", 0.9, SQUARE))]
+    assert order(images, counts={"bag": 8}) == ["b.jpg", "a.jpg"]
+    (row, _) = ranked(images, {}, Counter(bag=8))
+    assert row.rarity == 1
+
+
+def test_models_that_disagree_first():
+    sure = ("bag", 0.9, SQUARE)
+    images = [image("a.jpg", sure), image("b.jpg", sure), image("c.jpg", sure)]
+    former = [image("a.jpg", sure), image("b.jpg", ("belt", 0.9, SQUARE)), image("c.jpg")]
+    rows = {row.picture: row.disagreement for row in ranked(images, dict_of(former), Counter())}
+    assert rows == {"a.jpg": 0, "b.jpg": 1, "c.jpg": 1}
+
+
+def dict_of(images):
+    return {one.filename: one for one in images}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([], [], 0),
+        ([("bag", 0.9, SQUARE)], [("bag", 0.6, SQUARE)], 0),
+        ([("bag", 0.9, SQUARE)], [("bag", 0.9, AWAY)], 1),
+        ([("bag", 0.9, SQUARE), ("bag", 0.8, AWAY)], [("bag", 0.9, AWAY)], pytest.approx(1 / 3)),
+    ],
+)
+def test_disagreement(first, second, expected):
+    labels = [labels_of(image("a.jpg", *some)) for some in (first, second)]
+    assert disagreement_of(*labels) == expected
+    assert disagreement_of(*labels[::-1]) == expected
+
+
+def test_near_duplicates_are_proposed_once():
+    images = [image(f"{name}.jpg", ("bag", 0.9, SQUARE)) for name in "abcd"]
+    groups = [["a.jpg", "b.jpg"], ["c.jpg", "x.jpg"]]
+    assert order(images, duplicates=groups, decided=["x.jpg"]) == [
+        "a.jpg",
+        "d.jpg",
+        "b.jpg",
+        "c.jpg",
+    ]
+
+
+def test_nothing_to_rank():
+    assert order([]) == []
+    (row,) = ranked([image("a.jpg")], {}, Counter())
+    assert (row.uncertainty, row.rarity) == (0.5, 0)
+
+
+def test_labels_without_a_score_are_certain():
+    regions = [region(label="bag", instance="1"), region(label="bag", instance="1", hole="1")]
+    found = labels_of(from_json({"0": entry("a.jpg", regions)}).images[0])
+    assert [label.score for label in found] == [1]
+
+
+def test_minutes_of_work_leave_breaks_out():
+    assert minutes_of([0, 30, 60, 4000, 4030]) == 1.5
+    assert minutes_of([]) == 0
