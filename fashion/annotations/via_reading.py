@@ -19,6 +19,7 @@ from fashion.annotations.annotated import (
 )
 from fashion.annotations.problems import Problem, problem_text, stop_at_first
 from fashion.annotations.via_shapes import ShapeError, check_inside, outline
+from fashion.annotations.vocabulary import Vocabulary, options_of
 from fashion.json_files import read_json
 from mrcnn.errors import DatasetError
 
@@ -70,6 +71,11 @@ def from_json(data: Any, source: str = "the VIA data", *, strict: bool = False) 
         if strict:
             stop_at_first(result.problems, source, CORRECT)
     result.images = list(by_name.values())
+    vocabulary = Vocabulary(options_of(result.attribute_definitions))
+    for image in result.images:
+        for region in image.regions:
+            vocabulary.add(region.attributes, image.filename)
+            region.vocabulary = vocabulary
     return result
 
 
@@ -157,6 +163,7 @@ def image_of_entry(key: str, entry: Any, source: str) -> AnnotatedImage:
         )
     filename = entry["filename"]
     check_filename(filename, source)
+    filename = posix_name(filename)
     attributes = entry.get("file_attributes")
     attributes = dict(attributes) if isinstance(attributes, Mapping) else {}
     return AnnotatedImage(filename, [], attributes, _bytes(entry.get("size", -1)), str(key))
@@ -194,6 +201,11 @@ def check_filename(filename: str, source: str) -> None:
             "names must be relative to that folder and must not leave it",
             path=source,
         )
+
+
+def posix_name(filename: str) -> str:
+    """A checked file name with / between folders, as tools on Windows do not write it."""
+    return filename.replace("\\", "/")
 
 
 def _is_control(character: str) -> bool:

@@ -107,6 +107,28 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
+def wrong_size(
+    path: Path, width: int | None, height: int | None, shown: tuple[int, int] | None = None
+) -> str | None:
+    """What is wrong with the size, in pixels, that annotations give for a picture; None: nothing.
+
+    `shown` are width and height where the picture was read. Nothing is wrong where the size or the
+    picture is not there, or cannot be read: others report that.
+    """
+    if width is None or height is None:
+        return None
+    try:
+        shown = shown or image_size(path)
+    except DatasetError:
+        return None
+    if shown == (width, height):
+        return None
+    return (
+        f"its annotations are for {width} x {height} pixels, but it has {shown[0]} x {shown[1]}, "
+        "upright as it is shown"
+    )
+
+
 def _size_as_stored(image: "Image.Image") -> tuple[int, int]:
     from PIL.TiffImagePlugin import TiffImageFile
 
