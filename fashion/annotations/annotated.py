@@ -65,7 +65,8 @@ class AnnotatedImage:
 
     `attributes` are VIA's `file_attributes`. `size` is the file's size in bytes, -1 when unknown.
     `key` is the annotation file's own name for the entry and means nothing. `region_count` counts
-    the bad regions that were left out, too.
+    the bad regions that were left out, too. `unusable` holds those as the file has them, by number,
+    for files in which they are to be corrected.
     """
 
     filename: str
@@ -74,6 +75,7 @@ class AnnotatedImage:
     size: int = -1
     key: str = ""
     region_count: int = field(default=0, repr=False, compare=False)
+    unusable: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def width(self) -> int | None:

@@ -102,6 +102,8 @@ def add_regions(
             region = _region(region_entry, target, target.region_count)
         except ShapeError as error:
             result.problems.append(Problem(filename, target.region_count, str(error)))
+            if isinstance(region_entry, Mapping):
+                target.unusable[target.region_count] = region_entry
             continue
         if target is not image and region.instance:
             # Another annotator's numbering: the same number is not the same instance.

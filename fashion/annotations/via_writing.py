@@ -35,17 +35,26 @@ def to_json(via: Annotations) -> dict[str, Any]:
 def entry_of(
     image: AnnotatedImage, options: Mapping[str, Mapping[str, str]] | None = None
 ) -> dict[str, Any]:
-    """The VIA 2 entry of an image; `options` are those of a project, to be spelt out."""
-    return {
-        "filename": image.filename,
-        "size": image.size,
-        "regions": [
+    """The VIA 2 entry of an image; `options` are those of a project, to be spelt out.
+
+    Regions that could not be used stand at their places, so that they can be corrected.
+    """
+    numbered = [
+        (
+            region.number,
             {
                 "shape_attributes": region.shape,
                 "region_attributes": spelt_out(region.attributes, options or {}),
-            }
-            for region in image.regions
-        ],
+            },
+        )
+        for region in image.regions
+    ]
+    if image.unusable:
+        numbered = sorted([*numbered, *image.unusable.items()], key=lambda pair: pair[0])
+    return {
+        "filename": image.filename,
+        "size": image.size,
+        "regions": [region for _, region in numbered],
         "file_attributes": image.attributes,
     }
 
@@ -138,10 +147,10 @@ def _definitions(via: Annotations, table: ClassTable | None) -> dict[str, Any]:
         "hole": _text_field("1 where this region is cut out of its garment"),
     }
     own = via.attribute_definitions
-    return {
-        "region": region | dict(own.get("region") or {}),
-        "file": dict(own.get("file") or {}),
-    }
+    theirs = {kind: dict(own.get(kind) or {}) for kind in ("region", "file")}
+    for definitions in theirs.values():
+        definitions.pop("coco", None)  # JSON text, which VIA would show beside each region
+    return {"region": region | theirs["region"], "file": theirs["file"]}
 
 
 def label_choices(via: Annotations, table: ClassTable | None = None) -> dict[str, str]:
