@@ -12,7 +12,7 @@ Reading into annotated images is `fashion.annotations.coco_reading`, writing
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,13 +115,16 @@ def extra_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return extra if isinstance(extra, dict) else {}
 
 
-def set_apart(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def set_apart(
+    attributes: Mapping[str, Any], ours: Collection[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Attributes of a foreign file: those that VIA can have, and those that bear our own names.
 
     The latter would change the class or the shape; they travel in the attribute `coco`, as `own`.
+    `ours` are names that mean the same in the file as here.
     """
-    theirs = {key: value for key, value in attributes.items() if key in OUR_NAMES}
-    return {key: value for key, value in attributes.items() if key not in OUR_NAMES}, theirs
+    theirs = {k: v for k, v in attributes.items() if k in OUR_NAMES and k not in ours}
+    return {key: value for key, value in attributes.items() if key not in theirs}, theirs
 
 
 def foreign_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:

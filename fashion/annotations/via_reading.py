@@ -4,6 +4,7 @@ Strict about what is wrong, forgiving about how it is written: see `read`. The f
 the VGG Image Annotator (`via_region_data.json`, "Save project", "Export annotations as JSON").
 """
 
+import json
 import os
 import unicodedata
 from collections.abc import Mapping
@@ -102,13 +103,21 @@ def add_regions(
             region = _region(region_entry, target, target.region_count)
         except ShapeError as error:
             result.problems.append(Problem(filename, target.region_count, str(error)))
-            if isinstance(region_entry, Mapping):
+            if isinstance(region_entry, Mapping) and _can_be_written(region_entry):
                 target.unusable[target.region_count] = region_entry
             continue
         if target is not image and region.instance:
             # Another annotator's numbering: the same number is not the same instance.
             region.attributes["instance"] = f"{region.instance} of {image.key}"
         target.regions.append(region)
+
+
+def _can_be_written(region_entry: Mapping[str, Any]) -> bool:
+    try:
+        json.dumps(region_entry, allow_nan=False)
+    except ValueError:  # NaN or infinity
+        return False
+    return True
 
 
 def via_entries(data: Any, source: str) -> tuple[dict[str, Any], Annotations]:

@@ -31,6 +31,7 @@ from fashion.exchange.labelme import LabelMeExporter
 from fashion.exchange.voc import VocExporter
 from fashion.exchange.yolo import YoloExporter
 from fashion.labels import ClassTable
+from fashion.splitting.placing import same_content
 from fashion.streams.coco_writing import CocoStreamWriter
 from fashion.streams.images import ImageStream, open_annotations
 from fashion.streams.shards import PendingFiles
@@ -242,7 +243,7 @@ def _put_beside(out: Path, subset: str, filename: str, pictures: Pictures) -> No
     """Copy or link an image into `images` beside the file `out`, unless it is there already."""
     target = out.parent / "images" / subset / filename
     if target.exists():
-        if not target.samefile(pictures.source(filename)):
+        if not same_content(pictures.source(filename), target):
             raise DatasetError(
                 "another file is there already",
                 path=target,
@@ -296,6 +297,8 @@ def import_annotations(
     *,
     prefix: str = "",
     subset: str | None = None,
+    take: str = "annotations",
+    join: bool = False,
     shard_size: int | None = None,
     strict: bool = False,
 ) -> tuple[ImportReport, list[Path]]:
@@ -308,9 +311,9 @@ def import_annotations(
     """
     report = ImportReport()
     entries = (
-        cvat_entries(path, report, subset=subset)
+        cvat_entries(path, report, subset=subset, join=join)
         if form == "cvat"
-        else label_studio_entries(path, report, prefix=prefix)
+        else label_studio_entries(path, report, prefix=prefix, take=take, join=join)
     )
     checked = Annotations(problems=report.problems)
     with ViaStreamWriter(out, shard_size=shard_size) as writer:
