@@ -171,7 +171,8 @@ def label_studio_entries(
     `take` is one of `TAKEN`. `join` makes one instance of results that any relation joins, not only
     those of our own export. `prefix` is what precedes the file names in the pictures' addresses, as
     in the export. Results that VIA has no region for are counted in `report`; those that cannot be
-    used are listed in its problems. Raises `DatasetError` for a missing file, and for one without a JSON list of tasks.
+    used are listed in its problems. Raises `DatasetError` for a missing file, and for one without a
+    JSON list of tasks.
     """
     with JsonStream(path) as stream:
         if stream.next_character() != "[":
