@@ -89,7 +89,7 @@ def _page_instance(regions: Sequence[ViaRegion]) -> dict[str, Any]:
 
 def _path(points: np.ndarray) -> str:
     """An outline as SVG path data, in pixels of the image."""
-    return "M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in points) + "Z"
+    return "M" + "L".join(f"{x:.6g} {y:.6g}" for x, y in points) + "Z"
 
 
 def write_page(
