@@ -72,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
             image_folder=folder,
         )
         print(f"VIA project: {options.project.absolute()} (open it in VIA 2 with Project, Load)")
+        if unusable := sum(len(image.unusable) for image in annotations):
+            print(f"{unusable} regions that cannot be used are in it, to be corrected")
     return 0
 
 

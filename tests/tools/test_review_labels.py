@@ -97,6 +97,10 @@ def test_regions_that_cannot_be_read_are_told(folder):
     assert "auto.json; 1 problem:\n  bag_yaz_2.jpg, region 2: " in done.stderr
     assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 2, "bag_yaz_2.jpg": 2}
     assert "1 regions that cannot be used are still in it" in done.stdout
+    done = run(folder, "auto.json", "images", "--project=p.json")
+    assert "1 regions that cannot be used are in it" in done.stdout
+    entries = json.loads((folder / "p.json").read_text())["_via_img_metadata"].values()
+    assert sum(len(one["regions"]) for one in entries) == 4
 
 
 def test_bad_input(folder):
