@@ -27,6 +27,7 @@ from mrcnn.errors import DatasetError
 from mrcnn.geometry.mini_masks import MaskCrop
 
 SOURCE = "fashion"
+REASONS_SHOWN = 3
 MOST_MASK_BYTES = 8 << 30  # of one image: a byte a pixel and instance
 
 
@@ -213,7 +214,7 @@ def _nothing_found(
     table: ClassTable,
     instances_of: Collection[str] | None,
 ) -> DatasetError:
-    if not annotations.region_count:
+    if not annotations.region_count and not problems:
         return DatasetError(
             f"it has no region in its {len(annotations)} images",
             path=path,
@@ -221,8 +222,11 @@ def _nothing_found(
         )
     if instances_of is not None and not problems:
         return DatasetError(f"it has no instance of {', '.join(instances_of)}", path=path)
+    reasons = list(dict.fromkeys(problem.reason for problem in problems))
+    shown = "; ".join(reasons[:REASONS_SHOWN]) + ("; .." if len(reasons) > REASONS_SHOWN else "")
+    count = annotations.region_count or len(problems)
     return DatasetError(
-        f"it has {annotations.region_count} regions, but none can be used ({problems[0]})",
+        f"it has {count} regions, but none can be used ({problems[0].file}: {shown})",
         path=path,
         advice=f"the classes are {', '.join(table.names)}",
     )

@@ -19,15 +19,50 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
     Raises `DatasetError` that names the file when it is missing, cannot be read, is larger than
     `MAX_BYTES`, is not valid JSON (then with the line and column where reading stopped), or has
-    text with half of a surrogate pair, which no file name or page can hold.
+    text with half of a surrogate pair, which no file name or page can hold. Image entries of one
+    name are all kept, see `keep_all_entries`.
     """
     path = Path(path)
     with reading(path):
         text = _text(path)
         data = json.loads(text)
+        if text.count(_ENTRY) > _entries(data):
+            data = json.loads(text, object_pairs_hook=keep_all_entries)
         if may_hold_half_pairs(text):
             check_text(data)
         return data
+
+
+_ENTRY = '"filename"'  # what every image entry of a VIA file has
+
+
+def _entries(data: Any) -> int:
+    """How many image entries parsed JSON has, if it is a VIA file."""
+    entries = data.get("_via_img_metadata", data) if isinstance(data, dict) else {}
+    entries = entries.values() if isinstance(entries, dict) else ()
+    return sum(isinstance(entry, dict) and "filename" in entry for entry in entries)
+
+
+def keep_all_entries(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of `pairs`; an image entry whose name is taken gets another (`further_name`).
+
+    Two files that were merged by hand may have one name twice, of which `json` drops the first. Of
+    other members the last counts.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found and isinstance(value, dict) and "filename" in value:
+            number = 2
+            while further_name(name, number) in found:
+                number += 1
+            name = further_name(name, number)
+        found[name] = value
+    return found
+
+
+def further_name(name: str, number: int) -> str:
+    """The name of the entry that is the second, third, .. of its name."""
+    return f"{name} ({number})"
 
 
 @contextlib.contextmanager

@@ -77,6 +77,14 @@ def describe(options: argparse.Namespace) -> int:
     else:
         labels = LabelSurvey.of(image for part in parts for image in part.annotations)
         if not labels.regions:
+            refused = [problem for part in parts for problem in part.annotations.problems]
+            if refused:
+                raise DatasetError(
+                    f"none of its regions can be used ({len(refused)} problems, the first: "
+                    f"{refused[0]})",
+                    path=options.data,
+                    advice="correct the annotations",
+                )
             raise DatasetError(
                 "it has no region", path=options.data, advice="annotate the images first"
             )

@@ -38,6 +38,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "(default: /data/local-files/?d=)",
     )
     parser.add_argument("--subset", metavar="NAME", help="cvat: take the images of this subset")
+    parser.add_argument(
+        "--join",
+        action="store_true",
+        help="cvat: shapes of one group and label are one instance; label-studio: those with a "
+        "relation between them",
+    )
+    parser.add_argument(
+        "--take",
+        choices=("annotations", "predictions", "completions"),
+        default="annotations",
+        help="label-studio: what is imported of each task (default: annotations)",
+    )
     parser.add_argument("--shard-size", type=int, metavar="N", help="write files of N images each")
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first shape that cannot be used"
@@ -58,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         form,
         prefix=options.image_prefix,
         subset=options.subset,
+        take=options.take,
+        join=options.join,
         shard_size=options.shard_size,
         strict=options.strict,
     )

@@ -43,6 +43,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--part", type=part, metavar="I/N", help="only every N-th image, from the I-th on")
     add("--only-accepted", action="store_true", help="with --apply: remove the undecided too")
     add("--any-version", action="store_true", help="apply decisions made on another state of ANN")
+    add("--overwrite", action="store_true", help="with --apply, --project: replace existing files")
     add("--project", type=Path, metavar="FILE", help="write a VIA project too")
     add("--max-score", type=fraction, metavar="0..1", help="only images with a label scored lower")
     add("--limit", type=whole(1), metavar="N", help="only the first N images")
@@ -76,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         from fashion.labels import SEASON_TABLE
 
         via.use_files(annotations, folder)
+        _require_new(options.project, options.overwrite)
         known = all(SEASON_TABLE.find(label) for label in _labels(annotations))
         via.write_project(
             options.project,
@@ -84,6 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
             image_folder=folder,
         )
         print(f"VIA project: {options.project.absolute()} (open it in VIA 2 with Project, Load)")
+        if unusable := sum(len(image.unusable) for image in annotations):
+            print(f"{unusable} regions that cannot be used are in it, to be corrected")
     return 0
 
 
@@ -158,11 +162,14 @@ def _apply(options: argparse.Namespace, annotations):
     else:
         raise UserError("several files for --apply are those of --serve", advice="give one")
     output = options.output or options.annotations.with_suffix(".reviewed.json")
+    _require_new(output, options.overwrite)
     via.write(output, annotations)
     print(
         f"{counts['kept']} instances kept, {counts['removed']} removed, and with them "
         f"{counts['images']} images: {output.absolute()}"
     )
+    if counts["unusable"]:
+        print(f"{counts['unusable']} regions that cannot be used are still in it, to be corrected")
     if counts["unknown"]:
         print(f"{counts['unknown']} decisions are about instances that are not in the file")
     return rest
@@ -183,6 +190,18 @@ def _check_state(options: argparse.Namespace, annotations: str, sha256: str) -> 
             f"{annotations})",
             path=options.apply[0],
             advice="apply it to that, or give --any-version if the instances are the same",
+        )
+
+
+def _require_new(path: Path, overwrite: bool) -> None:
+    """Raise `DatasetError` where somebody's corrections might be overwritten."""
+    from mrcnn.errors import DatasetError
+
+    if path.exists() and not overwrite:
+        raise DatasetError(
+            "it exists, and may have been corrected by hand",
+            path=path,
+            advice="name another file, or give --overwrite",
         )
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from fashion.annotations.problems import Problem, Problems, problem_text
 from fashion.annotations.via_shapes import ShapeError, check_inside, outline
+from fashion.annotations.vocabulary import Vocabulary, attribute_text, is_true
 from mrcnn.images.reading import MAX_PIXELS
 
 
@@ -34,13 +35,14 @@ class Region:
     """One outline: VIA's `shape_attributes`, its attributes, and its number in the image, from 1.
 
     `points` is the closed outline, float64 [n, 2] x and y (see `via_shapes.outline`, which makes it
-    of `shape` where it is not given, and raises `ShapeError`).
+    of `shape` where it is not given, and raises `ShapeError`). `vocabulary` is that of its file.
     """
 
     shape: dict[str, Any]
     attributes: dict[str, Any] = field(default_factory=dict)
     number: int = 1
     points: np.ndarray = field(default_factory=_not_outlined, repr=False, compare=False)
+    vocabulary: Vocabulary | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not len(self.points):
@@ -63,7 +65,8 @@ class AnnotatedImage:
 
     `attributes` are VIA's `file_attributes`. `size` is the file's size in bytes, -1 when unknown.
     `key` is the annotation file's own name for the entry and means nothing. `region_count` counts
-    the bad regions that were left out, too.
+    the bad regions that were left out, too. `unusable` holds those as the file has them, by number,
+    for files in which they are to be corrected.
     """
 
     filename: str
@@ -72,6 +75,7 @@ class AnnotatedImage:
     size: int = -1
     key: str = ""
     region_count: int = field(default=0, repr=False, compare=False)
+    unusable: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def width(self) -> int | None:
@@ -124,24 +128,6 @@ class Annotations:
         good = sum(len(image.regions) for image in self.images)
         text = f"{len(self.images)} images, {good} regions"
         return text + problem_text(self.problems, limit)
-
-
-def is_true(value: Any) -> bool:
-    """Whether an attribute value says yes: "1", 1, true, "yes", or a ticked box {"1": true}."""
-    if isinstance(value, Mapping):
-        return any(is_true(key) and is_true(ticked) for key, ticked in value.items())
-    return str(value).strip().casefold() in ("1", "true", "yes", "1.0")
-
-
-def attribute_text(value: Any) -> str:
-    """An attribute value as text: a ticked box gives its name, a whole float no point, None ""."""
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return ", ".join(str(key) for key, ticked in value.items() if ticked not in (False, None))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
 
 
 def _size(attributes: Mapping[str, Any]) -> tuple[int | None, int | None]:

@@ -12,15 +12,20 @@ Reading into annotated images is `fashion.annotations.coco_reading`, writing
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fashion.annotations.vocabulary import OTHER_ATTRIBUTES
 from fashion.json_files import read_json
+from fashion.labels import MODANET_TABLE, fashion_code, parse_file_name
 from mrcnn.errors import DatasetError
 
 EXTRA = "coco"  # the attribute that carries what VIA has no place for
+OWN = "own"  # the field in it with attributes that bear our own names
+OUR_NAMES = ("label", "fashion", *OTHER_ATTRIBUTES)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -57,10 +62,10 @@ def check(data: Any, source: str = "the COCO data") -> None:
         for entry in data[part]:
             for key in keys:
                 value = own_value(entry, key, part, source)
-                # 1 and "1" would get one key in a VIA file.
-                if value in seen[key] or str(value) in seen[key]:
+                same = identity(value) if key == "id" else str(value)
+                if same in seen[key]:
                     raise not_unique(value, key, part, source)
-                seen[key] |= {value, str(value)}
+                seen[key].add(same)
 
 
 def check_annotation(annotation: Any, source: str) -> None:
@@ -69,6 +74,13 @@ def check_annotation(annotation: Any, source: str) -> None:
         raise DatasetError(
             'an entry of "annotations" is no object', path=source, found=repr(annotation)
         )
+
+
+def identity(value: Any) -> Any:
+    """An id as it is compared: "7" and 7.0 are 7."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def own_value(entry: Any, key: str, part: str, source: str) -> Any:
@@ -103,6 +115,24 @@ def extra_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return extra if isinstance(extra, dict) else {}
 
 
+def set_apart(
+    attributes: Mapping[str, Any], ours: Collection[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Attributes of a foreign file: those that VIA can have, and those that bear our own names.
+
+    The latter would change the class or the shape; they travel in the attribute `coco`, as `own`.
+    `ours` are names that mean the same in the file as here.
+    """
+    theirs = {k: v for k, v in attributes.items() if k in OUR_NAMES and k not in ours}
+    return {key: value for key, value in attributes.items() if key not in theirs}, theirs
+
+
+def foreign_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What `set_apart` took out of the attributes of a region's instance."""
+    own = extra_fields(attributes).get(OWN)
+    return own if isinstance(own, dict) else {}
+
+
 def outline_checksum(outlines: Iterable[np.ndarray]) -> int:
     """A number that changes with any point of `outlines` (each [n, 2]) or their order.
 
@@ -113,3 +143,36 @@ def outline_checksum(outlines: Iterable[np.ndarray]) -> int:
         hundredths = np.round(np.asarray(points, dtype=np.float64) * 100)
         checksum = zlib.crc32(np.ascontiguousarray(hundredths + 0.0, "<f8").tobytes(), checksum)
     return checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A COCO category: its name, and the `fashion` code and id that follow from the name alone."""
+
+    name: str
+    code: str | None
+    modanet_id: int | None
+    is_season: bool
+
+    @classmethod
+    def named(cls, name: str) -> "Category":
+        """The category with this name, ModaNet's, a season label, or any other."""
+        row = MODANET_TABLE.find(name)
+        if row is not None:
+            return cls(name, row.code, row.id, False)
+        parsed = parse_file_name(name)
+        if isinstance(parsed, str):
+            return cls(name, None, None, False)
+        code = fashion_code(*parsed)
+        return cls(name, None if code is None else str(code), None, True)
+
+    def code_of(self, identity: Any) -> str:
+        """The `fashion` code, where the file gives the category this id."""
+        return str(identity) if self.code is None else self.code
+
+    def implies(self, identity: Any) -> bool:
+        """Whether the category's id can be worked out again from name and code."""
+        if self.modanet_id is not None:
+            return identity == self.modanet_id
+        # A season label's code is the garment's and the season's, never the category's.
+        return isinstance(identity, int) and not self.is_season

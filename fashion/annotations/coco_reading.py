@@ -13,14 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotations.annotated import AnnotatedImage, Annotations, Region
-from fashion.annotations.coco import EXTRA, check, extra_text, outline_checksum
+from fashion.annotations.annotated import (
+    AnnotatedImage,
+    Annotations,
+    Region,
+    attribute_text,
+    is_true,
+)
+from fashion.annotations.coco import (
+    EXTRA,
+    OWN,
+    Category,
+    check,
+    extra_text,
+    identity,
+    outline_checksum,
+    set_apart,
+)
 from fashion.annotations.problems import Problem, Problems, problem_text, stop_at_first
-from fashion.annotations.via_reading import check_filename
+from fashion.annotations.via_reading import check_filename, posix_name
 from fashion.annotations.via_shapes import ShapeError, check_inside, polygon_shape
-from fashion.labels import MODANET_TABLE, fashion_code, parse_file_name
-from fashion.polygons.filling import rle_to_mask
-from fashion.polygons.tracing import mask_to_polygons
+from fashion.polygons.filling import exact_polygons, rle_to_mask
 
 
 @dataclass(slots=True)
@@ -104,7 +117,7 @@ def _convert(
     )
     by_image = _by_image(coco, result)
     for entry in coco["images"]:
-        image = reader.image(entry, by_image.get(entry["id"], []))
+        image = reader.image(entry, by_image.get(identity(entry["id"]), []))
         if image is not None:
             result.annotations.images.append(image)
             result.annotations.region_count += image.region_count
@@ -114,11 +127,12 @@ def _convert(
 
 
 def _by_image(coco: Mapping[str, Any], result: Conversion) -> dict[Any, list[dict[str, Any]]]:
-    names = {image["id"]: str(image["file_name"]) for image in coco["images"]}
-    categories = {entry["id"] for entry in coco["categories"]}
+    names = {identity(image["id"]): str(image["file_name"]) for image in coco["images"]}
+    categories = {identity(entry["id"]) for entry in coco["categories"]}
     by_image = defaultdict(list)
     for annotation in coco["annotations"]:
-        image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
+        image_id = identity(annotation.get("image_id"))
+        category_id = identity(annotation.get("category_id"))
         if isinstance(image_id, list | dict) or image_id not in names:
             result.problems.append(unknown_image(annotation))
         elif isinstance(category_id, list | dict) or category_id not in categories:
@@ -145,39 +159,6 @@ def problem(file: str, annotation: Mapping[str, Any], reason: str) -> Problem:
     return Problem(file, None, f"annotation {annotation.get('id')}: {reason}")
 
 
-@dataclass(frozen=True, slots=True)
-class Category:
-    """A COCO category: its name, and the `fashion` code and id that follow from the name alone."""
-
-    name: str
-    code: str | None
-    modanet_id: int | None
-    is_season: bool
-
-    @classmethod
-    def named(cls, name: str) -> "Category":
-        """The category with this name, ModaNet's, a season label, or any other."""
-        row = MODANET_TABLE.find(name)
-        if row is not None:
-            return cls(name, row.code, row.id, False)
-        parsed = parse_file_name(name)
-        if isinstance(parsed, str):
-            return cls(name, None, None, False)
-        code = fashion_code(*parsed)
-        return cls(name, None if code is None else str(code), None, True)
-
-    def code_of(self, identity: Any) -> str:
-        """The `fashion` code, where the file gives the category this id."""
-        return str(identity) if self.code is None else self.code
-
-    def implies(self, identity: Any) -> bool:
-        """Whether the category's id can be worked out again from name and code."""
-        if self.modanet_id is not None:
-            return identity == self.modanet_id
-        # A season label's code is the garment's and the season's, never the category's.
-        return isinstance(identity, int) and not self.is_season
-
-
 class CocoReader:
     """Makes annotated images of COCO's images and annotations; counts in `result` what it meets.
 
@@ -194,7 +175,9 @@ class CocoReader:
         carry: bool = True,
         first_polygon: bool = False,
     ) -> None:
-        self.categories = {entry["id"]: Category.named(str(entry["name"])) for entry in categories}
+        self.categories = {
+            identity(entry["id"]): Category.named(str(entry["name"])) for entry in categories
+        }
         self.source = source
         self.result = result
         self.carry = carry and not first_polygon
@@ -210,6 +193,7 @@ class CocoReader:
         """
         filename = str(entry["file_name"])
         check_filename(filename, self.source)
+        filename = posix_name(filename)
         self.result.empty_images += not annotations
         if self.first_polygon and not annotations:
             return None
@@ -217,9 +201,11 @@ class CocoReader:
             filename, attributes=self._image_attributes(entry), key=str(entry["id"])
         )
         width, height = image.width, image.height
-        for annotation in annotations:
+        for annotation, instance in zip(
+            annotations, self._instances(filename, annotations), strict=True
+        ):
             try:
-                regions = self._regions(annotation, entry)
+                regions = self._regions(annotation, entry, instance)
             except ShapeError as error:
                 self.result.problems.append(problem(filename, annotation, str(error)))
                 continue
@@ -237,34 +223,61 @@ class CocoReader:
         self.result.regions += image.region_count
         return image
 
+    def _instances(self, filename: str, annotations: Sequence[Mapping[str, Any]]) -> list[str]:
+        """The `instance` of each annotation: its id, or, where that is none of its own, another."""
+        given = [_id_text(annotation) for annotation in annotations]
+        taken, met = set(given), set[str]()
+        found: list[str] = []
+        renumbered: list[str] = []
+        for text in given:
+            name = text
+            if not text or text in met:
+                number = len(found) + 1
+                while (name := f"annotation {number}") in taken:
+                    number += len(given)
+                renumbered.append(text or "none")
+            taken.add(name)
+            met.add(name)
+            found.append(name)
+        if renumbered:
+            shown = ", ".join(dict.fromkeys(renumbered))
+            reason = f"{len(renumbered)} of its annotations have no id of their own ({shown})"
+            self.result.problems.append(Problem(filename, None, f"{reason}; they are kept apart"))
+        return found
+
     def _image_attributes(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         attributes = {key: entry[key] for key in ("width", "height") if key in entry}
         if self.first_polygon:
             return attributes
-        own = entry.get("attributes")
-        own = own if isinstance(own, dict) else {}
+        given = entry.get("attributes")
+        given = given if isinstance(given, dict) else {}
+        own = {key: value for key, value in given.items() if key not in _OF_IMAGES}
         if not self.carry:
             return {**own, **attributes}
-        kept = {"file_name", "width", "height"} | ({"attributes"} if own else set())
+        kept = {"file_name", "width", "height"} | ({"attributes"} if given else set())
         extra = {key: value for key, value in entry.items() if key not in kept}
+        if len(own) < len(given):
+            extra[OWN] = {key: given[key] for key in given if key not in own}
         return {**own, **attributes, EXTRA: extra_text(extra)}
 
-    def _regions(self, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> list[Region]:
+    def _regions(
+        self, annotation: Mapping[str, Any], image: Mapping[str, Any], instance: str
+    ) -> list[Region]:
         """The regions of one annotation; raises `ShapeError` with the reason if it has none."""
         regions = self._outlines(annotation, image)
-        category = self.categories[annotation["category_id"]]
+        category = self.categories[identity(annotation["category_id"])]
         code = category.code_of(annotation["category_id"])
-        is_crowd = bool(annotation.get("iscrowd", 0))
+        is_crowd = is_true(annotation.get("iscrowd", 0))
         self.result.crowds += is_crowd
         if self.first_polygon:
             return [Region(regions[0].shape, {"fashion": code}, points=regions[0].points)]
         own = annotation.get("attributes")
-        own = own if isinstance(own, dict) else {}
+        own, theirs = set_apart(own) if isinstance(own, dict) else ({}, {})
         attributes = {
             **own,
             "fashion": code,
             "label": category.name,
-            "instance": str(annotation.get("id", "")),
+            "instance": instance,
         }
         if isinstance(annotation.get("score"), int | float):
             attributes["score"] = str(annotation["score"])
@@ -273,7 +286,9 @@ class CocoReader:
         for region in regions:
             region.attributes = {**attributes, **region.attributes}
         if self.carry:
-            extra = _annotation_extra(annotation, category, bool(own))
+            extra = _annotation_extra(annotation, category, bool(own or theirs))
+            if theirs:
+                extra[OWN] = theirs
             if not extra.keys().isdisjoint(("bbox", "area", "segmentation")):
                 extra["outlines"] = outline_checksum(region.points for region in regions)
             if extra:
@@ -285,6 +300,8 @@ class CocoReader:
         segmentation = annotation.get("segmentation")
         if isinstance(segmentation, Mapping):
             return self._run_length_regions(segmentation, image)
+        if isinstance(segmentation, list) and segmentation and _is_number(segmentation[0]):
+            segmentation = [segmentation]
         if segmentation:
             return self._polygon_regions(segmentation, annotation, image)
         box = annotation.get("bbox")
@@ -297,7 +314,8 @@ class CocoReader:
     def _run_length_regions(
         self, segmentation: Mapping[str, Any], image: Mapping[str, Any]
     ) -> list[Region]:
-        parts = mask_to_polygons(_run_length_mask(segmentation, image), minimum_area=0)
+        # Along the pixel edges, so that every reader of the regions gets the file's own mask.
+        parts = exact_polygons(_run_length_mask(segmentation, image))
         self.result.run_lengths += 1
         if not parts:
             raise ShapeError("its run-length mask is empty")
@@ -344,7 +362,22 @@ def _annotation_extra(
     return extra
 
 
+_OF_IMAGES = ("width", "widht", "height", "heigth", EXTRA)  # attributes of images that are ours
+
+
+def _id_text(annotation: Mapping[str, Any]) -> str:
+    """The id of an annotation as text; "" where it has none."""
+    value = identity(annotation.get("id"))
+    return "" if isinstance(value, bool | list | dict) else attribute_text(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _polygon_region(flat: Any) -> Region:
+    if isinstance(flat, list) and all(isinstance(p, list) and len(p) == 2 for p in flat):
+        flat = [value for point in flat for value in point]
     if not isinstance(flat, list) or len(flat) % 2:
         raise ShapeError("expected a list of x, y, x, y, ..")
     return Region({"name": "polygon", "all_points_x": flat[::2], "all_points_y": flat[1::2]})

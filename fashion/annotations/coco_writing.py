@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 
 from fashion.annotations.annotated import AnnotatedImage, Annotations
-from fashion.annotations.coco import EXTRA, extra_fields, outline_checksum
-from fashion.annotations.instances import OTHER_ATTRIBUTES, Instance, image_instances
+from fashion.annotations.coco import EXTRA, OWN, extra_fields, outline_checksum, set_apart
+from fashion.annotations.instances import Instance, image_instances
 from fashion.annotations.label_survey import LabelSurvey, UniqueIds, category_ids, table_of
 from fashion.annotations.problems import Problem, Problems, problem_text, stop_at_first
 from fashion.annotations.via_reading import CORRECT
 from fashion.annotations.via_shapes import ShapeError
 from fashion.json_files import write_json
-from fashion.labels import ClassTable
+from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.polygons.filling import polygons_to_crop, polygons_to_mask
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import encode_mask
 
-_CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area"}
+_CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area", OWN}
 
 
 @dataclass(slots=True)
@@ -86,8 +86,12 @@ def from_via(
 
 
 def head_of(like: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Everything in a COCO object beside its three lists."""
-    return {key: like[key] for key in like if key not in _LISTS} if like else {}
+    """Everything in a COCO object beside its three lists.
+
+    VIA imports a file only if it has `info`.
+    """
+    head = {key: like[key] for key in like if key not in _LISTS} if like else {}
+    return head if like else {"info": {"description": "garments"}, **head}
 
 
 _LISTS = ("images", "annotations", "categories")
@@ -135,8 +139,11 @@ class CocoBuilder:
         """The COCO categories: `like`'s, else the class table's in the order of their ids."""
         if like:
             return list(like["categories"])
+        # VIA makes an attribute of this name, with the ids as its values: in `fashion` they would
+        # be read as codes, which only ModaNet's ids are.
+        above = "fashion" if self.table == MODANET_TABLE else "garment"
         rows = [
-            {"supercategory": "fashion", "id": self.category_ids[row.name], "name": row.name}
+            {"supercategory": above, "id": self.category_ids[row.name], "name": row.name}
             for row in self.table
         ]
         return sorted(rows, key=lambda row: (str(type(row["id"])), row["id"]))
@@ -147,13 +154,15 @@ class CocoBuilder:
         for name, value in (("width", image.width), ("height", image.height)):
             if value is not None:
                 entry[name] = value
-        own_fields = ("id", "file_name", "width", "height")
+        own_fields = ("id", "file_name", "width", "height", OWN)
         entry |= {key: value for key, value in extra.items() if key not in own_fields}
         own = {
             key: value
             for key, value in image.attributes.items()
             if key not in (EXTRA, "width", "widht", "height", "heigth")
         }
+        theirs = extra.get(OWN)
+        own |= theirs if isinstance(theirs, dict) else {}
         if own:
             entry["attributes"] = own
         return entry
@@ -174,7 +183,7 @@ class CocoBuilder:
             **geometry,
             "iscrowd": int(instance.crowd),
             **{key: extra[key] for key in extra if key not in _CARRIED_APART},
-            **_own_attributes(attributes[0], instance),
+            **_own_attributes(attributes[0], instance, extra.get(OWN)),
         }
 
     def _geometry(
@@ -208,10 +217,12 @@ class CocoBuilder:
         return encode_mask(mask)
 
 
-def _own_attributes(attributes: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
-    """Score and further VIA attributes of an instance, as COCO fields."""
-    known = {*OTHER_ATTRIBUTES, "label", "fashion"}
-    own = {key: value for key, value in attributes.items() if key not in known}
+def _own_attributes(
+    attributes: Mapping[str, Any], instance: Instance, theirs: Any
+) -> dict[str, Any]:
+    """Score and further attributes of an instance, as COCO fields; `theirs` bear our own names."""
+    own, _ = set_apart(attributes)
+    own |= theirs if isinstance(theirs, dict) else {}
     fields: dict[str, Any] = {"attributes": own} if own else {}
     if instance.score is not None:
         fields["score"] = _number(instance.score)

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotations.annotated import AnnotatedImage, Region, attribute_text, is_true
+from fashion.annotations.annotated import (
+    AnnotatedImage,
+    Region,
+    attribute_text,
+    is_true,
+)
 from fashion.annotations.problems import Problem
-from fashion.annotations.via_reading import ViaRegion
+from fashion.annotations.vocabulary import LABEL_ATTRIBUTES, OTHER_ATTRIBUTES, Vocabulary
 from fashion.labels import SEASON_TABLE, ClassTable, GarmentClass
-
-LABEL_ATTRIBUTES = ("label", "class", "name", "fashion")
-# Attributes that never name the class, whatever their value looks like.
-OTHER_ATTRIBUTES = ("instance", "hole", "score", "iscrowd", "coco")
 
 
 @dataclass(slots=True)
@@ -49,33 +50,33 @@ class LabelError(ValueError):
         self.label = label
 
 
-def region_class(attributes: Mapping[str, Any], table: ClassTable) -> GarmentClass:
+def region_class(
+    attributes: Mapping[str, Any], table: ClassTable, vocabulary: Vocabulary | None = None
+) -> GarmentClass:
     """The class that `region_attributes` name, by `table`. Raises `LabelError`.
 
     `label`, where there is one, must be a name or alias of the table. Otherwise `class` and `name`
-    are tried, then `fashion` as a code or a name, then every other attribute as a name; several
-    that name different classes are an error. A VIA checkbox counts by its ticked option.
+    are tried, then `fashion` as a name or a code, then the attribute that `vocabulary` chooses for
+    the whole file; several that name different classes are an error. The file's own options say
+    what a number means. A VIA checkbox counts by its ticked option.
     """
-    label = attribute_text(attributes.get("label"))
-    if label:
-        row = table.find(label)
-        if row is None:
-            raise LabelError(f'the label "{label}" is not in the class table', label)
-        return row
-    for name in ("class", "name", "fashion"):
-        text = attribute_text(attributes.get(name))
-        row = table.find(text) or (table.find_code(text) if name == "fashion" else None)
-        if text and row is not None:
+    vocabulary = vocabulary or Vocabulary.of_region(attributes)
+    label = vocabulary.text("label", attributes.get("label"))
+    for name in LABEL_ATTRIBUTES:
+        row = vocabulary.find(name, attributes.get(name), table)
+        if row is not None:
             return row
-    return _any_attribute(attributes, table)
+        if name == "label" and label:
+            raise LabelError(f'the label "{label}" is not in the class table', label)
+    return _chosen_attribute(attributes, table, vocabulary)
 
 
-def _any_attribute(attributes: Mapping[str, Any], table: ClassTable) -> GarmentClass:
+def _chosen_attribute(
+    attributes: Mapping[str, Any], table: ClassTable, vocabulary: Vocabulary
+) -> GarmentClass:
     found = {}
-    for name, value in attributes.items():
-        if name in OTHER_ATTRIBUTES or name in LABEL_ATTRIBUTES:
-            continue
-        row = table.find(attribute_text(value)) if attribute_text(value) else None
+    for name in vocabulary.class_attributes(table):
+        row = vocabulary.find(name, attributes.get(name), table)
         if row is not None:
             found[row.id] = row
     if len(found) == 1:
@@ -83,11 +84,11 @@ def _any_attribute(attributes: Mapping[str, Any], table: ClassTable) -> GarmentC
     if found:
         names = ", ".join(row.name for row in found.values())
         raise LabelError(f"its attributes name several classes: {names}")
-    raise LabelError(_why_unknown(attributes))
+    raise LabelError(_why_unknown(attributes, vocabulary))
 
 
-def _why_unknown(attributes: Mapping[str, Any]) -> str:
-    texts = {k: attribute_text(v) for k, v in attributes.items() if k not in OTHER_ATTRIBUTES}
+def _why_unknown(attributes: Mapping[str, Any], vocabulary: Vocabulary) -> str:
+    texts = {k: vocabulary.text(k, v) for k, v in attributes.items() if k not in OTHER_ATTRIBUTES}
     named = [f'{name} "{text}"' for name, text in texts.items() if text]
     if not named:
         return "it has no label"
@@ -124,7 +125,7 @@ def image_instances(
     are regions without a known label, a region that names another class than the first region of
     its instance, and holes of nothing.
     """
-    instances, problems = [], []
+    instances, problems = [], _choices(image, table)
     for regions in group_regions(image.regions):
         instance = Instance(0, [], identity=regions[0].instance)
         for region in sorted(regions, key=lambda region: region.is_hole):
@@ -137,13 +138,22 @@ def image_instances(
     return instances, problems
 
 
+def _choices(image: AnnotatedImage, table: ClassTable) -> list[Problem]:
+    """What is said once a file: which of several attributes the classes are read from."""
+    vocabulary = image.regions[0].vocabulary if image.regions else None
+    if vocabulary is None or vocabulary.first != image.filename:
+        return []
+    reason = vocabulary.choice(table)
+    return [Problem(image.filename, None, reason)] if reason else []
+
+
 def _add(instance: Instance, region: Region, table: ClassTable) -> None:
     if region.is_hole:
         if not instance.parts:
             raise LabelError("it is a hole, but no other region has its instance value")
         instance.holes.append(region.points)
     else:
-        row = region_class(region.attributes, table)
+        row = region_class(region.attributes, table, region.vocabulary)
         if instance.parts and row.id != instance.class_id:
             raise LabelError(
                 f'it is labelled {row.name}, but instance "{instance.identity}" is '
@@ -157,9 +167,12 @@ def _add(instance: Instance, region: Region, table: ClassTable) -> None:
     instance.numbers.append(region.number)
 
 
-def region_label(region: ViaRegion) -> str:
+def region_label(region: Region) -> str:
     """The label of a region as text: the name, else the code, else "no label"."""
-    for name in ("label", "class", "name", "fashion"):
-        if text := attribute_text(region.attributes.get(name)):
+    vocabulary = region.vocabulary or Vocabulary.of_region(region.attributes)
+    if label := vocabulary.label(region.attributes):
+        return label
+    for name in LABEL_ATTRIBUTES:
+        if text := vocabulary.text(name, region.attributes.get(name)):
             return text
     return "no label"

@@ -6,6 +6,7 @@ from typing import Any
 
 from fashion.annotations.annotated import AnnotatedImage, attribute_text
 from fashion.annotations.coco import extra_fields
+from fashion.annotations.vocabulary import Vocabulary
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from mrcnn.errors import DatasetError
 
@@ -37,10 +38,10 @@ class LabelSurvey:
         """Count one image."""
         for region in image.regions:
             self.regions += 1
-            self._note(region.attributes)
+            vocabulary = region.vocabulary or Vocabulary.of_region(region.attributes)
+            self._note(region.attributes, vocabulary.label(region.attributes))
 
-    def _note(self, attributes: Mapping[str, Any]) -> None:
-        label = attribute_text(attributes.get("label"))
+    def _note(self, attributes: Mapping[str, Any], label: str) -> None:
         if label:
             self.names.setdefault(label)
             code = attribute_text(attributes.get("fashion"))

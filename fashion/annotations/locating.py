@@ -6,17 +6,19 @@ otherwise bring pictures of this machine into what is trained, drawn or publishe
 """
 
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fashion.annotations import coco, via_reading
-from fashion.annotations.annotated import Annotations
+from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.json_files import read_json
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import is_file
 
 ANNOTATION_FILE = "via_region_data.json"
+CLASS_TABLES = ("classes.json", "class_names.json", "class_table.json")
 SUBSETS = ("train", "val", "test")
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 SHOWN = 5  # so many names stand in a message; the rest is counted
@@ -36,16 +38,18 @@ def subset_folder(folder: str | os.PathLike[str], subset: str) -> Path:
 def find_annotations(folder: Path) -> Path:
     """The annotation file among the images of `folder`, VIA or COCO, not opened yet.
 
-    `via_region_data.json` if it is there, else the only other JSON file (reports and class tables
-    apart). Raises `DatasetError` when there is none, or several.
+    `via_region_data.json` if it is there, else the only other JSON file (reports and, where there
+    are several, class tables apart). Raises `DatasetError` when there is none, or several.
     """
     if (folder / ANNOTATION_FILE).is_file():
         return folder / ANNOTATION_FILE
     found = sorted(
         path
         for path in folder.glob("*.json")
-        if not path.name.endswith(".report.json") and not path.name.startswith((".", "class"))
+        if not path.name.endswith(".report.json") and not path.name.startswith(".")
     )
+    if len(found) > 1:
+        found = [path for path in found if path.name not in CLASS_TABLES] or found
     if len(found) == 1:
         return found[0]
     if found:
@@ -60,6 +64,35 @@ def find_annotations(folder: Path) -> Path:
         advice="put the VIA annotations of its images there (tools/coco_to_via.py makes them of a "
         "COCO file), or a COCO file",
     )
+
+
+def picture_path(folder: Path, name: str) -> Path:
+    """The file of a picture in `folder`, whichever Unicode form its name has on the disk.
+
+    macOS decomposes letters with accents, and annotation tools compose them.
+    """
+    path = folder / name
+    if name.isascii() or is_file(path):
+        return path
+    place = folder
+    for part in Path(name).parts:
+        composed = unicodedata.normalize("NFC", part)
+        try:
+            there = (place / part).exists()
+            names = [part] if there else [path.name for path in place.iterdir()]
+        except OSError:
+            return path
+        same = (one for one in names if unicodedata.normalize("NFC", one) == composed)
+        place = place / next(same, part)
+    return place
+
+
+def use_names_on_disk(annotations: Iterable[AnnotatedImage], folder: Path) -> None:
+    """Give each image the file name that it has in `folder`; see `picture_path`."""
+    for image in annotations:
+        if not image.filename.isascii():
+            path = picture_path(folder, image.filename)
+            image.filename = path.relative_to(folder).as_posix()
 
 
 def read_annotations(path: Path, *, strict: bool = False) -> Annotations:
@@ -80,9 +113,10 @@ def read_annotations(path: Path, *, strict: bool = False) -> Annotations:
 def check_present(annotations: Annotations, folder: Path, path: Path) -> None:
     """Raise `DatasetError` that lists the images named in `annotations` but not in `folder`.
 
-    Also for links that lead out of the folder, see `fashion.annotations.locating`. `path` is the
-    annotation file.
+    The images get the names of their files (`use_names_on_disk`). Raises also
+    for links that lead out of the folder. `path` is the annotation file.
     """
+    use_names_on_disk(annotations, folder)
     check_links((image.filename for image in annotations), folder)
     missing = [image.filename for image in annotations if not is_file(folder / image.filename)]
     if missing:
@@ -118,6 +152,7 @@ def annotation_parts(path: Path, images: Path | None = None) -> list[AnnotationP
     parts = _parts(path, images)
     for part in parts:
         if part.folder is not None:
+            use_names_on_disk(part.annotations, part.folder)
             check_links((image.filename for image in part.annotations), part.folder)
     return parts
 

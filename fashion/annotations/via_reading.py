@@ -4,6 +4,7 @@ Strict about what is wrong, forgiving about how it is written: see `read`. The f
 the VGG Image Annotator (`via_region_data.json`, "Save project", "Export annotations as JSON").
 """
 
+import json
 import os
 import unicodedata
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from fashion.annotations.annotated import (
 )
 from fashion.annotations.problems import Problem, problem_text, stop_at_first
 from fashion.annotations.via_shapes import ShapeError, check_inside, outline
+from fashion.annotations.vocabulary import Vocabulary, options_of
 from fashion.json_files import read_json
 from mrcnn.errors import DatasetError
 
@@ -70,6 +72,11 @@ def from_json(data: Any, source: str = "the VIA data", *, strict: bool = False) 
         if strict:
             stop_at_first(result.problems, source, CORRECT)
     result.images = list(by_name.values())
+    vocabulary = Vocabulary(options_of(result.attribute_definitions))
+    for image in result.images:
+        for region in image.regions:
+            vocabulary.add(region.attributes, image.filename)
+            region.vocabulary = vocabulary
     return result
 
 
@@ -96,11 +103,21 @@ def add_regions(
             region = _region(region_entry, target, target.region_count)
         except ShapeError as error:
             result.problems.append(Problem(filename, target.region_count, str(error)))
+            if isinstance(region_entry, Mapping) and _can_be_written(region_entry):
+                target.unusable[target.region_count] = region_entry
             continue
         if target is not image and region.instance:
             # Another annotator's numbering: the same number is not the same instance.
             region.attributes["instance"] = f"{region.instance} of {image.key}"
         target.regions.append(region)
+
+
+def _can_be_written(region_entry: Mapping[str, Any]) -> bool:
+    try:
+        json.dumps(region_entry, allow_nan=False)
+    except ValueError:  # NaN or infinity
+        return False
+    return True
 
 
 def via_entries(data: Any, source: str) -> tuple[dict[str, Any], Annotations]:
@@ -157,6 +174,7 @@ def image_of_entry(key: str, entry: Any, source: str) -> AnnotatedImage:
         )
     filename = entry["filename"]
     check_filename(filename, source)
+    filename = posix_name(filename)
     attributes = entry.get("file_attributes")
     attributes = dict(attributes) if isinstance(attributes, Mapping) else {}
     return AnnotatedImage(filename, [], attributes, _bytes(entry.get("size", -1)), str(key))
@@ -194,6 +212,11 @@ def check_filename(filename: str, source: str) -> None:
             "names must be relative to that folder and must not leave it",
             path=source,
         )
+
+
+def posix_name(filename: str) -> str:
+    """A checked file name with / between folders, as tools on Windows do not write it."""
+    return filename.replace("\\", "/")
 
 
 def _is_control(character: str) -> bool:

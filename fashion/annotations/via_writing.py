@@ -4,11 +4,13 @@ The files are those of the VGG Image Annotator 2 ("Import annotations", "Load pr
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fashion.annotations.annotated import AnnotatedImage, Annotations, attribute_text
 from fashion.annotations.locating import ANNOTATION_FILE
+from fashion.annotations.vocabulary import options_of, spelt_out
 from fashion.json_files import write_json
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 
@@ -19,24 +21,40 @@ FORMAT_VERSION = "2.0.10"
 def to_json(via: Annotations) -> dict[str, Any]:
     """The VIA 2 annotation object of `via`: key -> filename, size, regions, file_attributes.
 
-    An image without a key, or with one that is taken, gets VIA's own: file name and size.
+    An image without a key, or with one that is taken, gets VIA's own: file name and size. Numbers
+    that only a project's options explain become their texts.
     """
     data: dict[str, Any] = {}
+    options = options_of(via.attribute_definitions)
     for image in via.images:
         key = image.key if image.key and image.key not in data else native_key(image)
-        data[key] = entry_of(image)
+        data[key] = entry_of(image, options)
     return data
 
 
-def entry_of(image: AnnotatedImage) -> dict[str, Any]:
-    """The VIA 2 entry of an image."""
+def entry_of(
+    image: AnnotatedImage, options: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Any]:
+    """The VIA 2 entry of an image; `options` are those of a project, to be spelt out.
+
+    Regions that could not be used stand at their places, so that they can be corrected.
+    """
+    numbered = [
+        (
+            region.number,
+            {
+                "shape_attributes": region.shape,
+                "region_attributes": spelt_out(region.attributes, options or {}),
+            },
+        )
+        for region in image.regions
+    ]
+    if image.unusable:
+        numbered = sorted([*numbered, *image.unusable.items()], key=lambda pair: pair[0])
     return {
         "filename": image.filename,
         "size": image.size,
-        "regions": [
-            {"shape_attributes": region.shape, "region_attributes": region.attributes}
-            for region in image.regions
-        ],
+        "regions": [region for _, region in numbered],
         "file_attributes": image.attributes,
     }
 
@@ -120,18 +138,19 @@ def _settings(name: str, image_folder: str | os.PathLike[str] | None) -> dict[st
 
 def _definitions(via: Annotations, table: ClassTable | None) -> dict[str, Any]:
     """`_via_attributes`: how each attribute is edited in VIA."""
-    labels = _choice("Class", label_choices(via, table))
+    # VIA's own COCO export names the categories by the texts of the options.
+    labels = _choice("Class", {name: name for name in label_choices(via, table)})
     region = {
         "label": labels,
         "fashion": _text_field("Code of the class; the label wins where both are there"),
         "instance": _text_field("The same value for all regions of one garment"),
-        "hole": _choice("Whether this region is cut out of its garment", {"": "no", "1": "yes"}),
+        "hole": _text_field("1 where this region is cut out of its garment"),
     }
     own = via.attribute_definitions
-    return {
-        "region": region | dict(own.get("region") or {}),
-        "file": dict(own.get("file") or {}),
-    }
+    theirs = {kind: dict(own.get(kind) or {}) for kind in ("region", "file")}
+    for definitions in theirs.values():
+        definitions.pop("coco", None)  # JSON text, which VIA would show beside each region
+    return {"region": region | theirs["region"], "file": theirs["file"]}
 
 
 def label_choices(via: Annotations, table: ClassTable | None = None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.annotations.instances import Instance, image_instances
 from fashion.annotations.problems import Problem
 from fashion.labels import ClassTable
-from fashion.pictures.listing import image_size
+from fashion.pictures.listing import image_size, wrong_size
 from fashion.polygons.filling import polygons_to_crop
 from mrcnn.errors import DatasetError
 
@@ -180,6 +180,11 @@ def size_of(image: AnnotatedImage, folder: Path | None) -> tuple[int, int] | Non
 
 
 def _add_image(result: Statistics, image: AnnotatedImage, folder: Path | None) -> None:
+    if folder is not None:
+        reason = wrong_size(folder / image.filename, image.width, image.height)
+        if reason is not None:
+            result.problems.append(Problem(image.filename, None, f"{reason}; it is not counted"))
+            return
     size = size_of(image, folder)
     instances, problems = image_instances(image, result.table)
     result.problems += problems

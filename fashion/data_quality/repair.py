@@ -137,8 +137,8 @@ def repair(
     """
     coco.check(data, source)
     result = Repair(copy.deepcopy(dict(data)))
-    names = {entry["id"]: str(entry["name"]) for entry in data["categories"]}
-    images = {entry["id"]: entry for entry in data["images"]}
+    names = {coco.identity(entry["id"]): str(entry["name"]) for entry in data["categories"]}
+    images = {coco.identity(entry["id"]): entry for entry in data["images"]}
     wanted = {_plain_name(name) for name in classes}
     if not wanted & {_plain_name(name) for name in names.values()}:
         raise DatasetError(
@@ -263,8 +263,8 @@ class _ImageRepair:
 
 def doubled_masks(data: Mapping[str, Any], least_iou: float = DOUBLED_IOU) -> list[Doubled]:
     """The pairs of annotations of one image, of any class, whose masks overlap at `least_iou`."""
-    names = {entry["id"]: str(entry["name"]) for entry in data["categories"]}
-    images = {entry["id"]: entry for entry in data["images"]}
+    names = {coco.identity(entry["id"]): str(entry["name"]) for entry in data["categories"]}
+    images = {coco.identity(entry["id"]): entry for entry in data["images"]}
     found = []
     for image_id, annotations in _by_image(data["annotations"]).items():
         annotations = [a for a in annotations if _has_polygons(a)]
@@ -288,12 +288,12 @@ def doubled_masks(data: Mapping[str, Any], least_iou: float = DOUBLED_IOU) -> li
 def _by_image(annotations: Iterable[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:
     by_image = defaultdict(list)
     for annotation in annotations:
-        by_image[annotation.get("image_id")].append(annotation)
+        by_image[coco.identity(annotation.get("image_id"))].append(annotation)
     return by_image
 
 
 def _label(annotation: Mapping[str, Any], names: Mapping[Any, str]) -> str:
-    return names.get(annotation.get("category_id"), "unknown class")
+    return names.get(coco.identity(annotation.get("category_id")), "unknown class")
 
 
 def _plain_name(name: str) -> str:

@@ -13,6 +13,7 @@ from fashion.annotations.annotated import AnnotatedImage
 from fashion.annotations.instances import Instance, image_instances
 from fashion.annotations.locating import AnnotationPart
 from fashion.labels import ClassTable
+from fashion.pictures.listing import wrong_size
 from fashion.polygons.filling import polygons_to_mask
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import DatasetError
@@ -65,6 +66,10 @@ def draw_sample(sample: ChosenImage, table: ClassTable) -> np.ndarray:
     """
     image = read_image(sample.folder / sample.image.filename)
     height, width = image.shape[:2]
+    path = sample.folder / sample.image.filename
+    reason = wrong_size(path, sample.image.width, sample.image.height, (width, height))
+    if reason is not None:
+        raise DatasetError(reason, path=path)
     masks = np.zeros((height, width, len(sample.instances)), dtype=bool)
     for index, instance in enumerate(sample.instances):
         masks[..., index] = polygons_to_mask(instance.parts, instance.holes, height, width)

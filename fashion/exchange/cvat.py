@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from fashion.annotations.annotated import is_true
+from fashion.annotations.coco import EXTRA, OWN, extra_text, set_apart
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
 from fashion.exchange.files import check_xml_text, hex_colour
 from fashion.exchange.import_shapes import (
@@ -145,6 +146,8 @@ class CvatExporter:
 
     def _values(self, thing: ExportObject) -> dict[str, str]:
         values = dict(thing.attributes)
+        if len(thing.parts) > 1:
+            values.setdefault("instance", f"group {thing.number}")
         if thing.score is not None:
             values["score"] = f"{thing.score:g}"
         if thing.crowd:
@@ -191,16 +194,22 @@ OTHERS = ("polyline", "points", "cuboid", "skeleton", "tag")
 
 
 def cvat_entries(
-    path: str | os.PathLike[str], report: ImportReport, *, subset: str | None = None
+    path: str | os.PathLike[str],
+    report: ImportReport,
+    *,
+    subset: str | None = None,
+    join: bool = False,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key and VIA entry of each image of a CVAT file; `subset` keeps the images of one.
+
+    `join` makes one instance of the shapes of a group that have one label.
 
     Shapes that VIA does not have are counted in `report`; those that cannot be used are listed in
     its problems. Raises `DatasetError` for a missing file, for one that is not XML or not CVAT's,
     and for a document type.
     """
     path = Path(path)
-    reader = _Reader(str(path), report, subset)
+    reader = _Reader(str(path), report, subset, join)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -233,7 +242,8 @@ def cvat_entries(
 class _Reader:
     """Collects the entries of the images that have been read completely."""
 
-    def __init__(self, source: str, report: ImportReport, subset: str | None) -> None:
+    def __init__(self, source: str, report: ImportReport, subset: str | None, join: bool) -> None:
+        self._join = join
         self.is_cvat = False
         self._source, self._report, self._subset = source, report, subset
         self._ready: list[tuple[str, dict[str, Any]]] = []
@@ -313,11 +323,13 @@ class _Reader:
             self._report.skipped[kind if kind in OTHERS else "shapes of other kinds"] += 1
             return
         attributes: dict[str, Any] = {"label": values.get("label", "")}
-        attributes |= {k: v for k, v in self._attributes.items() if v and k != "crowd"}
+        given = {k: v for k, v in self._attributes.items() if v and k != "crowd"}
+        own, theirs = set_apart(given, ours=("instance", "score"))
+        attributes |= own | ({EXTRA: extra_text({OWN: theirs})} if theirs else {})
         if is_true(self._attributes.get("crowd")):
             attributes["iscrowd"] = "1"
         group = values.get("group_id", "0")
-        if "instance" not in attributes and group not in ("", "0"):
+        if self._join and "instance" not in attributes and group not in ("", "0"):
             attributes["instance"] = f"group {group} {attributes['label']}"
         try:
             self._regions += _regions(kind, values, attributes, f"mask {self._shapes}")

@@ -6,7 +6,7 @@ import secrets
 import shutil
 from pathlib import Path, PurePosixPath
 
-from fashion.annotations.locating import VARIABLE, leads_out
+from fashion.annotations.locating import VARIABLE, leads_out, picture_path
 from fashion.json_files import writing
 from fashion.splitting.placing import copy, link
 from mrcnn.errors import DatasetError
@@ -98,7 +98,7 @@ class Pictures:
             raise DatasetError(
                 "its folder is not known", path=filename, advice="name it with --images DIR"
             )
-        path = self.folder / filename
+        path = picture_path(self.folder, filename)
         if not is_file(path):
             raise DatasetError(
                 "there is no such image file",
@@ -106,7 +106,7 @@ class Pictures:
                 advice="name the folder of the images with --images DIR, or remove the image from "
                 "the annotations",
             )
-        if leads_out(self.folder, filename):
+        if leads_out(self.folder, str(path.relative_to(self.folder))):
             raise DatasetError(
                 f"it is a link that leads out of {self.folder}",
                 path=path,
@@ -127,6 +127,14 @@ class Pictures:
             problem = f"the annotations do not have its size, and {error.problem}"
             raise error.replace(problem=problem) from None
         return image_size(path)
+
+    def wrong_size(self, filename: str, width: int, height: int) -> str | None:
+        """What is wrong with the size by the annotations; see `fashion.pictures.listing`."""
+        from fashion.pictures.listing import wrong_size
+
+        if self.folder is None or leads_out(self.folder, filename):
+            return None
+        return wrong_size(picture_path(self.folder, filename), width, height)
 
     def put(self, filename: str, target: Path) -> None:
         """Copy or link one image file to `target`."""

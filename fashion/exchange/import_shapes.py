@@ -10,7 +10,7 @@ import numpy as np
 
 from fashion.annotations.problems import Problem, ProblemLog, problem_text
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
-from fashion.polygons.tracing import mask_to_polygons
+from fashion.polygons.filling import exact_polygons
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ def mask_regions(
 
     They get the `instance` value if there are several.
     """
-    parts = mask_to_polygons(mask, 0, minimum_area=0)
+    parts = exact_polygons(mask)
     offset = np.array((left, top), dtype=np.float64)
     several = len(parts) + sum(len(part.holes) for part in parts) > 1
     own = {**attributes, "instance": instance} if several else dict(attributes)

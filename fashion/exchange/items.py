@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from fashion.annotations.annotated import AnnotatedImage, attribute_text
-from fashion.annotations.instances import OTHER_ATTRIBUTES, Instance, image_instances
+from fashion.annotations.coco import foreign_attributes
+from fashion.annotations.instances import Instance, image_instances
 from fashion.annotations.problems import ProblemLog
+from fashion.annotations.vocabulary import OTHER_ATTRIBUTES
 from fashion.exchange.files import Pictures
 from fashion.labels import ClassTable
 from fashion.polygons.filling import polygons_to_crop
@@ -137,6 +139,7 @@ def objects_of(
 
 def _attributes(attributes: Mapping[str, Any], instance: Instance) -> dict[str, str]:
     found = {str(k): attribute_text(v) for k, v in attributes.items() if k not in _KNOWN}
+    found |= {str(k): attribute_text(v) for k, v in foreign_attributes(attributes).items()}
     if instance.identity:
-        found["instance"] = instance.identity
+        found.setdefault("instance", instance.identity)
     return {key: text for key, text in found.items() if text}

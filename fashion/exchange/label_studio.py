@@ -8,7 +8,7 @@ bridge of no width. Score, crowd, `instance` and further attributes are in `meta
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -16,7 +16,10 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from fashion.annotations.annotated import attribute_text, is_true
+from fashion.annotations.coco import EXTRA, OWN, extra_text, set_apart
+from fashion.annotations.locating import IMAGE_SUFFIXES
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
+from fashion.exchange.brush import brush_mask
 from fashion.exchange.files import check_xml_text, hex_colour
 from fashion.exchange.import_shapes import (
     ImportReport,
@@ -34,9 +37,10 @@ from fashion.labels import ClassTable
 from fashion.streams.json_reading import JsonStream
 from fashion.streams.shards import PendingFiles
 from mrcnn.errors import DatasetError
-from mrcnn.images.reading import MAX_PIXELS
 
 LOCAL_FILES = "/data/local-files/?d="
+# The label of the relations between the parts of one instance.
+SAME_INSTANCE = "same instance"
 
 
 class LabelStudioExporter:
@@ -113,7 +117,13 @@ class LabelStudioExporter:
         ]
         self._report.notes["instances of several parts joined by relations"] += len(rings) > 1
         relations = [
-            {"type": "relation", "from_id": names[0], "to_id": name, "direction": "right"}
+            {
+                "type": "relation",
+                "from_id": names[0],
+                "to_id": name,
+                "direction": "right",
+                "labels": [SAME_INSTANCE],
+            }
             for name in names[1:]
         ]
         return results + relations
@@ -142,18 +152,27 @@ def _more(thing: ExportObject) -> dict[str, Any]:
     return more
 
 
+# Lists of a task; the last is that of versions before 1.0.
+TAKEN = ("annotations", "predictions", "completions")
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # how Label Studio names uploaded files
 _KINDS = ("polygon", "rectangle", "ellipse", "brush")
 
 
 def label_studio_entries(
-    path: str | os.PathLike[str], report: ImportReport, *, prefix: str = ""
+    path: str | os.PathLike[str],
+    report: ImportReport,
+    *,
+    prefix: str = "",
+    take: str = "annotations",
+    join: bool = False,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key and VIA entry of each task of a Label Studio export ("JSON").
 
-    `prefix` is what precedes the file names in the pictures' addresses, as in the export. Results
-    that VIA has no region for are counted in `report`; those that cannot be used are listed in its
-    problems. Raises `DatasetError` for a missing file, and for one without a JSON list of tasks.
+    `take` is one of `TAKEN`. `join` makes one instance of results that any relation joins, not only
+    those of our own export. `prefix` is what precedes the file names in the pictures' addresses, as
+    in the export. Results that VIA has no region for are counted in `report`; those that cannot be
+    used are listed in its problems. Raises `DatasetError` for a missing file, and for one without a
+    JSON list of tasks.
     """
     with JsonStream(path) as stream:
         if stream.next_character() != "[":
@@ -170,26 +189,28 @@ def label_studio_entries(
                     expected='an object with "data" and "annotations"',
                     advice='export as "JSON", not "JSON-MIN"',
                 )
-            entry = _entry(task, prefix, report)
+            entry = _entry(task, prefix, report, take, join)
             report.images += 1
             yield f"{entry['filename']}-1", entry
         stream.finish()
 
 
-def _entry(task: Mapping[str, Any], prefix: str, report: ImportReport) -> dict[str, Any]:
+def _entry(
+    task: Mapping[str, Any], prefix: str, report: ImportReport, take: str, join: bool
+) -> dict[str, Any]:
     filename = _file_name(task, prefix)
-    given = task.get("annotations")
-    annotations = [a for a in given if isinstance(a, dict)] if isinstance(given, list) else []
-    annotations = [a for a in annotations if not a.get("was_cancelled")]
-    report.skipped["annotations of further people"] += max(0, len(annotations) - 1)
-    results = annotations[0].get("result") if annotations else []
-    results = [r for r in results if isinstance(r, dict)] if isinstance(results, list) else []
-    groups = _groups(results)
+    results = _results(task, report, take)
+    labels = {r.get("id"): r for r in results if r.get("type") == "labels"}
+    groups = _groups(results, join)
     regions: list[dict[str, Any]] = []
     size: tuple[int, int] | None = None
     for result in results:
-        if result.get("type") == "relation":
+        kind = str(result.get("type"))
+        if kind in ("relation", "labels"):
             continue
+        if kind in _KINDS and result.get("id") in labels:
+            # A shape and its label may stand in two results of one id.
+            result = _labelled(result, labels[result.get("id")])
         try:
             width, height = whole(result, "original_width"), whole(result, "original_height")
             made = _regions(result, width, height, groups, report)
@@ -202,16 +223,52 @@ def _entry(task: Mapping[str, Any], prefix: str, report: ImportReport) -> dict[s
     return {"filename": filename, "size": -1, "regions": regions, "file_attributes": attributes}
 
 
+def _results(task: Mapping[str, Any], report: ImportReport, take: str) -> list[dict[str, Any]]:
+    """The results of the annotation that counts: of the ground truth, else of the first."""
+    lists = {name: _annotations(task.get(name)) for name in TAKEN}
+    annotations = lists[take]
+    if not any(annotation.get("result") for annotation in annotations):
+        for other in TAKEN:
+            if other != take and task.get(other):
+                what = f"tasks without {take} but with {other} (--take={other} imports them)"
+                report.skipped[what] += 1
+    report.skipped["annotations of further people"] += max(0, len(annotations) - 1)
+    annotations.sort(key=lambda annotation: not is_true(annotation.get("ground_truth")))
+    results = annotations[0].get("result") if annotations else []
+    return [r for r in results if isinstance(r, dict)] if isinstance(results, list) else []
+
+
+def _annotations(given: Any) -> list[dict[str, Any]]:
+    found = [a for a in given if isinstance(a, dict)] if isinstance(given, list) else []
+    return [annotation for annotation in found if not annotation.get("was_cancelled")]
+
+
+def _labelled(result: dict[str, Any], label: Mapping[str, Any]) -> dict[str, Any]:
+    value, labels = result.get("value"), label.get("value")
+    if not isinstance(value, dict) or not isinstance(labels, dict):
+        return result
+    return {**result, "value": {"labels": labels.get("labels"), **value}}
+
+
 def _file_name(task: Mapping[str, Any], prefix: str) -> str:
     """The name in our own export, else that in the picture's address."""
     data = task["data"]
     if isinstance(data.get("file_name"), str):
         return data["file_name"]
-    texts = [data.get("image"), *data.values()]
-    address = next((text for text in texts if isinstance(text, str)), "")
+    texts = [data.get("image"), data.get("img"), *data.values()]
+    names = [_name_in(text, prefix) for text in texts if isinstance(text, str)]
+    pictures = (name for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+    return next(pictures, names[0] if names else "")
+
+
+def _name_in(address: str, prefix: str) -> str:
+    """The file name in a picture's address."""
     if prefix and address.startswith(prefix):
         return unquote(address[len(prefix) :])
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a text that only looks like an address
+        return ""
     if "d" in parse_qs(parts.query):
         return parse_qs(parts.query)["d"][0]
     name = unquote(parts.path).rsplit("/", 1)[-1]
@@ -219,8 +276,11 @@ def _file_name(task: Mapping[str, Any], prefix: str) -> str:
     return uploaded[1] if uploaded else name
 
 
-def _groups(results: list[dict[str, Any]]) -> dict[str, str]:
-    """Result id -> a name that is common to results joined by relations, for these only."""
+def _groups(results: list[dict[str, Any]], join: bool) -> dict[str, str]:
+    """Result id -> a name that is common to results of one instance, for these only.
+
+    Those are joined by relations of our export, or with `join` by any.
+    """
     leader: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -229,7 +289,8 @@ def _groups(results: list[dict[str, Any]]) -> dict[str, str]:
         return name
 
     for result in results:
-        if result.get("type") == "relation":
+        ours = SAME_INSTANCE in (result.get("labels") or ())
+        if result.get("type") == "relation" and (join or ours):
             first, second = str(result.get("from_id")), str(result.get("to_id"))
             leader.setdefault(first, first)
             leader[find(second)] = find(first)
@@ -295,7 +356,9 @@ def _attributes(
     meta = result.get("meta")
     if isinstance(meta, dict):
         texts = {k: attribute_text(v) for k, v in meta.items() if not isinstance(v, list | dict)}
-        attributes |= {k: v for k, v in texts.items() if v and k not in ("crowd", "label")}
+        texts, theirs = set_apart({k: v for k, v in texts.items() if v}, ours=("instance", "score"))
+        attributes |= {key: text for key, text in texts.items() if key != "crowd"}
+        attributes |= {EXTRA: extra_text({OWN: theirs})} if theirs else {}
         if is_true(meta.get("crowd")):
             attributes["iscrowd"] = "1"
     if isinstance(result.get("score"), int | float):
@@ -304,48 +367,3 @@ def _attributes(
     if group is not None:
         attributes.setdefault("instance", f"result {group}")
     return attributes
-
-
-_HEAD = 32 + 5 + 4 * 4
-_CHANNELS, _ALPHA = 4, 3
-
-
-def brush_mask(runs: Any, height: int, width: int) -> np.ndarray:
-    """The bool mask [height, width] of the bytes `runs`. Raises `ShapeError`."""
-    if not isinstance(runs, list) or not all(type(b) is int and 0 <= b < 256 for b in runs):
-        raise ShapeError("a brush must be a list of bytes")
-    if min(height, width) < 1 or height * width > MAX_PIXELS:
-        raise ShapeError(f"its picture would have {width} x {height} pixels")
-    bits = np.unpackbits(np.array(runs, dtype=np.uint8))
-    values = _values(bits, height * width * _CHANNELS)
-    return values.reshape(height, width, _CHANNELS)[..., _ALPHA] > 0
-
-
-def _values(bits: np.ndarray, wanted: int) -> np.ndarray:
-    if len(bits) < _HEAD:
-        raise ShapeError("its brush is truncated")
-    count, word = _whole(bits, 0, 32), _whole(bits, 32, 5) + 1
-    sizes = [_whole(bits, 37 + 4 * n, 4) + 1 for n in range(4)]
-    if count != wanted:
-        raise ShapeError(f"its brush has {count} values instead of {wanted}")
-    values = np.zeros(count, dtype=np.int64)
-    weights = 1 << np.arange(word - 1, -1, -1, dtype=np.int64)
-    at, done = _HEAD, 0
-    while done < count:
-        again, size = _whole(bits, at, 1), sizes[_whole(bits, at + 1, 2)]
-        end = done + 1 + _whole(bits, at + 3, size)
-        at += 3 + size
-        written = 1 if again else end - done
-        block = bits[at : at + written * word]
-        if end > count or len(block) < written * word:
-            raise ShapeError("its brush is truncated")
-        values[done:end] = block.reshape(written, word) @ weights
-        at, done = at + written * word, end
-    return values
-
-
-def _whole(bits: np.ndarray, start: int, count: int) -> int:
-    part = bits[start : start + count]
-    if len(part) < count:
-        raise ShapeError("its brush is truncated")
-    return int(part.astype(np.int64) @ (1 << np.arange(count - 1, -1, -1, dtype=np.int64)))

@@ -9,13 +9,13 @@ from typing import Any
 
 from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion
-from fashion.annotations.instances import OTHER_ATTRIBUTES
 from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.annotations.locating import SUBSETS
 from fashion.annotations.problems import Problem, stop_at_first
 from fashion.annotations.via_reading import add_regions, image_of_entry
 from fashion.annotations.via_shapes import ShapeError, check_inside
 from fashion.annotations.via_writing import entry_of, native_key, output_path
+from fashion.annotations.vocabulary import OTHER_ATTRIBUTES
 from fashion.exchange.cvat import CvatExporter, cvat_entries
 from fashion.exchange.files import OutputFolder, Pictures
 from fashion.exchange.import_shapes import ImportReport
@@ -31,6 +31,7 @@ from fashion.exchange.labelme import LabelMeExporter
 from fashion.exchange.voc import VocExporter
 from fashion.exchange.yolo import YoloExporter
 from fashion.labels import ClassTable
+from fashion.splitting.placing import same_content
 from fashion.streams.coco_writing import CocoStreamWriter
 from fashion.streams.images import ImageStream, open_annotations
 from fashion.streams.shards import PendingFiles
@@ -145,7 +146,12 @@ def _images(
     for source in sources:
         pictures = source.pictures
         for image in source.stream:
-            width, height = _complete(image, pictures, report)
+            size = _complete(image, pictures, report)
+            if size is None:
+                if settings.strict:
+                    stop_at_first(report.problems, source.stream.source)
+                continue
+            width, height = size
             objects = objects_of(image, table, report.problems)
             if settings.strict:
                 stop_at_first(report.problems, source.stream.source)
@@ -155,13 +161,20 @@ def _images(
             yield ExportImage(number, name, width, height, source.subset, objects, pictures)
 
 
-def _complete(image: AnnotatedImage, pictures: Pictures, report: ExportReport) -> tuple[int, int]:
+def _complete(
+    image: AnnotatedImage, pictures: Pictures, report: ExportReport
+) -> tuple[int, int] | None:
     """The size of an image, from its file where the annotations do not have it.
 
-    Regions outside the image are then removed, as they are where the size is known.
+    Regions outside the image are then removed, as they are where the size is known. None, and a
+    problem, where the annotations are for another size than that of the file.
     """
     if image.width is not None and image.height is not None:
-        return image.width, image.height
+        reason = pictures.wrong_size(image.filename, image.width, image.height)
+        if reason is None:
+            return image.width, image.height
+        report.problems.append(Problem(image.filename, None, f"{reason}; it is left out"))
+        return None
     width, height = pictures.size(image.filename, image.width, image.height)
     image.attributes |= {"width": width, "height": height}
     for region in list(image.regions):
@@ -230,7 +243,7 @@ def _put_beside(out: Path, subset: str, filename: str, pictures: Pictures) -> No
     """Copy or link an image into `images` beside the file `out`, unless it is there already."""
     target = out.parent / "images" / subset / filename
     if target.exists():
-        if not target.samefile(pictures.source(filename)):
+        if not same_content(pictures.source(filename), target):
             raise DatasetError(
                 "another file is there already",
                 path=target,
@@ -263,11 +276,12 @@ def _export_coco(
         head, categories = dict(source.stream.index.head), builder.categories(like)
         with CocoStreamWriter(path, head, categories, shard_size=settings.shard_size) as writer:
             for image in source.stream:
-                _complete(image, source.pictures, report)
-                writer.add(*builder.add(image))
+                is_good = _complete(image, source.pictures, report) is not None
+                if is_good:
+                    writer.add(*builder.add(image))
                 if settings.strict:
                     stop_at_first(report.problems, source.stream.source)
-                if settings.place:
+                if settings.place and is_good:
                     _put_beside(whole, source.subset, image.filename, source.pictures)
         report.images += result.images
         report.objects += result.annotations
@@ -283,6 +297,8 @@ def import_annotations(
     *,
     prefix: str = "",
     subset: str | None = None,
+    take: str = "annotations",
+    join: bool = False,
     shard_size: int | None = None,
     strict: bool = False,
 ) -> tuple[ImportReport, list[Path]]:
@@ -295,9 +311,9 @@ def import_annotations(
     """
     report = ImportReport()
     entries = (
-        cvat_entries(path, report, subset=subset)
+        cvat_entries(path, report, subset=subset, join=join)
         if form == "cvat"
-        else label_studio_entries(path, report, prefix=prefix)
+        else label_studio_entries(path, report, prefix=prefix, take=take, join=join)
     )
     checked = Annotations(problems=report.problems)
     with ViaStreamWriter(out, shard_size=shard_size) as writer:

@@ -46,6 +46,12 @@ class VocExporter:
                 found=len(table),
                 advice="choose another format",
             )
+        taken = [row.name for row in table if row.name.casefold() in ("background", "ignored")]
+        if taken:
+            raise DatasetError(
+                f'there is a class "{taken[0]}", which in Pascal VOC has a meaning of its own',
+                advice="rename the class, or leave it out with a class table of your own",
+            )
         self._out, self._table, self._report = out, table, report
         self._palette = voc_palette()
 

@@ -39,11 +39,17 @@ class YoloExporter:
             lines += self._lines(thing, image)
         subset = _subset(image)
         self._subsets.setdefault(subset)
-        self._out.write(f"labels/{subset}/{image.stem}.txt", "".join(lines))
+        self._out.write(self._label_path(image), "".join(lines))
 
     def image_path(self, image: ExportImage) -> PurePosixPath:
         """Where the image file belongs."""
         return PurePosixPath("images", _subset(image), image.filename)
+
+    def _label_path(self, image: ExportImage) -> PurePosixPath:
+        """Where Ultralytics looks for the labels of an image."""
+        # The last "/images/" of a path becomes "/labels/", which may be a folder in the file name.
+        head, tail = f"/{self.image_path(image)}".rsplit("/images/", 1)
+        return PurePosixPath(f"{head}/labels/{tail}".lstrip("/")).with_suffix(".txt")
 
     def finish(self) -> None:
         """Write data.yaml and classes.txt."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from fashion.annotations.locating import IMAGE_SUFFIXES, VARIABLE, leads_out
+from fashion.annotations.locating import IMAGE_SUFFIXES, VARIABLE, leads_out, some
 from fashion.pictures.remote import RemoteFolder, RemotePicture, list_remote, read_remote
 from mrcnn.errors import DatasetError, UserError, printable
 from mrcnn.images.reading import opened, orientation
@@ -48,7 +48,8 @@ def list_images(
 ) -> list[Path] | list[RemotePicture]:
     """The pictures of a folder in the order of their names; or the one picture.
 
-    Links that lead out of the folder are skipped, with a line on stderr.
+    Links that lead out of the folder are skipped, with a line on stderr. Folders in it are not
+    searched, with a line on stderr where pictures lie in them.
 
     Raises:
         DatasetError: there is no such folder, or no picture in it.
@@ -73,15 +74,30 @@ def list_images(
             file=sys.stderr,
         )
         found = [path for path in found if path not in set(leaving)]
+    folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    below = [path.name for path in folders if _has_picture(path)]
     if not found:
         raise DatasetError(
-            "there is no picture in this folder",
+            "there is no picture in this folder"
+            + (f", but in its folders {some(below)}, which are not searched" if below else ""),
             path=folder,
             settings=("images",),
             expected=f"{', '.join(sorted(IMAGE_SUFFIXES))} files",
             advice="put some there, or choose another folder with {images}",
         )
+    if below:
+        print(
+            f"not searched: the folders {printable(some(below))} in {folder}, which have pictures",
+            file=sys.stderr,
+        )
     return found[:limit]
+
+
+def _has_picture(folder: Path) -> bool:
+    try:
+        return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def output_names(images: Iterable[Path]) -> dict[Path, str]:
@@ -105,6 +121,28 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         # Orientations 5 to 8 lie on their side.
         turned = orientation(image) >= 5 and image.size == _size_as_stored(image)
     return (height, width) if turned else (width, height)
+
+
+def wrong_size(
+    path: Path, width: int | None, height: int | None, shown: tuple[int, int] | None = None
+) -> str | None:
+    """What is wrong with the size, in pixels, that annotations give for a picture; None: nothing.
+
+    `shown` are width and height where the picture was read. Nothing is wrong where the size or the
+    picture is not there, or cannot be read: others report that.
+    """
+    if width is None or height is None:
+        return None
+    try:
+        shown = shown or image_size(path)
+    except DatasetError:
+        return None
+    if shown == (width, height):
+        return None
+    return (
+        f"its annotations are for {width} x {height} pixels, but it has {shown[0]} x {shown[1]}, "
+        "upright as it is shown"
+    )
 
 
 def _size_as_stored(image: "Image.Image") -> tuple[int, int]:

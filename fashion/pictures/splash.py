@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fashion.annotations.locating import IMAGE_SUFFIXES
 from fashion.pictures.sheets import save_png
 from mrcnn.drawing.painting import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
@@ -192,6 +193,9 @@ def _fetch(url: str, max_bytes: int, seconds: float) -> bytes:
 def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
     if not source.is_file():
         raise UserError("there is no such video file", path=source)
+    if source.suffix.lower() in IMAGE_SUFFIXES:
+        # OpenCV would take all pictures of the folder with a number in their names for a film.
+        raise UserError("it is a picture, not a video", path=source, advice="name it with --image")
     with _containers_only():
         capture = cv2.VideoCapture(str(source))
     try:

@@ -21,6 +21,7 @@ from mrcnn.images.reading import MAX_PIXELS
 
 __all__ = [
     "PolygonPart",
+    "exact_polygons",
     "mask_to_polygons",
     "polygons_to_crop",
     "polygons_to_mask",
@@ -77,6 +78,24 @@ def polygons_to_crop(
             cut = _cut_to_frame(cut, height, width)
         mask &= ~_fill(cut, left, top, bottom - top, right - left)
     return mask, (top, left)
+
+
+def exact_polygons(mask: np.ndarray) -> list[PolygonPart]:
+    """Polygons of which `polygons_to_mask` makes `mask`, bool [height, width], bit by bit.
+
+    Those along the pixel edges of `mask_to_polygons`, unless something lies within a hole, which
+    would be cut out with it: then those of the upper and the lower half.
+    """
+    parts = mask_to_polygons(mask, 0, minimum_area=0)
+    holes = [hole for part in parts for hole in part.holes]
+    outlines = [part.outline for part in parts]
+    if not holes or (polygons_to_mask(outlines, holes, *mask.shape) == mask).all():
+        return parts
+    rows = np.flatnonzero(mask.any(axis=1))
+    middle = int(rows[0] + rows[-1] + 1) // 2
+    upper, lower = mask.copy(), mask.copy()
+    upper[middle:], lower[:middle] = False, False
+    return exact_polygons(upper) + exact_polygons(lower)
 
 
 def _with_area(outlines: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -50,11 +50,12 @@ def _is_choice(value: Any) -> bool:
 
 
 def apply_decisions(via: ViaFile, decisions: Decisions, *, only_accepted: bool = False) -> Counter:
-    """Remove the rejected instances from `via`, and then the images that have none left.
+    """Remove the rejected instances from `via`; an image whose labels were all rejected stays.
 
-    With `only_accepted` the undecided are removed too. Images that had no region stay. Returns the
-    numbers of instances kept and removed, of images removed, and of decisions about instances that
-    are not there ("unknown").
+    With `only_accepted` the undecided are removed too, and the images that then have none left.
+    Returns the numbers of instances kept and removed, of images removed, of regions that cannot be
+    used and stay to be corrected ("unusable"), and of decisions about instances that are not there
+    ("unknown").
     """
     counts: Counter[str] = Counter()
     kept_images = []
@@ -62,13 +63,16 @@ def apply_decisions(via: ViaFile, decisions: Decisions, *, only_accepted: bool =
     for image in via.images:
         chosen = decisions.images.get(image.filename, {})
         kept = []
+        undecided = 0
         for regions in group_regions(image.regions):
             choice = chosen.get(instance_key(regions))
             known += choice is not None
+            undecided += choice is None
             keep = choice == "accept" if only_accepted else choice != "reject"
             counts["kept" if keep else "removed"] += 1
             kept += regions if keep else []
-        if kept or not image.regions:
+        counts["unusable"] += len(image.unusable)
+        if kept or image.unusable or not undecided:
             kept_images.append(image)
         else:
             counts["images"] += 1

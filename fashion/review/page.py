@@ -14,6 +14,7 @@ from fashion.annotations.instances import group_regions, region_label, region_sc
 from fashion.annotations.via_reading import ViaImage, ViaRegion
 from fashion.html.page import escaped, fill, link, page_file, script_json, thumbnail
 from fashion.labels import ClassTable
+from fashion.pictures.listing import wrong_size
 from mrcnn.drawing.palette import class_colour
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
@@ -70,7 +71,11 @@ def _page_image(image: ViaImage, folder: Path, page: Path, size: int) -> dict[st
         entry["problem"] = error.replace(path=image.filename).sentence()
     else:
         height, width = pixels.shape[:2]
-        entry["thumbnail"], _, _ = thumbnail(pixels, size)
+        reason = wrong_size(path, image.width, image.height, (width, height))
+        if reason is None:
+            entry["thumbnail"], _, _ = thumbnail(pixels, size)
+        else:
+            entry["problem"] = f"{image.filename}: {reason}."
     groups = group_regions(image.regions)
     instances = [page_instance(regions) for regions in groups]
     return {**entry, "width": width, "height": height, "instances": instances}
@@ -90,7 +95,7 @@ def page_instance(regions: Sequence[ViaRegion]) -> dict[str, Any]:
 
 def _path(points: np.ndarray) -> str:
     """An outline as SVG path data, in pixels of the image."""
-    return "M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in points) + "Z"
+    return "M" + "L".join(f"{x:.6g} {y:.6g}" for x, y in points) + "Z"
 
 
 def write_page(

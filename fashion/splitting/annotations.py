@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from fashion.annotations import coco
-from fashion.annotations.annotated import AnnotatedImage, Region, attribute_text
-from fashion.annotations.instances import group_regions
+from fashion.annotations.annotated import AnnotatedImage, Region
+from fashion.annotations.instances import LabelError, group_regions, region_class, region_label
 from fashion.annotations.locating import ANNOTATION_FILE
-from fashion.annotations.via_reading import check_filename, from_json
+from fashion.annotations.via_reading import check_filename, from_json, posix_name
+from fashion.annotations.vocabulary import options_of, spelt_out
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
 
@@ -31,7 +32,8 @@ class AnnotationSource:
 
     `counts` holds, for each image in the order of the file, how many instances of each class name
     it has. `orphans` has a sentence for each annotation without an image. `file_name` is the name
-    of its parts beside their images.
+    of its parts beside their images. `options` are those of a VIA project's attributes.
+    `sizes` are width and height of the images, None where the file does not have them.
     """
 
     path: Path
@@ -39,6 +41,8 @@ class AnnotationSource:
     file_name: str
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     orphans: list[str] = field(default_factory=list)
+    options: dict[str, dict[str, str]] = field(default_factory=dict)
+    sizes: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
     @property
     def is_coco(self) -> bool:
@@ -62,14 +66,20 @@ class AnnotationSource:
     def part(self, names: Collection[str]) -> dict[str, Any]:
         """The JSON object with the images `names` and their annotations, in the file's order.
 
-        A VIA project becomes a plain annotation file.
+        A VIA project becomes a plain annotation file, in which its options are spelt out.
         """
         wanted = set(names)
         if not self.is_coco:
-            return {key: e for key, e in self.data.items() if e["filename"] in wanted}
-        images = [image for image in self.data["images"] if str(image["file_name"]) in wanted]
-        ids = {image["id"] for image in images}
-        own = [entry for entry in self.data["annotations"] if entry.get("image_id") in ids]
+            entries = self.data.items()
+            return {
+                key: _spelt_out(entry, self.options)
+                for key, entry in entries
+                if posix_name(entry["filename"]) in wanted
+            }
+        images = [i for i in self.data["images"] if posix_name(str(i["file_name"])) in wanted]
+        ids = {coco.identity(image["id"]) for image in images}
+        entries = self.data["annotations"]
+        own = [entry for entry in entries if coco.identity(entry.get("image_id")) in ids]
         return {**self.data, "images": images, "annotations": own}
 
 
@@ -85,7 +95,9 @@ def read_source(path: str | os.PathLike[str], table: ClassTable | None = None) -
         return _coco_source(path, data)
     via = from_json(data, str(path))  # checks the entries
     source = AnnotationSource(path, data.get("_via_img_metadata", data), ANNOTATION_FILE)
+    source.options = options_of(via.attribute_definitions)
     for image in via:
+        source.sizes[image.filename] = image.width, image.height
         source.counts[image.filename] = _via_counts(image, table)
     return source
 
@@ -93,13 +105,15 @@ def read_source(path: str | os.PathLike[str], table: ClassTable | None = None) -
 def _coco_source(path: Path, data: dict[str, Any]) -> AnnotationSource:
     coco.check(data, str(path))
     source = AnnotationSource(path, data, COCO_FILE)
-    labels = {entry["id"]: str(entry["name"]) for entry in data["categories"]}
-    names = {image["id"]: str(image["file_name"]) for image in data["images"]}
+    labels = {coco.identity(entry["id"]): str(entry["name"]) for entry in data["categories"]}
+    names = {coco.identity(image["id"]): str(image["file_name"]) for image in data["images"]}
     for name in names.values():
         check_filename(name, str(path))
+    names = {image_id: posix_name(name) for image_id, name in names.items()}
     by_image: dict[Any, Counter[str]] = defaultdict(Counter)
     for annotation in data["annotations"]:
-        image_id, category = annotation.get("image_id"), annotation.get("category_id")
+        image_id = coco.identity(annotation.get("image_id"))
+        category = coco.identity(annotation.get("category_id"))
         if image_id in names:
             by_image[image_id][labels.get(category, f"category {category}")] += 1
         else:
@@ -107,6 +121,9 @@ def _coco_source(path: Path, data: dict[str, Any]) -> AnnotationSource:
             source.orphans.append(
                 f"annotation {number}: there is no image with its image_id {image_id}"
             )
+    for image in data["images"]:
+        size = AnnotatedImage("", attributes=image)
+        source.sizes[posix_name(str(image["file_name"]))] = size.width, size.height
     source.counts = {name: by_image[image_id] for image_id, name in names.items()}
     return source
 
@@ -118,14 +135,29 @@ def _via_counts(image: AnnotatedImage, table: ClassTable | None) -> Counter[str]
 
 def _class_name(region: Region, table: ClassTable | None) -> str:
     """The label of a region, roughly: dividing only needs equal words for equal classes."""
-    for attribute in ("label", "class", "name", "fashion"):
-        text = attribute_text(region.attributes.get(attribute))
-        if text and table is not None:
-            row = table.find(text) or (table.find_code(text) if attribute == "fashion" else None)
-            text = row.name if row else text
-        if text:
-            return text
-    return "no label"
+    if table is not None:
+        try:
+            return region_class(region.attributes, table, region.vocabulary).name
+        except LabelError:
+            pass  # not of the table, and still a class of its own
+    return region_label(region)
+
+
+def _spelt_out(entry: dict[str, Any], options: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """A VIA entry whose numbers do not depend on a project's options."""
+    regions = entry.get("regions")
+    if not options or not regions:
+        return entry
+
+    def changed(region: Any) -> Any:
+        attributes = region.get("region_attributes") if isinstance(region, dict) else None
+        if not isinstance(attributes, dict):
+            return region
+        return {**region, "region_attributes": spelt_out(attributes, options)}
+
+    if isinstance(regions, dict):
+        return {**entry, "regions": {key: changed(region) for key, region in regions.items()}}
+    return {**entry, "regions": [changed(region) for region in regions]}
 
 
 def json_text(data: Any) -> str:

@@ -45,10 +45,14 @@ def findings(split: Split, limit: int) -> str:
     for title, entries in (
         ("annotations without an image, skipped", split.missing + split.orphans),
         ("images without an annotation, left where they are", split.without_entry),
-        ("images that cannot be read, skipped", split.unreadable),
+        ("images that cannot be used, skipped", split.unreadable),
         ("images in no list, skipped", split.not_listed),
         ("names in the lists without an annotation", split.unknown),
         ("images without regions, placed", split.without_regions),
+        (
+            "subsets without any instance, of no use for training or evaluation",
+            split.without_instances(),
+        ),
         ("groups of near-duplicates, each in one subset" if not parted else "", copies),
         ("groups of near-duplicates that the lists divide", parted),
     ):

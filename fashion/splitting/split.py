@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fashion.annotations.locating import IMAGE_SUFFIXES, SUBSETS, check_links
+from fashion.annotations.locating import IMAGE_SUFFIXES, SUBSETS, check_links, picture_path
 from fashion.json_files import read_json, write_json, write_text
+from fashion.pictures.listing import wrong_size
 from fashion.splitting.annotations import AnnotationSource, json_text
 from fashion.splitting.choosing import (
     DEFAULT_RATIOS,
@@ -62,7 +63,8 @@ class Split:
     Attributes:
         subsets: subset -> file names, in the order of the annotation file.
         missing: images in the annotations without a file.
-        unreadable: a sentence for each file that cannot be read as an image.
+        unreadable: a sentence for each file that cannot be read as an image, or has another size
+            than its annotations say.
         not_listed: annotated images that ready-made lists do not name.
         unknown: names in ready-made lists that the annotations do not have.
         without_entry: image files that no annotation names; they stay where they are.
@@ -84,6 +86,11 @@ class Split:
     groups: list[list[str]] = field(default_factory=list)
     parted: list[list[str]] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
+
+    def without_instances(self) -> list[str]:
+        """The subsets whose images have no instance at all."""
+        empty = set(self.without_regions)
+        return [s for s, names in self.subsets.items() if names and empty.issuperset(names)]
 
     def subset_of(self) -> dict[str, str]:
         """File name -> subset."""
@@ -115,16 +122,19 @@ def plan_split(
     images = images.absolute()
     check_links(source.names, images)
     found = _found(source, images, folder, settings)
+    missing = [name for name in source.names if name not in found]
+    wrong = _of_wrong_size(source, found)
+    found = {name: path for name, path in found.items() if name not in wrong}
     groups: list[list[str]] = [[name] for name in found]
     unreadable: list[str] = []
     if settings.near_duplicates:
         groups, unreadable = _groups(found, settings.workers, progress)
+    unreadable += wrong.values()
     if settings.lists is None:
         choice = _choice_by_shares(source, groups, settings)
     else:
         choice = _choice_by_lists(source, groups, settings.lists)
     subset_of = choice.subset_of
-    missing = [name for name in source.names if name not in found]
     if not subset_of:
         raise DatasetError(
             f"none of its {len(source.names)} images can be placed: {len(missing)} are not in "
@@ -151,8 +161,18 @@ def _found(
 ) -> dict[str, Path]:
     """Where the images are at present, by name, without those that are missing."""
     placer = Placer(folder.files, {}, settings.mode)
-    places = ((name, placer.bytes_of(images / name)) for name in source.names)
+    places = ((n, placer.bytes_of(picture_path(images, n))) for n in source.names)
     return {name: path for name, path in places if path is not None}
+
+
+def _of_wrong_size(source: AnnotationSource, found: dict[str, Path]) -> dict[str, str]:
+    """The images whose annotations are for another size, with a sentence each."""
+    wrong = {}
+    for name, path in found.items():
+        reason = wrong_size(path, *source.sizes[name])
+        if reason is not None:
+            wrong[name] = f"{name}: {reason}"
+    return wrong
 
 
 def _groups(
@@ -186,11 +206,16 @@ def _choice_by_lists(
 def _choice_by_shares(
     source: AnnotationSource, groups: list[list[str]], settings: Settings
 ) -> _Choice:
-    """Subsets in which each class has about the same share."""
+    """Subsets in which each class, and pictures without any instance, have about the same share."""
     classes = source.classes()
-    counts = np.array(
-        [source.matrix(group, classes).sum(axis=0) for group in groups], dtype=np.int64
-    ).reshape(len(groups), len(classes))
+    rows = [source.matrix(group, classes) for group in groups]
+    counts = np.array([row.sum(axis=0) for row in rows], dtype=np.int64)
+    counts = counts.reshape(len(groups), len(classes))
+    empty = np.array([np.count_nonzero(row.sum(axis=1) == 0) for row in rows], dtype=np.int64)
+    if empty.any():
+        # Rare classes alone would all go to train, and leave the other subsets the empty pictures.
+        labelled = [len(group) for group in groups] - empty
+        counts = np.column_stack([counts, labelled, empty])
     sizes = np.array([len(group) for group in groups], dtype=np.int64)
     assigned = stratify(counts, sizes, settings.ratios, settings.seed)
     pairs = zip(groups, assigned, strict=True)
@@ -219,7 +244,8 @@ def carry_out(
     files are in the way.
     """
     out, images = folder.out, images.absolute()
-    wanted = {out / subset / n: images / n for n, subset in split.subset_of().items()}
+    pairs = split.subset_of().items()
+    wanted = {out / subset / name: picture_path(images, name) for name, subset in pairs}
     folder.check_foreign(wanted, settings.overwrite)
     main = Placer(folder.files, wanted, settings.mode)
     copies = _test_copies(split, folder, settings, main, images)
@@ -297,7 +323,7 @@ def _test_copies(
     wanted, now = {}, {}
     for name in split.subsets["test"]:
         target = test_images.absolute() / flat_name(name)
-        content = main.content(images / name)
+        content = main.content(picture_path(images, name))
         foreign = is_there(target) and target not in folder.copies
         if foreign and target.is_file() and same_content(content, target):
             continue

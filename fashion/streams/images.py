@@ -92,6 +92,8 @@ class ImageStream:
             if self.strict:
                 stop_at_first(self.problems, self.source, CORRECT)
             assert target is not None, "no group is empty"
+            for region in target.regions:
+                region.vocabulary = self.index.vocabulary
             yield target
 
     def _entry_rows(self) -> Iterator[tuple]:

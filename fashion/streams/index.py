@@ -18,7 +18,8 @@ from typing import IO, Any, Literal, NamedTuple
 
 from fashion.annotations import coco
 from fashion.annotations.via_reading import image_of_entry, via_entries
-from fashion.json_files import reading
+from fashion.annotations.vocabulary import Vocabulary, options_of
+from fashion.json_files import further_name, reading
 from fashion.streams.json_reading import JsonStream
 from mrcnn.errors import DatasetError
 
@@ -51,6 +52,7 @@ class AnnotationIndex:
         version: of VIA, "1", "2" or "2 project".
         head: of COCO, everything but the three lists, from the first file.
         categories: of COCO, as they stand in the file.
+        vocabulary: of VIA, what the attributes of all files say about classes.
 
     `wanted` is "via" or "coco" to refuse the other.
 
@@ -70,6 +72,7 @@ class AnnotationIndex:
         self.version = "2"
         self.head: dict[str, Any] = {}
         self.categories: list[dict[str, Any]] = []
+        self.vocabulary = Vocabulary()
         self._readers: dict[int, IO[bytes]] = {}
         with self.on_disk():
             self._database = sqlite3.connect("", isolation_level=None)
@@ -182,6 +185,11 @@ class AnnotationIndex:
         """Note an entry of a VIA file, which `stream` gave last."""
         image = image_of_entry(key, entry, scan.source)
         scan.old = scan.old or isinstance(entry.get("regions"), dict)
+        regions = entry.get("regions")
+        for region in regions.values() if isinstance(regions, dict) else _listed(regions):
+            attributes = region.get("region_attributes") if isinstance(region, dict) else None
+            if isinstance(attributes, dict):
+                self.vocabulary.add(attributes, image.filename)
         row = (str(key), image.filename, scan.number, *stream.span)
         self._database.execute("INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?)", row)
 
@@ -225,6 +233,7 @@ class AnnotationIndex:
         """Take the version of a VIA file, and refuse members that are no entries."""
         if scan.project:
             self.version = "2 project"
+            self.vocabulary.options |= options_of(scan.others.get("_via_attributes"))
             return
         # Who reads whole files says what is wrong.
         data, _ = via_entries({**scan.others, **dict.fromkeys(scan.lists)}, scan.source)
@@ -253,18 +262,14 @@ class AnnotationIndex:
     # --- between the passes -------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Keep one of the entries of one key, and refuse images of one id or name."""
+        """Tell the entries of one key apart, and refuse images of one id or name."""
         with self.on_disk():
             if self.is_coco:
                 self._database.execute("CREATE INDEX image_id ON images (id)")
-                for key, column in (
-                    ("id", "id"),
-                    ("id", "CAST(id AS TEXT)"),
-                    ("file_name", "name"),
-                ):
+                for key, column in (("id", "id"), ("file_name", "name")):
                     self._check_unique(key, column)
             else:
-                self._keep_last_of_each_key()
+                self._name_doubled_keys()
 
     def _check_unique(self, key: str, column: str) -> None:
         query = f"SELECT MAX(place) FROM images GROUP BY {column} HAVING COUNT(*) > 1 LIMIT 1"
@@ -273,24 +278,14 @@ class AnnotationIndex:
             image = self.read(Place(*next(self.rows(query, place))))
             raise coco.not_unique(image[key], key, "images", self.source)
 
-    def _keep_last_of_each_key(self) -> None:
-        """Of several members of one name keep the last, at the place of the first.
-
-        Python's `json` does so. Entries of one key in different files are all kept.
-        """
-        doubled = """SELECT file, key, MIN(place), MAX(place) FROM entries
-            GROUP BY file, key HAVING COUNT(*) > 1"""
-        found = list(self.rows(doubled))
-        if found:
-            self._database.execute("CREATE INDEX entry_key ON entries (file, key)")
-        for file, key, first, last in found:
+    def _name_doubled_keys(self) -> None:
+        """Name the entries of one key in one file as `fashion.json_files.keep_all_entries` does."""
+        doubled = """SELECT place, key, number FROM (SELECT place, key,
+            ROW_NUMBER() OVER (PARTITION BY file, key ORDER BY place) AS number FROM entries)
+            WHERE number > 1"""
+        for place, key, number in list(self.rows(doubled)):
             self._database.execute(
-                """UPDATE entries SET (name, start, length) =
-                (SELECT name, start, length FROM entries WHERE place = ?) WHERE place = ?""",
-                (last, first),
-            )
-            self._database.execute(
-                "DELETE FROM entries WHERE file = ? AND key = ? AND place > ?", (file, key, first)
+                "UPDATE entries SET key = ? WHERE place = ?", (further_name(key, number), place)
             )
 
 
@@ -326,7 +321,8 @@ class _Scan:
 
 
 def _stored(identity: Any) -> Any:
-    """An id as SQLite can hold and compare it: as Python does, 1 is 1.0 and is not "1"."""
+    """An id as SQLite can hold and compare it, 1 and 1.0 and "1" alike."""
+    identity = coco.identity(identity)
     if identity is None or isinstance(identity, list | dict):
         return None
     if isinstance(identity, int) and not -_MOST_INTEGER <= identity < _MOST_INTEGER:
@@ -334,3 +330,8 @@ def _stored(identity: Any) -> Any:
     if isinstance(identity, float) and identity != identity:
         return "\0nan"
     return identity
+
+
+def _listed(regions: Any) -> list[Any]:
+    """The regions of an entry; what is no list is refused by who reads the entry."""
+    return regions if isinstance(regions, list) else []

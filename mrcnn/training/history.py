@@ -4,7 +4,9 @@ Nothing here imports Keras or TensorFlow, so that reports can read a history qui
 """
 
 import csv
+import itertools
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,25 @@ def read_epochs(folder: Path, epochs: float = math.inf) -> list[dict[str, float]
     except UserError:
         return []
     return [row for row in rows if "epoch" in row and row["epoch"] <= epochs]
+
+
+def resumed_epochs(folder: Path, epochs: int) -> list[dict[str, float]]:
+    """The first `epochs` epochs of the history of a training that is resumed.
+
+    The next epoch writes the file anew; one that lacks epochs is therefore kept beside it first.
+
+    Raises:
+        TrainingError: it cannot be kept.
+    """
+    rows = read_epochs(folder, epochs)
+    path = folder / HISTORY_FILE
+    if path.exists() and len(rows) < epochs:
+        names = (folder / f"history.damaged{number}.csv" for number in itertools.count(1))
+        kept = next(name for name in names if not name.exists())
+        with saving(kept, TrainingError, advice="make room or make the folder writable"):
+            shutil.copyfile(path, kept)
+        print(f"{path} has {len(rows)} of {epochs} epochs; it is kept as {kept.name}.")
+    return rows
 
 
 def _number(cell: str | None) -> float:

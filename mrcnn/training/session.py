@@ -19,7 +19,7 @@ from mrcnn.network.losses import use_class_weights
 from mrcnn.system.locks import holding
 from mrcnn.training.checkpoints import LogFolder
 from mrcnn.training.epoch_evaluation import EpochEvaluation
-from mrcnn.training.history import read_epochs
+from mrcnn.training.history import read_epochs, resumed_epochs
 from mrcnn.training.learning_rate import LearningRate
 from mrcnn.training.log import Checkpoints
 from mrcnn.training.loop import Trainer, TrainingPlan, state_belongs_to, why_over
@@ -209,10 +209,11 @@ class Session:
 
     def _new(self) -> Progress:
         seed = self.config.SEED
+        read = resumed_epochs if self.distribution.is_chief else read_epochs
         return Progress(
             epoch=self.log.epoch,
             seed=secrets.randbits(31) if seed is None else seed,
-            history=read_epochs(self.log.folder, self.log.epoch),
+            history=read(self.log.folder, self.log.epoch),
         )
 
 

@@ -87,7 +87,7 @@ def test_a_via_project(folder):
 
 
 def test_regions_that_cannot_be_read_are_told(folder):
-    """They are not on the page, and not in the cleaned file."""
+    """They are not on the page, and stay in the cleaned file to be corrected."""
     data = json.loads((folder / "auto.json").read_text())
     data["2"]["regions"].append(region(label="bag_yaz", points=[(1, 1), (5, 5)]))
     write_json(folder / "auto.json", data)
@@ -95,7 +95,12 @@ def test_regions_that_cannot_be_read_are_told(folder):
     done = run(folder, "auto.json", "--apply", "decisions.json", "--output", "clean.json")
     assert done.returncode == 0
     assert "auto.json; 1 problem:\n  bag_yaz_2.jpg, region 2: " in done.stderr
-    assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 2, "bag_yaz_2.jpg": 1}
+    assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 2, "bag_yaz_2.jpg": 2}
+    assert "1 regions that cannot be used are still in it" in done.stdout
+    done = run(folder, "auto.json", "images", "--project=p.json")
+    assert "1 regions that cannot be used are in it" in done.stdout
+    entries = json.loads((folder / "p.json").read_text())["_via_img_metadata"].values()
+    assert sum(len(one["regions"]) for one in entries) == 4
 
 
 def test_bad_input(folder):
@@ -107,3 +112,15 @@ def test_bad_input(folder):
     assert run(folder, "auto.json", "--only-accepted").returncode == 2
     for wrong in ("--thumbnail=8", "--max-score=2", "--limit=0"):
         assert run(folder, "auto.json", wrong).returncode == 2
+
+
+def test_files_that_may_have_been_corrected_are_not_overwritten(folder):
+    decisions(folder)
+    before = (folder / "auto.json").read_bytes()
+    done = run(folder, "auto.json", "--apply=decisions.json", "--output=auto.json")
+    assert (done.returncode, "--overwrite" in done.stderr) == (2, True)
+    assert (folder / "auto.json").read_bytes() == before
+    (folder / "p.json").write_text("{}")
+    done = run(folder, "auto.json", "images", "--project=p.json")
+    assert (done.returncode, (folder / "p.json").read_text()) == (2, "{}")
+    assert run(folder, "auto.json", "images", "--project=p.json", "--overwrite").returncode == 0

@@ -76,7 +76,7 @@ def test_what_was_left_out_is_said(world):
     assert done.returncode == 0
     assert "annotations without an image, skipped: 1\n  gone.png" in done.stdout
     assert "images without an annotation, left where they are: 1\n  extra.png" in done.stdout
-    assert "images that cannot be read, skipped: 1\n" in done.stdout
+    assert "images that cannot be used, skipped: 1\n" in done.stdout
 
 
 def test_lists(world):

@@ -5,36 +5,43 @@ const byId = (id) => document.getElementById(id);
 const CHUNK = 48;
 const MEMORY = "label decisions " + about.sha256;
 
-// ---- what was decided: image name -> instance key -> "accept" or "reject", served "outline" too ----
-let decisions = new Map();
+// ---- what was decided: image name -> instance key -> {choice, time} ----
+// A choice is "accept", "reject", served "outline" too or, where one was taken back, "". Of two
+// decisions about a label, made in two windows or two lists, the later counts.
+const decisions = new Map();
 let history = [];
 
+function entryOf(image, key) {
+  return decisions.get(image)?.get(key);
+}
+
 function decisionOf(image, instance) {
-  return decisions.get(image.name)?.get(instance.key) ?? "";
+  return entryOf(image.name, instance.key)?.choice ?? "";
 }
 
-function setDecision(image, key, choice) {
-  const own = decisions.get(image) ?? new Map();
-  if (choice) own.set(key, choice); else own.delete(key);
-  if (own.size) decisions.set(image, own); else decisions.delete(image);
+function setDecision(image, key, choice, time) {
+  if (!decisions.has(image)) decisions.set(image, new Map());
+  decisions.get(image).set(key, {choice, time});
 }
 
-// Changes are lists of [image name, instance key, choice, label]; without a label it stays.
+// Changes are lists of [image name, instance key, choice, label, time]; a label that is undefined
+// stays, a time that is undefined is now.
 function decide(changes) {
-  const former = changes.map(([image, key]) => [image, key, decisions.get(image)?.get(key) ?? "", givenLabel(image, key)]);
+  history.push(changes.map(([image, key]) => [image, key, entryOf(image, key)?.choice ?? "", givenLabel(image, key)]));
   for (const change of changes) apply(...change);
-  history.push(former);
   if (about.served) send(changes); else remember();
-  redraw(new Set(changes.map(([image]) => image)));
+  refresh(new Set(changes.map(([image]) => image)));
 }
 
-function apply(image, key, choice, label) {
-  setDecision(image, key, choice);
+function apply(image, key, choice, label, time) {
+  // Later than any decision before, whatever the clock says.
+  const least = (entryOf(image, key)?.time ?? 0) + 1;
+  setDecision(image, key, choice, time ?? Math.max(Date.now(), least));
   if (label !== undefined) giveLabel(image, key, label);
 }
 
-function redraw(names) {
-  for (const card of byId("cards").querySelectorAll("article")) {
+function refresh(names) {
+  for (const card of document.querySelectorAll("article")) {
     if (names.has(card.image.name)) showDecisions(card);
   }
   showStatus();
@@ -57,28 +64,56 @@ function giveLabel(image, key, label) {
 }
 
 function asJson() {
-  const list = {};
-  for (const image of images) {
-    const own = decisions.get(image.name);
-    if (own) list[image.name] = Object.fromEntries(own);
+  const list = {}, times = {};
+  for (const [image, own] of decisions) {
+    for (const [key, {choice, time}] of own) {
+      (times[image] ??= {})[key] = time;
+      if (choice) (list[image] ??= {})[key] = choice;
+    }
   }
-  return {format: "label decisions", annotations: about.annotations, sha256: about.sha256, images: list};
+  const head = {format: "label decisions", annotations: about.annotations, sha256: about.sha256};
+  return {...head, images: list, times};
 }
 
-function fromJson(data) {
-  const read = new Map();
-  for (const [name, own] of Object.entries(data.images ?? {})) read.set(name, new Map(Object.entries(own)));
-  return read;
+// The decisions of a list that are later than ours, as changes; those without time have `otherwise`.
+function newer(data, otherwise) {
+  const changes = [];
+  const names = new Set([...Object.keys(data.images ?? {}), ...Object.keys(data.times ?? {})]);
+  for (const image of names) {
+    const choices = data.images?.[image] ?? {}, times = data.times?.[image] ?? {};
+    for (const key of new Set([...Object.keys(choices), ...Object.keys(times)])) {
+      const choice = choices[key] ?? "", time = Number(times[key] ?? otherwise), own = entryOf(image, key);
+      if (!["", "accept", "reject"].includes(choice)) throw new Error(`"${choice}" is no decision`);
+      if (!own || time > own.time) changes.push([image, key, choice, undefined, time]);
+    }
+  }
+  return changes;
+}
+
+// What other windows and other parts of these labels have stored.
+function merge(text) {
+  if (!text) return new Set();
+  const changes = newer(JSON.parse(text), 1);
+  for (const [image, key, choice, , time] of changes) setDecision(image, key, choice, time);
+  return new Set(changes.map(([image]) => image));
 }
 
 function remember() {
-  try { localStorage.setItem(MEMORY, JSON.stringify(asJson())); } catch { /* a private window */ }
+  try {
+    refresh(merge(localStorage.getItem(MEMORY)));
+    localStorage.setItem(MEMORY, JSON.stringify(asJson()));
+    byId("warning").hidden = true;
+  } catch {
+    byId("warning").hidden = false;
+  }
 }
 
-try {
-  const stored = about.served ? null : localStorage.getItem(MEMORY);
-  if (stored) decisions = fromJson(JSON.parse(stored));
-} catch { /* nothing is remembered */ }
+if (!about.served) {
+  try { merge(localStorage.getItem(MEMORY)); } catch { /* said when something is decided */ }
+  window.addEventListener("storage", (event) => {
+    if (event.key === MEMORY && event.newValue) refresh(merge(event.newValue));
+  });
+}
 
 // ---- which images are shown, in which order ----
 function number(id, otherwise) {
@@ -140,8 +175,21 @@ function outlines(image) {
   for (const instance of image.instances) {
     const colour = about.colours[instance.label] ?? "#888888";
     svg.append(svgElement("path", {d: instance.outline, fill: colour, stroke: colour, "fill-rule": "evenodd"}));
+    const ring = marker(image, instance.outline);
+    if (ring) svg.append(svgElement("circle", {...ring, fill: "none", stroke: colour}));
   }
   return svg;
+}
+
+// A ring around what would be a few pixels of the thumbnail, so that it can be seen.
+function marker(image, outline) {
+  const numbers = (outline.match(/-?[0-9.]+(e[+-]?[0-9]+)?/g) ?? []).map(Number);
+  const xs = numbers.filter((_, i) => i % 2 === 0), ys = numbers.filter((_, i) => i % 2 === 1);
+  const low = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const longer = Math.max(image.width, image.height);
+  if (Math.max(high(xs) - low(xs), high(ys) - low(ys)) > longer / 40) return null;
+  return {cx: (low(xs) + high(xs)) / 2, cy: (low(ys) + high(ys)) / 2, r: longer / 40};
 }
 
 function picture(image) {
@@ -192,7 +240,7 @@ function row(card, image, instance, index) {
 }
 
 function moveFocus(from, step) {
-  const rows = [...byId("cards").querySelectorAll("li")];
+  const rows = [...from.closest("main, dialog").querySelectorAll("li")];
   const next = rows[rows.indexOf(from) + step];
   next?.focus();
   next?.closest("article").scrollIntoView({block: "nearest"});
@@ -231,12 +279,34 @@ function showLarge(image) {
   shown.onclick = () => large.close();
   // The file itself is sharper than the thumbnail, where it is still beside the page.
   const file = new Image();
-  file.onload = () => { img.src = file.src; };
+  file.onload = () => { if (img) img.src = file.src; };
   file.src = image.link;
-  large.replaceChildren(shown, element("p", {className: "name", textContent: image.name}));
-  large.showModal();
+  const card = element("article");
+  card.image = image;
+  const all = (choice) => decide(image.instances.map((instance) => [image.name, instance.key, choice]));
+  const button = (id, textContent, onclick) => element("button", {id, type: "button", textContent, onclick});
+  card.append(shown, element("p", {className: "name", textContent: image.name}),
+    element("ul", {}, ...image.instances.map((instance, index) => row(card, image, instance, index))),
+    element("p", {className: "tools"},
+      button("largePrevious", "Previous", () => step(image, -1)), button("largeAccept", "Accept all", () => all("accept")),
+      button("largeReject", "Reject all", () => all("reject")), button("largeNext", "Next", () => step(image, 1))));
+  showDecisions(card);
+  large.replaceChildren(card);
+  if (!large.open) large.showModal();
+}
+
+function step(image, by) {
+  const next = shownImages[shownImages.indexOf(image) + by];
+  if (next) showLarge(next); else byId("large").close();
 }
 byId("large").onclick = (event) => { if (event.target === byId("large")) byId("large").close(); };
+byId("large").onclose = () => byId("large").replaceChildren();
+byId("large").onkeydown = (event) => {
+  const by = {ArrowRight: 1, n: 1, ArrowLeft: -1, p: -1}[event.key];
+  if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
+  step(byId("large").querySelector("article").image, by);
+  event.preventDefault();
+};
 
 // ---- the page ----
 const sentinel = element("div", {id: "sentinel"});
@@ -309,9 +379,8 @@ byId("file").onchange = async () => {
     const data = JSON.parse(await file.text());
     if (data.format !== "label decisions") throw new Error("it is no decision list");
     if (data.sha256 !== about.sha256 && !confirm("That list was made for another state of the annotations. Take it all the same?")) return;
-    decisions = fromJson(data);
-    history = [];
-    remember();
+    const changes = newer(data, file.lastModified);
+    if (changes.length) decide(changes);
     show();
   } catch (error) {
     alert(`The file cannot be taken: ${error.message}`);
@@ -353,12 +422,12 @@ function take(list) {
   const waiting = new Set(unsent.map((one) => `${one.image}\n${one.key}`));
   const changed = new Set();
   for (const {image, key, verdict, label = ""} of list) {
-    const known = (decisions.get(image)?.get(key) ?? "") === verdict && givenLabel(image, key) === label;
+    const known = (entryOf(image, key)?.choice ?? "") === verdict && givenLabel(image, key) === label;
     if (known || waiting.has(`${image}\n${key}`)) continue;
     apply(image, key, verdict, label);
     changed.add(image);
   }
-  if (changed.size) redraw(changed);
+  if (changed.size) refresh(changed);
 }
 
 function showUnsaved(reason) {
@@ -372,7 +441,7 @@ function servedKey(key, made, image, instance) {
   const seasons = SEASONS[Number(key) - 1];
   if (key === "c" && instance.key !== WHOLE) chooseClass(made, image, instance);
   else if (key === "l") showLarge(image);
-  else if (key === "m") decide([[image.name, WHOLE, decisions.get(image.name)?.get(WHOLE) === "outline" ? "" : "outline"]]);
+  else if (key === "m") decide([[image.name, WHOLE, entryOf(image.name, WHOLE)?.choice === "outline" ? "" : "outline"]]);
   else if (seasons) giveSeason(image, seasons);
   else return false;
   return true;
@@ -413,7 +482,7 @@ function showServed(card, made, path, instance, choice) {
   made.querySelector(".edge").ariaPressed = String(choice === "outline");
   path?.setAttribute("fill", colour);
   path?.setAttribute("stroke", colour);
-  const lacks = decisions.get(card.image.name)?.get(WHOLE) === "outline";
+  const lacks = entryOf(card.image.name, WHOLE)?.choice === "outline";
   card.querySelector(".name").textContent = card.image.name + (lacks ? " · a garment has no label" : "");
 }
 

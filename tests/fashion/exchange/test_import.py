@@ -47,7 +47,7 @@ def test_cvat_shapes(tmp_path):
         <tag label="x"/><hexagon label="x"/>
         """
     )
-    report, (image,) = run(tmp_path, text, "cvat")
+    report, (image,) = run(tmp_path, text, "cvat", join=True)
     assert (image.filename, image.width, image.height) == ("a.jpg", WIDTH, HEIGHT)
     first, second, flat, turned, round_one, mask = image.regions
     assert first.attributes == {
@@ -162,7 +162,7 @@ def test_label_studio_results(tmp_path):
             task(
                 result(id="a", meta={"crowd": "1", "note": "x", "list": [1]}, score=0.5),
                 result(id="b"),
-                {"type": "relation", "from_id": "a", "to_id": "b"},
+                {"type": "relation", "from_id": "a", "to_id": "b", "labels": ["same instance"]},
                 result("rectanglelabels", rectangle),
                 result("rectanglelabels", {**rectangle, "rotation": 90}),
                 result("ellipselabels", {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10}),

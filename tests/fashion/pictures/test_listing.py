@@ -61,3 +61,13 @@ def test_a_picture_or_the_error_that_says_why_not(tmp_path):
     error = read_or_error(path)
     assert isinstance(error, DatasetError)
     assert "not a readable image" in str(error)
+
+
+def test_pictures_in_folders_below_are_mentioned(tmp_path, capsys):
+    write_image(tmp_path / "week 1" / "a.jpg")
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(DatasetError, match="but in its folders week 1, which are not searched"):
+        list_images(tmp_path)
+    write_image(tmp_path / "b.jpg")
+    assert list_images(tmp_path) == [tmp_path / "b.jpg"]
+    assert "not searched: the folders week 1 in" in capsys.readouterr().err

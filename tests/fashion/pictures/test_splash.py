@@ -257,3 +257,13 @@ def test_an_earlier_output_survives_a_failure(tmp_path, video):
     with pytest.raises(UserError, match="do not fit the image"):
         splash_video(lambda image: {"masks": np.ones((1, 1, 1))}, video, output, progress=False)
     assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["IMG_0001.jpg", "a.PNG"])
+def test_a_picture_is_no_video(tmp_path, name):
+    for number in range(3):
+        Image.new("RGB", (32, 32)).save(tmp_path / f"IMG_{number:04d}.jpg")
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.PNG")
+    with pytest.raises(UserError, match="a picture, not a video"):
+        splash_video(nothing, tmp_path / name, tmp_path / "out.mp4", progress=False)
+    assert not (tmp_path / "out.mp4").exists()

@@ -43,12 +43,12 @@ def left(via):
             {"a.jpg": 3, "b.jpg": 1, "c.jpg": 0},
             (3, 1, 0, 0),
         ),
-        # an image whose labels are all rejected goes too
+        # an image whose labels are all rejected stays, as one without any
         (
             {"b.jpg": {"region 1": "reject", "region 2": "reject"}},
             False,
-            {"a.jpg": 3, "c.jpg": 0},
-            (2, 2, 1, 0),
+            {"a.jpg": 3, "b.jpg": 0, "c.jpg": 0},
+            (2, 2, 0, 0),
         ),
         # decisions about what is not there
         (
@@ -95,3 +95,19 @@ def test_what_is_no_decision_list(tmp_path, data):
 def test_reading(tmp_path):
     data = {"format": "label decisions", "annotations": "a", "sha256": "b", "images": {}}
     assert read_decisions(write_json(tmp_path / "d.json", data)) == Decisions("a", "b", {})
+
+
+def test_what_cannot_be_used_stays_to_be_corrected():
+    point = {"shape_attributes": {"name": "point", "cx": 1, "cy": 1}, "region_attributes": {}}
+    two = region([(1, 1), (2, 2)], label="bag_yaz")
+    outside = region([(90, 1), (99, 1), (99, 9)], label="bag_yaz", instance="9")
+    regions = [point, labelled("bag_yaz", "1"), two, outside, labelled("top_yaz", "2")]
+    via = from_json({"a": entry("a.jpg", regions), "b": entry("b.jpg", [point])})
+    counts = apply_decisions(via, Decisions("", "", {"a.jpg": {"1": "reject"}}))
+    assert (counts["kept"], counts["removed"], counts["unusable"]) == (1, 1, 4)
+    written = to_json(via)
+    assert written["a"]["regions"] == [point, two, outside, labelled("top_yaz", "2")]
+    assert written["b"]["regions"] == [point]
+    accepted = Decisions("", "", {})
+    apply_decisions(via, accepted, only_accepted=True)
+    assert left(via) == {"a.jpg": 3, "b.jpg": 1}

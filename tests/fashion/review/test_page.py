@@ -23,7 +23,9 @@ def write(folder, entries, **more):
     path = write_json(folder / "auto.json", {str(i): e for i, e in enumerate(entries)})
     for one in entries:
         if "missing" not in one["filename"]:
-            write_image(folder / one["filename"].replace("/", "_"))
+            size = one["file_attributes"]
+            path_of = folder / one["filename"].replace("/", "_")
+            write_image(path_of, size.get("width", 40), size.get("height", 30))
     annotations, page = read(path), folder / "review.html"
     labels = [r.attributes["label"] for image in annotations for r in image.regions]
     images = page_images(annotations, folder, page, **more)
@@ -174,7 +176,9 @@ def test_deciding_undoing_remembering_and_exporting(tmp_path, browser):
     assert choose(browser, "decision", "reject") == ["top_yaz_10.jpg"]
     browser.open(page)  # closed and opened again
     assert status(browser) == "1 accepted, 2 rejected, 2 undecided"
-    assert exported(browser, tmp_path) == {
+    written = exported(browser, tmp_path)
+    assert written.pop("times").keys() >= written["images"].keys()
+    assert written == {
         "format": "label decisions",
         "annotations": "auto.json",
         "sha256": file_digest(tmp_path / "auto.json"),
@@ -210,6 +214,91 @@ def test_the_larger_picture_opens_and_closes(tmp_path, browser):
     assert browser.run("document.querySelectorAll('#large path').length") == 2
     click(browser, "#large .picture")
     assert not browser.run("document.getElementById('large').open")
+
+
+def import_list(browser, images, times=None, when=0):
+    """Import a decision list of the page's own annotations."""
+    list_ = {"format": "label decisions", "images": images} | ({"times": times} if times else {})
+    browser.run(
+        f"(async () => {{ const data = {json.dumps(list_)}; data.sha256 = about.sha256;"
+        f" const file = new File([JSON.stringify(data)], 'd.json', {{lastModified: {when}}});"
+        " Object.defineProperty(byId('file'), 'files', {value: [file], configurable: true});"
+        " await byId('file').onchange(); })()"
+    )
+
+
+def test_an_import_is_merged_and_can_be_undone(tmp_path, browser):
+    browser.open(three_images(tmp_path))
+    browser.run("localStorage.clear()")
+    browser.open(tmp_path / "review.html")
+    click(browser, "article li:nth-child(2) .no")
+    import_list(browser, {"bag_yaz_1.jpg": {"1": "accept", "2": "accept"}}, when=5)
+    assert status(browser) == "1 accepted, 1 rejected, 3 undecided", "the later counts"
+    click(browser, "#undo")
+    assert status(browser) == "0 accepted, 1 rejected, 4 undecided"
+    late = 2**52
+    import_list(browser, {"bag_yaz_1.jpg": {"2": "accept"}}, {"bag_yaz_1.jpg": {"2": late}})
+    assert status(browser) == "1 accepted, 0 rejected, 4 undecided"
+    click(browser, "article li:nth-child(2) .no")
+    assert status(browser) == "0 accepted, 1 rejected, 4 undecided", "a click counts at once"
+    assert browser.faults() == []
+
+
+def test_two_windows_and_a_page_of_a_part_lose_nothing(tmp_path, browser):
+    page = three_images(tmp_path)
+    browser.open(page)
+    browser.run("localStorage.clear()")
+    browser.open(page)
+    other = {
+        "images": {"bag_yaz_1.jpg": {"1": "accept"}, "not on this page.jpg": {"1": "reject"}},
+        "times": {"bag_yaz_1.jpg": {"1": 7}, "not on this page.jpg": {"1": 7}},
+    }
+    # What another window stores while this one is open.
+    browser.run(f"localStorage.setItem(MEMORY, {json.dumps(json.dumps(other))})")
+    click(browser, "article li:nth-child(2) .no")
+    assert status(browser) == "1 accepted, 1 rejected, 3 undecided"
+    click(browser, "article li:nth-child(2) .no")  # taken back, which is a decision too
+    images = exported(browser, tmp_path)["images"]
+    assert images == other["images"]
+    browser.open(page)
+    assert status(browser) == "1 accepted, 0 rejected, 4 undecided"
+
+
+def test_full_storage_is_said(tmp_path, browser):
+    browser.open(three_images(tmp_path))
+    assert browser.run("byId('warning').hidden")
+    browser.run("Storage.prototype.setItem = () => { throw new Error('full'); }")
+    click(browser, "article li:nth-child(2) .no")
+    assert not browser.run("byId('warning').hidden")
+
+
+def test_deciding_in_the_larger_picture(tmp_path, browser):
+    browser.open(three_images(tmp_path))
+    browser.run("localStorage.clear()")
+    browser.open(tmp_path / "review.html")
+    click(browser, ".picture")
+    click(browser, "#largeAccept")
+    assert status(browser) == "2 accepted, 0 rejected, 3 undecided"
+    click(browser, "#large li:nth-child(1) .no")
+    assert status(browser) == "1 accepted, 1 rejected, 3 undecided"
+    click(browser, "#largeNext")
+    assert browser.run("document.querySelector('#large .name').textContent") == "top_yaz_9.jpg"
+    click(browser, "#largeReject")
+    click(browser, "#largePrevious")
+    assert browser.run("document.querySelectorAll('#large li.reject').length") == 1
+    assert browser.faults() == []
+
+
+def test_a_label_of_a_few_pixels_can_be_seen(tmp_path, browser):
+    corners = [(1000, 500), (1008, 500), (1008, 508), (1000, 508)]
+    regions = [
+        region(corners, label="bag_yaz"),
+        region([(0, 0), (900, 0), (0, 900)], label="bag_yaz"),
+    ]
+    browser.open(write(tmp_path, [entry("large.jpg", regions, size=(2000, 1000))]))
+    width = "document.querySelector('article circle').getBoundingClientRect().width"
+    assert browser.run("document.querySelectorAll('article circle').length") == 1
+    assert browser.run(width) >= 8
 
 
 def test_names_are_text_and_nothing_else(tmp_path, browser):

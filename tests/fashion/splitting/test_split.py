@@ -12,6 +12,7 @@ from fashion.splitting import placing
 from fashion.splitting import split as split_dataset
 from fashion.splitting.annotations import read_source
 from fashion.splitting.record import SplitFolder
+from fashion.splitting.report import findings
 from fashion.splitting.split import Settings
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, write_json
@@ -216,7 +217,10 @@ def test_near_duplicates_stay_on_one_side(world):
             for suffix, size in (("a", (80, 60)), ("b", (60, 45))):
                 copies.append(name.replace(".png", f"{suffix}.png"))
                 image.resize(size).save(world / "in" / copies[-1])
-    write_json(world / "via.json", via_data([*NAMES, *copies]))
+    data = via_data([*NAMES, *copies])
+    for name in copies:
+        data[name]["file_attributes"] = {}  # they have another size than the pictures
+    write_json(world / "via.json", data)
     for seed in range(5):
         split = divide(world, seed=seed)
         assert len(split.groups) == 6
@@ -320,6 +324,35 @@ def test_corrected_annotations_are_not_lost(world):
         divide(world, seed=1)
     divide(world, seed=1, overwrite=True)
     assert "boots" not in path.read_text()
+
+
+def test_rare_labels_do_not_leave_the_empty_pictures_to_val_and_test(tmp_path):
+    names = [f"{number}.png" for number in range(50)]
+    for number, name in enumerate(names):
+        write_picture(tmp_path / "in" / name, number)
+    data = {
+        name: entry(name, [region(label=f"label {number % 10}")] if number < 40 else [])
+        for number, name in enumerate(names)
+    }
+    write_json(tmp_path / "via.json", data)
+    split = divide(tmp_path)
+    for subset, labelled, empty in (("train", 32, 8), ("val", 4, 1), ("test", 4, 1)):
+        found = [bool(data[name]["regions"]) for name in split.subsets[subset]]
+        assert abs(sum(found) - labelled) <= 1
+        assert abs(len(found) - sum(found) - empty) <= 1
+    assert split.without_instances() == []
+
+
+def test_a_subset_without_any_instance_is_named(tmp_path):
+    names = ["0.png", "1.png"]
+    for number, name in enumerate(names):
+        write_picture(tmp_path / "in" / name, number)
+    write_json(tmp_path / "via.json", {"0": entry(names[0], [region()]), "1": entry(names[1])})
+    split = divide(tmp_path, lists={"train": names[:1], "val": names[1:], "test": []})
+    assert split.without_instances() == ["val"]
+    assert "without any instance, of no use for training or evaluation: 1\n  val" in findings(
+        split, 3
+    )
 
 
 def test_no_image_at_all(world):

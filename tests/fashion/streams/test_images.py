@@ -6,9 +6,11 @@ import tracemalloc
 import pytest
 
 from fashion.annotations import coco, coco_reading, coco_writing, via
+from fashion.annotations.instances import group_regions
 from fashion.annotations.label_survey import UniqueIds
 from fashion.annotations.locating import read_annotations
 from fashion.annotations.problems import KEPT, Problem, ProblemLog
+from fashion.splitting.annotations import read_source
 from fashion.streams import conversion, index, json_reading
 from fashion.streams.coco_writing import CocoStreamWriter, read_head
 from fashion.streams.images import open_annotations
@@ -140,13 +142,24 @@ def test_every_form_of_via_is_read_alike(tmp_path, form):
         assert (len(stream), stream.index.version) == (3, whole.version)
 
 
-def test_of_members_of_one_name_the_last_counts(tmp_path):
+@pytest.mark.parametrize("form", [lambda text: text, '{{"_via_img_metadata": {}}}'.format])
+def test_entries_of_one_key_are_all_kept(tmp_path, form):
     path = tmp_path / "via.json"
-    entries = [json.dumps(entry(name)) for name in ("a.jpg", "b.jpg", "c.jpg")]
-    path.write_text('{{"1": {}, "2": {}, "1": {}}}'.format(*entries))
+    numbered = region(label="bag", instance="1")
+    entries = [json.dumps(entry(name, [numbered])) for name in ("a.jpg", "b.jpg", "a.jpg", "c.jpg")]
+    path.write_text(form('{{"1": {}, "2": {}, "1": {}, "1": {}}}'.format(*entries)))
+    whole = via.read(path)
+    assert [(i.filename, len(group_regions(i.regions))) for i in whole] == [
+        ("a.jpg", 2),
+        ("b.jpg", 1),
+        ("c.jpg", 1),
+    ]
+    assert "named twice" in str(whole.problems[0])
     with open_annotations(path) as stream:
-        assert list(stream) == via.read(path).images
-        assert [image.filename for image in stream] == ["c.jpg", "b.jpg"]
+        assert list(stream) == whole.images
+        assert list(stream.problems) == whole.problems
+    assert read_source(path).counts["a.jpg"] == {"bag": 2}
+    assert len(read_source(path).part(["a.jpg"])) == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import tensorflow as tf
 from mrcnn.errors import WeightsError
 from mrcnn.training import log as training_log
 from mrcnn.training.checkpoints import LogFolder, find_last
-from mrcnn.training.history import read_epochs
+from mrcnn.training.history import read_epochs, resumed_epochs
 from mrcnn.training.log import Checkpoints, ProgressBar, TensorBoardScalars
 from mrcnn.training.state import Progress
 from mrcnn.weights.h5_reading import read_attributes
@@ -178,6 +178,23 @@ def test_completing_an_epoch_leaves_an_earlier_best(log, model):
     checkpoints.complete(model, Progress(epoch=2, best_epoch=1))
     assert np.array_equal(kernel(checkpoints.best), best)
     assert log.checkpoint(2).exists()
+
+
+@pytest.mark.parametrize("damaged", [b"", b"epoch,loss\n1,\xff", b"epoch,loss\n1,.5\n"])
+def test_a_damaged_history_is_kept_when_a_training_is_resumed(tmp_path, damaged, capsys):
+    path = tmp_path / "history.csv"
+    path.write_bytes(damaged)
+    for number in (1, 2):
+        assert len(resumed_epochs(tmp_path, 2)) == damaged.count(b".5")
+        assert (tmp_path / f"history.damaged{number}.csv").read_bytes() == damaged
+        assert f"kept as history.damaged{number}.csv" in capsys.readouterr().out
+
+
+def test_a_whole_history_is_read_as_it_is(tmp_path):
+    assert resumed_epochs(tmp_path, 2) == []
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,.5\n2,.4\n3,.3\n")
+    assert [row["loss"] for row in resumed_epochs(tmp_path, 2)] == [0.5, 0.4]
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
 
 
 def test_a_checkpoint_that_cannot_be_written(tmp_path, model):
