@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from fashion.commands import run_script
 from fashion.stages.stage import MODANET_STAGE
 from mrcnn.config import Config
 
@@ -50,3 +51,7 @@ class InferenceConfig(CocoConfig):
 
     GPU_COUNT = 1
     IMAGES_PER_GPU = 1
+
+
+if __name__ == "__main__":
+    sys.exit(run_script("model1/samples/custom/coco.py"))

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from fashion import dataset
+from fashion.commands import run_script
 from fashion.labels import MODANET_TABLE
 from fashion.stages.stage import MODANET_STAGE
 from mrcnn.config import Config
@@ -39,3 +40,7 @@ class CustomDataset(dataset.CustomDataset):
     """Images with garments of ModaNet's classes."""
 
     classes = MODANET_TABLE
+
+
+if __name__ == "__main__":
+    sys.exit(run_script("model1/samples/custom/custom.py"))
