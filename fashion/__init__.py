@@ -8,6 +8,7 @@ print(model.detect("picture.jpg"))
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,7 @@ PHOTO_WEIGHTS = PACKAGE / "photo" / "photo.h5"
 def __getattr__(name: str) -> Any:
     if name == "load":
         check_network()
-        from fashion.detector import load
-
-        return load
+        return importlib.import_module("fashion.detector").load
     raise AttributeError(f"module 'fashion' has no attribute {name!r}")
 
 

@@ -79,7 +79,7 @@ def _labels(annotations) -> set[str]:
 def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
     from tqdm import tqdm
 
-    from fashion.autolabel.report import file_digest
+    from fashion.json_files import file_digest
     from fashion.labels import SEASON_TABLE
     from fashion.review.page import page_images, write_page
 
@@ -110,7 +110,7 @@ def _is_wanted(image, max_score: float | None) -> bool:
 
 def _apply(options: argparse.Namespace, annotations) -> None:
     from fashion.annotations import via
-    from fashion.autolabel.report import file_digest
+    from fashion.json_files import file_digest
     from fashion.review.decisions import apply_decisions, read_decisions
     from mrcnn.errors import DatasetError
 
