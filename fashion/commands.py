@@ -212,8 +212,8 @@ def run_script(script: str) -> int:
 
 def _target_of(script: str) -> str:
     """The target of a script; empty for any other path."""
-    own = {command.script: command.target for command in COMMANDS.values()} | SCRIPTS
-    return own.get(script, "")
+    own = {command.script: command.target for command in COMMANDS.values()}
+    return {**own, **SCRIPTS}.get(script, "")
 
 
 def execute(target: str, arguments: list[str], prog: str) -> int:

@@ -5,10 +5,10 @@
     %(prog)s DATASET --check
 
 DATASET holds train/, val/ or test/, or images with annotations beside them (VIA or COCO).
-The table goes to the terminal, all figures to OUT/statistics.json, the plots to
-OUT/statistics.png, the drawn images to OUT/samples. --check decodes every image instead, lists
-those that are missing, damaged or of another size than in their annotations, and exits with 1
-if there are any. A thousand images take five seconds, their check ten.
+The table goes to the terminal, all figures to DIR/statistics.json, the plots to DIR/statistics.png,
+the drawn images to DIR/samples, where DIR is --output. --check decodes every image instead, lists
+those that are missing, damaged or of another size than in their annotations, and exits with 1 if
+there are any. A thousand images take five seconds, their check ten.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import os
 from pathlib import Path
 
 from fashion.terminal import command_parser
+
+FOLDER = Path("dataset_stats")
 
 
 def parse_arguments(
@@ -27,7 +29,8 @@ def parse_arguments(
     add("data", type=Path, metavar="DATASET|ANN.json", help="folder or annotation file")
     add("--images", type=Path, metavar="DIR", help="images (default: beside the annotations)")
     add("--classes", metavar="TABLE", help="modanet, season, or a class table file")
-    add("--out", type=Path, default=Path("dataset_stats"), metavar="DIR", help="(%(default)s)")
+    add("--output", type=Path, default=FOLDER, metavar="DIR", help="folder to write to")
+    add("--out", dest="output", type=Path, default=FOLDER, help=argparse.SUPPRESS)
     add("--samples", type=int, default=0, metavar="N", help="draw N annotated images")
     add("--seed", type=int, default=0, help="random seed of the samples")
     add("--check", action="store_true", help="decode every image and list the bad ones")
@@ -81,7 +84,7 @@ def describe(options: argparse.Namespace) -> int:
     with tqdm(total=total, unit="image", desc="statistics", disable=None) as bar:
         figures = counting.collect(parts, table, bar.update)
     print(report.statistics_text(figures))
-    out = options.out
+    out = options.output
     written = [out / "statistics.json"]
     write_json(written[0], figures.to_json(), indent=1)
     if figures.present():

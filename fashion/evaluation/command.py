@@ -71,7 +71,12 @@ def parse_arguments(
         f"({CONFUSION_SCORE:g})",
     )
     add_class_table_argument(parser)
-    add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
+    add_model_arguments(
+        parser,
+        MODANET_STAGE,
+        "weight file, or last (default: the stage's)",
+        confidence=SCORE_THRESHOLD,
+    )
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
     if options.class_table and options.number == "1":

@@ -17,7 +17,8 @@ from fashion.stages.arguments import (
 )
 from fashion.stages.models import inference_model, inference_weights
 from fashion.stages.stage import Stage, writable_folder
-from fashion.stages.train import add_training_arguments, train
+from fashion.stages.train import train
+from fashion.stages.training_arguments import add_training_arguments
 from fashion.terminal import HelpFormatter, command_parser
 
 if TYPE_CHECKING:

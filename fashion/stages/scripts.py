@@ -11,8 +11,8 @@ from fashion.stages.command import add_splash_arguments, train_or_splash
 from fashion.stages.command import splash as splash_garments
 from fashion.stages.draw import add_testing_arguments, draw_pictures
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
-from fashion.stages.train import add_training_arguments
 from fashion.stages.train import train as train_stage
+from fashion.stages.training_arguments import add_training_arguments
 from fashion.terminal import command_parser
 
 STAGES = {"1": MODANET_STAGE, "2": SEASON_STAGE}
