@@ -119,7 +119,7 @@ def _add_choice_arguments(group) -> None:
         type=fraction,
         default=0.5,
         metavar="0..1",
-        help="detections from here to --min-confidence are reported as uncertain (0.5)",
+        help="detections from here to --min-confidence are reported as uncertain",
     )
     add("--season", choices=list(SEASONS), help="for names that carry none (default: left out)")
     add(

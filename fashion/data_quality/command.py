@@ -1,10 +1,10 @@
 """Describe a data set in figures, draw its annotations, or check that every image can be read.
 
-    %(prog)s DATASET
+    %(prog)s FOLDER
     %(prog)s ANN.json --images DIR --samples 20
-    %(prog)s DATASET --check
+    %(prog)s FOLDER --check
 
-DATASET holds train/, val/ or test/, or images with annotations beside them (VIA or COCO).
+FOLDER holds train/, val/ or test/, or images with annotations beside them (VIA or COCO).
 The table goes to the terminal, all figures to DIR/statistics.json, the plots to DIR/statistics.png,
 the drawn images to DIR/samples, where DIR is --output. --check decodes every image instead, lists
 those that are missing, damaged or of another size than in their annotations, and exits with 1 if
@@ -26,7 +26,7 @@ def parse_arguments(
     """The command line; see the module's docstring."""
     parser = command_parser(__doc__, prog)
     add = parser.add_argument
-    add("data", type=Path, metavar="DATASET|ANN.json", help="folder or annotation file")
+    add("data", type=Path, metavar="DATA", help="folder or annotation file")
     add("--images", type=Path, metavar="DIR", help="images (default: beside the annotations)")
     add("--classes", metavar="TABLE", help="modanet, season, or a class table file")
     add("--output", type=Path, default=FOLDER, metavar="DIR", help="folder to write to")

@@ -38,7 +38,7 @@ def parse_arguments(
         "--report", type=Path, metavar="FILE", help="JSON report (default: beside OUT)"
     )
     parser.add_argument(
-        "--show", type=int, default=10, metavar="N", help="list so many of a kind here (10)"
+        "--show", type=int, default=10, metavar="N", help="list so many of a kind here"
     )
     return parser.parse_args(arguments)
 

@@ -25,17 +25,17 @@ def parse_arguments(
     parser = command_parser(__doc__, prog)
     parser.add_argument("kind", choices=("train", "custom"))
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the pictures")
-    parser.add_argument("--count", type=int, default=90, metavar="N", help="(%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="(%(default)s)")
+    parser.add_argument("--count", type=int, default=90, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="(default: %(default)s)")
     parser.add_argument(
         "--first", type=int, default=0, metavar="N", help="number of the first picture, from 0"
     )
     parser.add_argument("--truth", type=Path, metavar="FILE", help="custom: the truth, as COCO")
     parser.add_argument(
-        "--labels", nargs="+", metavar="LABEL", help="custom: such as skirt_yaz (the nine)"
+        "--labels", nargs="+", metavar="LABEL", help="custom: such as skirt_yaz (default: the nine)"
     )
     parser.add_argument(
-        "--workers", type=whole(1), metavar="N", help="drawing processes (one per core)"
+        "--workers", type=whole(1), metavar="N", help="drawing processes (default: one per core)"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser.parse_args(arguments)

@@ -45,10 +45,10 @@ def parse_arguments(
     parser = command_parser(__doc__, prog)
     stages = {"1": MODANET_STAGE, "2": SEASON_STAGE}
     parser.add_argument(
-        "--stage", dest="number", choices=list(stages), default="1", help="whose classes (1)"
+        "--stage", dest="number", choices=list(stages), default="1", help="whose classes"
     )
     parser.add_argument("--dataset", type=Path, metavar="DIR", help="default: the stage's")
-    parser.add_argument("--subset", default="val", metavar="NAME", help="folder in DIR (val)")
+    parser.add_argument("--subset", default="val", metavar="NAME", help="folder in DIR")
     parser.add_argument(
         "--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)"
     )

@@ -1,8 +1,8 @@
 """Parse the clothing of photographs: body, garments, superpixels, one label a pixel.
 
-    %(prog)s IMAGE|DIR --output=DIR
-    %(prog)s IMAGE|DIR --output=DIR --clothing=FILE.h5 --body=coco
-    %(prog)s IMAGE|DIR --output=DIR --stage=objects --min-confidence=.8
+    %(prog)s IMAGES --output=DIR
+    %(prog)s IMAGES --output=DIR --clothing=FILE.h5 --body=coco
+    %(prog)s IMAGES --output=DIR --stage=objects --min-confidence=.8
     %(prog)s DIR --output=DIR --truth=via_region_data.json
     %(prog)s --serve
 

@@ -73,7 +73,7 @@ def parse_arguments(
     )
     add("--from-scratch", action="store_true", help="the demo from random weights, for longer")
     add("--quick", action="store_true", help="the demo at tiny sizes, as a test")
-    add("--seed", type=whole(0), default=1, metavar="N", help="random seed (1)")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
     for name, text in (
         ("train-images", "pictures to draw for stage 1"),
         ("custom-images", "pictures to draw for stage 2"),

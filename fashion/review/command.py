@@ -34,7 +34,7 @@ def parse_arguments(
     add("--project", type=Path, metavar="FILE", help="write a VIA project too")
     add("--max-score", type=fraction, metavar="0..1", help="only images with a label scored lower")
     add("--limit", type=whole(1), metavar="N", help="only the first N images")
-    add("--thumbnail", type=whole(16), default=360, metavar="PIXELS", help="longer side (360)")
+    add("--thumbnail", type=whole(16), default=360, metavar="PIXELS", help="longer side")
     options = parser.parse_args(arguments)
     if options.only_accepted and not options.apply:
         parser.error("--only-accepted needs --apply")

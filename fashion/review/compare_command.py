@@ -26,13 +26,13 @@ def parse_arguments(
     add = parser.add_argument
     add("auto", type=Path, metavar="AUTO", help="automatic labels, VIA")
     add("truth", type=Path, metavar="TRUTH", help="true labels, VIA or COCO")
-    add("--iou", type=float, default=0.5, metavar="0..1", help="from here on it is a match (.5)")
+    add("--iou", type=float, default=0.5, metavar="0..1", help="from here on it is a match")
     add("--all-garments", action="store_true", help="expect all garments, as --all-garments labels")
     add("--labelled-only", action="store_true", help="leave out images that AUTO does not have")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
     add("--output", type=Path, metavar="DIR", help="write pictures of the worst cases there")
     add("--images", type=Path, metavar="DIR", help="folder of the images (default: TRUTH's)")
-    add("--worst", type=whole(1), default=12, metavar="N", help="how many pictures (12)")
+    add("--worst", type=whole(1), default=12, metavar="N", help="how many pictures")
     options = parser.parse_args(arguments)
     if not 0 < options.iou <= 1:
         parser.error("--iou must be above 0 and at most 1")

@@ -39,8 +39,8 @@ def parse_arguments(
     add("images", type=Path, metavar="IMAGES", help="folder of its images")
     add("out", type=Path, nargs="?", metavar="OUT", help="dataset folder (default: --stage's)")
     add("--stage", type=int, choices=(1, 2), help="use the folders of this stage")
-    add("--ratios", default="80/10/10", metavar="T/V/T", help="train/val/test (80/10/10)")
-    add("--seed", type=int, default=0, help="random seed (0)")
+    add("--ratios", default="80/10/10", metavar="T/V/T", help="train/val/test")
+    add("--seed", type=int, default=0, help="random seed")
     how = parser.add_mutually_exclusive_group()
     for mode, text in (
         ("copy", "copy the images (default)"),

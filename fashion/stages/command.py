@@ -67,7 +67,7 @@ def add_splash_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
     """Add the options of `splash`."""
     add_model_arguments(parser, stage, "weight file, or last")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--image", metavar="FILE|URL", help="a picture")
+    source.add_argument("--image", metavar="FILE", help="a picture, or its address")
     source.add_argument("--video", type=Path, metavar="FILE", help="a video")
     parser.add_argument(
         "--output",

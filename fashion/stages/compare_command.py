@@ -36,7 +36,9 @@ def parse_arguments(
     add("--output", type=Path, default=SEASON_STAGE.outputs / "compared", metavar="DIR")
     for number, stage in ((1, MODANET_STAGE), (2, SEASON_STAGE)):
         default = f"{stage.folder.name}/{stage.weights}"
-        add(f"--model{number}", metavar="FILE.h5", help=f"weight file, or last ({default})")
+        add(
+            f"--model{number}", metavar="FILE.h5", help=f"weight file, or last (default: {default})"
+        )
         add(f"--preset{number}", metavar="NAME", help="its preset, if the file does not name it")
         add(f"--logs{number}", type=Path, default=stage.logs, metavar="DIR", help="for last")
     add(

@@ -38,7 +38,7 @@ def parse_arguments(
     parser = command_parser(__doc__, prog, conflict_handler="resolve")
     stages = {"1": MODANET_STAGE, "2": SEASON_STAGE}
     add = parser.add_argument
-    add("--stage", dest="number", choices=list(stages), default="1", help="whose classes (1)")
+    add("--stage", dest="number", choices=list(stages), default="1", help="whose classes")
     add("--output", type=Path, required=True, metavar="DIR", help="folder to write to")
     add(
         "--format",
@@ -46,15 +46,16 @@ def parse_arguments(
         nargs="+",
         choices=list(FILES),
         default=["saved_model"],
-        help="one or several (saved_model)",
+        help="one or several (default: saved_model)",
     )
     add(
         "--size",
         type=whole(64),
         metavar="N",
-        help="side of the square that pictures are brought to, a multiple of 64 (the preset's)",
+        help="side of the square that pictures are brought to, a multiple of 64 "
+        "(default: the preset's)",
     )
-    add("--masks", choices=MASKS, default="full", help="what model.onnx gives (full)")
+    add("--masks", choices=MASKS, default="full", help="what model.onnx gives")
     add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
     add_class_table_argument(parser)
@@ -66,7 +67,7 @@ def parse_arguments(
         dest="resize",
         choices=["square", "fit64", "pad64", "none"],
         help="square: the network always sees --size; fit64, pad64 and none: it sees other sizes "
-        "with other pictures, see IMAGE_RESIZE_MODE; saved_model only (the preset's)",
+        "with other pictures, see IMAGE_RESIZE_MODE; saved_model only (default: the preset's)",
     )
     # The file may be used on another machine, so "auto" would be wrong.
     parser.set_defaults(precision="float32")

@@ -30,20 +30,32 @@ def parse_arguments(
     """The command line; see the module's docstring."""
     parser = command_parser(__doc__, prog)
     add = parser.add_argument
-    add("--stage", dest="number", choices=list(STAGES), default="1", help="whose classes (1)")
+    add("--stage", dest="number", choices=list(STAGES), default="1", help="whose classes")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--dataset", type=Path, metavar="DIR", help="annotated pictures")
     source.add_argument("--image", type=Path, metavar="FILE", help="a picture without truth")
     source.add_argument("--file-only", action="store_true", help="look at the weight file alone")
-    add("--subset", default="val", metavar="NAME", help="folder in DIR (val)")
+    add("--subset", default="val", metavar="NAME", help="folder in DIR")
     add("--picture", metavar="NAME", help="file name in the subset (default: its first)")
     add("--show", metavar="PART,...", help="anchors, rpn_targets, proposals, rois, detections, "
         "masks, activations, weights (default: all that can be shown)")  # fmt: skip
-    add("--layers", nargs="+", default=[], metavar="NAME", help="whose activations (a choice)")
-    add("--limit", type=whole(1), default=500, metavar="N", help="pictures to fit anchors to (500)")
+    add(
+        "--layers",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="whose activations (default: a choice)",
+    )
+    add("--limit", type=whole(1), default=500, metavar="N", help="pictures to fit anchors to")
     add("--seed", type=whole(0), default=0, help="of what a training step draws")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
-    add("--output", type=Path, default=Path("inspected"), metavar="DIR", help="(%(default)s)")
+    add(
+        "--output",
+        type=Path,
+        default=Path("inspected"),
+        metavar="DIR",
+        help="(default: %(default)s)",
+    )
     add_model_arguments(parser, MODANET_STAGE, "weight file, last, or none (default: the stage's)")
     options = parser.parse_args(arguments)
     options.stage = STAGES[options.number]
