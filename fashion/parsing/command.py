@@ -33,16 +33,16 @@ PORT = 8765
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is parsed, with which models, and where to."""
     add = parser.add_argument
-    add("images", type=Path, nargs="?", metavar="IMAGE|DIR", help="a picture, or a folder of them")
+    add("images", type=Path, nargs="?", metavar="IMAGES", help="a picture, or a folder of them")
     add("--output", type=Path, metavar="DIR", help="folder for all that is written")
-    add("--clothing", metavar="FILE.h5", help="garments' weights (model1/mask_rcnn_Modanet.h5)")
+    add("--clothing", "--model", metavar="FILE.h5", help="(default: model1/mask_rcnn_Modanet.h5)")
     add(
         "--body",
         metavar="FILE.h5",
         help="weights of COCO's 81 classes, of which the persons are taken; coco fetches "
         "mask_rcnn_coco.h5 if it is missing (default: garments alone)",
     )
-    add("--stage", choices=STAGES, default="all", help="what is written (%(default)s)")
+    add("--stage", choices=STAGES, default="all", help="what is written")
     for option in ("clothing", "body"):
         add(f"--{option}-preset", choices=list(PRESETS), help="if the weights do not name it")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
@@ -55,30 +55,30 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the settings of `fashion.parsing.settings`."""
     group = parser.add_argument_group("superpixels and completion")
     add = group.add_argument
-    add("--person", choices=PERSONS, default=DEFAULTS.person, help="whose garments (%(default)s)")
-    add("--segments", type=whole(1), default=DEFAULTS.segments, help="superpixels (%(default)s)")
-    add("--compactness", type=positive, default=DEFAULTS.compactness, help="(%(default)s)")
-    add("--sigma", type=float, default=DEFAULTS.sigma, help="blur before, pixels (%(default)s)")
-    add("--iterations", type=whole(1), default=DEFAULTS.iterations, help="of SLIC (%(default)s)")
+    add("--person", choices=PERSONS, default=DEFAULTS.person, help="whose garments")
+    add("--segments", type=whole(1), default=DEFAULTS.segments, help="superpixels")
+    add("--compactness", type=positive, default=DEFAULTS.compactness, help="(default: %(default)s)")
+    add("--sigma", type=float, default=DEFAULTS.sigma, help="blur before, pixels")
+    add("--iterations", type=whole(1), default=DEFAULTS.iterations, help="of SLIC")
     add("--person-only", action="store_true", help="superpixels on the person alone")
-    add("--vote", choices=VOTES, default=DEFAULTS.vote, help="which pixels vote (%(default)s)")
+    add("--vote", choices=VOTES, default=DEFAULTS.vote, help="which pixels vote")
     add(
         "--agreement",
         type=float,
         default=DEFAULTS.agreement,
-        help="share of the vote, .5 to 1, from which a superpixel gives a garment (%(default)s)",
+        help="share of the vote, .5 to 1, from which a superpixel gives a garment",
     )
     add(
         "--removal",
         type=float,
         default=DEFAULTS.removal,
-        help="share of the vote, .5 to 1, from which it takes one away; 1: never (%(default)s)",
+        help="share of the vote, .5 to 1, from which it takes one away; 1: never",
     )
     add(
         "--pixel-classes",
         default=",".join(DEFAULTS.pixel_classes),
         metavar="NAMES",
-        help="thin garments that stay at pixel level, between commas (%(default)s)",
+        help="thin garments that stay at pixel level, between commas",
     )
     add(
         "--no-completion",
@@ -89,9 +89,9 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
         "--completion-distance",
         type=float,
         default=DEFAULTS.completion_distance,
-        help="Lab distance up to which colours agree (%(default)s)",
+        help="Lab distance up to which colours agree",
     )
-    add("--skin", choices=SKIN_RULES, default=DEFAULTS.skin, help="(%(default)s)")
+    add("--skin", choices=SKIN_RULES, default=DEFAULTS.skin, help="(default: %(default)s)")
     add("--no-hair", action="store_true", help="do not look for hair; completion may cover it")
     drawn = parser.add_argument_group("panels")
     drawn.add_argument("--boxes", action="store_true", help="boxes around garments and persons")
@@ -118,7 +118,7 @@ def add_truth_arguments(parser: argparse.ArgumentParser) -> None:
         default=TOLERANCE,
         metavar="SHARE",
         help="how far an outline may be off to count as right, as a share of the picture's "
-        "diagonal (%(default)s)",
+        "diagonal",
     )
 
 
@@ -134,9 +134,7 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--serve", action="store_true", help="open a page on this machine instead (needs flask)"
     )
-    parser.add_argument(
-        "--port", type=_port, default=PORT, help="of the page; 0 takes any (%(default)s)"
-    )
+    parser.add_argument("--port", type=_port, default=PORT, help="of the page; 0 takes any")
 
 
 def _port(text: str) -> int:
@@ -195,7 +193,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
         raise UserError(
             "there is nothing to parse, or no place to write to",
             settings=("output",),
-            advice="type: parse_clothing.py IMAGE|DIR {output}=DIR",
+            advice="type: parse_clothing.py IMAGES {output}=DIR",
         )
     from tqdm import tqdm
 

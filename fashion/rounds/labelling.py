@@ -11,9 +11,8 @@ from fashion.autolabel.command import StageDetector
 from fashion.autolabel.job import LabelJob
 from fashion.autolabel.pictures import FolderPictures
 from fashion.autolabel.policy import LabelPolicy
-from fashion.autolabel.report import file_digest
 from fashion.autolabel.run import LabelFiles, LoadDetector, label_folder
-from fashion.json_files import read_json, write_json
+from fashion.json_files import file_digest, read_json, write_json
 from fashion.pictures.listing import list_images
 from fashion.review.decision_log import DecisionLog, read_log
 from fashion.rounds.decided import CARRIED, Decided, read_decided

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from fashion.annotations import via
-from fashion.autolabel.report import file_digest
+from fashion.json_files import file_digest
 from fashion.review.decision_log import WHOLE, Decision, DecisionLog
 from fashion.review.page import instance_key
 from fashion.rounds.folder import RoundsFolder
