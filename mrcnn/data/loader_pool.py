@@ -29,7 +29,7 @@ BACKENDS = ("thread", "process")
 SECONDS_TO_END = 5
 # Set in loader processes, which must not start further ones.
 _WORKER_VARIABLE = "MRCNN_LOADER_PROCESS"
-_WORKER_PROGRAM = "import sys; sys.path[:] = {path!r}; from mrcnn import loader_pool; {call}"
+_WORKER_PROGRAM = "import sys; sys.path[:] = {path!r}; from mrcnn.data import loader_pool; {call}"
 
 
 class WorkerTraceback(Exception):
