@@ -90,8 +90,8 @@ def load_image_gt(
         config: its IMAGE_* attributes and LOADER_RESIZE, and MINI_MASK_SHAPE with mini masks.
         image_id: the data set's own number of the image.
         augment: deprecated; mirror the image left to right with probability 0.5.
-        augmentation: an imgaug augmenter. Only its geometric parts are applied to masks, and no
-            part may change the size of the image.
+        augmentation: an imgaug augmenter, which moves the masks as it moves the image, see
+            `augment_image_and_masks`; it may not change the size of the image.
         use_mini_mask: crop each mask to its box and resize it to MINI_MASK_SHAPE.
         random: a `random.Random` for the crop window and the flip; the module `random` by default.
         cache: keeps resized images (in mode "crop" decoded ones) of this data set and config.
