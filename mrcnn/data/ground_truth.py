@@ -15,6 +15,7 @@ from mrcnn.data.augmentation import (
     only_mirrors,
 )
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.instances import checked_class_ids, load_instances
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.geometry.masks import minimize_mask, resize_mask
@@ -108,7 +109,8 @@ def load_image_gt(
     augmentation does no more to masks than mirror them. The result is the same.
 
     Raises whatever the data set raises on a bad image, and DatasetError if the masks are not of
-    the image's size or the augmentation changes that size.
+    the image's size, are no masks, or are not of the data set's classes (see `load_instances`), or
+    if the augmentation changes the size.
     """
     random = python_random if random is None else random
     cache = ImageCache(0) if cache is None else cache
@@ -117,9 +119,12 @@ def load_image_gt(
     if use_mini_mask and not augment and (augmentation is None or only_mirrors(augmentation)):
         crops = dataset.load_mask_crops(image_id)
     if crops is not None:
-        truth = _mini_masks_of_crops(*crops, resized, augmentation, config.MINI_MASK_SHAPE)
+        class_ids = checked_class_ids(dataset, image_id, crops[1], len(crops[0]))
+        truth = _mini_masks_of_crops(
+            crops[0], class_ids, resized, augmentation, config.MINI_MASK_SHAPE
+        )
     else:
-        masks, class_ids = dataset.load_mask(image_id)
+        masks, class_ids = load_instances(dataset, image_id)
         truth = _full_masks(masks, class_ids, resized, random if augment else None, augmentation)
         if use_mini_mask:
             minis = minimize_mask(truth.boxes, truth.masks, config.MINI_MASK_SHAPE)
