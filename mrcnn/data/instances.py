@@ -13,7 +13,8 @@ from mrcnn.errors import DatasetError
 def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
     """What `dataset.load_mask` returns, as bool [height, width, N] and int32 [N].
 
-    Numbers up to 1 count above 0.5, numbers up to 255 above 127.5, both over all masks of the image.
+    Numbers up to 1 count above 0.5, numbers up to 255 above 127.5; the greatest of all masks of the
+    image decides.
 
     Raises:
         DatasetError: the masks are something else, or `checked_class_ids` refuses the class ids.

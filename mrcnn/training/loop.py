@@ -234,8 +234,8 @@ class Trainer:
         """Mean losses over the same validation batches each time, each image at most once."""
         if self.validation_loader is None or plan.validation_steps < 1:
             return {}
-        batches = -(-self.validation_loader.source.order.places // self.validation_loader.batch_size)
-        count = min(plan.validation_steps, batches)
+        images = self.validation_loader.source.order.places
+        count = min(plan.validation_steps, -(-images // self.validation_loader.batch_size))
         rows = []
         for number, image_ids, inputs in self.validation_loader.stream(0, count):
             rows.append(self.step.validate(inputs, number))
