@@ -141,7 +141,11 @@ def is_rate_schedule(value) -> bool:
 
 # (attributes, test of one value, what is expected): what can be said of a value alone.
 RULES = (
-    (("NAME",), _none_or(lambda value: isinstance(value, str)), "a text, or None"),
+    (
+        ("NAME",),
+        _none_or(lambda value: isinstance(value, str) and not set(value) & set("/\\\0")),
+        "a text without slashes, or None",
+    ),
     (
         [
             "GPU_COUNT",
