@@ -221,7 +221,8 @@ class MaskRCNN:
             epochs: the total.
             layers: 'heads', '5+', '4+', '3+', 'all', or a regular expression of layer names.
             augmentation: an imgaug augmenter for the training images.
-            custom_callbacks: Keras callbacks.
+            custom_callbacks: Keras callbacks. `on_epoch_end` is called when the epoch's checkpoint
+                is written; what it raises ends the training and does not cost the epoch.
             no_augmentation_sources: images of these sources are not augmented.
 
         Returns:

@@ -126,6 +126,7 @@ class Trainer:
         writers = [self.board] if self.distribution.is_chief else []
         callbacks = keras.callbacks.CallbackList(
             [*writers, *plan.callbacks],
+            add_history=True,
             model=self.model,
             epochs=plan.epochs,
             steps=plan.steps_per_epoch,
@@ -181,17 +182,21 @@ class Trainer:
                 if time.monotonic() - last_saved > plan.state_seconds:
                     self._save_state()
                     last_saved = time.monotonic()
-        seconds = time.monotonic() - started
-        images = (plan.steps_per_epoch - steps_before) * self.loader.batch_size
+        speed = {"seconds": time.monotonic() - started}
+        if images := (self.progress.step - steps_before) * self.loader.batch_size:
+            speed["images_per_second"] = images / speed["seconds"]
+        if self.validation_loader or plan.evaluation:
+            self._save_state()  # measuring may fail, and need not cost the epoch
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
         logs |= self._validate(plan, interrupted)
         logs |= self._evaluate(plan, interrupted, epoch)
         logs["learning_rate"] = float(np.asarray(self.step.optimizer.learning_rate.value))
-        callbacks.on_epoch_end(epoch, logs)
-        speed = {"seconds": seconds, "images_per_second": images / seconds}
-        # A callback may stop one process, and only the chief has measured everything.
-        self.model.stop_training = self.distribution.agree(self.model.stop_training)
+        # Only the chief has measured everything.
         self._close_epoch(plan, self.distribution.share(logs | speed))
+        # As with Matterport, callbacks find the epoch's checkpoint, and may fail.
+        callbacks.on_epoch_end(epoch, logs)
+        # A callback may stop one process.
+        self.model.stop_training = self.distribution.agree(self.model.stop_training)
 
     def _next(self, batches, steps_before: int):
         """The next batch; where there is none, the steps since the last state are not lost."""
@@ -239,8 +244,6 @@ class Trainer:
         rows = []
         for number, image_ids, inputs in self.validation_loader.stream(0, count):
             rows.append(self.step.validate(inputs, number))
-            if not np.isfinite(rows[-1]).all():
-                self._save_state()  # or raise that the weights are not finite
             when = f"In validation batch {number} after epoch {self.progress.epoch + 1}"
             self._require_sane(rows[-1], when, image_ids, self.validation_loader)
             self._stop_if(interrupted())
@@ -335,7 +338,9 @@ def _epoch_line(row: dict, best_by: str | None) -> str:
         parts.append(f"val_loss {row['val_loss']:.4f}")
     if MASK_AP in row:
         parts.append(f"mask AP {row[MASK_AP]:.3f}, box AP {row['val_box_AP']:.3f}")
-    parts += [f"{row['seconds']:.0f} s", f"{row['images_per_second']:.1f} img/s"]
+    parts.append(f"{row['seconds']:.0f} s")
+    if "images_per_second" in row:
+        parts.append(f"{row['images_per_second']:.1f} img/s")
     return ", ".join(parts) + (f" (best {best_by} so far)" if best_by else "")
 
 
@@ -362,6 +367,6 @@ def state_belongs_to(progress: Progress, log: LogFolder, weights_path: Path) -> 
     """
     if weights_path.parent.resolve() != log.folder.resolve():
         return False
-    checkpoints = sorted(log.folder.glob(f"mask_rcnn_{log.name}_*.h5"))
+    checkpoints = log.checkpoints()
     is_last = bool(checkpoints) and checkpoints[-1].name == weights_path.name
     return progress.epoch == log.epoch or (is_last and progress.epoch > log.epoch)

@@ -189,7 +189,9 @@ class Session:
         if not restore_weights(folder, self.step.model):
             return None
         restore_optimizer(folder, self.step.optimizer)
-        print(f"Resuming from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
+        is_trained = stored.step >= self.config.STEPS_PER_EPOCH
+        place = "after its last step" if is_trained else f"step {stored.step + 1}"
+        print(f"Resuming from {folder} at epoch {stored.epoch + 1}, {place}")
         if self.distribution.is_chief:
             with holding(folder):
                 Checkpoints(self.log, self.notes).complete(self.step.model, stored)
