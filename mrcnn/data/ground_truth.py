@@ -26,7 +26,7 @@ from mrcnn.geometry.mini_masks import (
     resized_crops,
     shrink_masks,
 )
-from mrcnn.images.molding import compose_image_meta
+from mrcnn.images.molding import compose_image_meta, grey_levels
 from mrcnn.images.resizing import resize_image
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _load_resized(
 ) -> _Resized:
     def resized(image: np.ndarray) -> _Resized:
         parts = resize_image(
-            image,
+            grey_levels(image, config),
             min_dim=config.IMAGE_MIN_DIM,
             max_dim=config.IMAGE_MAX_DIM,
             min_scale=config.IMAGE_MIN_SCALE,

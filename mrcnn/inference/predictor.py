@@ -9,15 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config import Config
-from mrcnn.errors import DatasetError
+from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.geometry.masks import paste_mask
-from mrcnn.images.molding import compose_image_meta, mold_image
+from mrcnn.images.molding import compose_image_meta, grey_levels, mold_image
 from mrcnn.images.resizing import resize_image
 from mrcnn.inference.folding import FoldedWeights, fold_inference
 from mrcnn.network.build import pyramid_anchors
 
 DETECTIONS, MASKS = 0, 3  # which of the inference model's outputs
+ANCHOR_SIZES = 8  # molded sizes whose anchors are kept
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,16 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
     """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
 
     Raises:
-        DatasetError: the array is not an image with the configured number of channels.
+        DatasetError: it is no image with the configured number of channels, or has other values
+            than `grey_levels` takes.
     """
     channels = config.IMAGE_CHANNEL_COUNT
+    if not isinstance(image, np.ndarray):
+        raise DatasetError(
+            "this is no image",
+            expected="a NumPy array, uint8 (height, width, channels)",
+            found=type(image).__name__,
+        )
     if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
         raise DatasetError(
             "an array of this shape is not an image for this model",
@@ -51,7 +59,7 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
             found=tuple(image.shape),
         )
     molded, window, scale, _, _ = resize_image(
-        image,
+        grey_levels(image, config),
         min_dim=config.IMAGE_MIN_DIM,
         max_dim=config.IMAGE_MAX_DIM,
         min_scale=config.IMAGE_MIN_SCALE,
@@ -184,6 +192,8 @@ class Predictor:
         """Normalised anchors of a molded size, float32 `[anchors, 4]`."""
         key = int(image_shape[0]), int(image_shape[1])
         if key not in self._anchors:
+            if len(self._anchors) == ANCHOR_SIZES:  # 6.3 MB each at 1024 x 1024
+                del self._anchors[next(iter(self._anchors))]
             self._anchors[key] = norm_boxes(pyramid_anchors(self.config, key), key)
         return self._anchors[key]
 
@@ -222,7 +232,17 @@ class Predictor:
         """Detections of each image, in order; see `MaskRCNN.detect`.
 
         A batch holds consecutive images that get the same molded size.
+
+        Raises:
+            ConfigError: the resize mode is 'crop', which would take a random part of each image.
+            DatasetError: see `mold_one`.
         """
+        if self.config.IMAGE_RESIZE_MODE == "crop":
+            raise ConfigError(
+                "{IMAGE_RESIZE_MODE} is 'crop', which is for training only",
+                settings=("IMAGE_RESIZE_MODE",),
+                advice="set it to 'pad64' in the configuration of the model that detects",
+            )
         molded = (mold_one(image, self.config) for image in images)
         for _, same_size in itertools.groupby(molded, key=lambda m: m.image.shape):
             while batch := list(itertools.islice(same_size, batch_size)):

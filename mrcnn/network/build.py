@@ -91,7 +91,8 @@ def build_model(mode: str, config: Config) -> keras.Model:
     """The Keras model for `mode`, 'training' or 'inference', in the precision of the config.
 
     Raises:
-        ConfigError: training with a resize mode that gives images different sizes.
+        ConfigError: training with a resize mode that gives images different sizes, or Keras is set
+            to another data format.
     """
     if mode == "training" and config.IMAGE_RESIZE_MODE == "fit64":
         raise ConfigError(
@@ -99,6 +100,11 @@ def build_model(mode: str, config: Config) -> keras.Model:
             "detection only",
             settings=("IMAGE_RESIZE_MODE",),
             advice="train with 'square'; the weights serve both",
+        )
+    if keras.config.image_data_format() != "channels_last":
+        raise ConfigError(
+            "Keras is set to images whose channels come first",
+            advice="call keras.config.set_image_data_format('channels_last') before",
         )
     build = {"training": _training_model, "inference": _inference_model}[mode]
     with building_in(config.PRECISION):

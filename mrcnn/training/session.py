@@ -104,7 +104,7 @@ class Session:
         self.progress, self.log = begin_together(
             self.distribution, self.config, train_dataset, progress, self.log, self.step
         )
-        self.step.seed = self.progress.seed & 0x7FFFFFFF
+        self.step.seed = self.progress.seed
 
     def is_over(self, epochs: int) -> bool:
         """Whether nothing is left to train up to `epochs`, which is then said."""
