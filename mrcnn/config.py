@@ -257,7 +257,7 @@ class Config:
     SEED: int | None = None
 
     BATCH_SIZE: int
-    IMAGE_SHAPE: np.ndarray
+    IMAGE_SHAPE: Any  # an array [height, width, channels]
     IMAGE_META_SIZE: int
     _derived: Mapping[str, Any] = {}
 

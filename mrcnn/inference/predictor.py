@@ -183,6 +183,7 @@ class Predictor:
     def __init__(self, model: keras.Model, config: Config):
         self.model = model
         self.config = config
+        self.molded_size: tuple[int, int] = (0, 0)  # of the last batch
         self._anchors: dict[tuple[int, ...], np.ndarray] = {}
         self._run_all = _compiled(model)
         self._run_detection: Callable[[list], list[tf.Tensor]] | None = None
@@ -220,7 +221,8 @@ class Predictor:
         return detections, masks
 
     def _outputs(self, run, molded_images, image_metas) -> list[np.ndarray]:
-        anchors = self.anchors(molded_images.shape[1:])
+        self.molded_size = molded_images.shape[1:3]
+        anchors = self.anchors(self.molded_size)
         anchors = np.broadcast_to(anchors, (len(molded_images), *anchors.shape))
         inputs = (molded_images, image_metas, anchors)
         outputs = run([tf.convert_to_tensor(x, tf.float32) for x in inputs])
