@@ -127,11 +127,13 @@ def find_last_readable(model_dir: str | Path, name: str) -> tuple[Path, list[Pat
 
 
 def readable_before(path: str | Path) -> Path | None:
-    """The last whole checkpoint before a damaged one; None where `path` is whole or none is."""
+    """The last whole checkpoint of the same training before a damaged one; None without one."""
     path = Path(path)
-    if not path.is_file() or is_readable(path):
+    own = re.fullmatch(r"(mask_rcnn_.*_)\d{4,}\.h5", path.name)
+    if own is None or not path.is_file() or is_readable(path):
         return None
-    earlier = sorted(p for p in path.parent.glob("mask_rcnn_*.h5") if p.name < path.name)
+    pattern = f"{glob.escape(own[1])}[0-9][0-9][0-9][0-9]*.h5"
+    earlier = sorted(p for p in path.parent.glob(pattern) if p.name < path.name)
     return next((p for p in reversed(earlier) if is_readable(p)), None)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.data.loader import BatchLoader
-from mrcnn.errors import TrainingError, UserError
+from mrcnn.errors import DatasetError, TrainingError, UserError
 from mrcnn.system.locks import holding
 from mrcnn.system.signals import handling_signals
 from mrcnn.training.checkpoints import LogFolder
@@ -209,6 +209,7 @@ class Trainer:
 
     def _one_step(self, item, callbacks) -> None:
         number, image_ids, inputs = item
+        _require_built_size(self.loader, image_ids, inputs[0])
         callbacks.on_train_batch_begin(self.progress.step)
         losses = self.step.train(inputs, number)
         self._require_sane(losses, f"At step {number}", image_ids, self.loader)
@@ -243,6 +244,7 @@ class Trainer:
         count = min(plan.validation_steps, -(-images // self.validation_loader.batch_size))
         rows = []
         for number, image_ids, inputs in self.validation_loader.stream(0, count):
+            _require_built_size(self.validation_loader, image_ids, inputs[0])
             rows.append(self.step.validate(inputs, number))
             when = f"In validation batch {number} after epoch {self.progress.epoch + 1}"
             self._require_sane(rows[-1], when, image_ids, self.validation_loader)
@@ -298,6 +300,21 @@ class Trainer:
             f"\nStopped in epoch {self.progress.epoch + 1} after step {self.progress.step}; the "
             f"state is saved in {self.log.folder}. Resume from the last checkpoint there.",
             flush=True,
+        )
+
+
+def _require_built_size(loader: BatchLoader, image_ids: Sequence[int], images: np.ndarray) -> None:
+    """Raise DatasetError where images are not of the size whose anchors the network has."""
+    built = tuple(int(side) for side in loader.source.config.IMAGE_SHAPE[:2])
+    if images.shape[1:3] != built:
+        raise DatasetError(
+            f"the network is built for images of another size than these have when "
+            f"{{IMAGE_RESIZE_MODE}} is {loader.source.config.IMAGE_RESIZE_MODE!r} "
+            f"({_image_names(loader, image_ids)})",
+            settings=("IMAGE_RESIZE_MODE",),
+            expected=" x ".join(map(str, built)),
+            found=" x ".join(map(str, images.shape[1:3])),
+            advice="set {IMAGE_RESIZE_MODE} to 'square' or 'crop' for training",
         )
 
 

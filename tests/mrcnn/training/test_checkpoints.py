@@ -3,10 +3,18 @@
 import datetime
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from mrcnn.errors import WeightsNotFoundError
-from mrcnn.training.checkpoints import STAMP, LogFolder, choose_log_folder, find_last
+from mrcnn.training.checkpoints import (
+    STAMP,
+    LogFolder,
+    choose_log_folder,
+    find_last,
+    readable_before,
+)
 from tests.support import golden_json
 
 BEHAVIOUR = golden_json("behaviour")
@@ -89,6 +97,18 @@ def test_folders_of_a_longer_name_are_others(tmp_path):
     assert find_last(tmp_path, "shapes_big").name == "mask_rcnn_shapes_big_0009.h5"
     with pytest.raises(WeightsNotFoundError, match="begins with 'shape' and ends with a time"):
         find_last(tmp_path, "shape")
+
+
+def test_only_a_checkpoint_of_the_same_training_comes_before_a_damaged_one(tmp_path):
+    for name in ("mask_rcnn_a_0001.h5", "mask_rcnn_a_0003.h5", "mask_rcnn_b_0002.h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file.attrs["layer_names"] = np.array([b"conv1"])
+            file.create_group("conv1").attrs["weight_names"] = np.array([], "S1")
+    make(tmp_path, ["mask_rcnn_coco.h5", "mask_rcnn_b_0001.h5", "mask_rcnn_a_0004.h5"])
+    assert readable_before(tmp_path / "mask_rcnn_a_0004.h5") == tmp_path / "mask_rcnn_a_0003.h5"
+    assert readable_before(tmp_path / "mask_rcnn_b_0001.h5") is None
+    assert readable_before(tmp_path / "mask_rcnn_coco.h5") is None
+    assert readable_before(tmp_path / "mask_rcnn_a_0003.h5") is None  # whole
 
 
 NAMES = ["my shapes", "v1.2", "shapes[a]", "c++", "", "größe", "{x}", "2024", "a_b-c"]

@@ -1,6 +1,7 @@
 """The end of an epoch: what is on disk when callbacks run, and when something fails."""
 
 import keras
+import numpy as np
 import pytest
 
 from mrcnn.errors import DatasetError
@@ -64,6 +65,22 @@ def test_the_history_of_a_training_is_where_scripts_look_for_it(tmp_path):
     history = model.keras_model.history.history
     for name in ("loss", "val_loss", "rpn_bbox_loss", "val_mrcnn_class_loss"):
         assert history[name] == [row[name] for row in rows]
+
+
+@pytest.mark.parametrize("mode", ["none", "pad64"])
+def test_images_of_a_size_the_network_was_not_built_for(tmp_path, mode):
+    class Large(ShapesDataset):
+        def load_image(self, image_id):
+            return np.tile(super().load_image(image_id)[:32], (4, 2, 1))
+
+        def load_mask(self, image_id):
+            masks, class_ids = super().load_mask(image_id)
+            return np.tile(masks[:32], (4, 2, 1)), class_ids
+
+    changes = {"IMAGE_RESIZE_MODE": mode, "IMAGE_MIN_SCALE": 0}
+    model = MaskRCNN("training", type("C", (ShortConfig,), changes)(), tmp_path)
+    with pytest.raises(DatasetError, match="expected 64 x 64, found 128 x 128; set IMAGE_RESIZE"):
+        model.train(Large(4), None, 0.001, 1, "heads")
 
 
 @pytest.mark.parametrize("measure", ["validation", "evaluation"])
