@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mrcnn.config_rules import LOSS_NAMES, check
+from mrcnn.config_rules import LOSS_NAMES, check, make_plain
 
 # image id (1), original shape (3), molded shape (3), window (4), scale (1); class flags follow.
 META_SIZE_WITHOUT_CLASSES = 12
@@ -26,7 +26,7 @@ class Config:
     """Everything that can be set about building, training and running the network.
 
     Override class attributes in a subclass; what is derived (BATCH_SIZE, IMAGE_SHAPE,
-    IMAGE_META_SIZE) is computed by `__init__` from the values the class has then.
+    IMAGE_META_SIZE) is computed by `__init__`, and again by `validate` where values have changed.
 
     Raises:
         ConfigError: from `__init__` and `validate`, for a value that cannot work.
@@ -283,24 +283,40 @@ class Config:
     # each run.
     SEED: int | None = None
 
+    BATCH_SIZE: int
+    IMAGE_SHAPE: Any  # an array [height, width, channels]
+    IMAGE_META_SIZE: int
+    _derived: Mapping[str, Any] = {}
+
     def __init__(self):
         self.validate()
-        self.BATCH_SIZE = self.IMAGES_PER_GPU * self.GPU_COUNT
-        side = self.IMAGE_MIN_DIM if self.IMAGE_RESIZE_MODE == "crop" else self.IMAGE_MAX_DIM
-        size = [side, side]
-        if self.IMAGE_RESIZE_MODE == "shape":
-            size = [self.IMAGE_HEIGHT, self.IMAGE_WIDTH]
-        self.IMAGE_SHAPE = np.array([*size, self.IMAGE_CHANNEL_COUNT])
-        self.IMAGE_META_SIZE = META_SIZE_WITHOUT_CLASSES + self.NUM_CLASSES
 
     def validate(self) -> None:
         """Check every attribute, as it is now; call it again after changing some.
+
+        Whole-numbered floats become integers, and one number as MEAN_PIXEL counts for every
+        channel. What is derived follows what it is derived from; a derived attribute that was set
+        by hand stays until then.
 
         Raises:
             ConfigError: the first attribute that cannot work: its name, its value, and what is
                 expected.
         """
+        make_plain(self)
         check(self)
+        side = self.IMAGE_MIN_DIM if self.IMAGE_RESIZE_MODE == "crop" else self.IMAGE_MAX_DIM
+        size = (side, side)
+        if self.IMAGE_RESIZE_MODE == "shape":
+            size = (self.IMAGE_HEIGHT, self.IMAGE_WIDTH)
+        derived = {
+            "BATCH_SIZE": self.IMAGES_PER_GPU * self.GPU_COUNT,
+            "IMAGE_SHAPE": (*size, self.IMAGE_CHANNEL_COUNT),
+            "IMAGE_META_SIZE": META_SIZE_WITHOUT_CLASSES + self.NUM_CLASSES,
+        }
+        for name, value in derived.items():
+            if self._derived.get(name) != value:
+                setattr(self, name, np.array(value) if isinstance(value, tuple) else value)
+        self._derived = derived
 
     def to_dict(self) -> dict:
         """All attributes by name, sorted, made of plain Python values.

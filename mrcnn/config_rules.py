@@ -1,5 +1,6 @@
 """What the attributes of a Config may be: each by itself, then together."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,7 +143,11 @@ def is_rate_schedule(value) -> bool:
 
 # (attributes, test of one value, what is expected): what can be said of a value alone.
 RULES = (
-    (("NAME",), _none_or(lambda value: isinstance(value, str)), "a text, or None"),
+    (
+        ("NAME",),
+        _none_or(lambda value: isinstance(value, str) and not set(value) & set("/\\\0")),
+        "a text without slashes, or None",
+    ),
     (
         [
             "GPU_COUNT",
@@ -261,6 +266,17 @@ RULES = (
     ),
     (("LOSS_WEIGHTS",), lambda value: isinstance(value, dict), "a dictionary of losses' factors"),
 )
+
+
+def make_plain(config: Any) -> None:
+    """Make integers of whole-numbered floats (`500 / 2`), and of one mean that of each channel."""
+    counts = [names for names, holds, _ in RULES if holds in (is_count, _is_whole_not_negative)]
+    for name in (*itertools.chain(*counts), "IMAGE_MIN_DIM", "IMAGE_MAX_DIM"):
+        value = getattr(config, name)
+        if isinstance(value, float) and value.is_integer():
+            setattr(config, name, int(value))
+    if _is_number(config.MEAN_PIXEL) and is_count(config.IMAGE_CHANNEL_COUNT):
+        config.MEAN_PIXEL = np.full(config.IMAGE_CHANNEL_COUNT, float(config.MEAN_PIXEL))
 
 
 def check(config: Any) -> None:

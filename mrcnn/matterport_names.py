@@ -3,6 +3,23 @@
 `mrcnn.model` offers them all, so that a script written for Matterport finds them.
 """
 
+import datetime
+import logging
+import math
+import multiprocessing
+import os
+import random
+import re
+from collections import OrderedDict
+
+import keras
+import keras.backend as K
+import keras.layers as KL
+import keras.models as KM
+import numpy as np
+import tensorflow as tf
+
+from mrcnn import utils
 from mrcnn.data.anchor_matching import build_rpn_targets
 from mrcnn.data.ground_truth import load_image_gt
 from mrcnn.data.legacy_generator import data_generator
@@ -43,10 +60,15 @@ from mrcnn.network.roi_align import PyramidROIAlign, log2_graph
 from mrcnn.network.rpn import ProposalLayer, build_rpn_model, rpn_graph
 from mrcnn.network.targets import DetectionTargetLayer, detection_targets_graph
 
+# Its modules too, for scripts that import everything from there.
 __all__ = [
+    "KL",
+    "KM",
     "BatchNorm",
     "DetectionLayer",
     "DetectionTargetLayer",
+    "K",
+    "OrderedDict",
     "ProposalLayer",
     "PyramidROIAlign",
     "apply_box_deltas_graph",
@@ -63,29 +85,40 @@ __all__ = [
     "compute_backbone_shapes",
     "conv_block",
     "data_generator",
+    "datetime",
     "denorm_boxes",
     "denorm_boxes_graph",
     "detection_targets_graph",
     "fpn_classifier_graph",
     "generate_random_rois",
     "identity_block",
+    "keras",
     "load_image_gt",
     "log2_graph",
+    "logging",
+    "math",
     "mold_image",
     "mrcnn_bbox_loss_graph",
     "mrcnn_class_loss_graph",
     "mrcnn_mask_loss_graph",
+    "multiprocessing",
     "norm_boxes",
     "norm_boxes_graph",
+    "np",
+    "os",
     "overlaps_graph",
     "parse_image_meta",
     "parse_image_meta_graph",
+    "random",
+    "re",
     "refine_detections_graph",
     "resnet_graph",
     "rpn_bbox_loss_graph",
     "rpn_class_loss_graph",
     "rpn_graph",
     "smooth_l1_loss",
+    "tf",
     "trim_zeros_graph",
     "unmold_image",
+    "utils",
 ]

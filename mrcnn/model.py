@@ -27,12 +27,7 @@ from mrcnn.matterport_names import *  # noqa: F403 - exactly the names of its __
 from mrcnn.network import graph_queries
 from mrcnn.network.build import build_model, pyramid_anchors
 from mrcnn.network.graph_queries import ancestor, describe_array, run_graph
-from mrcnn.training.checkpoints import (
-    LogFolder,
-    choose_log_folder,
-    find_last,
-    readable_before,
-)
+from mrcnn.training.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
 from mrcnn.training.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.training.learning_rate import scaled_rate
 from mrcnn.training.processes import SingleDevice
@@ -41,6 +36,7 @@ from mrcnn.training.state import Continuation
 from mrcnn.training.step import TrainingStep, make_optimizer
 from mrcnn.training.strategies import distribution_for, training_step
 from mrcnn.weights import matching
+from mrcnn.weights.script_model import ScriptModel
 
 __all__ = ["MaskRCNN", "log", *matterport_names.__all__]
 
@@ -65,6 +61,7 @@ class MaskRCNN:
         checkpoint_path: path of its checkpoints, with `{epoch:04d}`.
         weights_attributes: texts stored in every weight file that is written.
         distribution: the devices and processes that a training runs on.
+        anchors: in pixels, of the molded size that was last used (in training of IMAGE_SHAPE).
 
     Raises:
         ConfigError: an attribute of the config cannot work, or the machine lacks the devices.
@@ -87,12 +84,15 @@ class MaskRCNN:
         self._weights_path: Path | None = None
         self._continuation: Continuation | None = None
         self._evaluation: EpochEvaluation | None = None
+        self._anchors_of: tuple | None = None
         self.weights_attributes: dict[str, str] = {}
         self.set_log_dir()
+        if mode == "training":
+            self.get_anchors(config.IMAGE_SHAPE)
 
     def build(self, mode: str, config: Config) -> keras.Model:
         """A new Keras model; its inputs and outputs are listed in docs/architecture.md."""
-        return build_model(mode, config)
+        return build_model(mode, config, ScriptModel)
 
     # ---- weights and logs ----
 
@@ -222,7 +222,7 @@ class MaskRCNN:
             epochs: the total.
             layers: 'heads', '5+', '4+', '3+', 'all', or a regular expression of layer names.
             augmentation: an imgaug augmenter for the training images.
-            custom_callbacks: Keras callbacks.
+            custom_callbacks: Keras callbacks; an epoch's checkpoint is written before its end.
             no_augmentation_sources: images of these sources are not augmented.
 
         Returns:
@@ -284,33 +284,34 @@ class MaskRCNN:
                 `mrcnn.geometry.masks.box_probabilities`.
 
         Returns:
-            A dictionary for each image: `rois` int32 `[N, (y1, x1, y2, x2)]` in pixels,
-            `class_ids` int32 `[N]`, `scores` float32 `[N]` falling, `masks` bool
-            `[height, width, N]`; with `soft_masks` also those, float32
-            `[N, mask height, mask width]`, the probabilities within each box.
+            A dictionary for each image: `rois` int32 `[N, (y1, x1, y2, x2)]` in pixels, `class_ids`
+            int32 `[N]`, `scores` float32 `[N]` falling, `masks` bool `[height, width, N]`; with
+            `soft_masks` float32 `[N, mask height, mask width]`, the probabilities in each box.
         """
         self._require_inference()
         if verbose:
             log(f"Processing {len(images)} images")
             for image in images:
                 log("image", image)
-        return list(self._predictor.detect(images, self.config.BATCH_SIZE, soft_masks))
+        results = list(self._predictor.detect(images, self.config.BATCH_SIZE, soft_masks))
+        if results:
+            self.get_anchors(self._predictor.molded_size)
+        return results
 
     def detect_molded(
         self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0
     ) -> list[dict]:
         """`detect` for images molded already; boxes and masks stay in molded pixels."""
         self._require_inference()
-        if verbose:
-            log("molded_images", molded_images)
-            log("image_metas", image_metas)
+        for name, array in (("molded_images", molded_images), ("image_metas", image_metas)):
+            if verbose:
+                log(name, array)
         outputs = self._predictor.run(molded_images, image_metas)
         results = []
         for image, detections, masks in zip(molded_images, outputs[0], outputs[3], strict=True):
             window = (0, 0, *image.shape[:2])
             found = self.unmold_detections(detections, masks, image.shape, image.shape, window)
-            names = ("rois", "class_ids", "scores", "masks")
-            results.append(dict(zip(names, found, strict=True)))
+            results.append(dict(zip(("rois", "class_ids", "scores", "masks"), found, strict=True)))
         return results
 
     def mold_inputs(
@@ -338,12 +339,11 @@ class MaskRCNN:
         )
 
     def get_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
-        """Normalised anchors of a molded size, float32 `[anchors, 4]`.
-
-        `self.anchors` then holds them in pixels, for drawing.
-        """
-        self.anchors = pyramid_anchors(self.config, image_shape)
-        return self._predictor.anchors(image_shape)
+        """Normalised anchors of a molded size, float32 `[anchors, 4]`; sets `self.anchors`."""
+        size = tuple(image_shape[:2])
+        if self._anchors_of != size:
+            self.anchors, self._anchors_of = pyramid_anchors(self.config, size), size
+        return self._predictor.anchors(size)
 
     def _require_inference(self) -> None:
         if self.mode != "inference":

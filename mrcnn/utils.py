@@ -5,6 +5,15 @@ fetched when first used, so that `import mrcnn.utils` stays quick.
 """
 
 import importlib
+import logging
+import math
+import os
+import random
+import shutil
+import sys
+import warnings
+
+import numpy as np
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.evaluation.image_ap import (
@@ -43,7 +52,9 @@ _LATER = {
     "download_trained_weights": "mrcnn.weights.known_files",
 }
 
+# Its modules too, for scripts that import everything from here.
 __all__ = [
+    *_LATER,
     "Dataset",
     "apply_box_deltas",
     "box_refinement",
@@ -59,15 +70,23 @@ __all__ = [
     "extract_bboxes",
     "generate_anchors",
     "generate_pyramid_anchors",
+    "logging",
+    "math",
     "minimize_mask",
     "mold_mask",
     "non_max_suppression",
     "norm_boxes",
+    "np",
+    "os",
+    "random",
     "resize",
     "resize_image",
     "resize_mask",
+    "shutil",
+    "sys",
     "trim_zeros",
     "unmold_mask",
+    "warnings",
 ]
 
 

@@ -9,6 +9,7 @@ exclusive at y2 and x2; masks are [H, W, N]; images are RGB, 0..255.
 """
 
 import colorsys
+import importlib
 import random
 
 import numpy as np
@@ -28,8 +29,14 @@ from mrcnn.errors import UserError
 from mrcnn.evaluation.image_ap import compute_matches
 from mrcnn.geometry.masks import unmold_mask
 
+# What scripts take from `from mrcnn.visualize import *` besides, imported when it is asked for.
+_LATER = {"plt": "matplotlib.pyplot", "find_contours": "skimage.measure", "utils": "mrcnn.utils"}
+_LATER |= {"Polygon": "matplotlib.patches", "patches": "matplotlib", "lines": "matplotlib"}
+
 __all__ = [
+    *_LATER,
     "apply_mask",
+    "colorsys",
     "display_differences",
     "display_images",
     "display_instances",
@@ -39,10 +46,20 @@ __all__ = [
     "draw_box",
     "draw_boxes",
     "draw_rois",
+    "np",
     "plot_overlaps",
     "plot_precision_recall",
+    "random",
     "random_colors",
 ]
+
+
+def __getattr__(name: str):
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_LATER[name])
+    return module if name in ("plt", "utils") else getattr(module, name)
+
 
 _GREY = (0.5, 0.5, 0.5)
 

@@ -58,9 +58,10 @@ def train(options: argparse.Namespace) -> int:
     Everything that can be wrong is checked before TensorFlow is imported and the network is built.
     """
     stage: Stage = options.stage
-    train_set, validation_set = (
-        _load(options.dataset, subset, stage.table, options.strict) for subset in ("train", "val")
-    )
+    folder, strict = options.dataset, options.strict
+    train_set = _load(folder, "train", stage.table, strict)
+    # Average precision counts what is detected where nothing is, as tools/evaluate.py does.
+    validation_set = _load(folder, "val", stage.table, strict, keep_empty=True)
     print(describe_labels(train_set, validation_set, stage.table))
     start = options.model or find_preset(options.preset or "default").weights
     weights = _weights_to_start_from(start, stage, options.logs, options.preset)
@@ -71,7 +72,6 @@ def train(options: argparse.Namespace) -> int:
     if is_chief():
         _require_outputs(options.logs, options.weights_out, options.overwrite)
     config = _config(options, preset)
-    note_classes(train_set)
     from keras.utils import set_random_seed
 
     from mrcnn.model import MaskRCNN
@@ -99,10 +99,13 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load(folder: Path, subset: str, table: ClassTable, strict: bool) -> FashionDataset:
+def _load(
+    folder: Path, subset: str, table: ClassTable, strict: bool, keep_empty: bool = False
+) -> FashionDataset:
     dataset = FashionDataset()
-    dataset.load(folder, subset, table, strict=strict)
+    dataset.load(folder, subset, table, strict=strict, keep_empty=keep_empty)
     dataset.prepare()
+    note_classes(dataset)
     print(f"{subset}: {dataset.summary()}")
     return dataset
 

@@ -13,28 +13,30 @@ if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
 
 
-# These move pixels without changing their values, so only these may be applied to a mask.
-MASK_AUGMENTERS = frozenset(
-    {
+# These move the pixels of images, and imgaug has no way to move masks with them.
+_IMAGES_ONLY = {
+    ("imgaug.augmenters.pillike", "Affine"),  # RandAugment is made of it
+    ("imgaug.augmenters.imgcorruptlike", "ElasticTransform"),
+}
+# imgaug's modules whose augmenters change values only, besides their children's doing.
+_PIXELS = {
+    f"imgaug.augmenters.{name}"
+    for name in ("arithmetic", "artistic", "blur", "color", "contrast", "convolutional", "edges")
+}
+# What can do no more to a mask than mirror it, if its children can do no more.
+_MIRRORS = {
+    "imgaug.augmenters.flip": {"Fliplr", "Flipud"},
+    "imgaug.augmenters.meta": {
+        "ChannelShuffle",
+        "Identity",
+        "Noop",
+        "OneOf",
         "Sequential",
         "SomeOf",
-        "OneOf",
         "Sometimes",
-        "Fliplr",
-        "Flipud",
-        "CropAndPad",
-        "Affine",
-        "PiecewiseAffine",
-    }
-)
-
-# Of these, the ones that can do no more than mirror, if their children can do no more.
-MIRRORS = MASK_AUGMENTERS - {"CropAndPad", "Affine", "PiecewiseAffine"}
-
-
-def mask_hook(images, augmenter, parents, default: bool) -> bool:
-    """Activator of imgaug's HooksImages: whether an augmenter may change a mask."""
-    return type(augmenter).__name__ in MASK_AUGMENTERS
+        "WithChannels",
+    },
+}
 
 
 def augment_image_and_masks(
@@ -42,27 +44,43 @@ def augment_image_and_masks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Apply the same random change to an image and its masks.
 
+    Masks are imgaug's segmentation maps: an augmenter, nested or not, moves them as it moves the
+    image, takes the nearest pixel, fills what comes into the picture with background whatever the
+    image is filled with, and leaves them alone where it changes values only.
+
     Args:
-        augmenter: an imgaug augmenter; its parts in MASK_AUGMENTERS are applied to the masks.
+        augmenter: an imgaug augmenter.
         image: [height, width, channels] uint8.
         mask: [height, width, N] bool; N may be 0.
 
-    Returns both, shapes and dtypes unchanged. Raises DatasetError if a shape has changed.
+    Returns both, shapes and dtypes unchanged. Raises DatasetError if a shape has changed, and
+    ConfigError for an augmenter that moves pixels and cannot move masks.
     """
-    changed, changed_mask = _augment(augmenter, image, mask.astype(np.uint8))
-    if changed.shape != image.shape or changed_mask.shape != mask.shape:
-        raise _size_changed(image.shape, mask.shape, changed.shape, changed_mask.shape)
-    return changed, changed_mask.astype(bool)
+    # A segmentation map holds numbers that are never mixed: eight masks fit into one.
+    changed, packed = _augment(augmenter, image, np.packbits(mask, axis=2))
+    if changed.shape != image.shape or packed.shape[:2] != mask.shape[:2]:
+        raise _size_changed(image.shape, mask.shape, changed.shape, packed.shape[:2])
+    bits = np.unpackbits(packed.astype(np.uint8), axis=2, count=mask.shape[2])
+    return changed, bits.astype(bool)
 
 
-def _augment(augmenter, image, mask):
-    import imgaug
+def _augment(augmenter, image, numbers):
+    from imgaug.augmentables.segmaps import SegmentationMapsOnImage
 
+    for kind in _kinds(augmenter):
+        if (kind.__module__, kind.__name__) in _IMAGES_ONLY:
+            raise ConfigError(
+                f"{{augmentation}} has an augmenter that cannot move masks with their picture, "
+                f"{kind.__module__.removeprefix('imgaug.augmenters.')}.{kind.__name__}",
+                settings=("augmentation",),
+                advice="take it out, or use those of imgaug.augmenters.geometric",
+            )
     fixed = augmenter.to_deterministic()
-    changed = fixed.augment_image(image)
-    if not mask.shape[2]:
-        return changed, mask
-    return changed, fixed.augment_image(mask, hooks=imgaug.HooksImages(activator=mask_hook))
+    if not numbers.shape[2]:
+        return fixed.augment_image(image), numbers
+    maps = SegmentationMapsOnImage(numbers, shape=image.shape)
+    changed, moved = fixed(image=image, segmentation_maps=maps)
+    return changed, moved.arr
 
 
 def _size_changed(image, masks, changed_image, changed_masks):
@@ -75,13 +93,15 @@ def _size_changed(image, masks, changed_image, changed_masks):
 
 
 def only_mirrors(augmenter: "Augmenter") -> bool:
-    """Whether an imgaug augmenter can do nothing to a mask but mirror it."""
-    parts = [augmenter, *augmenter.get_all_children(flat=True)]
-    moving = [part for part in parts if type(part).__name__ in MASK_AUGMENTERS]
+    """Whether an imgaug augmenter is known to do nothing to a mask but mirror it."""
     return all(
-        type(part).__name__ in MIRRORS and type(part).__module__.startswith("imgaug.")
-        for part in moving
+        kind.__module__ in _PIXELS or kind.__name__ in _MIRRORS.get(kind.__module__, ())
+        for kind in _kinds(augmenter)
     )
+
+
+def _kinds(augmenter):
+    return {type(part) for part in (augmenter, *augmenter.get_all_children(flat=True))}
 
 
 def augment_image_and_note_mirroring(
@@ -97,10 +117,10 @@ def augment_image_and_note_mirroring(
     mirrored (vertically, horizontally). Raises DatasetError if the size has changed.
     """
     # Four pixels, all different, show what happens to every mask.
-    mask = np.array([[0, 1], [2, 3]], np.uint8)[:, :, None]
-    changed, first = _augment(augmenter, image, mask)
+    corners = np.array([[0, 1], [2, 3]], np.uint8)[:, :, None]
+    changed, first = _augment(augmenter, image, corners)
     if changed.shape != image.shape:
-        raise _size_changed(image.shape, mask.shape, changed.shape, mask.shape)
+        raise _size_changed(image.shape, corners.shape, changed.shape, corners.shape)
     vertically, horizontally = divmod(int(first[0, 0, 0]), 2)
     return changed, (bool(vertically), bool(horizontally))
 

@@ -15,6 +15,7 @@ from mrcnn.data.augmentation import (
     only_mirrors,
 )
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.instances import checked_class_ids, load_instances
 from mrcnn.data.jitter import jitter_colour, jitter_scale
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
@@ -26,7 +27,7 @@ from mrcnn.geometry.mini_masks import (
     resized_crops,
     shrink_masks,
 )
-from mrcnn.images.molding import compose_image_meta
+from mrcnn.images.molding import compose_image_meta, grey_levels
 from mrcnn.images.resizing import resize_to_config
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def load_image_gt(
             MINI_MASK_SHAPE with mini masks.
         image_id: the data set's own number of the image.
         augment: deprecated; mirror the image left to right with probability 0.5.
-        augmentation: an imgaug augmenter. Only its geometric parts are applied to masks, and no
-            part may change the size of the image.
+        augmentation: an imgaug augmenter, which moves the masks as it moves the image, see
+            `augment_image_and_masks`; it may not change the size of the image.
         use_mini_mask: crop each mask to its box and resize it to MINI_MASK_SHAPE.
         random: a `random.Random` for the crop window, the jitter and the flip; the module `random`
             by default.
@@ -112,7 +113,8 @@ def load_image_gt(
     augmentation does no more to masks than mirror them. The result is the same.
 
     Raises whatever the data set raises on a bad image, and DatasetError if the masks are not of
-    the image's size or the augmentation changes that size.
+    the image's size, are no masks, or are not of the data set's classes (see `load_instances`), or
+    if the augmentation changes the size.
     """
     random = python_random if random is None else random
     cache = ImageCache(0) if cache is None else cache
@@ -124,9 +126,12 @@ def load_image_gt(
     if use_mini_mask and not augment and (augmentation is None or only_mirrors(augmentation)):
         crops = dataset.load_mask_crops(image_id)
     if crops is not None:
-        truth = _mini_masks_of_crops(*crops, resized, augmentation, config.MINI_MASK_SHAPE)
+        class_ids = checked_class_ids(dataset, image_id, crops[1], len(crops[0]))
+        truth = _mini_masks_of_crops(
+            crops[0], class_ids, resized, augmentation, config.MINI_MASK_SHAPE
+        )
     else:
-        masks, class_ids = dataset.load_mask(image_id)
+        masks, class_ids = load_instances(dataset, image_id)
         truth = _full_masks(masks, class_ids, resized, random if augment else None, augmentation)
         if use_mini_mask:
             minis = minimize_mask(truth.boxes, truth.masks, config.MINI_MASK_SHAPE)
@@ -172,11 +177,12 @@ def _load_resized(
     jitter, resample = config.SCALE_JITTER, config.LOADER_RESIZE
 
     def resized(image: np.ndarray) -> _Resized:
+        levels = grey_levels(image, config)
         if jitter:
             shape = config.IMAGE_SHAPE
-            parts = jitter_scale(image, shape, jitter, random=random, resample=resample)
+            parts = jitter_scale(levels, shape, jitter, random=random, resample=resample)
         else:
-            parts = resize_to_config(image, config, random=random, resample=resample)
+            parts = resize_to_config(levels, config, random=random, resample=resample)
         return _Resized(*parts, image.shape)
 
     if jitter or config.IMAGE_RESIZE_MODE == "crop":

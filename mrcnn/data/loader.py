@@ -18,6 +18,7 @@ from mrcnn.config import Config
 from mrcnn.data.augmentation import seeded_augmenter
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import ImageCache
+from mrcnn.data.instances import load_instances
 from mrcnn.data.loader_pool import ProcessPool, ThreadPool, start_pool
 from mrcnn.data.pass_order import SAMPLE_STREAM, PassOrder
 from mrcnn.data.samples import (
@@ -69,9 +70,10 @@ class SampleSource:
         self.random_rois = random_rois
         self.anchors = AnchorCache(self.config)
         self.cache = ImageCache(int(config.LOADER_CACHE_MB * 1e6))
-        self.order = PassOrder(
-            dataset.image_ids, shuffle=shuffle, seed=seed, repeat_factors=repeat_factors
-        )
+        image_ids = np.asarray(dataset.image_ids)
+        if repeat_factors is None:
+            image_ids = _with_instances(dataset, image_ids)
+        self.order = PassOrder(image_ids, shuffle=shuffle, seed=seed, repeat_factors=repeat_factors)
         # Images known to hold no instance at all; skipping them changes nothing but the time.
         self._empty: set[int] = set()
         if not self.order.places:
@@ -119,7 +121,7 @@ class SampleSource:
                 window_random=python_random.Random(window_seed),
                 cache=self.cache,
             )
-            if sample is None and not np.any(self.dataset.load_mask(image_id)[1] > 0):
+            if sample is None and not np.any(load_instances(self.dataset, image_id)[1] > 0):
                 self._empty.add(image_id)
         except MemoryError as error:
             raise TrainingError(
@@ -141,6 +143,13 @@ class SampleSource:
 
     def _path(self, image_id: int) -> object:
         return self.dataset.image_info[image_id].get("path")
+
+
+def _with_instances(dataset: Dataset, image_ids: np.ndarray) -> np.ndarray:
+    """Those that are not noted (`class_ids` of `image_info`) to be without instances, if any."""
+    noted = (dataset.image_info[image_id].get("class_ids") for image_id in image_ids)
+    kept = image_ids[np.array([ids is None or len(ids) > 0 for ids in noted], bool)]
+    return kept if len(kept) else image_ids
 
 
 def _plain(config: Config) -> Config:

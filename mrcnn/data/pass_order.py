@@ -11,6 +11,7 @@ import numpy as np
 
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.instances import load_instances
 from mrcnn.errors import ConfigError
 
 # Distinguishes the two uses of a seed: the order of a pass, and what happens to one image.
@@ -86,7 +87,7 @@ def classes_of_images(dataset: Dataset) -> list[np.ndarray]:
     found = []
     for image_id in dataset.image_ids:
         known = dataset.image_info[image_id].get("class_ids")
-        class_ids = dataset.load_mask(image_id)[1] if known is None else known
+        class_ids = load_instances(dataset, image_id)[1] if known is None else known
         class_ids = np.asarray(class_ids, dtype=np.int64).reshape(-1)
         found.append(class_ids[class_ids > 0])
     return found

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.instances import load_instances
 from mrcnn.geometry.boxes import extract_bboxes
 
 FIGURES = (
@@ -50,6 +51,8 @@ def _coco_box(box: Sequence[float]) -> list[float]:
 def ground_truth(dataset: Dataset, image_ids: Iterable[int] | None = None) -> dict:
     """A data set's truth as a COCO dictionary; image ids are the data set's own.
 
+    An instance without a single pixel is left out, as it is in training.
+
     Args:
         dataset: a prepared Dataset.
         image_ids: all by default.
@@ -57,11 +60,13 @@ def ground_truth(dataset: Dataset, image_ids: Iterable[int] | None = None) -> di
     images: list[dict] = []
     annotations: list[dict] = []
     for image_id in dataset.image_ids if image_ids is None else image_ids:
-        masks, class_ids = dataset.load_mask(image_id)
+        masks, class_ids = load_instances(dataset, image_id)
         height, width = masks.shape[:2]
         images.append({"id": int(image_id), "height": height, "width": width})
         boxes = extract_bboxes(masks)
         for index, class_id in enumerate(class_ids):
+            if not boxes[index].any():
+                continue
             segmentation = encode_mask(masks[:, :, index])
             annotations.append(
                 {

@@ -9,11 +9,40 @@ from typing import Protocol
 
 import numpy as np
 
+from mrcnn.errors import DatasetError
+
 
 class MeanPixel(Protocol):
     """What of a Config molding uses."""
 
     MEAN_PIXEL: np.ndarray
+
+
+def grey_levels(image: np.ndarray, config: MeanPixel) -> np.ndarray:
+    """An RGB image with levels 0 to 255, which is what the mean pixel is subtracted from.
+
+    Numbers from 0 to 255 stay as they are, floats from 0 to 1 become uint8. Nothing is asked of an
+    image of other than three channels, or where MEAN_PIXEL is not on that scale.
+
+    Raises:
+        DatasetError: other numbers, such as those of a 16-bit picture.
+    """
+    is_plain = image.dtype == np.uint8 or not image.size
+    if is_plain or np.shape(config.MEAN_PIXEL) != (3,) or np.max(config.MEAN_PIXEL) <= 1:
+        return image
+    kind = image.dtype.kind
+    if kind in "iuf" and image.dtype != np.uint16:
+        low, high = image.min(), image.max()
+        if kind == "f" and low >= 0 and high <= 1:
+            return np.rint(image * 255).astype(np.uint8)
+        if low >= 0 and high <= 255:
+            return image
+    raise DatasetError(
+        "the image has other values than levels of red, green and blue",
+        expected="uint8, numbers from 0 to 255, or floats from 0 to 1",
+        found=f"{image.dtype} from {image.min()} to {image.max()}",
+        advice="convert it to uint8",
+    )
 
 
 def mold_image(images: np.ndarray, config) -> np.ndarray:

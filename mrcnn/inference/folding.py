@@ -194,9 +194,8 @@ class FoldedConv2D(layers.Layer):
 class FoldedWeights:
     """Keeps folded convolutions up to date with the weights they are made of.
 
-    To notice a change it compares all biases and batch-norm weights, and some hundred values of
-    each kernel, spread over its filters and channels. Loading, training or setting weights changes
-    these. Editing a few values of a kernel by hand may go unnoticed: call `fold` then.
+    To notice a change it compares all biases and batch-norm weights, some hundred values of each
+    kernel, spread over its filters and channels, and the sum of the bits of all its values.
 
     Args:
         convolutions: the `FoldedConv2D` layers of a model; other layers are skipped.
@@ -210,7 +209,7 @@ class FoldedWeights:
     def refresh(self) -> bool:
         """Fold again if a weight has changed since the last time; returns whether one has."""
         now = self._now()
-        if np.array_equal(now, self._seen, equal_nan=True):
+        if all(map(np.array_equal, now, self._seen)):
             return False
         self.fold()
         self._seen = now
@@ -221,16 +220,18 @@ class FoldedWeights:
         for convolution in self._convolutions:
             convolution.fold()
 
-    def _now(self) -> np.ndarray:
-        return self._samples().numpy() if self._convolutions else np.zeros(0)
+    def _now(self) -> list[np.ndarray]:
+        return [x.numpy() for x in self._samples()] if self._convolutions else []
 
-    def _sample(self) -> tf.Tensor:
-        sources = (source for c in self._convolutions for source in c.sources())
-        return tf.concat([self._spread(source) for source in sources], axis=0)
+    def _sample(self) -> tuple[tf.Tensor, tf.Tensor]:
+        # As bits NaN equals itself, and a sum has no rounding in which a change could vanish.
+        sources = [tf.bitcast(s, tf.int32) for c in self._convolutions for s in c.sources()]
+        sums = [tf.reduce_sum(tf.cast(source, tf.int64)) for source in sources]
+        return tf.concat([self._spread(source) for source in sources], axis=0), tf.stack(sums)
 
     @staticmethod
-    def _spread(source: tf.Variable) -> tf.Tensor:
+    def _spread(source: tf.Tensor) -> tf.Tensor:
         if len(source.shape) == 1:
-            return tf.convert_to_tensor(source)
+            return source
         # The number of filters is usually even, so an odd stride visits every filter in turn.
         return tf.reshape(source, [-1])[:: source.shape.num_elements() // SAMPLES | 1]

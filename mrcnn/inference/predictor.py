@@ -9,15 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from mrcnn.config import Config
-from mrcnn.errors import DatasetError
+from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.geometry.masks import paste_mask
-from mrcnn.images.molding import compose_image_meta, mold_image
+from mrcnn.images.molding import compose_image_meta, grey_levels, mold_image
 from mrcnn.images.resizing import resize_to_config
 from mrcnn.inference.folding import FoldedWeights, fold_inference
 from mrcnn.network.build import pyramid_anchors
 
 DETECTIONS, MASKS = 0, 3  # which of the inference model's outputs
+ANCHOR_SIZES = 8  # molded sizes whose anchors are kept
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,23 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
     """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
 
     Raises:
-        DatasetError: the array is not an image with the configured number of channels.
+        DatasetError: it is no image with the configured number of channels, or has other values
+            than `grey_levels` takes.
     """
     channels = config.IMAGE_CHANNEL_COUNT
+    if not isinstance(image, np.ndarray):
+        raise DatasetError(
+            "this is no image",
+            expected="a NumPy array, uint8 (height, width, channels)",
+            found=type(image).__name__,
+        )
     if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
         raise DatasetError(
             "an array of this shape is not an image for this model",
             expected=f"(height, width, {channels}) with at least one pixel",
             found=tuple(image.shape),
         )
-    molded, window, scale, _, _ = resize_to_config(image, config)
+    molded, window, scale, _, _ = resize_to_config(grey_levels(image, config), config)
     no_classes = np.zeros([config.NUM_CLASSES], dtype=np.int32)
     meta = compose_image_meta(0, image.shape, molded.shape, window, scale, no_classes)
     normalised = mold_image(molded, config).astype(np.float32)
@@ -169,6 +177,7 @@ class Predictor:
     def __init__(self, model: keras.Model, config: Config):
         self.model = model
         self.config = config
+        self.molded_size: tuple[int, int] = (0, 0)  # of the last batch
         self._anchors: dict[tuple[int, ...], np.ndarray] = {}
         self._run_all = _compiled(model)
         self._run_detection: Callable[[list], list[tf.Tensor]] | None = None
@@ -178,6 +187,8 @@ class Predictor:
         """Normalised anchors of a molded size, float32 `[anchors, 4]`."""
         key = int(image_shape[0]), int(image_shape[1])
         if key not in self._anchors:
+            if len(self._anchors) == ANCHOR_SIZES:  # 6.3 MB each at 1024 x 1024
+                del self._anchors[next(iter(self._anchors))]
             self._anchors[key] = norm_boxes(pyramid_anchors(self.config, key), key)
         return self._anchors[key]
 
@@ -204,7 +215,8 @@ class Predictor:
         return detections, masks
 
     def _outputs(self, run, molded_images, image_metas) -> list[np.ndarray]:
-        anchors = self.anchors(molded_images.shape[1:])
+        self.molded_size = molded_images.shape[1:3]
+        anchors = self.anchors(self.molded_size)
         anchors = np.broadcast_to(anchors, (len(molded_images), *anchors.shape))
         inputs = (molded_images, image_metas, anchors)
         outputs = run([tf.convert_to_tensor(x, tf.float32) for x in inputs])
@@ -216,7 +228,17 @@ class Predictor:
         """Detections of each image, in order; see `MaskRCNN.detect`.
 
         A batch holds consecutive images that get the same molded size.
+
+        Raises:
+            ConfigError: the resize mode is 'crop', which would take a random part of each image.
+            DatasetError: see `mold_one`.
         """
+        if self.config.IMAGE_RESIZE_MODE == "crop":
+            raise ConfigError(
+                "{IMAGE_RESIZE_MODE} is 'crop', which is for training only",
+                settings=("IMAGE_RESIZE_MODE",),
+                advice="set it to 'pad64' in the configuration of the model that detects",
+            )
         molded = (mold_one(image, self.config) for image in images)
         for _, same_size in itertools.groupby(molded, key=lambda m: m.image.shape):
             while batch := list(itertools.islice(same_size, batch_size)):

@@ -22,7 +22,7 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import compute_overlaps, extract_bboxes
-from mrcnn.images.molding import compose_image_meta, mold_image
+from mrcnn.images.molding import compose_image_meta, grey_levels, mold_image
 from mrcnn.images.resizing import fixed_size, resize, resize_to_config
 
 LEAST_SCALE, GREATEST_SCALE = 0.25, 4.0
@@ -308,6 +308,7 @@ def mold_at_scale(
         'shape' the same for every image); its meta [12 + classes]; and the window (y1, x1, y2, x2)
         in pixels, where the picture lies in it.
     """
+    image = grey_levels(image, config)
     factor = resize_to_config(image, config)[2] * scale
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
     picture = resize(image, (height, width), preserve_range=True).astype(image.dtype)

@@ -87,11 +87,17 @@ def pyramid_anchors(config: Config, image_shape: Sequence[int]) -> np.ndarray:
     )
 
 
-def build_model(mode: str, config: Config) -> keras.Model:
+def build_model(mode: str, config: Config, kind: type[keras.Model] = keras.Model) -> keras.Model:
     """The Keras model for `mode`, 'training' or 'inference', in the precision of the config.
 
+    Args:
+        mode: which graph.
+        config: its settings.
+        kind: class of the model.
+
     Raises:
-        ConfigError: training with a resize mode that gives images different sizes.
+        ConfigError: training with a resize mode that gives images different sizes, or Keras is set
+            to another data format.
     """
     if mode == "training" and config.IMAGE_RESIZE_MODE == "fit64":
         raise ConfigError(
@@ -100,9 +106,14 @@ def build_model(mode: str, config: Config) -> keras.Model:
             settings=("IMAGE_RESIZE_MODE",),
             advice="train with 'square'; the weights serve both",
         )
+    if keras.config.image_data_format() != "channels_last":
+        raise ConfigError(
+            "Keras is set to images whose channels come first",
+            advice="call keras.config.set_image_data_format('channels_last') before",
+        )
     build = {"training": _training_model, "inference": _inference_model}[mode]
     with building_in(config.PRECISION):
-        return build(config)
+        return build(config, kind)
 
 
 def _inputs(config: Config):
@@ -159,7 +170,7 @@ def _mask_head(rois, features, meta, config):
     )
 
 
-def _inference_model(config: Config) -> keras.Model:
+def _inference_model(config: Config, kind: type[keras.Model]) -> keras.Model:
     image, meta = _inputs(config)
     anchors = layers.Input((None, 4), name="input_anchors", dtype="float32")
     features, (_, rpn_class, rpn_bbox) = _features_and_rpn(image, config)
@@ -170,7 +181,7 @@ def _inference_model(config: Config) -> keras.Model:
     )
     mrcnn_mask = _mask_head(detections[..., :4], features, meta, config)
     outputs = [detections, mrcnn_class, mrcnn_bbox, mrcnn_mask, rois, rpn_class, rpn_bbox]
-    return keras.Model([image, meta, anchors], outputs, name="mask_rcnn")
+    return kind([image, meta, anchors], outputs, name="mask_rcnn")
 
 
 def _ground_truth_inputs(config):
@@ -187,7 +198,7 @@ def _ground_truth_inputs(config):
     ]
 
 
-def _training_model(config: Config) -> keras.Model:
+def _training_model(config: Config, kind: type[keras.Model]) -> keras.Model:
     image, meta = _inputs(config)
     truth = _ground_truth_inputs(config)
     rpn_match, rpn_bbox_target, gt_class_ids, gt_boxes, gt_masks = truth
@@ -239,7 +250,7 @@ def _training_model(config: Config) -> keras.Model:
     output_rois = layers.Identity(name="output_rois", dtype="float32")(sampled)
     heads = [logits, mrcnn_class, mrcnn_bbox, mrcnn_mask]
     outputs = [rpn_logits, rpn_class, rpn_bbox, *heads, rois, output_rois, *losses]
-    return keras.Model(inputs, outputs, name="mask_rcnn")
+    return kind(inputs, outputs, name="mask_rcnn")
 
 
 NATIVE_BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")

@@ -17,6 +17,11 @@ PRESETS = {
     "3+": rf"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|{HEADS}",
     "all": ".*",
 }
+# The operations that a layer's output can come from in TensorFlow 1.
+_OUTPUT_NODE = re.compile(
+    r"(add|Add|BiasAdd|concat|ExpandDims|Identity|MaxPool|packed|Relu|Reshape|ResizeNearestNeighbor"
+    r"|Sigmoid|Softmax|Squeeze|stack|strided_slice)(_\d+)?"
+)
 
 
 def layer_regex(layers: str) -> str:
@@ -73,12 +78,23 @@ def ancestor(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor | None:
 
     Args:
         tensor: a tensor of a functional model.
-        name: a layer's name, with or without the endings of TensorFlow 1 (`ROI/..:0`, `_1`).
+        name: a layer's name, with or without the endings of TensorFlow 1 (`ROI/packed:0`, `_1`).
 
     Returns:
         The tensor, or None where `tensor` does not depend on such a layer.
+
+    Raises:
+        ConfigError: TensorFlow 1 had a tensor within the layer under that name, not its output.
     """
-    wanted = name.split("/")[0].split(":")[0]
+    wanted, _, node = name.split(":")[0].partition("/")
+    if node and not _OUTPUT_NODE.fullmatch(node):
+        advice = f"take the output of the layer, {wanted!r}"
+        if wanted == "ROI":
+            advice += (
+                ", or all stages between anchors and proposals from "
+                "mrcnn.inspection.stages.proposal_stages (docs/matterport_users.md)"
+            )
+        raise ConfigError(f"the layers of Keras 3 have no tensor {name!r} inside", advice=advice)
     queue, seen = [tensor], set()
     while queue:
         current = queue.pop(0)
@@ -107,7 +123,18 @@ def run_graph(
 
     Returns:
         Their values by the same names, in the same order.
+
+    Raises:
+        ConfigError: an output is no tensor of a graph.
     """
+    for name, output in outputs.items():
+        if not isinstance(output, keras.KerasTensor):
+            raise ConfigError(
+                f"the output {name!r} is no tensor of the graph",
+                expected="the output of a layer, such as "
+                'model.keras_model.get_layer("rpn_class").output',
+                found=type(output).__name__,
+            )
     used = [x for x in model.inputs if x.name in inputs]
     values = keras.Model(used, dict(outputs))(
         [tf.convert_to_tensor(inputs[x.name], tf.float32) for x in used]

@@ -100,12 +100,19 @@ def rpn_bbox_loss_graph(
     return tf.math.divide_no_nan(*_rpn_bbox_parts(target_bbox, rpn_match, rpn_bbox))
 
 
-def _class_parts(target_class_ids, pred_class_logits, active_class_ids):
+def _active_rois(pred_class_logits, active_class_ids):
+    """1 for a RoI whose predicted class its image can show, else 0: float32 `[batch, rois]`."""
+    predicted = tf.argmax(pred_class_logits, axis=2)
+    return tf.cast(tf.gather(active_class_ids, predicted, axis=1, batch_dims=1), tf.float32)
+
+
+def _class_parts(target_class_ids, pred_class_logits, active_class_ids, class_weights=None):
     labels = tf.cast(target_class_ids, tf.int32)
-    active = tf.gather(active_class_ids[0], tf.argmax(pred_class_logits, axis=2))
+    counts = _active_rois(pred_class_logits, active_class_ids)
+    if class_weights is not None:
+        counts *= tf.gather(class_weights, labels)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
-    active = tf.cast(active, tf.float32)
-    return tf.reduce_sum(loss * active), tf.reduce_sum(active)
+    return tf.reduce_sum(loss * counts), tf.reduce_sum(counts)
 
 
 def mrcnn_class_loss_graph(
@@ -115,22 +122,16 @@ def mrcnn_class_loss_graph(
 
     RoIs whose *predicted* class does not belong to the image's source do not count. As in the
     original, the active classes are those of the batch's first image, and the loss is NaN if no
-    prediction is of an active class.
+    prediction is of an active class. The training model uses `class_loss_of_meta`, which takes each
+    image's own.
 
     Args:
         target_class_ids: int `[batch, rois]`.
         pred_class_logits: `[batch, rois, classes]`.
         active_class_ids: 1 or 0, `[batch, classes]`.
     """
-    return tf.divide(*_class_parts(target_class_ids, pred_class_logits, active_class_ids))
-
-
-def _weighted_class_parts(target_class_ids, pred_class_logits, active_class_ids, class_weights):
-    labels = tf.cast(target_class_ids, tf.int32)
-    active = tf.gather(active_class_ids[0], tf.argmax(pred_class_logits, axis=2))
-    weights = tf.cast(active, tf.float32) * tf.gather(class_weights, labels)
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, pred_class_logits)
-    return tf.reduce_sum(loss * weights), tf.reduce_sum(weights)
+    first = tf.repeat(active_class_ids[:1], tf.shape(target_class_ids)[0], axis=0)
+    return tf.divide(*_class_parts(target_class_ids, pred_class_logits, first))
 
 
 def _bbox_parts(target_bbox, target_class_ids, pred_bbox):
@@ -226,18 +227,22 @@ class LossLayer(layers.Layer):
         return keras.KerasTensor((), "float32")
 
 
-def _class_parts_of_meta(target_class_ids, pred_class_logits, image_meta):
+def _class_parts_of_meta(target_class_ids, pred_class_logits, image_meta, class_weights=None):
     active = parse_image_meta_graph(image_meta)["active_class_ids"]
-    return _class_parts(target_class_ids, pred_class_logits, active)
+    return _class_parts(target_class_ids, pred_class_logits, active, class_weights)
 
 
-@mean_of(_class_parts_of_meta, tf.divide)
+@mean_of(_class_parts_of_meta)
 def class_loss_of_meta(
     target_class_ids: tf.Tensor, pred_class_logits: tf.Tensor, image_meta: tf.Tensor
 ) -> tf.Tensor:
-    """`mrcnn_class_loss_graph` with the active classes taken from the image meta."""
-    active = parse_image_meta_graph(image_meta)["active_class_ids"]
-    return mrcnn_class_loss_graph(target_class_ids, pred_class_logits, active)
+    """`mrcnn_class_loss_graph` with the active classes of each image, taken from its meta.
+
+    Where no prediction is of an active class the loss is 0.
+    """
+    return tf.math.divide_no_nan(
+        *_class_parts_of_meta(target_class_ids, pred_class_logits, image_meta)
+    )
 
 
 def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> None:
@@ -251,10 +256,8 @@ def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> N
         class_weights: float32 `[classes]`, background first; a common factor makes no difference.
     """
 
-    def parts(target_class_ids, pred_class_logits, image_meta):
-        active = parse_image_meta_graph(image_meta)["active_class_ids"]
-        weights = tf.constant(class_weights, tf.float32)
-        return _weighted_class_parts(target_class_ids, pred_class_logits, active, weights)
+    def parts(*inputs):
+        return _class_parts_of_meta(*inputs, tf.constant(class_weights, tf.float32))
 
     @mean_of(parts)
     def weighted(*inputs):

@@ -5,6 +5,7 @@ logs/fashion20240102T0304/mask_rcnn_fashion_0007.h5
 
 import contextlib
 import datetime
+import glob
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from mrcnn.errors import WeightsError, WeightsNotFoundError
 from mrcnn.weights.h5_reading import read_layers
 
 STAMP = "%Y%m%dT%H%M"
+# Config.NAME may be any text, or empty.
 CHECKPOINT = re.compile(
-    r".*[/\\][\w-]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\]mask_rcnn_[\w-]+(\d{4})\.h5"
+    r".*[/\\]([^/\\]*)(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\]mask_rcnn_[^/\\]+(\d{4})\.h5"
 )
 
 
@@ -36,11 +38,17 @@ class LogFolder:
     @property
     def pattern(self) -> str:
         """Path of the checkpoints with `{epoch:04d}` in it, as Keras' ModelCheckpoint takes it."""
-        return str(self.folder / f"mask_rcnn_{self.name}_{{epoch:04d}}.h5")
+        stem = str(self.folder / f"mask_rcnn_{self.name}_")
+        return stem.replace("{", "{{").replace("}", "}}") + "{epoch:04d}.h5"
 
     def checkpoint(self, epoch: int) -> Path:
         """The checkpoint written after that many epochs."""
-        return Path(self.pattern.format(epoch=epoch))
+        return self.folder / f"mask_rcnn_{self.name}_{epoch:04d}.h5"
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints that are there, in the order of their names."""
+        pattern = f"mask_rcnn_{glob.escape(self.name)}_*.h5"
+        return sorted(self.folder.glob(pattern))
 
 
 def choose_log_folder(
@@ -61,8 +69,8 @@ def choose_log_folder(
     """
     model_dir, name, epoch = Path(model_dir), name.lower(), 0
     match = CHECKPOINT.fullmatch(str(weights_path)) if weights_path else None
-    if match:
-        year, month, day, hour, minute, epoch = (int(group) for group in match.groups())
+    if match and (match[1] or not name):
+        year, month, day, hour, minute, epoch = (int(group) for group in match.groups()[1:])
         time = datetime.datetime(year, month, day, hour, minute)
     else:
         time = _time_of_new_folder(model_dir, name)
@@ -77,11 +85,20 @@ def _time_of_new_folder(model_dir: Path, name: str) -> datetime.datetime:
 def _minutes_after(model_dir: Path, name: str) -> Iterator[datetime.datetime]:
     """The minute after each log folder of `name`."""
     for path in model_dir.iterdir() if model_dir.is_dir() else ():
-        # Other names, and the last minute that there is.
-        with contextlib.suppress(ValueError, OverflowError):
-            if path.name.startswith(name):
-                time = datetime.datetime.strptime(path.name.removeprefix(name), STAMP)
+        if (time := _time_of(path.name, name)) is not None:
+            with contextlib.suppress(OverflowError):  # the last minute that there is
                 yield time + datetime.timedelta(minutes=1)
+
+
+def _time_of(folder: str, name: str) -> datetime.datetime | None:
+    """The time in the name of a log folder of `name`; None for any other folder's name."""
+    stamp = folder.removeprefix(name)
+    if not folder.startswith(name) or not re.fullmatch(r"\d{8}T\d{4}", stamp, re.ASCII):
+        return None
+    try:
+        return datetime.datetime.strptime(stamp, STAMP)
+    except ValueError:  # the 31st of February
+        return None
 
 
 def find_last(model_dir: str | Path, name: str) -> Path:
@@ -110,11 +127,13 @@ def find_last_readable(model_dir: str | Path, name: str) -> tuple[Path, list[Pat
 
 
 def readable_before(path: str | Path) -> Path | None:
-    """The last whole checkpoint before a damaged one; None where `path` is whole or none is."""
+    """The last whole checkpoint of the same training before a damaged one; None without one."""
     path = Path(path)
-    if not path.is_file() or is_readable(path):
+    own = re.fullmatch(r"(mask_rcnn_.*_)\d{4,}\.h5", path.name)
+    if own is None or not path.is_file() or is_readable(path):
         return None
-    earlier = sorted(p for p in path.parent.glob("mask_rcnn_*.h5") if p.name < path.name)
+    pattern = f"{glob.escape(own[1])}[0-9][0-9][0-9][0-9]*.h5"
+    earlier = sorted(p for p in path.parent.glob(pattern) if p.name < path.name)
     return next((p for p in reversed(earlier) if is_readable(p)), None)
 
 
@@ -148,12 +167,13 @@ def _last_training(model_dir: str | Path, name: str) -> list[Path]:
     model_dir = Path(model_dir)
     prefix = name.lower()
     found = [f for f in model_dir.iterdir() if f.is_dir()] if model_dir.is_dir() else []
-    folders = sorted(f.name for f in found if f.name.startswith(prefix))
+    # The folders of `fashionista` begin with `fashion` too.
+    folders = sorted(f.name for f in found if _time_of(f.name, prefix) is not None)
     if not folders:
         raise WeightsNotFoundError(
             # The beginning is Matterport's text.
             f"Could not find model directory under {model_dir}: no folder there begins with "
-            f"{prefix!r}",
+            f"{prefix!r} and ends with a time such as 20240102T0304",
             advice="wait for a training's first checkpoint, or name another folder",
         )
     folder = model_dir / folders[-1]

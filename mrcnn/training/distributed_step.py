@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.config import LOSS_NAMES, META_SIZE_WITHOUT_CLASSES
+from mrcnn.config import LOSS_NAMES
 from mrcnn.network.graph_queries import find_trainable_layer, layers_with_weights
 from mrcnn.network.layers import BatchNorm
 from mrcnn.network.losses import weight_decay_loss
@@ -84,7 +84,7 @@ class DistributedStep(TrainingStep):
         The shares of all devices add up to the total, and their gradients to its gradient.
         """
         context = tf.distribute.get_replica_context()
-        outputs = self.network(_with_classes_of_first_image(inputs, context), training=training)
+        outputs = self.network(inputs, training=training)
         slices = tf.stack(outputs[-5:])
         whole = context.all_reduce(SUM, tf.stop_gradient(slices))
         losses = self._means(whole[:, 0], whole[:, 1])
@@ -150,20 +150,6 @@ class DistributedStep(TrainingStep):
 
     def _first(self, values) -> tf.Tensor:
         return self.strategy.experimental_local_results(values)[0]
-
-
-def _with_classes_of_first_image(inputs, context) -> list[tf.Tensor]:
-    """The inputs, each image with the active classes of the first image of the whole batch.
-
-    The class loss uses those of a batch's first image, as in the original; nothing else uses
-    them.
-    """
-    image, meta, *others = inputs
-    meta = tf.cast(meta, tf.float32)
-    is_first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.float32)
-    active = context.all_reduce(SUM, is_first * meta[0, META_SIZE_WITHOUT_CLASSES:])
-    active = tf.repeat(active[None], tf.shape(meta)[0], axis=0)
-    return [image, tf.concat([meta[:, :META_SIZE_WITHOUT_CLASSES], active], axis=1), *others]
 
 
 def network_of_a_replica(model: keras.Model) -> keras.Model:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.instances import load_instances
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import ConfigError
 from mrcnn.evaluation.coco_ap import average_precision, ground_truth, results_of
@@ -122,7 +123,7 @@ class EpochEvaluation:
     def _picture(self, image_id: int, result: dict) -> np.ndarray:
         """Annotations and detections side by side, each at most PICTURE_SIDE pixels long."""
         image = self.dataset.load_image(image_id)
-        masks, class_ids = self.dataset.load_mask(image_id)
+        masks, class_ids = load_instances(self.dataset, image_id)
         truth = {"rois": extract_bboxes(masks), "class_ids": np.abs(class_ids), "masks": masks}
         sure = result["scores"] >= self.picture_score
         shown = {name: result[name][sure] for name in ("rois", "class_ids", "scores")}

@@ -12,7 +12,7 @@ import numpy as np
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.data.loader import BatchLoader
-from mrcnn.errors import TrainingError, UserError
+from mrcnn.errors import DatasetError, TrainingError, UserError
 from mrcnn.system.locks import holding
 from mrcnn.system.signals import handling_signals
 from mrcnn.training.checkpoints import LogFolder
@@ -126,6 +126,7 @@ class Trainer:
         writers = [self.board] if self.distribution.is_chief else []
         callbacks = keras.callbacks.CallbackList(
             [*writers, *plan.callbacks],
+            add_history=True,
             model=self.model,
             epochs=plan.epochs,
             steps=plan.steps_per_epoch,
@@ -182,18 +183,22 @@ class Trainer:
                 if time.monotonic() - last_saved > plan.state_seconds:
                     self._save_state()
                     last_saved = time.monotonic()
-        seconds = time.monotonic() - started
-        images = (plan.steps_per_epoch - steps_before) * self.loader.batch_size
+        speed = {"seconds": time.monotonic() - started}
+        if images := (self.progress.step - steps_before) * self.loader.batch_size:
+            speed["images_per_second"] = images / speed["seconds"]
+        if self.validation_loader or plan.evaluation:
+            self._save_state()  # measuring may fail, and need not cost the epoch
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
         with self.step.averaged_weights():
             logs |= self._validate(plan, interrupted)
             logs |= self._evaluate(plan, interrupted, epoch)
         logs["learning_rate"] = float(np.asarray(self.step.optimizer.learning_rate.value))
-        callbacks.on_epoch_end(epoch, logs)
-        speed = {"seconds": seconds, "images_per_second": images / seconds}
-        # A callback may stop one process, and only the chief has measured everything.
-        self.model.stop_training = self.distribution.agree(self.model.stop_training)
+        # Only the chief has measured everything.
         self._close_epoch(plan, self.distribution.share(logs | speed))
+        # As with Matterport, callbacks find the epoch's checkpoint, and may fail.
+        callbacks.on_epoch_end(epoch, logs)
+        # A callback may stop one process.
+        self.model.stop_training = self.distribution.agree(self.model.stop_training)
 
     def _next(self, batches, steps_before: int):
         """The next batch; where there is none, the steps since the last state are not lost."""
@@ -206,6 +211,7 @@ class Trainer:
 
     def _one_step(self, item, callbacks) -> None:
         number, image_ids, inputs = item
+        _require_built_size(self.loader, image_ids, inputs[0])
         callbacks.on_train_batch_begin(self.progress.step)
         losses = self.step.train(inputs, number)
         self._require_sane(losses, f"At step {number}", image_ids, self.loader)
@@ -236,14 +242,12 @@ class Trainer:
         """Mean losses over the same validation batches each time, each image at most once."""
         if self.validation_loader is None or plan.validation_steps < 1:
             return {}
-        images = len(self.validation_loader.source.dataset.image_ids)
-        batches = -(-images // self.validation_loader.batch_size)
-        count = min(plan.validation_steps, batches)
+        images = self.validation_loader.source.order.places
+        count = min(plan.validation_steps, -(-images // self.validation_loader.batch_size))
         rows = []
         for number, image_ids, inputs in self.validation_loader.stream(0, count):
+            _require_built_size(self.validation_loader, image_ids, inputs[0])
             rows.append(self.step.validate(inputs, number))
-            if not np.isfinite(rows[-1]).all():
-                self._save_state()  # or raise that the weights are not finite
             when = f"In validation batch {number} after epoch {self.progress.epoch + 1}"
             self._require_sane(rows[-1], when, image_ids, self.validation_loader)
             self._stop_if(interrupted())
@@ -302,6 +306,21 @@ class Trainer:
         )
 
 
+def _require_built_size(loader: BatchLoader, image_ids: Sequence[int], images: np.ndarray) -> None:
+    """Raise DatasetError where images are not of the size whose anchors the network has."""
+    built = tuple(int(side) for side in loader.source.config.IMAGE_SHAPE[:2])
+    if images.shape[1:3] != built:
+        raise DatasetError(
+            f"the network is built for images of another size than these have when "
+            f"{{IMAGE_RESIZE_MODE}} is {loader.source.config.IMAGE_RESIZE_MODE!r} "
+            f"({_image_names(loader, image_ids)})",
+            settings=("IMAGE_RESIZE_MODE",),
+            expected=" x ".join(map(str, built)),
+            found=" x ".join(map(str, images.shape[1:3])),
+            advice="set {IMAGE_RESIZE_MODE} to 'square' or 'crop' for training",
+        )
+
+
 def deciding_column(evaluated: bool, row: Mapping[str, float]) -> str:
     """The column of the history that decides which weights are the best.
 
@@ -339,7 +358,9 @@ def _epoch_line(row: dict, best_by: str | None) -> str:
         parts.append(f"val_loss {row['val_loss']:.4f}")
     if MASK_AP in row:
         parts.append(f"mask AP {row[MASK_AP]:.3f}, box AP {row['val_box_AP']:.3f}")
-    parts += [f"{row['seconds']:.0f} s", f"{row['images_per_second']:.1f} img/s"]
+    parts.append(f"{row['seconds']:.0f} s")
+    if "images_per_second" in row:
+        parts.append(f"{row['images_per_second']:.1f} img/s")
     return ", ".join(parts) + (f" (best {best_by} so far)" if best_by else "")
 
 
@@ -366,6 +387,6 @@ def state_belongs_to(progress: Progress, log: LogFolder, weights_path: Path) -> 
     """
     if weights_path.parent.resolve() != log.folder.resolve():
         return False
-    checkpoints = sorted(log.folder.glob(f"mask_rcnn_{log.name}_*.h5"))
+    checkpoints = log.checkpoints()
     is_last = bool(checkpoints) and checkpoints[-1].name == weights_path.name
     return progress.epoch == log.epoch or (is_last and progress.epoch > log.epoch)

@@ -105,7 +105,7 @@ class Session:
         self.progress, self.log = begin_together(
             self.distribution, self.config, train_dataset, progress, self.log, self.step
         )
-        self.step.seed = self.progress.seed & 0x7FFFFFFF
+        self.step.seed = self.progress.seed
 
     def is_over(self, epochs: int) -> bool:
         """Whether nothing is left to train up to `epochs`, which is then said."""
@@ -201,7 +201,9 @@ class Session:
         if not restore_weights(folder, self.step.model):
             return None
         restore_optimizer(folder, self.step.optimizer)
-        print(f"Resuming from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
+        is_trained = stored.step >= self.config.STEPS_PER_EPOCH
+        place = "after its last step" if is_trained else f"step {stored.step + 1}"
+        print(f"Resuming from {folder} at epoch {stored.epoch + 1}, {place}")
         if self.distribution.is_chief:
             with holding(folder), self.step.averaged_weights():
                 Checkpoints(self.log, self.notes).complete(self.step.model, stored)

@@ -86,10 +86,16 @@ class Continuation:
 
     def __init__(self, progress: Progress, optimizer: keras.optimizers.Optimizer):
         self.progress = progress
+        self._optimizer = _kind(optimizer)
         self._slots = {name: np.asarray(v.value) for name, v in _slots(optimizer)}
 
     def restore_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Give a new optimizer the memory of weights that were trained before."""
+        """Give a new optimizer the memory of weights that were trained before.
+
+        One of another kind starts without, which is said.
+        """
+        if not _is_of_kind(optimizer, self._optimizer):
+            return
         shapes = {name: slot.shape for name, slot in self._slots.items()}
         _assign_slots(optimizer, self._slots, shapes)
 
@@ -107,7 +113,8 @@ def save_state(
     """
     arrays: dict[str, Any] = {"weight:" + v.path: np.asarray(v.value) for v in model.weights}
     arrays |= {"optimizer:" + key: np.asarray(v.value) for key, v in _slots(optimizer)}
-    arrays["progress"] = np.array(json.dumps({"format": FORMAT, **asdict(progress)}))
+    counters = {"format": FORMAT, "optimizer": _kind(optimizer), **asdict(progress)}
+    arrays["progress"] = np.array(json.dumps(counters))
     path = folder / FILE_NAME
     advice = "make room or make the folder writable, then resume from the last checkpoint"
     with saving(path, WeightsError, advice=advice), replacing(path) as stream:
@@ -149,9 +156,14 @@ def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> No
     """Restore what the optimizer remembers of each weight.
 
     The learning rate stays as the caller set it. A weight that was not trained before (another
-    choice of layers) starts without memory, as it would in a training that never stopped.
+    choice of layers) starts without memory, as it would in a training that never stopped. So do all
+    weights where another optimizer wrote the state, which is said.
     """
     with opened_arrays(folder / FILE_NAME) as (data, shapes):
+        # States have named their optimizer since a choice of it was mistaken for the other.
+        before = "Adam" if any(name.endswith("_velocity") for name in shapes) else "SGD"
+        if not _is_of_kind(optimizer, json.loads(str(data["progress"])).get("optimizer", before)):
+            return
         _assign_slots(optimizer, data, shapes, prefix="optimizer:")
 
 
@@ -160,7 +172,7 @@ def _parsed(stored: Any) -> Progress | None:
     names = {each.name for each in fields(Progress)}
     if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
         return None
-    if not stored.keys() <= names:
+    if not isinstance(stored.pop("optimizer", ""), str) or not stored.keys() <= names:
         return None
     progress = Progress(**stored)
     lists = (progress.totals, progress.history, progress.stopped)
@@ -180,6 +192,18 @@ def _parsed(stored: Any) -> Progress | None:
         and len(progress.totals) in (0, 1 + len(LOSS_NAMES))
     )
     return progress if is_whole else None
+
+
+def _kind(optimizer: keras.optimizers.Optimizer) -> str:
+    return type(optimizer).__name__
+
+
+def _is_of_kind(optimizer: keras.optimizers.Optimizer, before: str) -> bool:
+    """Whether an optimizer is of the kind that trained before; says so where it is not."""
+    now = _kind(optimizer)
+    if now != before:
+        print(f"{now} starts without memory: the training before used {before}.")
+    return now == before
 
 
 def _assign_slots(optimizer, arrays, shapes, prefix=""):

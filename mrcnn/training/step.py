@@ -194,7 +194,9 @@ class TrainingStep:
 
     def _seed_sampling(self, step: int) -> None:
         state = self.model.get_layer(SAMPLING_LAYER).seed_generator.state
-        state.assign(np.array([self.seed, step]).astype(state.dtype))
+        # Keras takes both numbers modulo this: what is above does not fit into the first.
+        high, low = divmod(self.seed, (1 << 31) - 2)
+        state.assign(np.array([low, step + (high << 29)]).astype(state.dtype))
 
     def _set_rate(self, step: int) -> None:
         rate = self.learning_rate(step) if self.learning_rate else None

@@ -128,7 +128,7 @@ def test_accepts(attributes):
         ),
         # nothing below 64 to offer
         ({"IMAGE_MAX_DIM": 40}, "which can be halved 6 times; take 64."),
-        ({"IMAGE_MAX_DIM": 1024.0}, "IMAGE_MAX_DIM is 1024.0: expected a whole number"),
+        ({"IMAGE_MAX_DIM": 1024.5}, "IMAGE_MAX_DIM is 1024.5: expected a whole number"),
         ({"IMAGE_RESIZE_MODE": "crop"}, "IMAGE_MIN_DIM is 800: expected a multiple of 64"),
         ({"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": None}, "IMAGE_MIN_DIM is None"),
         (
@@ -190,7 +190,7 @@ def test_accepts(attributes):
         ({"EVALUATE_EVERY": None}, "EVALUATE_EVERY is None"),
         ({"EVALUATE_IMAGES": 0}, "EVALUATE_IMAGES is 0: expected a whole number of at least 1"),
         ({"EARLY_STOPPING": 1.5}, "EARLY_STOPPING is 1.5"),
-        ({"NAME": 7}, "NAME is 7: expected a text, or None."),
+        ({"NAME": 7}, "NAME is 7: expected a text without slashes, or None."),
     ],
 )
 def test_refuses_with_one_sentence(attributes, message):
@@ -229,6 +229,30 @@ def test_json_holds_arrays_as_lists_and_functions_by_name():
     assert values["MASK_SHAPE"] == [28, 28]
     assert values["BACKBONE"].endswith(".tiny_backbone")
     assert values["COMPUTE_BACKBONE_SHAPE"].endswith(".tiny_shapes")
+
+
+def test_derived_values_follow_what_they_are_derived_from():
+    config = config_with(NUM_CLASSES=3)
+    config.GPU_COUNT, config.IMAGES_PER_GPU, config.NUM_CLASSES = 2, 3, 5
+    config.IMAGE_MIN_DIM = config.IMAGE_MAX_DIM = 128
+    config.validate()
+    assert (config.BATCH_SIZE, config.IMAGE_META_SIZE) == (6, 17)
+    assert config.IMAGE_SHAPE.tolist() == [128, 128, 3]
+    config.BATCH_SIZE = 1  # as scripts do that detect
+    config.validate()
+    assert config.BATCH_SIZE == 1
+    config.IMAGES_PER_GPU = 4
+    config.validate()
+    assert config.BATCH_SIZE == 8
+
+
+def test_whole_numbers_may_be_floats_and_one_mean_counts_for_all_channels():
+    config = config_with(STEPS_PER_EPOCH=500 / 2, VALIDATION_STEPS=4.0, MEAN_PIXEL=127.5)
+    assert config.STEPS_PER_EPOCH == 250 and type(config.STEPS_PER_EPOCH) is int
+    assert type(config.VALIDATION_STEPS) is int
+    assert config.MEAN_PIXEL.tolist() == [127.5] * 3
+    with pytest.raises(ConfigError, match=r"STEPS_PER_EPOCH is 2\.5"):
+        config_with(STEPS_PER_EPOCH=2.5)
 
 
 def test_import_is_light():

@@ -57,6 +57,53 @@ def test_image_and_masks_get_the_same_change():
         assert moved[:, :, 0].any()
 
 
+def iou(first, second):
+    return np.sum(first & second) / np.sum(first | second)
+
+
+@pytest.mark.parametrize(
+    "augmenter",
+    [
+        augmenters.Affine(translate_px={"x": 30}, cval=255),
+        augmenters.CropAndPad(px=(12, 0, -12, 0), pad_cval=255, keep_size=False),
+        augmenters.Rot90(2),
+        augmenters.Crop(percent=(0.2, 0, 0, 0.3)),
+        augmenters.Rotate(25, cval=90),
+        augmenters.PerspectiveTransform(scale=0.1),
+        augmenters.WithColorspace("HSV", children=augmenters.Affine(rotate=40)),
+        augmenters.Sometimes(1.0, augmenters.OneOf([augmenters.ShearX(20)])),
+        augmenters.BlendAlpha(1.0, augmenters.Affine(translate_px={"y": 25})),
+        augmenters.Jigsaw(nb_rows=2, nb_cols=2, max_steps=3),
+        augmenters.ElasticTransformation(alpha=30, sigma=5),
+    ],
+    ids=lambda augmenter: type(augmenter).__name__,
+)
+def test_every_augmenter_moves_masks_with_their_picture(augmenter):
+    image, masks = np.zeros((120, 120, 3), np.uint8), np.zeros((120, 120, 10), bool)
+    image[30:60, 40:90], masks[30:60, 40:90, 9] = (0, 0, 255), True
+    masks[:20, :20, 3] = True
+    image[:20, :20, 1] = 255
+    for seed in range(3):
+        changed, moved = augment_image_and_masks(seeded_augmenter(augmenter, seed), image, masks)
+        red, green, blue = np.moveaxis(changed.astype(int), 2, 0)
+        for index, seen in ((9, blue - np.maximum(red, green)), (3, green - blue)):
+            if np.any(seen > 100):
+                assert iou(seen > 100, moved[:, :, index]) > 0.9
+        assert not moved[:, :, [0, 1, 2, 4, 5, 6, 7, 8]].any()
+
+
+@pytest.mark.parametrize(
+    "augmenter",
+    [
+        augmenters.RandAugment(n=2, m=9),
+        augmenters.Sometimes(0.5, augmenters.pillike.Affine(rotate=(-20, 20))),
+    ],
+)
+def test_an_augmenter_that_cannot_move_masks_is_refused(augmenter):
+    with pytest.raises(ConfigError, match=r"cannot move masks with their picture, pillike\.Affine"):
+        augment_image_and_masks(augmenter, *picture())
+
+
 def test_no_mask_at_all():
     image, mask = picture()
     flip = augmenters.Fliplr(1.0)

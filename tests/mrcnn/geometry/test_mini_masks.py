@@ -200,6 +200,7 @@ def test_masks_of_a_subclass_count():
 def test_a_size_changed_by_the_augmentation_is_refused():
     shrink = augmenters.Sequential([augmenters.Fliplr(1.0), augmenters.Resize(0.5)])
     dataset, _ = both_datasets(1)
+    dataset.may_be_full = True
     with pytest.raises(DatasetError, match="keep the size"):
         load_image_gt(dataset, make_config(), 0, augmentation=shrink, use_mini_mask=True)
 

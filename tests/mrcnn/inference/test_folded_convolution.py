@@ -109,6 +109,18 @@ def test_one_channel_or_filter_of_a_large_kernel_is_noticed(axis, place):
     assert weights.refresh()
 
 
+def test_a_single_value_that_changes_hardly_is_noticed():
+    convolution = layers.Conv2D(256, 3)
+    norm = BatchNorm()
+    norm(convolution(noise(1, 4, 4, 256)))
+    weights = FoldedWeights([FoldedConv2D(convolution, norm)])
+    for place in ((0, 0, 0, 1), (1, 2, 77, 200), (2, 2, 255, 254)):
+        kernel = np.array(convolution.kernel)
+        kernel[place] = np.nextafter(kernel[place], 9)
+        convolution.kernel.assign(kernel)
+        assert weights.refresh() and not weights.refresh()
+
+
 def test_weights_that_are_no_numbers_do_not_change_at_every_look():
     convolution, norm = pair()
     convolution.bias.assign([np.nan] * 4)

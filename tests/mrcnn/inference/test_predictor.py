@@ -212,7 +212,6 @@ def assert_equal(first, second):
         ("none", (128, 64)),
         ("pad64", (100, 150)),  # to 128 x 192
         ("pad64", (30, 90)),  # enlarged
-        ("crop", (100, 150)),
     ],
 )
 def test_resize_modes(compiled, mode, size):

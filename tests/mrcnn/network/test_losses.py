@@ -174,6 +174,24 @@ def test_only_the_class_of_the_first_image_is_active():
     assert loss.numpy() == pytest.approx(np.log(1 + 2 * np.exp(-5)), rel=1e-5)
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_in_training_each_image_has_the_active_classes_of_its_own_source(order):
+    logits = np.zeros((2, 1, 3), np.float32)
+    logits[0, 0, 1] = logits[1, 0, 2] = 5
+    active = np.array([[1, 1, 0], [1, 0, 1]], np.float32)
+    target = np.array([[1], [1]])
+    loss = class_loss_model()(with_meta(target[order], logits[order], active[order]))
+    # Both predictions are of an active class: one is right, the other as wrong as can be.
+    right = np.log(1 + 2 * np.exp(-5))
+    assert float(loss) == pytest.approx((right + right + 5) / 2, rel=1e-5)
+    assert float(loss) == pytest.approx(2.513, abs=1e-3)
+
+
+def test_in_training_the_loss_is_0_where_no_prediction_counts():
+    logits = np.eye(3, dtype=np.float32)[None, 2:]
+    assert float(class_loss_model()(with_meta(np.array([[1]]), logits, [[1, 1, 0]]))) == 0
+
+
 def test_rpn_bbox_loss_pairs_the_kth_positive_with_the_kth_row():
     match = np.array([[[0], [1], [-1], [1]], [[1], [0], [0], [0]]], np.int32)
     target = np.array([[[1] * 4, [2] * 4, [9] * 4], [[3] * 4, [9] * 4, [9] * 4]], np.float32)
@@ -238,6 +256,12 @@ def with_meta(target, logits, active):
     return [target, logits, np.concatenate([np.zeros((len(active), 12), np.float32), active], 1)]
 
 
+def of_one_source():
+    """The golden inputs with the active classes of their first image for both."""
+    active = np.repeat(LOSSES["active_class_ids"][:1], 2, axis=0)
+    return [LOSSES["target_class_ids"], LOSSES["mrcnn_class_logits"], active]
+
+
 def weighted_class_loss(target, logits, active, weights):
     model = class_loss_model()
     losses.use_class_weights(model, weights)
@@ -245,7 +269,7 @@ def weighted_class_loss(target, logits, active, weights):
 
 
 def test_equal_class_weights_change_nothing():
-    inputs = [LOSSES[n] for n in ("target_class_ids", "mrcnn_class_logits", "active_class_ids")]
+    inputs = of_one_source()
     plain = losses.mrcnn_class_loss_graph(*inputs)
     for weight in (1.0, 7.0):
         weights = np.full(14, weight, np.float32)
@@ -274,12 +298,12 @@ def test_where_no_class_has_a_weight_the_loss_is_0():
 
 def test_a_model_takes_class_weights_and_lets_go_of_them():
     model = class_loss_model()
-    names = ("target_class_ids", "mrcnn_class_logits", "active_class_ids")
-    inputs = with_meta(*(LOSSES[name] for name in names))
+    inputs = of_one_source()
+    plain = losses.mrcnn_class_loss_graph(*inputs).numpy()
     losses.use_class_weights(model, np.eye(14, dtype=np.float32)[0])  # only the background counts
-    assert abs(float(model(inputs)) - LOSSES["mrcnn_class_loss"]) > 1e-3
+    assert abs(float(model(with_meta(*inputs))) - plain) > 1e-3
     losses.use_class_weights(model, None)
-    assert_near(model(inputs), LOSSES["mrcnn_class_loss"])
+    assert_near(model(with_meta(*inputs)), plain)
 
 
 # ---- in a model ----
@@ -297,6 +321,6 @@ def test_a_loss_layer_gives_a_scalar_under_its_name():
 
 def test_active_classes_are_taken_from_the_meta():
     meta = np.zeros((2, 12 + 14), np.float32)
-    meta[:, 12:] = LOSSES["active_class_ids"]
+    meta[:, 12:] = LOSSES["active_class_ids"][:1]
     loss = losses.class_loss_of_meta(LOSSES["target_class_ids"], LOSSES["mrcnn_class_logits"], meta)
     assert_near(loss, LOSSES["mrcnn_class_loss"])

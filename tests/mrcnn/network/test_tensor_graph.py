@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.network.graph_queries import ancestor, describe_array
+from mrcnn.errors import ConfigError
+from mrcnn.network.graph_queries import ancestor, describe_array, run_graph
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,27 @@ def test_an_ancestor_is_the_output_of_the_layer(graph, name, layer):
 @pytest.mark.parametrize("name", ["other", "nothing", ""])
 def test_a_layer_that_the_tensor_does_not_depend_on(graph, name):
     assert ancestor(graph.outputs[0], name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ROI/pre_nms_anchors:0",
+        "ROI/refined_anchors:0",
+        "ROI/refined_anchors_clipped:0",
+        "ROI/rpn_non_max_suppression/NonMaxSuppressionV3:0",
+        "conv1/kernel",
+    ],
+)
+def test_a_tensor_within_a_layer_is_not_taken_for_its_output(graph, name):
+    with pytest.raises(ConfigError, match="have no tensor") as refused:
+        ancestor(graph.outputs[0], name)
+    assert ("mrcnn.inspection.stages" in str(refused.value)) == name.startswith("ROI")
+
+
+def test_what_is_no_tensor_has_no_value(graph):
+    with pytest.raises(ConfigError, match=r"the output 'nms' is no tensor.* found NoneType"):
+        run_graph(graph, {}, {"nms": None})
 
 
 def test_a_long_chain_is_walked():

@@ -3,10 +3,18 @@
 import datetime
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from mrcnn.errors import WeightsNotFoundError
-from mrcnn.training.checkpoints import STAMP, LogFolder, choose_log_folder, find_last
+from mrcnn.training.checkpoints import (
+    STAMP,
+    LogFolder,
+    choose_log_folder,
+    find_last,
+    readable_before,
+)
 from tests.support import golden_json
 
 BEHAVIOUR = golden_json("behaviour")
@@ -65,7 +73,8 @@ def make(root, files):
         path.touch()
 
 
-@pytest.mark.parametrize("case", BEHAVIOUR["find_last"], ids=lambda case: case["files"][-1])
+# The last case of the reference takes the folders of `fashionista` for those of `fashion`.
+@pytest.mark.parametrize("case", BEHAVIOUR["find_last"][:-1], ids=lambda case: case["files"][-1])
 def test_find_last_of_the_reference(case, tmp_path):
     make(tmp_path, case["files"])
     result = case["result"]
@@ -77,6 +86,43 @@ def test_find_last_of_the_reference(case, tmp_path):
         find_last(tmp_path, "Fashion")
     assert str(caught.value).startswith(sentence)
     assert isinstance(caught.value, WeightsNotFoundError)
+
+
+def test_folders_of_a_longer_name_are_others(tmp_path):
+    make(tmp_path, BEHAVIOUR["find_last"][-1]["files"])
+    assert find_last(tmp_path, "Fashion").name == "mask_rcnn_fashion_0001.h5"
+    own = "shapes20240101T0000/mask_rcnn_shapes_0003.h5"
+    make(tmp_path, [own, "shapes_big20250101T0000/mask_rcnn_shapes_big_0009.h5", "shapes9/"])
+    assert find_last(tmp_path, "shapes") == tmp_path / own
+    assert find_last(tmp_path, "shapes_big").name == "mask_rcnn_shapes_big_0009.h5"
+    with pytest.raises(WeightsNotFoundError, match="begins with 'shape' and ends with a time"):
+        find_last(tmp_path, "shape")
+
+
+def test_only_a_checkpoint_of_the_same_training_comes_before_a_damaged_one(tmp_path):
+    for name in ("mask_rcnn_a_0001.h5", "mask_rcnn_a_0003.h5", "mask_rcnn_b_0002.h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file.attrs["layer_names"] = np.array([b"conv1"])
+            file.create_group("conv1").attrs["weight_names"] = np.array([], "S1")
+    make(tmp_path, ["mask_rcnn_coco.h5", "mask_rcnn_b_0001.h5", "mask_rcnn_a_0004.h5"])
+    assert readable_before(tmp_path / "mask_rcnn_a_0004.h5") == tmp_path / "mask_rcnn_a_0003.h5"
+    assert readable_before(tmp_path / "mask_rcnn_b_0001.h5") is None
+    assert readable_before(tmp_path / "mask_rcnn_coco.h5") is None
+    assert readable_before(tmp_path / "mask_rcnn_a_0003.h5") is None  # whole
+
+
+NAMES = ["my shapes", "v1.2", "shapes[a]", "c++", "", "größe", "{x}", "2024", "a_b-c"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_resumes_in_its_folder(name, tmp_path):
+    log = LogFolder(tmp_path / f"{name}20240102T0304", name, 0)
+    make(tmp_path, [str(log.checkpoint(7).relative_to(tmp_path))])
+    last = find_last(tmp_path, name)
+    assert last == log.checkpoint(7) == Path(log.pattern.format(epoch=7))
+    resumed = choose_log_folder(tmp_path, name, last)
+    assert (resumed.folder, resumed.epoch) == (log.folder, 7)
+    assert resumed.checkpoints() == [last]
 
 
 @pytest.mark.parametrize("files", [[], ["fashion_notes.txt"]], ids=["empty", "a file only"])

@@ -85,6 +85,19 @@ def test_a_state_that_goes_with_the_weights_is_resumed(model, log, capsys, epoch
     assert np.array_equal(bias, [1, 2, 3]) == resumed
 
 
+def test_seeds_that_differ_in_the_highest_bit_choose_other_rois(model):
+    step = model.compile(0.01, 0.9)
+    states = {}
+    for seed in (1, 2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1):
+        step.seed = seed
+        step._seed_sampling(5)
+        state = model.keras_model.get_layer("proposal_targets").seed_generator.state
+        # What Keras makes of it.
+        states[seed] = tuple(np.asarray(state.value) % (2**31 - 2))
+    assert len(set(states.values())) == 5
+    assert states[1] == (1, 5)
+
+
 def test_the_last_call_in_this_process_counts_more_than_the_state(model, log):
     step = model.compile(0.01, 0.9)
     save_state(log.folder, model.keras_model, step.optimizer, Progress(epoch=2, seed=5))

@@ -118,6 +118,44 @@ def test_other_layers_than_before_start_without_memory(tmp_path):
     assert all(np.any(value) for value in before.values())
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named", "of before"])
+def test_another_optimizer_starts_without_memory(tmp_path, capsys, named):
+    model = build()
+    adam = keras.optimizers.Adam(0.1)
+    train(model, adam, 3)
+    save_state(tmp_path, model, adam, PROGRESS)
+    if not named:
+        rewrite_progress(tmp_path, "optimizer")
+    sgd = optimizer_for(model.trainable_variables)
+    restore_optimizer(tmp_path, sgd)
+    assert all(not value.any() for value in memory(sgd).values()) and sgd.iterations.numpy() == 0
+    assert "SGD starts without memory: the training before used Adam." in capsys.readouterr().out
+    assert read_progress(tmp_path) == PROGRESS
+    again = keras.optimizers.Adam(0.1)
+    again.build(model.trainable_variables)
+    restore_optimizer(tmp_path, again)
+    assert again.iterations.numpy() == 3 and any(v.any() for v in memory(again).values())
+
+
+def test_another_optimizer_of_the_next_call_starts_without_memory(trained, capsys):
+    model, sgd = trained
+    adam = keras.optimizers.Adam(0.1)
+    adam.build(model.trainable_variables)
+    Continuation(PROGRESS, sgd).restore_optimizer(adam)
+    assert all(not value.any() for value in memory(adam).values())
+    assert "Adam starts without memory: the training before used SGD." in capsys.readouterr().out
+
+
+def rewrite_progress(folder, *left_out):
+    """Take some keys out of a state's counters, as in a file of an earlier version."""
+    with np.load(folder / FILE_NAME) as stored:
+        arrays = dict(stored)
+    counters = json.loads(str(arrays["progress"]))
+    for name in left_out:
+        del counters[name]
+    np.savez(folder / FILE_NAME, **{**arrays, "progress": np.array(json.dumps(counters))})
+
+
 def test_a_model_of_another_shape_is_left_as_it_is(trained, tmp_path):
     model = build(outputs=5)
     before = model.get_weights()
