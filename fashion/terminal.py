@@ -42,6 +42,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     return gap.join([first, *rest]).rstrip()
 
 
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
 # The options by which users set what errors name: Config attributes and arguments.
 OPTIONS: Mapping[str, str] = {
     "ACCUMULATE_STEPS": "--accumulate",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.terminal import run
+from fashion.terminal import counted, run
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -56,7 +56,10 @@ def check(options: argparse.Namespace) -> int:
         bad = image_check.bad_images(expected, options.workers, bar.update)
     for sentence in bad:
         print(sentence)
-    print(f"{len(expected)} images, {len(bad)} of them bad")
+    others = image_check.other_files(options.data, options.images)
+    for path in others:
+        print(f"{path} is not a picture that is read")
+    print(f"{counted(len(expected), 'image')}, {len(bad)} of them bad; {len(others)} other files")
     return 1 if bad or not expected else 0
 
 
