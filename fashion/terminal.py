@@ -112,6 +112,7 @@ OPTIONS: Mapping[str, str] = {
     "sigma": "--sigma",
     "truth": "--truth",
     "truth_json": "--truth-json",
+    "video": "--video",
     "weights": "--weights",
     "weights_out": "--weights-out",
     "weights_path": "--model",

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Parse the clothing of photographs: body, garments, superpixels, one label a pixel.
 
-    python3 tools/parse_clothing.py IMAGE|DIR --output=DIR
-    python3 tools/parse_clothing.py IMAGE|DIR --output=DIR --clothing=FILE.h5 --body=coco
-    python3 tools/parse_clothing.py IMAGE|DIR --output=DIR --stage=objects --min-confidence=.8
+    python3 tools/parse_clothing.py IMAGES --output=DIR
+    python3 tools/parse_clothing.py IMAGES --output=DIR --clothing=FILE.h5 --body=coco
+    python3 tools/parse_clothing.py IMAGES --output=DIR --stage=objects --min-confidence=.8
     python3 tools/parse_clothing.py DIR --output=DIR --truth=via_region_data.json
     python3 tools/parse_clothing.py --serve
 
 For each picture one sheet (OUTPUT/<name>.png: original, body, clothing, superpixels, the labels of
-pixels alone and of pixels and superpixels together) and a folder OUTPUT/<name>/ with the panels in
-full size, label maps as indexed PNGs, cut-outs with transparency, and parsing.json. Finished
+pixels alone and of pixels and superpixels together) and a folder OUTPUT/<name>/ with the panels,
+label maps as indexed PNGs, cut-outs with transparency, and parsing.json. Finished
 pictures are skipped: the same command resumes where it was stopped. ResNet-101 takes some
 five seconds a picture and model on two cores; the `demo` preset took 1.6 of a picture of 400 x 600,
 with everything that is written. See docs/parsing.md.

@@ -1,6 +1,7 @@
 """Clothing parsing from the command line: its options, and the run they ask for."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from fashion.parsing.settings import (
 )
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import fraction, positive, whole, writable_folder
+from fashion.terminal import counted
 from mrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ PORT = 8765
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is parsed, with which models, and where to."""
     add = parser.add_argument
-    add("images", type=Path, nargs="?", metavar="IMAGE|DIR", help="a picture, or a folder of them")
+    add("images", type=Path, nargs="?", metavar="IMAGES", help="a picture, or a folder of them")
     add("--output", type=Path, metavar="DIR", help="folder for all that is written")
     add("--clothing", metavar="FILE.h5", help="garments' weights (model1/mask_rcnn_Modanet.h5)")
     add(
@@ -49,6 +51,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
     add("--overwrite", action="store_true", help="do finished pictures again")
+    add(
+        "--full-size",
+        action="store_true",
+        help="panels of the pictures' own size (default: at most 2,048 pixels on the longer side)",
+    )
 
 
 def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,10 +202,11 @@ def parse_pictures(options: argparse.Namespace) -> int:
         raise UserError(
             "there is nothing to parse, or no place to write to",
             settings=("output",),
-            advice="type: parse_clothing.py IMAGE|DIR {output}=DIR",
+            advice="type: parse_clothing.py IMAGES {output}=DIR",
         )
     from tqdm import tqdm
 
+    from fashion.parsing.found import found_files
     from fashion.parsing.run import ParsingRun
     from fashion.pictures.listing import list_images
     from fashion.stages.draw import report_skipped
@@ -223,7 +231,16 @@ def parse_pictures(options: argparse.Namespace) -> int:
     if table:
         print(table)
     _summarise(run.summary, options.output, looked_for_persons=body is not None)
-    return 0 if run.summary.parsed + run.summary.kept else 1
+    if not run.summary.parsed + run.summary.kept:
+        return 1
+    found = found_files(images, job, str(options.images))
+    if options.images.is_dir():
+        for path in found.write():
+            print(f"Written: {path}")
+    if found.objects:
+        return 0
+    print("Nothing was found; a lower --min-confidence may show why.", file=sys.stderr)
+    return 1
 
 
 def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector | None]":
@@ -270,7 +287,7 @@ def _job(
     from fashion.parsing.files import OutputJob
     from fashion.parsing.sheet import SheetOptions
 
-    sheet = SheetOptions(options.boxes, options.boundaries, options.added_only)
+    sheet = SheetOptions(options.boxes, options.boundaries, options.added_only, options.full_size)
     made_with = {
         "clothing": clothing and clothing.identity(),
         "body": body and body.identity(),
@@ -308,11 +325,11 @@ def _work_through(run: "ParsingRun", truth: "Truth | None", options: argparse.Na
 
 def _summarise(summary: "ParsingSummary", output: Path, looked_for_persons: bool) -> None:
     kept = f"; {summary.kept} were finished before" if summary.kept else ""
-    print(f"{summary.parsed} pictures parsed into {output.absolute()}{kept}")
+    print(f"{counted(summary.parsed, 'picture')} parsed into {output.absolute()}{kept}")
     if not summary.parsed:
         return
     counts = ", ".join(f"{name} {count}" for name, count in summary.garments.most_common())
     print(f"garments: {counts or 'none'}")
     if looked_for_persons:
-        nobody = f"; nobody on {summary.nobody} pictures" if summary.nobody else ""
+        nobody = f"; nobody on {counted(summary.nobody, 'picture')}" if summary.nobody else ""
         print(f"persons: {summary.persons}{nobody}")

@@ -18,6 +18,8 @@ from fashion.stages.arguments import (
 from fashion.stages.models import inference_model, inference_weights
 from fashion.stages.stage import Stage, writable_folder
 from fashion.stages.train import add_training_arguments, train
+from mrcnn.errors import UserError
+from mrcnn.images.reading import is_video
 
 if TYPE_CHECKING:
     from mrcnn.model import MaskRCNN
@@ -75,6 +77,13 @@ def splash(options: argparse.Namespace) -> int:
     """Grey everything but the garments of a picture or a video."""
     from fashion.pictures.splash import splash_image, splash_video
 
+    if options.image and is_video(options.image):
+        raise UserError(
+            "this is a video, not a picture",
+            path=options.image,
+            settings=("video",),
+            advice="give it with {video}",
+        )
     choice = model_choice(options)
     choice = replace(choice, weights=inference_weights(choice))
 

@@ -113,7 +113,7 @@ def here(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "type: parse_clothing.py IMAGE|DIR --output=DIR"),
+        ([], "type: parse_clothing.py IMAGES --output=DIR"),
         (["a.png"], "no place to write to"),
         (["gone", "--output=out"], "gone: the image folder does not exist"),
         (["a.png", "--output=out", "--clothing=gone.h5"], "choose another with --clothing."),
