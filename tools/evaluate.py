@@ -23,9 +23,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion.stages.arguments import (
-    add_class_table_argument,
+    add_drop_unknown_argument,
     add_model_arguments,
-    choose_class_table,
+    choose_classes,
     model_choice,
 )
 from fashion.stages.stage import (
@@ -74,12 +74,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="count which class was taken for which, among detections from this score on "
         f"({CONFUSION_SCORE:g})",
     )
-    add_class_table_argument(parser)
+    add_drop_unknown_argument(parser)
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
-    if options.class_table and options.number == "1":
-        parser.error("--class-table is for --stage=2")
     if options.from_results:
         for option in ("model", "detections", "tta", "preset"):
             if getattr(options, option):
@@ -116,8 +114,7 @@ def augmentation(text: str):
 def main() -> int:
     """Evaluate and print."""
     options = parse_arguments()
-    if options.number == "2":
-        choose_class_table(options)
+    choose_classes(options)
     from fashion.annotations.locating import find_annotations, subset_folder
     from fashion.dataset import FashionDataset
     from fashion.evaluation.results import Numbering
@@ -129,6 +126,7 @@ def main() -> int:
     )
     from fashion.evaluation.tables import figures_text
     from fashion.stages.models import inference_weights
+    from fashion.stages.training_labels import require_known_labels
     from mrcnn.evaluation.coco_ap import ground_truth
 
     stage = options.stage
@@ -138,6 +136,8 @@ def main() -> int:
     dataset.load(folder, options.subset, stage.table, keep_empty=True)
     dataset.prepare()
     print(dataset.summary())
+    if not options.drop_unknown:
+        require_known_labels(dataset, stage.table, folder / options.subset)
     image_ids = dataset.image_ids[: options.limit]
     numbering = Numbering.of(dataset, find_annotations(subset_folder(folder, options.subset)))
     choice = model_choice(options)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from fashion.terminal import run
 from mrcnn.errors import DatasetError, UserError
@@ -57,6 +57,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Inspect, write, and print the findings."""
     options = parse_arguments(arguments)
+    if not options.file_only:
+        choose_classes(options)
     from mrcnn.inspection.report import write_inspection
 
     inspected, parts, title = of_file(options) if options.file_only else of_model(options)

@@ -8,7 +8,7 @@ as one that was not, however many processes worked at it.
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ class LabelJob:
         """All that decides what is written, as JSON values; folders as seen from `base`."""
         return {
             **self.model,
-            **asdict(self.policy),
+            **self.policy.to_json(),
             "tolerance": self.tolerance,
             "minimum_area": self.minimum_area,
             "batch": self.batch,

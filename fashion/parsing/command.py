@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion.labels import MODANET_TABLE
+from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.settings import (
     PERSONS,
     SKIN_RULES,
@@ -16,8 +16,10 @@ from fashion.parsing.settings import (
     VOTES,
     ParsingSettings,
 )
+from fashion.stages.arguments import CLASSES_HELP
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import fraction, positive, whole, writable_folder
+from fashion.stages.training_labels import find_table
 from fashion.terminal import counted
 from mrcnn.errors import UserError
 
@@ -44,6 +46,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights of COCO's 81 classes, of which the persons are taken; coco fetches "
         "mask_rcnn_coco.h5 if it is missing (default: garments alone)",
     )
+    add("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
     add("--stage", choices=STAGES, default="all", help="what is written (%(default)s)")
     for option in ("clothing", "body"):
         add(f"--{option}-preset", choices=list(PRESETS), help="if the weights do not name it")
@@ -153,9 +156,14 @@ def _port(text: str) -> int:
     return value
 
 
-def settings_of(options: argparse.Namespace) -> ParsingSettings:
-    """The settings of the command line. Raises `ConfigError`, and `DatasetError` for a class."""
+def settings_of(options: argparse.Namespace, table: ClassTable = MODANET_TABLE) -> ParsingSettings:
+    """The settings of the command line. Raises `ConfigError`, and `DatasetError` for a class.
+
+    table: the garments' classes; those of the default --pixel-classes that it lacks are dropped.
+    """
     names = [name.strip() for name in options.pixel_classes.split(",") if name.strip()]
+    if tuple(names) == DEFAULTS.pixel_classes:
+        names = [name for name in names if table.find(name)]
     return ParsingSettings(
         minimum_confidence=options.min_confidence or 0.0,
         person=options.person,
@@ -167,7 +175,7 @@ def settings_of(options: argparse.Namespace) -> ParsingSettings:
         vote=options.vote,
         agreement=options.agreement,
         removal=options.removal,
-        pixel_classes=tuple(MODANET_TABLE[MODANET_TABLE.id_of(name)].name for name in names),
+        pixel_classes=tuple(table[table.id_of(name)].name for name in names),
         completion=not options.no_completion,
         completion_distance=options.completion_distance,
         skin=options.skin,
@@ -186,13 +194,16 @@ def serve(options: argparse.Namespace) -> int:
     from fashion.parsing.page.workshop import LEAST_CONFIDENCE, Workshop
 
     listener = listen(options.port)
-    settings = settings_of(options)
+    settings = settings_of(options, _named_table(options))
     if options.min_confidence is None:
         settings = replace(settings, minimum_confidence=0.7)
     # The page's slider reaches below what it begins with.
     least = min(LEAST_CONFIDENCE, settings.minimum_confidence)
     clothing, body = _find_clothing(options, least), _find_body(options, least)
-    workshop = Workshop(clothing.load(), body.load() if body else None, settings)
+    settings = replace(settings, pixel_classes=settings_of(options, clothing.table).pixel_classes)
+    workshop = Workshop(
+        clothing.load(), body.load() if body else None, settings, table=clothing.table
+    )
     return run_server(workshop, listener)
 
 
@@ -211,10 +222,13 @@ def parse_pictures(options: argparse.Namespace) -> int:
     from fashion.pictures.listing import list_images
     from fashion.stages.draw import report_skipped
 
-    settings = settings_of(options)
+    settings = settings_of(options, _named_table(options))
     images = list_images(options.images, options.limit)
-    truth = _truth(options, images)
+    _check_truth(options)
     clothing, body = _detectors(options)
+    table = clothing.table if clothing else MODANET_TABLE
+    settings = settings_of(options, table)
+    truth = _truth(options, images, table)
     job = _job(options, settings, clothing, body)
     writable_folder(options.output, "output")
     with tqdm(total=len(images), unit="image", desc="parsing") as bar:
@@ -226,10 +240,10 @@ def parse_pictures(options: argparse.Namespace) -> int:
             overwrite=options.overwrite,
             progress=bar.update,
         )
-        table = _work_through(run, truth, options)
+        measures = _work_through(run, truth, options)
     report_skipped(run.summary.unreadable)
-    if table:
-        print(table)
+    if measures:
+        print(measures)
     _summarise(run.summary, options.output, looked_for_persons=body is not None)
     if not run.summary.parsed + run.summary.kept:
         return 1
@@ -265,6 +279,7 @@ def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detecto
         options.clothing_preset,
         precision=options.precision,
         min_confidence=least,
+        classes=options.classes,
     )
 
 
@@ -293,21 +308,33 @@ def _job(
         "body": body and body.identity(),
         "settings": settings.to_json(),
     }
-    return OutputJob(options.output, options.stage, MODANET_TABLE, sheet, made_with)
+    table = clothing.table if clothing else MODANET_TABLE
+    return OutputJob(options.output, options.stage, table, sheet, made_with)
 
 
-def _truth(options: argparse.Namespace, images: Iterable[Path]) -> "Truth | None":
-    if options.truth is None:
-        return None
-    from fashion.parsing.measuring.truth import Truth
+def _named_table(options: argparse.Namespace) -> ClassTable:
+    """The classes of --classes, else ModaNet's, before a weight file is opened."""
+    return find_table(options.classes) if options.classes else MODANET_TABLE
 
-    if options.stage not in ("superpixels", "all"):
+
+def _check_truth(options: argparse.Namespace) -> None:
+    """Raise `UserError` where --truth cannot measure what is written."""
+    if options.truth and options.stage not in ("superpixels", "all"):
         raise UserError(
             "{truth} measures the superpixels' result",
             settings=("truth",),
             advice="give it with --stage=all or --stage=superpixels",
         )
-    truth = Truth(options.truth, images, MODANET_TABLE)
+
+
+def _truth(
+    options: argparse.Namespace, images: Iterable[Path], table: ClassTable
+) -> "Truth | None":
+    if options.truth is None:
+        return None
+    from fashion.parsing.measuring.truth import Truth
+
+    truth = Truth(options.truth, images, table)
     print(truth.summary())
     return truth
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashion.stages.arguments import (
-    add_class_table_argument,
     add_model_arguments,
-    choose_class_table,
+    choose_classes,
     model_choice,
 )
 from fashion.stages.models import inference_model, inference_weights
@@ -29,8 +28,6 @@ def train_or_splash(
     stage: Stage,
     description: str,
     arguments: list[str] | None = None,
-    *,
-    class_table: bool = False,
 ) -> int:
     """Parse the command line and run `train` or `splash`.
 
@@ -38,7 +35,6 @@ def train_or_splash(
         stage: whose script it is.
         description: the script's docstring, for `--help`.
         arguments: in place of the process's.
-        class_table: whether --class-table is offered.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -50,12 +46,8 @@ def train_or_splash(
     splashing = commands.add_parser("splash", help="garments in colour, the rest in grey")
     _add_splash_arguments(splashing, stage)
     splashing.set_defaults(action=splash)
-    if class_table:
-        add_class_table_argument(training)
-        add_class_table_argument(splashing)
     options = parser.parse_args(arguments)
-    if class_table:
-        choose_class_table(options)
+    choose_classes(options)
     return options.action(options)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fashion.pictures.listing import list_images, output_names
-from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
 from fashion.stages.models import ModelChoice, WeightFile, inference_model, inference_weights
 from fashion.stages.stage import Stage, whole, writable_folder
 from fashion.terminal import OPTIONS, counted
@@ -75,14 +75,16 @@ class _Drawing:
 
 def draw_pictures(options: argparse.Namespace) -> int:
     """Detect on every picture, or on a video, and write drawings; 1 where nothing was found."""
+    choose_classes(options)
     choice = model_choice(options)
     video = options.images.is_file() and is_video(options.images)
     images = [options.images] if video else _pictures(options, choice)
     choice = replace(choice, weights=inference_weights(choice))
     writable_folder(options.output, "output")
     drawing = _Drawing(choice, inference_model(choice))
+    written: list[Path] = []
     if video:
-        done, written = _draw_video(options, drawing), []
+        done = _draw_video(options, drawing)
     else:
         done, written = _draw_all(images, options, drawing)
     counts = ", ".join(f"{name} {count}" for name, count in drawing.found.most_common())

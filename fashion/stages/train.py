@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fashion.dataset import FashionDataset
 from fashion.labels import ClassTable
-from fashion.stages.arguments import add_model_arguments
+from fashion.stages.arguments import add_drop_unknown_argument, add_model_arguments
 from fashion.stages.models import (
     WeightFile,
     check_preset,
@@ -18,7 +18,7 @@ from fashion.stages.models import (
 )
 from fashion.stages.presets import Part, Preset, find_preset, make_config, parse_schedule
 from fashion.stages.stage import Stage, fraction, positive, whole, writable_folder
-from fashion.stages.training_labels import describe_labels
+from fashion.stages.training_labels import describe_labels, require_known_labels
 from fashion.terminal import OPTIONS
 from mrcnn.config import Config
 from mrcnn.config_rules import parse_rate_schedule
@@ -110,6 +110,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first region that cannot be read"
     )
+    add_drop_unknown_argument(parser)
 
 
 def _add_helps(parser: argparse.ArgumentParser) -> None:
@@ -208,6 +209,9 @@ def train(options: argparse.Namespace) -> int:
     train_set, validation_set = (
         _load(options.dataset, subset, stage.table, options.strict) for subset in ("train", "val")
     )
+    if not options.drop_unknown:
+        require_known_labels(train_set, stage.table, options.dataset / "train")
+        require_known_labels(validation_set, stage.table, options.dataset / "val")
     print(describe_labels(train_set, validation_set, stage.table))
     start = options.model or find_preset(options.preset or "default").weights
     weights = _weights_to_start_from(start, stage, options.logs)

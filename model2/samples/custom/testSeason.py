@@ -15,7 +15,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from fashion.stages.arguments import add_class_table_argument, choose_class_table
 from fashion.stages.draw import add_testing_arguments, draw_pictures
 from fashion.stages.stage import SEASON_STAGE
 from fashion.terminal import run
@@ -27,10 +26,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_testing_arguments(parser, SEASON_STAGE)
-    add_class_table_argument(parser)
-    options = parser.parse_args()
-    choose_class_table(options)
-    return draw_pictures(options)
+    return draw_pictures(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     cd model2/samples/custom
     python3 trainSeasonData.py train --dataset=DIR --model=mask_rcnn_Modanet.h5
     python3 trainSeasonData.py train --dataset=DIR --model=last
-    python3 trainSeasonData.py train --dataset=DIR --class-table=FILE.json
+    python3 trainSeasonData.py train --dataset=DIR --classes=FILE.json
     python3 trainSeasonData.py splash --model=FILE.h5 --image=FILE|URL
 
 DIR holds train/ and val/, each with images and via_region_data.json; tools/split_dataset.py makes
@@ -24,4 +24,4 @@ from fashion.stages.stage import SEASON_STAGE
 from fashion.terminal import run
 
 if __name__ == "__main__":
-    sys.exit(run(lambda: train_or_splash(SEASON_STAGE, __doc__, class_table=True)))
+    sys.exit(run(lambda: train_or_splash(SEASON_STAGE, __doc__)))
