@@ -198,8 +198,11 @@ def write_files(options, dataset, image_ids, truth, rows, figures, numbering) ->
         score = CONFUSION_SCORE if options.confusion is None else options.confusion
         seasons = options.number == "2"
         named = numbering.named(truth)
+        model = options.from_results or getattr(options.model, "path", options.model)
+        data = (options.dataset or options.stage.dataset) / options.subset
+        about = f"Model: {model}. Data: {data}."
         page = write_report(
-            options.report, dataset, image_ids, named, rows, figures, score, seasons
+            options.report, dataset, image_ids, named, rows, figures, score, seasons, about
         )
         written.append(("Report", page))
     print("".join(f"\n{what}: {path}" for what, path in written))
