@@ -19,7 +19,7 @@ from fashion.stages.models import (
 from fashion.stages.presets import Part, Preset, find_preset, make_config, parse_schedule
 from fashion.stages.stage import Stage, fraction, positive, whole, writable_folder
 from fashion.stages.training_labels import describe_labels, require_known_labels
-from fashion.terminal import OPTIONS
+from fashion.terminal import OPTIONS, counted
 from mrcnn.config import Config
 from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.data.augmentation import PRESETS as AUGMENTATIONS
@@ -235,6 +235,11 @@ def train(options: argparse.Namespace) -> int:
     if weights:
         model.load_weights(weights.path, by_name=True)
     print(f"Starting from {weights.path if weights else 'random weights'}.")
+    if model.epoch >= parts[-1].until_epoch:
+        print(
+            f"This training is finished: all its {counted(model.epoch, 'epoch')} are done. "
+            "--epochs (or --schedule) makes it longer."
+        )
     for part in parts:
         if model.epoch < part.until_epoch:
             model.train(
