@@ -64,7 +64,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs="?",
         const="",
         metavar="DIR",
-        help="also copy (or link) the test images to DIR (default: model1/test_images or model2/images)",
+        help="also copy (or link) the test images to DIR (default: model1/test_images or "
+        "model2/images)",
     )
     add(
         "--ignore-duplicates",
