@@ -23,12 +23,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("annotations", type=Path, metavar="FILE", help="CVAT or Label Studio file")
+    parser.add_argument(
+        "annotations",
+        type=Path,
+        metavar="FILE",
+        help="CVAT or Label Studio file, or the folder of LabelMe or YOLO",
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="VIA file, or folder for it")
     parser.add_argument(
         "--format",
-        choices=("cvat", "label-studio"),
-        help="default: by the ending",
+        choices=("cvat", "label-studio", "labelme", "yolo"),
+        help="default: by the ending; a folder with labels/ is yolo's, any other labelme's",
     )
     parser.add_argument(
         "--image-prefix",
@@ -37,12 +42,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="label-studio: what precedes the file names in the pictures' addresses "
         "(default: /data/local-files/?d=)",
     )
-    parser.add_argument("--subset", metavar="NAME", help="cvat: take the images of this subset")
+    parser.add_argument(
+        "--subset", metavar="NAME", help="cvat, yolo: take the images of this subset"
+    )
     parser.add_argument("--shard-size", type=int, metavar="N", help="write files of N images each")
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first shape that cannot be used"
     )
     return parser.parse_args(arguments)
+
+
+def form_of(path: Path) -> str:
+    """The format of annotations, by where they are."""
+    if path.is_dir():
+        return "yolo" if (path / "labels").is_dir() else "labelme"
+    return "cvat" if path.suffix == ".xml" else "label-studio"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     from fashion.annotations.via_writing import output_path
     from fashion.exchange.run import import_annotations
 
-    form = options.format or ("cvat" if options.annotations.suffix == ".xml" else "label-studio")
+    form = options.format or form_of(options.annotations)
     report, written = import_annotations(
         options.annotations,
         output_path(options.out),
