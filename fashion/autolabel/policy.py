@@ -78,7 +78,18 @@ class LabelPolicy:
             raise _bad_value("garment", f"bag, dress, ... or {ANY_GARMENT}", self.garment)
 
     def require_class(self, class_names: Sequence[str]) -> None:
-        """Raise `ConfigError` where `garment` is to be labelled and is none of the classes."""
+        """Raise `ConfigError` where no class of the detector can be labelled as is asked.
+
+        class_names: by class id; id 0 is the background.
+        """
+        if self.labels == "seasons" and not any(map(canonical_name, class_names[1:])):
+            raise ConfigError(
+                f"season labels need ModaNet's garments, and the model finds none of them "
+                f"({', '.join(class_names[1:4])}, ...)",
+                settings=("labels", "model"),
+                advice="give {labels}=garments to label with the model's own classes, or choose "
+                "another {model}",
+            )
         named = self.labels == "garments" and self.garment not in (None, ANY_GARMENT)
         if named and self.garment not in class_names[1:]:
             raise _bad_value("garment", f"one of {', '.join(class_names[1:])}", self.garment)

@@ -178,6 +178,9 @@ def test_own_classes_are_labelled_by_their_names():
     assert [(pick.label, pick.code) for pick in choice.picks] == [("sneaker", 2)]
     with pytest.raises(ConfigError, match="one of bag, belt"):
         policy.require_class(NAMES)
+    with pytest.raises(ConfigError, match=r"the model finds none of them \(blazer, sneaker, ..."):
+        LabelPolicy().require_class(names)
+    LabelPolicy().require_class(NAMES)
 
 
 def test_a_record_names_labels_only_where_they_are_not_the_default():
