@@ -9,6 +9,8 @@ endif
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Extras of setup.py to install; .ci/run takes all of them.
+EXTRAS ?= test
 READY := $(VENV)/.installed
 # Test processes. Each computes on one thread, so that they do not fight for the cores.
 WORKERS ?= 2
@@ -62,5 +64,5 @@ $(READY): requirements.txt setup.py pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later with venv is needed: make PYTHON=/path/to/python" >&2; exit 2; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip "setuptools>=68"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
 	@touch $(READY)

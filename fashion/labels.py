@@ -241,6 +241,7 @@ MODANET: tuple[str, ...] = (
     "headwear",
     "scarf/tie",
 )
+PERSON = "person"
 MODANET_ALIASES: dict[str, tuple[str, ...]] = {
     "scarf/tie": ("scarf & tie", "scraf/tie", "scarf", "tie"),
 }
@@ -361,6 +362,11 @@ def _modanet_table() -> ClassTable:
     return ClassTable(rows, name="modanet")
 
 
+def _photo_table() -> ClassTable:
+    person = GarmentClass(len(MODANET) + 1, PERSON, class_colour(len(MODANET) + 1))
+    return ClassTable([*MODANET_TABLE, person], name="photo")
+
+
 def season_table(labels: Iterable[str] = SEASON_LABELS) -> ClassTable:
     """The table of any stage-2 labels `<garment>_<season>`, with their region codes."""
     rows = []
@@ -374,10 +380,12 @@ def season_table(labels: Iterable[str] = SEASON_LABELS) -> ClassTable:
 
 
 MODANET_TABLE = _modanet_table()
+# What the photo weights know: ModaNet's garments, and the person who wears them.
+PHOTO_TABLE = _photo_table()
 SEASON_TABLE = season_table()
 
 
 def named_table(name: str | os.PathLike[str]) -> ClassTable:
-    """The class table that a user names: "modanet", "season", or the path of a JSON file."""
-    known = {"modanet": MODANET_TABLE, "season": SEASON_TABLE}
+    """The class table a user names: "modanet", "photo", "season", or the path of a JSON file."""
+    known = {"modanet": MODANET_TABLE, "photo": PHOTO_TABLE, "season": SEASON_TABLE}
     return known.get(str(name).casefold()) or ClassTable.from_file(name)

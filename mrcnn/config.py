@@ -48,7 +48,8 @@ class Config:
     # Batches used for validation at the end of each epoch.
     VALIDATION_STEPS = 50
 
-    # "resnet50", "resnet101", or a function
+    # "resnet50", "resnet101", "efficientnet-lite0" (a tenth of ResNet-50's arithmetic; its
+    # ImageNet weights expect a MEAN_PIXEL of 127), or a function
     # `backbone(input_image, stage5=True, train_bn=...) -> [C1, C2, C3, C4, C5]`.
     # A function that is a class attribute must be wrapped in `staticmethod`.
     BACKBONE: str | Callable[..., Any] = "resnet101"
@@ -99,6 +100,8 @@ class Config:
     # How an image gets its input size:
     #   none    stays as it is; height and width must be multiples of 64
     #   square  scaled and zero-padded to [IMAGE_MAX_DIM, IMAGE_MAX_DIM]
+    #   shape   scaled up or down to fit, and zero-padded to, [IMAGE_HEIGHT, IMAGE_WIDTH]: less
+    #           padding where most pictures are portraits, say
     #   fit64   scaled as in square, but padded to multiples of 64 only: detection takes a third
     #           less time for pictures of 2:3, and differs a little; not for training
     #   pad64   scaled by IMAGE_MIN_DIM and IMAGE_MIN_SCALE, padded to multiples of 64
@@ -108,6 +111,9 @@ class Config:
     # fit64 mode the longer side is then limited to IMAGE_MAX_DIM.
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024
+    # Size in mode shape, in pixels; multiples of 64.
+    IMAGE_HEIGHT = 1024
+    IMAGE_WIDTH = 1024
     # Minimum scale factor (2 doubles an image even if IMAGE_MIN_DIM asks for less); 0: none.
     IMAGE_MIN_SCALE: float = 0
     # 3: colour (RGB). Anything else needs a MEAN_PIXEL of that length and a Dataset.load_image
@@ -125,8 +131,8 @@ class Config:
     POOL_SIZE = 7
     MASK_POOL_SIZE = 14
 
-    # Size of a predicted mask (height, width): twice MASK_POOL_SIZE, as the mask head ends in
-    # one doubling.
+    # Size of a predicted mask (height, width): twice MASK_POOL_SIZE, as Matterport's mask head ends
+    # in one doubling, or four times that, with a second one.
     MASK_SHAPE: Sequence[int] = [28, 28]
 
     # Most instances of an image used in training.
@@ -141,6 +147,11 @@ class Config:
 
     # Least class probability of a detection; 0 keeps everything that is not background.
     DETECTION_MIN_CONFIDENCE = 0.7
+
+    # True: a proposal may be detected as each class whose probability reaches
+    # DETECTION_MIN_CONFIDENCE, not only as its most probable one. Above .5 that is the same; below,
+    # as for average precision, less is missed.
+    DETECTION_EVERY_CLASS = False
 
     # IoU above which the weaker of two detections of one class is dropped.
     DETECTION_NMS_THRESHOLD = 0.3
@@ -160,7 +171,9 @@ class Config:
 
     # Batch normalisation: False uses the stored statistics and leaves them (right for small
     # batches), None is Keras' normal behaviour (batch statistics while training), True uses
-    # batch statistics even in inference (only good for experiments).
+    # batch statistics even in inference (only good for experiments). With False, layers of the
+    # small backbones that are being trained use batch statistics all the same: without, they do
+    # not learn.
     TRAIN_BN: bool | None = False
 
     # Greatest L2 norm of a gradient; None: gradients are not clipped.
@@ -202,6 +215,11 @@ class Config:
     # Batches whose gradients are averaged for one update of the weights. Steps are batches still.
     ACCUMULATE_STEPS = 1
 
+    # Share that an average of the weights keeps at each update, such as .998 for some 500 updates
+    # (Polyak and Juditsky, 1992). Where it is above 0, validation, evaluation and checkpoints take
+    # the averages; the state of the training holds both.
+    WEIGHTS_AVERAGE = 0.0
+
     # Images with a class that is in less than this share of all images are shown more often
     # (Gupta et al., "LVIS", 2019; .001 there, .1 suits a dozen classes). 0: each once a pass.
     REPEAT_FACTOR_THRESHOLD: float = 0
@@ -229,6 +247,15 @@ class Config:
     # Channels of the mask head's convolutions, and of the RPN's shared convolution.
     MASK_HEAD_CHANNELS = 256
     RPN_CHANNELS = 512
+
+    # Least and greatest factor of a random scale of training images, such as (0.5, 2), about the
+    # one at which they just fit IMAGE_SHAPE. What is too large is cropped at a random place, what
+    # is too small is put at one. It replaces IMAGE_RESIZE_MODE in training. None: no such change.
+    SCALE_JITTER = None
+
+    # By how much saturation, contrast, brightness and hue of training images change at random, 0
+    # (not at all) to 1; .4 is much.
+    COLOUR_JITTER = 0.0
 
     # Workers that prepare training batches; None: one per core, at most 8; 0: none, the training
     # loop loads for itself.
@@ -260,7 +287,10 @@ class Config:
         self.validate()
         self.BATCH_SIZE = self.IMAGES_PER_GPU * self.GPU_COUNT
         side = self.IMAGE_MIN_DIM if self.IMAGE_RESIZE_MODE == "crop" else self.IMAGE_MAX_DIM
-        self.IMAGE_SHAPE = np.array([side, side, self.IMAGE_CHANNEL_COUNT])
+        size = [side, side]
+        if self.IMAGE_RESIZE_MODE == "shape":
+            size = [self.IMAGE_HEIGHT, self.IMAGE_WIDTH]
+        self.IMAGE_SHAPE = np.array([*size, self.IMAGE_CHANNEL_COUNT])
         self.IMAGE_META_SIZE = META_SIZE_WITHOUT_CLASSES + self.NUM_CLASSES
 
     def validate(self) -> None:

@@ -18,7 +18,8 @@ LOSS_NAMES = (
     "mrcnn_bbox_loss",
     "mrcnn_mask_loss",
 )
-RESNET_STRIDES = [4, 8, 16, 32, 64]
+BACKBONES = ("resnet50", "resnet101", "efficientnet-lite0")
+PYRAMID_STRIDES = [4, 8, 16, 32, 64]
 EXPECTED_SCHEDULE = (
     "'constant', 'cosine', 'cosine:FINAL' with the share of the rate that is left at the end, or "
     "'step:EPOCH,EPOCH,...' or 'step:EPOCH,...:FACTOR' with rising whole epochs, such as "
@@ -187,8 +188,8 @@ RULES = (
     ),
     (
         ("IMAGE_RESIZE_MODE",),
-        _is_one_of("none", "square", "fit64", "pad64", "crop"),
-        "one of 'none', 'square', 'fit64', 'pad64', 'crop'",
+        _is_one_of("none", "square", "shape", "fit64", "pad64", "crop"),
+        "one of 'none', 'square', 'shape', 'fit64', 'pad64', 'crop'",
     ),
     (
         ("IMAGE_MIN_DIM", "IMAGE_MIN_SCALE"),
@@ -198,6 +199,11 @@ RULES = (
     (("BACKBONE_STRIDES",), _is_list_of(is_count), "a list of whole numbers of pixels"),
     (("RPN_ANCHOR_SCALES",), _is_list_of(_is_positive), "a list of sizes in pixels above 0"),
     (("RPN_ANCHOR_RATIOS",), _is_list_of(_is_positive), "a list of width / height ratios above 0"),
+    (
+        ("SCALE_JITTER",),
+        _none_or(lambda value: _is_list_of(_is_positive, 2)(value) and value[0] <= value[1]),
+        "two rising factors above 0, or None",
+    ),
     (("MINI_MASK_SHAPE", "MASK_SHAPE"), _is_list_of(is_count, 2), "two whole numbers of pixels"),
     (("MEAN_PIXEL",), _is_list_of(_is_number), "a list of numbers"),
     (("RPN_BBOX_STD_DEV", "BBOX_STD_DEV"), _is_list_of(_is_positive, 4), "four numbers above 0"),
@@ -207,6 +213,7 @@ RULES = (
             "DETECTION_NMS_THRESHOLD",
             "DETECTION_MIN_CONFIDENCE",
             "REPEAT_FACTOR_THRESHOLD",
+            "COLOUR_JITTER",
         ),
         _is_fraction,
         "a number from 0 to 1",
@@ -218,7 +225,7 @@ RULES = (
     ),
     (("LEARNING_RATE", "STATE_SECONDS"), _is_positive, "a number above 0"),
     (
-        ("LEARNING_MOMENTUM",),
+        ("LEARNING_MOMENTUM", "WEIGHTS_AVERAGE"),
         lambda value: _is_fraction(value) and value < 1,
         "a number from 0 to below 1",
     ),
@@ -243,7 +250,12 @@ RULES = (
     (("LOADER_BACKEND",), _is_one_of("thread", "process"), "'thread' or 'process'"),
     (("TRAIN_BN",), _is_one_of(None, False, True), "None, False or True"),
     (
-        ("STOP_TARGET_GRADIENTS", "ADD_GT_TO_PROPOSALS", "SCALE_LEARNING_RATE"),
+        (
+            "STOP_TARGET_GRADIENTS",
+            "ADD_GT_TO_PROPOSALS",
+            "SCALE_LEARNING_RATE",
+            "DETECTION_EVERY_CLASS",
+        ),
         _is_one_of(False, True),
         "False or True",
     ),
@@ -276,11 +288,13 @@ def _require(config: Any, name: str, holds: bool, expected: str, advice: str | N
 
 
 def _check_sizes(config: Any) -> None:
-    mode = config.IMAGE_RESIZE_MODE
-    if mode != "crop":
-        _require_halvings(config, "IMAGE_MAX_DIM")
-    if mode in ("crop", "pad64"):
-        _require_halvings(config, "IMAGE_MIN_DIM")
+    needed = {
+        "shape": ["IMAGE_HEIGHT", "IMAGE_WIDTH"],
+        "crop": ["IMAGE_MIN_DIM"],
+        "pad64": ["IMAGE_MAX_DIM", "IMAGE_MIN_DIM"],
+    }
+    for name in needed.get(config.IMAGE_RESIZE_MODE, ["IMAGE_MAX_DIM"]):
+        _require_halvings(config, name)
     channels = config.IMAGE_CHANNEL_COUNT
     _require(
         config,
@@ -311,14 +325,14 @@ def _check_backbone(config: Any) -> None:
         _require(
             config,
             "BACKBONE",
-            isinstance(config.BACKBONE, str) and config.BACKBONE in ("resnet50", "resnet101"),
-            "'resnet50', 'resnet101' or a function",
+            isinstance(config.BACKBONE, str) and config.BACKBONE in BACKBONES,
+            f"{', '.join(map(repr, BACKBONES))} or a function",
         )
         _require(
             config,
             "BACKBONE_STRIDES",
-            list(config.BACKBONE_STRIDES) == RESNET_STRIDES,
-            f"{RESNET_STRIDES}, the strides of {config.BACKBONE}",
+            list(config.BACKBONE_STRIDES) == PYRAMID_STRIDES,
+            f"{PYRAMID_STRIDES}, the strides of {config.BACKBONE}",
         )
     _require(
         config,
@@ -330,12 +344,12 @@ def _check_backbone(config: Any) -> None:
 
 
 def _check_heads(config: Any) -> None:
-    doubled = [2 * config.MASK_POOL_SIZE] * 2
+    doubled = [[times * config.MASK_POOL_SIZE] * 2 for times in (2, 4)]
     _require(
         config,
         "MASK_SHAPE",
-        list(config.MASK_SHAPE) == doubled,
-        f"{doubled}, twice MASK_POOL_SIZE in both directions",
+        list(config.MASK_SHAPE) in doubled,
+        f"{doubled[0]} or {doubled[1]}, two or four times MASK_POOL_SIZE in both directions",
     )
     unknown = sorted(set(config.LOSS_WEIGHTS) - set(LOSS_NAMES))
     _require(

@@ -147,14 +147,14 @@ class MaskRCNN:
         matching.save_weights(self.keras_model, filepath, self.weights_attributes)
 
     def get_imagenet_weights(self) -> str:
-        """Path of ResNet-50's ImageNet weights without its top, downloaded once.
+        """Path of the backbone's ImageNet weights; see `mrcnn.weights.known_files`.
 
         Raises:
             DownloadError: they are not there and cannot be fetched.
         """
         from mrcnn.weights.known_files import get_imagenet_weights_path
 
-        return str(get_imagenet_weights_path())
+        return str(get_imagenet_weights_path(backbone=self.config.BACKBONE))
 
     def set_log_dir(self, model_path: str | Path | None = None) -> None:
         """Choose log folder and epoch, from a checkpoint's path where one is given."""
@@ -192,6 +192,7 @@ class MaskRCNN:
             clip_norm=config.GRADIENT_CLIP_NORM,
             clip_mode=config.GRADIENT_CLIP_MODE,
             accumulate_steps=config.ACCUMULATE_STEPS,
+            average_decay=config.WEIGHTS_AVERAGE,
         )
 
     def train(

@@ -11,8 +11,8 @@ from tests.support import REPOSITORY
 ORDER = (
     "mrcnn.errors",
     "mrcnn.system",
-    "mrcnn.geometry",
     "mrcnn.images",
+    "mrcnn.geometry",
     "mrcnn.config_rules",
     "mrcnn.config",
     "mrcnn.drawing",
@@ -49,6 +49,7 @@ ORDER = (
     "fashion.evaluation",
     "fashion.demo",
     "fashion.parsing",
+    "fashion.photo",
     "fashion.pipeline",
 )
 MOST_MODULES = 14

@@ -29,7 +29,7 @@ from fashion.stages.arguments import (
     model_choice,
 )
 from fashion.stages.models import inference_model, inference_weights, preset_of
-from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
+from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, writable_folder
 from fashion.terminal import run
 from mrcnn.export.exporting import FILES, MASKS, check_exportable, check_free, export_model
 
@@ -58,9 +58,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--size",
-        type=whole(64),
-        metavar="N",
-        help="side of the square that pictures are brought to, a multiple of 64 (the preset's)",
+        type=picture_size,
+        metavar="N|HxW",
+        help="side of the square, or height x width, that pictures are brought to; multiples of 64 "
+        "(the preset's)",
     )
     add("--masks", choices=MASKS, default="full", help="what model.onnx gives (full)")
     add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
@@ -71,9 +72,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--resize",
         "--resize-mode",
         dest="resize",
-        choices=["square", "fit64", "pad64", "none"],
-        help="square: the network always sees --size; fit64, pad64 and none: it sees other sizes "
-        "with other pictures, see IMAGE_RESIZE_MODE; saved_model only (the preset's)",
+        choices=["square", "shape", "fit64", "pad64", "none"],
+        help="square and shape: the network always sees --size; fit64, pad64 and none: it sees "
+        "other sizes with other pictures, see IMAGE_RESIZE_MODE; saved_model only (the preset's)",
     )
     # The file may be used on another machine, so "auto" would be wrong.
     parser.set_defaults(precision="float32")
@@ -82,11 +83,24 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def picture_size(text: str) -> list[int]:
+    """An argparse type: `512`, or height x width such as `448x320`."""
+    sizes = [int(part) for part in text.split("x")]
+    if len(sizes) > 2 or min(sizes) < 64:
+        raise argparse.ArgumentTypeError(f"{text} is neither a side of 64 or more nor two of them")
+    return sizes
+
+
 def set_sizes(config: "Config", options: argparse.Namespace) -> None:
     """Set the sizes of a Config by the options; the network itself has no fixed size."""
-    if options.size:
-        config.IMAGE_MAX_DIM = options.size
-        config.IMAGE_MIN_DIM = min(config.IMAGE_MIN_DIM, options.size)
+    if options.size and len(options.size) == 2:
+        config.IMAGE_RESIZE_MODE = "shape"
+        config.IMAGE_HEIGHT, config.IMAGE_WIDTH = options.size
+    elif options.size:
+        (config.IMAGE_MAX_DIM,) = options.size
+        config.IMAGE_MIN_DIM = min(config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM)
+        if config.IMAGE_RESIZE_MODE == "shape":
+            config.IMAGE_RESIZE_MODE = "square"
     if options.resize:
         config.IMAGE_RESIZE_MODE = options.resize
         if options.resize == "pad64":

@@ -214,7 +214,7 @@ def train(options: argparse.Namespace) -> int:
         require_known_labels(validation_set, stage.table, options.dataset / "val")
     print(describe_labels(train_set, validation_set, stage.table))
     start = options.model or find_preset(options.preset or "default").weights
-    weights = _weights_to_start_from(start, stage, options.logs)
+    weights = _weights_to_start_from(start, stage, options.logs, options.preset)
     if weights:
         check_preset(weights, options.preset)
     preset = preset_of(weights, options.preset)
@@ -285,7 +285,9 @@ def _require_outputs(logs: Path, weights_out: Path, overwrite: bool) -> None:
         writable_folder(weights_out.absolute().parent, "weights_out")
 
 
-def _weights_to_start_from(start: str, stage: Stage, logs: Path) -> WeightFile | None:
+def _weights_to_start_from(
+    start: str, stage: Stage, logs: Path, preset: str | None
+) -> WeightFile | None:
     """The weight file, downloaded if need be; None for random weights."""
     if start == "none":
         return None
@@ -294,7 +296,9 @@ def _weights_to_start_from(start: str, stage: Stage, logs: Path) -> WeightFile |
     if start == "imagenet":
         from mrcnn.weights.known_files import get_imagenet_weights_path
 
-        return describe_weights(get_imagenet_weights_path())
+        values = find_preset(preset).values if preset else {}
+        backbone = values.get("BACKBONE", Config.BACKBONE)
+        return describe_weights(get_imagenet_weights_path(backbone=backbone))
     if start == "last" and is_chief():
         set_damaged_aside(logs, stage.name)
     return describe_weights(weights_path(start, stage, logs))

@@ -15,6 +15,7 @@ from mrcnn.data.augmentation import (
     only_mirrors,
 )
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.jitter import jitter_colour, jitter_scale
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.geometry.masks import minimize_mask, resize_mask
@@ -26,7 +27,7 @@ from mrcnn.geometry.mini_masks import (
     shrink_masks,
 )
 from mrcnn.images.molding import compose_image_meta
-from mrcnn.images.resizing import resize_image
+from mrcnn.images.resizing import resize_to_config
 
 if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
@@ -87,14 +88,17 @@ def load_image_gt(
 
     Args:
         dataset: a prepared `Dataset`.
-        config: its IMAGE_* attributes and LOADER_RESIZE, and MINI_MASK_SHAPE with mini masks.
+        config: its IMAGE_* attributes, LOADER_RESIZE, SCALE_JITTER and COLOUR_JITTER, and
+            MINI_MASK_SHAPE with mini masks.
         image_id: the data set's own number of the image.
         augment: deprecated; mirror the image left to right with probability 0.5.
         augmentation: an imgaug augmenter. Only its geometric parts are applied to masks, and no
             part may change the size of the image.
         use_mini_mask: crop each mask to its box and resize it to MINI_MASK_SHAPE.
-        random: a `random.Random` for the crop window and the flip; the module `random` by default.
-        cache: keeps resized images (in mode "crop" decoded ones) of this data set and config.
+        random: a `random.Random` for the crop window, the jitter and the flip; the module `random`
+            by default.
+        cache: keeps resized images (decoded ones in mode "crop" and with SCALE_JITTER) of this
+            data set and config.
 
     Returns:
         image: [height, width, channels] uint8.
@@ -113,6 +117,9 @@ def load_image_gt(
     random = python_random if random is None else random
     cache = ImageCache(0) if cache is None else cache
     resized = _load_resized(dataset, config, image_id, random, cache)
+    if config.COLOUR_JITTER:
+        coloured = jitter_colour(resized.image, config.COLOUR_JITTER, random=random)
+        resized = resized._replace(image=coloured)
     crops = None
     if use_mini_mask and not augment and (augmentation is None or only_mirrors(augmentation)):
         crops = dataset.load_mask_crops(image_id)
@@ -162,19 +169,17 @@ class _Truth(NamedTuple):
 def _load_resized(
     dataset: Dataset, config: Config, image_id: int, random: Any, cache: ImageCache
 ) -> _Resized:
+    jitter, resample = config.SCALE_JITTER, config.LOADER_RESIZE
+
     def resized(image: np.ndarray) -> _Resized:
-        parts = resize_image(
-            image,
-            min_dim=config.IMAGE_MIN_DIM,
-            max_dim=config.IMAGE_MAX_DIM,
-            min_scale=config.IMAGE_MIN_SCALE,
-            mode=config.IMAGE_RESIZE_MODE,
-            random=random,
-            resample=config.LOADER_RESIZE,
-        )
+        if jitter:
+            shape = config.IMAGE_SHAPE
+            parts = jitter_scale(image, shape, jitter, random=random, resample=resample)
+        else:
+            parts = resize_to_config(image, config, random=random, resample=resample)
         return _Resized(*parts, image.shape)
 
-    if config.IMAGE_RESIZE_MODE == "crop":
+    if jitter or config.IMAGE_RESIZE_MODE == "crop":
         # Another window each time: only the decoded image is worth keeping.
         (image,) = cache.get(image_id, lambda: (dataset.load_image(image_id),))
         return resized(image)

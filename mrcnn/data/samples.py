@@ -164,7 +164,8 @@ def collate(samples: list[TrainingSample], config: Config) -> list[np.ndarray]:
             "the images of one batch have different sizes",
             settings=("IMAGE_RESIZE_MODE",),
             found=", ".join(" x ".join(map(str, shape)) for shape in sorted(shapes)),
-            advice="set {IMAGE_RESIZE_MODE} to 'square' or 'crop', or take one image per batch",
+            advice="set {IMAGE_RESIZE_MODE} to 'square', 'shape' or 'crop', or take one image per "
+            "batch",
         )
     count, most = len(samples), config.MAX_GT_INSTANCES
     first = samples[0]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from mrcnn.config import Config
+from mrcnn.images.resizing import fixed_size
 
 _IMAGE = {"dtype": "uint8", "shape": ["height", "width", 3], "meaning": "RGB, of any size"}
 _FOUND = {
@@ -100,11 +101,11 @@ def _interface(name, config, masks):
 
 
 def _fixed_interface(config, mini):
-    side, count = config.IMAGE_MAX_DIM, config.DETECTION_MAX_INSTANCES
+    count = config.DETECTION_MAX_INSTANCES
     inputs = {
         "image": {
             "dtype": "float32",
-            "shape": [side, side, 3],
+            "shape": [*fixed_size(config), 3],
             "meaning": "RGB, grey levels 0 to 255, the photograph with zeros around it",
         },
         "window": {

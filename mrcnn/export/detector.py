@@ -14,6 +14,7 @@ from mrcnn.export.photograph import (
     mold_graph,
 )
 from mrcnn.geometry.boxes import norm_boxes
+from mrcnn.images.resizing import fixed_size
 from mrcnn.inference.folding import DetectedRows, fold_inference
 from mrcnn.inference.predictor import DETECTIONS, MASKS
 from mrcnn.network.build import pyramid_anchors
@@ -70,7 +71,7 @@ class ExportedDetector(tf.Module):
         """Detections of a photograph resized to the network's size; all shapes are fixed.
 
         Args:
-            image: uint8 or float32 RGB `[side, side, 3]`, grey levels 0 to 255, zeros around the
+            image: uint8 or float32 RGB `[height, width, 3]`, grey levels 0 to 255, zeros around the
                 photograph.
             window: int32 `[4]`, where the photograph lies in it, `(y1, x1, y2, x2)` in pixels.
 
@@ -97,17 +98,15 @@ class ExportedDetector(tf.Module):
 
     def _size(self, molded):
         config = self._parts()[1]
-        if config.IMAGE_RESIZE_MODE == "square":
-            return tf.constant([config.IMAGE_MAX_DIM] * 2, tf.int32)
+        if size := fixed_size(config):
+            return tf.constant(size, tf.int32)
         return tf.shape(molded)[:2]
 
     def _run(self, molded, window, molded_size):
         """Detections `[n, 6]` and masks `[rows, h, w, classes]` of one molded image."""
         network, config = self._parts()
-        if config.IMAGE_RESIZE_MODE == "square":
-            side = config.IMAGE_MAX_DIM
-            anchors = norm_boxes(pyramid_anchors(config, (side, side)), (side, side))
-            anchors = tf.constant(anchors, tf.float32)
+        if fixed := fixed_size(config):
+            anchors = tf.constant(norm_boxes(pyramid_anchors(config, fixed), fixed), tf.float32)
         else:
             anchors = anchors_graph(config, molded_size)
         # Of the meta vector the network uses only the molded size and the window.
@@ -131,8 +130,8 @@ class ExportedDetector(tf.Module):
 
     def molded_function(self) -> "tf.types.experimental.PolymorphicFunction":
         """`detect_molded` as a `tf.function`."""
-        side = self._parts()[1].IMAGE_MAX_DIM
-        image = tf.TensorSpec([side, side, 3], tf.float32, name="image")
+        height, width = fixed_size(self._parts()[1]) or (None, None)
+        image = tf.TensorSpec([height, width, 3], tf.float32, name="image")
         window = tf.TensorSpec([4], tf.int32, name="window")
         return _function(self.detect_molded, image, window)
 

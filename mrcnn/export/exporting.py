@@ -145,14 +145,14 @@ def _check_portable(config: Config, formats: Sequence[str]) -> None:
 
         precision = resolve_precision(precision)
     for name, value, wanted in (
-        ("IMAGE_RESIZE_MODE", config.IMAGE_RESIZE_MODE, "square"),
-        ("PRECISION", precision, "float32"),
+        ("IMAGE_RESIZE_MODE", config.IMAGE_RESIZE_MODE, ("square", "shape")),
+        ("PRECISION", precision, ("float32",)),
     ):
-        if value != wanted:
+        if value not in wanted:
             raise ConfigError(
                 f"{' and '.join(formats)} cannot be written with this {{{name}}}",
                 settings=(name,),
-                expected=repr(wanted),
+                expected=" or ".join(map(repr, wanted)),
                 found=repr(value),
                 advice="take that, or the format saved_model alone",
             )

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from mrcnn.config import Config
 from mrcnn.geometry.masks import MASK_THRESHOLD
+from mrcnn.images.resizing import fixed_size
 from mrcnn.network.box_graph import norm_boxes_graph
 
 _EXACT = tf.float64
@@ -24,14 +25,16 @@ class Resizing:
     """How photographs are resized for the network; the values of a Config.
 
     Attributes:
-        mode: 'square', 'fit64', 'pad64' or 'none'.
+        mode: 'square', 'shape', 'fit64', 'pad64' or 'none'.
         min_dim, max_dim, min_scale: see `mrcnn.images.resizing.resize_image`.
+        size: (height, width) that every photograph gets; None where it follows its own.
     """
 
     mode: str
     min_dim: int
     max_dim: int
     min_scale: float
+    size: tuple[int, int] | None
 
     @classmethod
     def of_config(cls, config: Config) -> "Resizing":
@@ -41,6 +44,7 @@ class Resizing:
             int(config.IMAGE_MIN_DIM or 0),
             int(config.IMAGE_MAX_DIM or 0),
             float(config.IMAGE_MIN_SCALE or 0),
+            fixed_size(config),
         )
 
 
@@ -93,6 +97,15 @@ def _sample_points(size, new_size):
 def resized_size(height: tf.Tensor, width: tf.Tensor, resizing: Resizing) -> tuple:
     """The scale, float64, and the new height and width of a photograph, int32."""
     sides = tf.cast(tf.stack([height, width]), _EXACT)
+    if resizing.mode == "shape":
+        scale = tf.reduce_min(tf.constant(resizing.size, _EXACT) / sides)
+    else:
+        scale = _enlargement(sides, resizing)
+    new = tf.cast(tf.maximum(tf.round(sides * scale), 1.0), tf.int32)
+    return scale, new[0], new[1]
+
+
+def _enlargement(sides, resizing):
     scale = tf.constant(1.0, _EXACT)
     if resizing.min_dim:
         scale = tf.maximum(scale, tf.constant(resizing.min_dim, _EXACT) / tf.reduce_min(sides))
@@ -101,8 +114,7 @@ def resized_size(height: tf.Tensor, width: tf.Tensor, resizing: Resizing) -> tup
     if resizing.mode in ("square", "fit64"):
         limit, longest = tf.constant(resizing.max_dim, _EXACT), tf.reduce_max(sides)
         scale = tf.where(tf.round(longest * scale) > limit, limit / longest, scale)
-    new = tf.cast(tf.maximum(tf.round(sides * scale), 1.0), tf.int32)
-    return scale, new[0], new[1]
+    return scale
 
 
 def mold_graph(image: tf.Tensor, resizing: Resizing, mean_pixel: np.ndarray) -> tuple:
@@ -125,15 +137,14 @@ def mold_graph(image: tf.Tensor, resizing: Resizing, mean_pixel: np.ndarray) -> 
         least, most = (tf.cast(f(image), _EXACT) for f in (tf.reduce_min, tf.reduce_max))
         # At the same size the weights are 1 and 0, which keeps the pixels.
         image = tf.minimum(tf.maximum(resample(image, height, width), least), most)
-        side = resizing.max_dim
-        tall, wide = (side, side) if resizing.mode == "square" else (_to_64(height), _to_64(width))
+        tall, wide = resizing.size or (_to_64(height), _to_64(width))
         top, left = (tall - height) // 2, (wide - width) // 2
         # The twin truncates to uint8, and no pixel is negative.
         image = tf.floor(image)
         image = tf.pad(image, [[top, tall - height - top], [left, wide - width - left], [0, 0]])
     molded = tf.cast(tf.cast(image, _EXACT) - tf.constant(mean_pixel, _EXACT), tf.float32)
-    if resizing.mode == "square":
-        molded = tf.ensure_shape(molded, [resizing.max_dim, resizing.max_dim, len(mean_pixel)])
+    if resizing.size:
+        molded = tf.ensure_shape(molded, [*resizing.size, len(mean_pixel)])
     return molded, tf.stack([top, left, top + height, left + width])
 
 

@@ -174,33 +174,27 @@ class PortableDetections(layers.Layer):
         settings = self.settings
         probabilities, deltas = probabilities[0], deltas[0]
         rows, classes = probabilities.shape
-        class_ids = tf.argmax(probabilities, axis=1, output_type=tf.int32)
-        scores = tf.reduce_max(probabilities, axis=1)
-        deltas = tf.reshape(deltas, [-1, 4])
-        deltas = tf.gather(deltas, tf.range(rows) * classes + class_ids)
+        most_probable = tf.argmax(probabilities, axis=1, output_type=tf.int32)
         deltas *= tf.constant(settings["bbox_std_dev"], tf.float32)
-        boxes = clip_boxes_graph(apply_box_deltas_graph(rois[0], deltas), window)
         count = settings["max_instances"]
-        indices, found = [], []
+        rows_of_classes = []
         for class_id in range(1, classes):
-            candidate = class_ids == class_id
-            if settings["min_confidence"]:
-                candidate &= scores >= settings["min_confidence"]
+            scores = probabilities[:, class_id]
+            moved = apply_box_deltas_graph(rois[0], deltas[:, class_id])
+            boxes = clip_boxes_graph(moved, window)
+            candidate = scores >= settings["min_confidence"]
+            if not settings["every_class"]:
+                candidate &= most_probable == class_id
             own = tf.where(candidate, scores, tf.constant(NO_CANDIDATE))
             kept, is_kept = _suppress(boxes, own, min(count, rows), settings["nms_threshold"])
-            indices.append(kept)
-            found.append(tf.where(is_kept, tf.gather(scores, kept), tf.constant(NO_CANDIDATE)))
-        found = tf.concat([*found, tf.fill([count], NO_CANDIDATE)], axis=0)
-        indices = tf.concat([*indices, tf.zeros([count], tf.int32)], axis=0)
-        best, place = tf.math.top_k(found, k=count)
-        index = tf.gather(indices, place)
-        columns = [
-            tf.gather(boxes, index),
-            tf.cast(tf.gather(class_ids, index), tf.float32)[:, None],
-            tf.gather(scores, index)[:, None],
-        ]
+            found = tf.where(is_kept, tf.gather(scores, kept), tf.constant(NO_CANDIDATE))
+            ids = tf.fill([min(count, rows), 1], float(class_id))
+            rows_of_classes.append(tf.concat([tf.gather(boxes, kept), ids, found[:, None]], axis=1))
+        padding = tf.concat([tf.zeros([count, 5]), tf.fill([count, 1], NO_CANDIDATE)], axis=1)
+        detections = tf.concat([*rows_of_classes, padding], axis=0)
+        best, place = tf.math.top_k(detections[:, 5], k=count)
         is_one = tf.cast(best > NO_CANDIDATE / 2, tf.float32)[:, None]
-        return (tf.concat(columns, axis=1) * is_one)[None]
+        return (tf.gather(detections, place) * is_one)[None]
 
     def compute_output_spec(self, inputs):
         """`[1, max_instances, 6]`."""

@@ -41,7 +41,7 @@ def resize_mask(
         mask: [height, width, instances].
         scale: factor of the resizing.
         padding: [(top, bottom), (left, right), (0, 0)] in pixels of zeros.
-        crop: (y, x, height, width) in the scaled mask, used instead of padding; or None.
+        crop: (y, x, height, width) in the scaled mask, cut out before the padding; or None.
 
     Returns:
         [new height, new width, instances] of the mask's dtype.
@@ -52,7 +52,6 @@ def resize_mask(
         y, x, height, width = crop
         rows, rows_inside = rows[y : y + height], rows_inside[y : y + height]
         columns, columns_inside = columns[x : x + width], columns_inside[x : x + width]
-        padding = [(0, 0), (0, 0), (0, 0)]
     (top, bottom), (left, right) = padding[:2]
     shape = (top + len(rows) + bottom, left + len(columns) + right, *mask.shape[2:])
     out = np.zeros(shape, mask.dtype)

@@ -57,7 +57,7 @@ def _source_indices(size, scale, padding, window):
         return indices[inside], padding[0]
     start, length = window
     stop = min(start + length, int(np.count_nonzero(inside)))  # those outside are the last ones
-    return indices[start:stop], 0
+    return indices[start:stop], padding[0]
 
 
 def _resized(crop: MaskCrop, rows, down, columns, right) -> MaskCrop:

@@ -9,6 +9,7 @@ Reading image files (`mrcnn.images.reading`) and molding (`mrcnn.images.molding`
 
 import random as python_random
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -37,7 +38,7 @@ __all__ = [
 _VALUES_AT_ONCE = 1 << 15
 
 # Of Config.IMAGE_RESIZE_MODE, where they are explained.
-RESIZE_MODES = ("none", "square", "fit64", "pad64", "crop")
+RESIZE_MODES = ("none", "square", "shape", "fit64", "pad64", "crop")
 
 
 def resize(
@@ -196,6 +197,7 @@ def resize_image(
     min_scale: float | None = None,
     mode: str = "square",
     *,
+    shape: Sequence[int] | None = None,
     random=python_random,
     resample: str = "exact",
 ) -> tuple[np.ndarray, tuple, float, list, tuple | None]:
@@ -207,8 +209,9 @@ def resize_image(
             side of the result; in pad64 mode needed, a multiple of 64.
         max_dim: in square and fit64 mode limits the longer side; the side of a square result.
         min_scale: least factor of enlargement, whatever `min_dim` asks for.
-        mode: "none", "square", "fit64", "pad64" or "crop", see `Config.IMAGE_RESIZE_MODE`. "crop"
-            draws its window from `random`.
+        mode: "none", "square", "shape", "fit64", "pad64" or "crop", see
+            `Config.IMAGE_RESIZE_MODE`. "crop" draws its window from `random`.
+        shape: (height, width) of the result in shape mode, where nothing else counts.
         random: a `random.Random`; Python's own module by default.
         resample: "exact" equals Matterport to the bit. "fast" takes OpenCV for uint8 images of up
             to 4 channels: grey levels differ by 1, and the picture's border does not darken.
@@ -224,43 +227,85 @@ def resize_image(
         DatasetError: the image has no pixel.
         ConfigError: unknown mode or `resample`, or a mode without the size that it needs.
     """
-    _check_resize_arguments(image, min_dim, max_dim, mode, resample)
+    _check_resize_arguments(image, min_dim, max_dim, mode, shape, resample)
     height, width = image.shape[:2]
     no_padding = [(0, 0), (0, 0), (0, 0)]
     if mode == "none":
         return image, (0, 0, height, width), 1, no_padding, None
-    most = max_dim if mode in ("square", "fit64") else None
-    scale = _scale_factor(height, width, min_dim, most, min_scale)
+    if mode == "shape" and shape is not None:
+        scale = min(shape[0] / height, shape[1] / width)
+    else:
+        most = max_dim if mode in ("square", "fit64") else None
+        scale = _scale_factor(height, width, min_dim, most, min_scale)
     if scale != 1:
         # A side of less than half a pixel would leave nothing of an extremely long image.
-        shape = (max(1, round(height * scale)), max(1, round(width * scale)))
-        image = _resampled(image, shape, resample)
-        height, width = shape
+        height, width = (max(1, round(height * scale)), max(1, round(width * scale)))
+        image = resample_image(image, (height, width), resample)
     if mode == "crop":
         y = random.randint(0, height - min_dim)
         x = random.randint(0, width - min_dim)
         image = image[y : y + min_dim, x : x + min_dim]
         return image, (0, 0, min_dim, min_dim), scale, no_padding, (y, x, min_dim, min_dim)
-    target = (
-        (max_dim, max_dim) if mode == "square" else (-(-height // 64) * 64, -(-width // 64) * 64)
-    )
+    target = -(-height // 64) * 64, -(-width // 64) * 64
+    if mode == "square":
+        target = max_dim, max_dim
+    elif mode == "shape" and shape is not None:
+        target = shape[0], shape[1]
     top, left = (target[0] - height) // 2, (target[1] - width) // 2
     padding = [(top, target[0] - height - top), (left, target[1] - width - left), (0, 0)]
     image = np.pad(image, padding[: image.ndim])
     return image, (top, left, top + height, left + width), scale, padding, None
 
 
-def _resampled(image, shape, resample):
+class InputSize(Protocol):
+    """The IMAGE_* attributes of a Config that decide on an image's size."""
+
+    IMAGE_MIN_DIM: Any
+    IMAGE_MAX_DIM: int
+    IMAGE_MIN_SCALE: Any
+    IMAGE_RESIZE_MODE: str
+    IMAGE_HEIGHT: int
+    IMAGE_WIDTH: int
+
+
+def resize_to_config(
+    image: np.ndarray, config: InputSize, *, random=python_random, resample: str = "exact"
+) -> tuple[np.ndarray, tuple, float, list, tuple | None]:
+    """`resize_image` as the IMAGE_* attributes of a Config say."""
+    return resize_image(
+        image,
+        min_dim=config.IMAGE_MIN_DIM,
+        max_dim=config.IMAGE_MAX_DIM,
+        min_scale=config.IMAGE_MIN_SCALE,
+        mode=config.IMAGE_RESIZE_MODE,
+        shape=fixed_size(config) if config.IMAGE_RESIZE_MODE == "shape" else None,
+        random=random,
+        resample=resample,
+    )
+
+
+def fixed_size(config: InputSize) -> tuple[int, int] | None:
+    """(height, width) that every picture gets in detection; None in modes that follow its own."""
+    if config.IMAGE_RESIZE_MODE == "square":
+        return config.IMAGE_MAX_DIM, config.IMAGE_MAX_DIM
+    if config.IMAGE_RESIZE_MODE == "shape":
+        return config.IMAGE_HEIGHT, config.IMAGE_WIDTH
+    return None
+
+
+def resample_image(image: np.ndarray, shape: Sequence[int], resample: str) -> np.ndarray:
+    """An image [height, width, channels] at another (height, width), as `resize_image` does it."""
     is_colour = image.dtype == np.uint8 and image.ndim == 3
     if resample == "fast" and is_colour and image.shape[2] <= 4:
         return _resize_quickly(image, *shape)
     if is_colour:
+        height, width = shape
         # Truncated piece by piece: all of it in float64 would be eight times the picture.
-        return _resize_bilinear(image, *shape, image.dtype)
+        return _resize_bilinear(image, height, width, image.dtype)
     return resize(image, shape, preserve_range=True).astype(image.dtype)
 
 
-def _check_resize_arguments(image, min_dim, max_dim, mode, resample):
+def _check_resize_arguments(image, min_dim, max_dim, mode, shape, resample):
     height, width = image.shape[:2]
     if not height or not width:
         raise DatasetError(
@@ -276,6 +321,8 @@ def _check_resize_arguments(image, min_dim, max_dim, mode, resample):
         raise _bad_setting(
             "IMAGE_MAX_DIM", max_dim, f"the longest side in pixels, for mode {mode!r}"
         )
+    if mode == "shape" and not shape:
+        raise _bad_setting("shape", shape, "the result's height and width, for mode 'shape'")
     if mode == "crop" and not min_dim:
         raise _bad_setting("IMAGE_MIN_DIM", min_dim, "the side of the result, for mode 'crop'")
     if mode == "pad64" and (not min_dim or min_dim % 64):

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D, WholeWindowConv2D
 
 DETECTION_LAYER, MASK_ROIS_LAYER = "mrcnn_detection", "roi_align_mask"
 
@@ -79,9 +79,9 @@ def _is_foldable(layer) -> bool:
 def _is_plain_convolution(layer) -> bool:
     """A convolution without activation, as in front of a batch norm."""
     return (
-        type(layer) in (layers.Conv2D, WholeWindowConv2D)
+        type(layer) in (layers.Conv2D, DepthwiseConv2D, WholeWindowConv2D)
         and layer.activation is keras.activations.linear
-        and layer.groups == 1
+        and getattr(layer, "groups", 1) == 1
         and layer.data_format == "channels_last"
     )
 
@@ -116,16 +116,17 @@ class FoldedConv2D(layers.Layer):
     the compute dtype, rounded once.
 
     Args:
-        convolution: a Conv2D without activation, or a WholeWindowConv2D.
+        convolution: a Conv2D or DepthwiseConv2D without activation, or a WholeWindowConv2D.
         norm: a BatchNorm of its channels.
     """
 
-    def __init__(self, convolution: layers.Conv2D, norm: BatchNorm, **kwargs):
+    def __init__(self, convolution: layers.Layer, norm: BatchNorm, **kwargs):
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.output_dtype = convolution.compute_dtype
         # In a function, so that Keras does not track the two as sublayers.
         self._parts = lambda: (convolution, norm)
-        shapes = {"kernel": convolution.kernel.shape, "bias": (convolution.filters,)}
+        self.filters = norm.gamma.shape[0]
+        shapes = {"kernel": convolution.kernel.shape, "bias": (self.filters,)}
         for name, shape in shapes.items():
             weight = self.add_weight(
                 shape, "zeros", dtype=self.output_dtype, trainable=False, name=name
@@ -140,6 +141,9 @@ class FoldedConv2D(layers.Layer):
         scale = norm.gamma.value * tf.math.rsqrt(norm.moving_variance.value + norm.epsilon)
         bias = 0.0 if convolution.bias is None else convolution.bias.value
         bias = (bias - norm.moving_mean.value) * scale + norm.beta.value
+        if isinstance(convolution, DepthwiseConv2D):
+            # Its kernel ends in [channels, multiplier]; the filters are all of these in a row.
+            scale = tf.reshape(scale, convolution.kernel.shape[2:])
         self.kernel.assign(tf.cast(convolution.kernel.value * scale, self.output_dtype))
         self.bias.assign(tf.cast(bias, self.output_dtype))
 
@@ -164,13 +168,15 @@ class FoldedConv2D(layers.Layer):
     def _convolve(self, inputs):
         convolution, kernel, bias = self._parts()[0], self.kernel.value, self.bias.value
         if isinstance(convolution, WholeWindowConv2D):
-            kernel = tf.reshape(kernel, (-1, convolution.filters))
+            kernel = tf.reshape(kernel, (-1, self.filters))
             product = tf.matmul(tf.reshape(inputs, (-1, kernel.shape[0])), kernel)
-            return tf.reshape(tf.nn.bias_add(product, bias), (-1, 1, 1, convolution.filters))
-        outputs = keras.ops.conv(
+            return tf.reshape(tf.nn.bias_add(product, bias), (-1, 1, 1, self.filters))
+        is_depthwise = isinstance(convolution, DepthwiseConv2D)
+        convolve = keras.ops.depthwise_conv if is_depthwise else keras.ops.conv
+        outputs = convolve(
             inputs,
             kernel,
-            strides=list(convolution.strides),
+            strides=tuple(convolution.strides),
             padding=convolution.padding,
             dilation_rate=convolution.dilation_rate,
         )

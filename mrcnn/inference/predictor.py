@@ -13,7 +13,7 @@ from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
 from mrcnn.geometry.masks import paste_mask
 from mrcnn.images.molding import compose_image_meta, mold_image
-from mrcnn.images.resizing import resize_image
+from mrcnn.images.resizing import resize_to_config
 from mrcnn.inference.folding import FoldedWeights, fold_inference
 from mrcnn.network.build import pyramid_anchors
 
@@ -50,13 +50,7 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
             expected=f"(height, width, {channels}) with at least one pixel",
             found=tuple(image.shape),
         )
-    molded, window, scale, _, _ = resize_image(
-        image,
-        min_dim=config.IMAGE_MIN_DIM,
-        max_dim=config.IMAGE_MAX_DIM,
-        min_scale=config.IMAGE_MIN_SCALE,
-        mode=config.IMAGE_RESIZE_MODE,
-    )
+    molded, window, scale, _, _ = resize_to_config(image, config)
     no_classes = np.zeros([config.NUM_CLASSES], dtype=np.int32)
     meta = compose_image_meta(0, image.shape, molded.shape, window, scale, no_classes)
     normalised = mold_image(molded, config).astype(np.float32)
@@ -73,7 +67,7 @@ def mold_inputs(
         `windows` `[batch, 4]` in pixels.
 
     Raises:
-        DatasetError: the images do not all get the same size (modes 'none' and 'pad64').
+        DatasetError: the images do not all get the same size (modes 'none', 'fit64', 'pad64').
     """
     molded = [mold_one(image, config) for image in images]
     shapes = {m.image.shape for m in molded}

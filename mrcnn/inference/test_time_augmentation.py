@@ -23,7 +23,7 @@ from mrcnn.config import Config
 from mrcnn.errors import ConfigError
 from mrcnn.geometry.boxes import compute_overlaps, extract_bboxes
 from mrcnn.images.molding import compose_image_meta, mold_image
-from mrcnn.images.resizing import resize, resize_image
+from mrcnn.images.resizing import fixed_size, resize, resize_to_config
 
 LEAST_SCALE, GREATEST_SCALE = 0.25, 4.0
 STRIDE = 64  # a network's input has sides that can be halved six times
@@ -263,7 +263,7 @@ class ScaledDetector:
     """Detects with a `MaskRCNN`'s network at other sizes than its configuration's.
 
     Args:
-        model: in inference mode, with the resize mode 'square', 'fit64', 'pad64' or 'none'.
+        model: in inference mode, with any resize mode but 'crop'.
 
     Raises:
         ConfigError: its resize mode is 'crop', which is for training.
@@ -304,16 +304,15 @@ def mold_at_scale(
         scale: a factor.
 
     Returns:
-        the molded image, float32 [h, w, 3] with h and w multiples of 64 (in mode 'square' the same
-        for every image); its meta [12 + classes]; and the window (y1, x1, y2, x2) in pixels, where
-        the picture lies in it.
+        the molded image, float32 [h, w, 3] with h and w multiples of 64 (in modes 'square' and
+        'shape' the same for every image); its meta [12 + classes]; and the window (y1, x1, y2, x2)
+        in pixels, where the picture lies in it.
     """
-    mode = config.IMAGE_RESIZE_MODE
-    sizes = (config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE)
-    factor = resize_image(image, *sizes, mode)[2] * scale
+    factor = resize_to_config(image, config)[2] * scale
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
     picture = resize(image, (height, width), preserve_range=True).astype(image.dtype)
-    target = [config.IMAGE_MAX_DIM * scale] * 2 if mode == "square" else [height, width]
+    usual = fixed_size(config)
+    target = [side * scale for side in usual] if usual else [height, width]
     target = [max(-(-round(side) // STRIDE), 1) * STRIDE for side in target]
     top, left = (target[0] - height) // 2, (target[1] - width) // 2
     padding = [(top, target[0] - height - top), (left, target[1] - width - left), (0, 0)]

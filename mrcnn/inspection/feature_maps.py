@@ -10,10 +10,11 @@ import numpy as np
 from mrcnn.errors import ConfigError
 from mrcnn.inspection.stages import layer_output
 
-# The last block of each stage of a ResNet represents the stage.
-_BLOCK = re.compile(r"res([2-5])([a-z])_out")
+# The last block of a ResNet's stage stands for the stage, unless the stage's output is normalised
+# behind it (EfficientNet-Lite0); then the pyramid.
+_STAGE = re.compile(r"res(?P<block>[2-5])[a-z]_out|fpn_c(?P<normalised>[2-5])_bn")
 _PYRAMID = re.compile(r"fpn_p[2-6]")
-# The number of layers chosen of another backbone.
+# Of a backbone of other names, so many layers are taken.
 _OTHERS = 5
 # A map whose values all lie within this range says nothing about places in the image.
 FLAT = 1e-6
@@ -54,13 +55,13 @@ class FeatureMaps:
 def chosen_layers(keras_model: Any) -> list[str]:
     """The layers to look at: the image, the end of each stage of the backbone, the pyramid.
 
-    Of a backbone other than a ResNet five convolutions are chosen, evenly spread.
+    A backbone of other layer names gives five of its convolutions, evenly spread.
     """
     names = [layer.name for layer in keras_model.layers]
     last: dict[str, str] = {}
     for name in names:
-        if found := _BLOCK.fullmatch(name):
-            last[found[1]] = name
+        if found := _STAGE.fullmatch(name):
+            last[found["block"] or found["normalised"]] = name
     stages = list(last.values()) or _convolutions(keras_model, names)
     pyramid = [name for name in names if _PYRAMID.fullmatch(name)]
     return ["input_image", *stages, *sorted(pyramid)]

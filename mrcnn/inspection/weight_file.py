@@ -14,13 +14,15 @@ from typing import Any
 
 from mrcnn.weights.h5_reading import read_attributes, read_layers
 
-# The blocks of stages 2 to 5, by which the ResNets of this project differ.
-_BACKBONES = {
-    "3-4-6-3": "resnet50",
-    "3-4-23-3": "resnet101",
-    "2-2-2-2": "compact_resnet_graph (preset demo)",
+# The blocks of stages 2 to 5, by which the backbones of this project differ.
+_BACKBONES: dict[tuple[int, ...], str] = {
+    (3, 4, 6, 3): "resnet50",
+    (3, 4, 23, 3): "resnet101",
+    (2, 2, 2, 2): "compact_resnet_graph (preset demo)",
 }
+_LITE_BLOCKS = (2, 2, 6, 5)
 _MATTERPORT_BLOCK = re.compile(r"res([2-5])([a-z])_branch2a")
+_LITE_BLOCK = re.compile(r"res([2-5])([a-z])_depthwise")
 _KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_1_conv")
 # Attributes of every such file, which say nothing about this one.
 _USUAL_ATTRIBUTES = re.compile(r"backend|keras_version|(layer|weight)_names\d*")
@@ -161,7 +163,10 @@ def _layout(names) -> str:
     if any(_KERAS_BLOCK.fullmatch(name) for name in names):
         return "keras.applications"
     if any(
-        _MATTERPORT_BLOCK.fullmatch(n) or n in ("rpn_model", "mrcnn_class_logits") for n in names
+        _MATTERPORT_BLOCK.fullmatch(n)
+        or _LITE_BLOCK.fullmatch(n)
+        or n in ("rpn_model", "mrcnn_class_logits")
+        for n in names
     ):
         return "matterport"
     return "other"
@@ -194,16 +199,19 @@ def _settings(layers: list[StoredLayer]) -> dict[str, Any]:
 
 
 def _backbone(layers: list[StoredLayer]) -> str | None:
-    """The ResNet's name by its numbers of blocks; None if there are no such blocks."""
-    blocks: dict[int, set[str]] = {}
-    for layer in layers:
-        found = _MATTERPORT_BLOCK.fullmatch(layer.name) or _KERAS_BLOCK.fullmatch(layer.name)
-        if found:
-            blocks.setdefault(int(found[1]), set()).add(found[2])
-    if not blocks:
-        return None
-    counts = "-".join(str(len(blocks.get(stage, ()))) for stage in (2, 3, 4, 5))
-    return _BACKBONES.get(counts, f"a ResNet of {counts} blocks")
+    """The backbone's name by its number of blocks; None where there is none."""
+    counts = _block_counts(layers, _MATTERPORT_BLOCK) or _block_counts(layers, _KERAS_BLOCK)
+    if counts:
+        return _BACKBONES.get(counts, f"a ResNet of {'-'.join(map(str, counts))} blocks")
+    return "efficientnet-lite0" if _block_counts(layers, _LITE_BLOCK) == _LITE_BLOCKS else None
+
+
+def _block_counts(layers: list[StoredLayer], block: re.Pattern) -> tuple[int, ...] | None:
+    """Blocks of stages 2 to 5; None where there is none at all."""
+    found = [match for layer in layers if (match := block.fullmatch(layer.name))]
+    blocks = {(int(match[1]), match[2]) for match in found}
+    counts = tuple(sum(stage == of for of, _ in blocks) for stage in (2, 3, 4, 5))
+    return counts if any(counts) else None
 
 
 def _parsed(text: str) -> Any:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from mrcnn.network.efficientnet import efficientnet_lite0_graph
 from mrcnn.network.layers import BatchNorm
 
 STAGE_4_BLOCKS = {"resnet50": 5, "resnet101": 22}
@@ -157,7 +158,9 @@ def build_backbone(
     backbone: str | Callable,
     train_bn: bool | None,
 ) -> list[keras.KerasTensor]:
-    """C1 to C5 of a named ResNet, or of a callable `f(image, stage5=True, train_bn=...)`."""
+    """C1 to C5 of a backbone by name, or of a callable `f(image, stage5=True, train_bn=...)`."""
+    if backbone == "efficientnet-lite0":
+        backbone = efficientnet_lite0_graph
     if callable(backbone):
         return backbone(input_image, stage5=True, train_bn=train_bn)
     return resnet_graph(input_image, backbone, stage5=True, train_bn=train_bn)

@@ -155,6 +155,7 @@ def _mask_head(rois, features, meta, config):
         config.NUM_CLASSES,
         config.TRAIN_BN,
         config.MASK_HEAD_CHANNELS,
+        doublings=2 if config.MASK_SHAPE[0] > 2 * config.MASK_POOL_SIZE else 1,
     )
 
 

@@ -60,6 +60,7 @@ def refine_detections_batch(
     min_confidence: float,
     nms_threshold: float,
     max_instances: int,
+    every_class: bool = False,
 ) -> tf.Tensor:
     """Detections of a batch.
 
@@ -75,14 +76,18 @@ def refine_detections_batch(
         min_confidence: scores below it are dropped; 0 or None keeps all.
         nms_threshold: IoU.
         max_instances: rows of the result.
+        every_class: whether a RoI stands for each of its classes that is probable enough.
 
     Returns:
         float32 `[batch, max_instances, (y1, x1, y2, x2, class id, score)]`, normalised, by falling
         score, zero-padded.
     """
-    class_ids = tf.argmax(probabilities, axis=2, output_type=tf.int32)
-    scores = tf.gather(probabilities, class_ids, batch_dims=2)
-    own_deltas = tf.gather(deltas, class_ids, batch_dims=2)
+    if every_class:
+        rois, class_ids, scores, own_deltas = _each_class(rois, probabilities, deltas)
+    else:
+        class_ids = tf.argmax(probabilities, axis=2, output_type=tf.int32)
+        scores = tf.gather(probabilities, class_ids, batch_dims=2)
+        own_deltas = tf.gather(deltas, class_ids, batch_dims=2)
     boxes = apply_box_deltas_graph(rois, own_deltas * tf.constant(bbox_std_dev, tf.float32))
     boxes = clip_boxes_graph(boxes, windows[:, None, :])
     candidate = class_ids > 0
@@ -102,7 +107,16 @@ def refine_detections_batch(
     )
     columns = [boxes, tf.cast(class_ids, tf.float32)[..., None], scores[..., None]]
     with_zero_row = tf.pad(tf.concat(columns, axis=-1), [[0, 0], [0, 1], [0, 0]])
-    return tf.gather(with_zero_row, tf.where(kept >= 0, kept, tf.shape(rois)[1]), batch_dims=1)
+    return tf.gather(with_zero_row, tf.where(kept >= 0, kept, tf.shape(boxes)[1]), batch_dims=1)
+
+
+def _each_class(rois, probabilities, deltas):
+    """RoIs, class ids, scores and deltas with a row for each RoI and class, background left out."""
+    batch, count, classes = tf.shape(rois)[0], tf.shape(rois)[1], probabilities.shape[2] - 1
+    class_ids = tf.tile(tf.range(1, classes + 1)[None], [batch, count])
+    scores = tf.reshape(probabilities[..., 1:], [batch, count * classes])
+    deltas = tf.reshape(deltas[:, :, 1:], [batch, count * classes, 4])
+    return tf.repeat(rois, classes, axis=1), class_ids, scores, deltas
 
 
 def refine_detections_graph(
@@ -115,12 +129,13 @@ def refine_detections_graph(
 
 
 def detection_settings(config: Config) -> dict[str, Any]:
-    """The four values of a Config that decide on detections."""
+    """The values of a Config that decide on detections."""
     return {
         "bbox_std_dev": [float(s) for s in np.asarray(config.BBOX_STD_DEV)],
         "min_confidence": float(config.DETECTION_MIN_CONFIDENCE or 0),
         "nms_threshold": float(config.DETECTION_NMS_THRESHOLD),
         "max_instances": int(config.DETECTION_MAX_INSTANCES),
+        "every_class": bool(getattr(config, "DETECTION_EVERY_CLASS", False)),
     }
 
 

@@ -62,6 +62,7 @@ def build_fpn_mask_graph(
     num_classes: int,
     train_bn: bool | None = True,
     channels: int = 256,
+    doublings: int = 1,
 ) -> keras.KerasTensor:
     """A mask of each RoI for each class.
 
@@ -69,13 +70,15 @@ def build_fpn_mask_graph(
         rois: normalised boxes, float `[batch, rois, 4]`.
         feature_maps: `[P2, P3, P4, P5]`.
         image_meta: float `[batch, 12 + num_classes]`.
-        pool_size: side of the square that RoIAlign cuts; the masks are twice as large.
+        pool_size: side of the square that RoIAlign cuts.
         num_classes: background included.
         train_bn: see `BatchNorm`.
         channels: of the convolutions.
+        doublings: of the side, 1 or 2; the second has half the channels.
 
     Returns:
-        `mrcnn_mask`, float in 0..1, `[batch, rois, 2 * pool_size, 2 * pool_size, num_classes]`.
+        `mrcnn_mask`, float in 0..1, `[batch, rois, side, side, num_classes]` where `side` is
+        `pool_size * 2**doublings`.
     """
     x = PyramidROIAlign([pool_size, pool_size], name="roi_align_mask")(
         [rois, image_meta, *feature_maps]
@@ -85,10 +88,11 @@ def build_fpn_mask_graph(
         x = _each_roi(conv)(x)
         x = _each_roi(BatchNorm(train_bn, name=f"mrcnn_mask_bn{index}"))(x)
         x = layers.Activation("relu")(x)
-    deconv = layers.Conv2DTranspose(
-        channels, 2, strides=2, activation="relu", name="mrcnn_mask_deconv"
-    )
-    x = _each_roi(deconv)(x)
+    for name, width in (("", channels), ("2", channels // 2))[:doublings]:
+        deconv = layers.Conv2DTranspose(
+            width, 2, strides=2, activation="relu", name=f"mrcnn_mask_deconv{name}"
+        )
+        x = _each_roi(deconv)(x)
     mask = layers.Conv2D(num_classes, 1, activation="sigmoid", name="mrcnn_mask", dtype="float32")
     return _each_roi(mask)(x)
 

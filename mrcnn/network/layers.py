@@ -36,7 +36,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         renorm = getattr(self, "renorm", False)  # younger than the lowest Keras that we take
         plain = self.scale and self.center and not renorm and not self.synchronized
         is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        return plain and is_map and mask is None and inputs.dtype == "float32"
+        return plain and is_map and mask is None and inputs.dtype in ("float32", "bfloat16")
 
     def _normalise_by_batch(self, inputs):
         # Keras composes this of a dozen passes over memory, which took a quarter of a training
@@ -76,6 +76,39 @@ class WholeWindowConv2D(keras.layers.Conv2D):
         kernel = ops.reshape(self.kernel, (-1, self.filters))
         flat = ops.reshape(inputs, (-1, kernel.shape[0]))
         return ops.reshape(ops.matmul(flat, kernel) + self.bias, (-1, 1, 1, self.filters))
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """A depthwise convolution whose gradient is computed in float32 where the network is bfloat16.
+
+    On a processor bfloat16 halves the time of the convolution, but doubles that of its gradient:
+    of EfficientNet-Lite0's, from 150 to 450 ms (16 of them, four images of 448 x 320).
+
+    Without bias and activation.
+    """
+
+    def call(self, inputs):
+        """float `[batch, height, width, channels]` -> `[batch, height, width, filters]`."""
+        if self.compute_dtype != "bfloat16":
+            return super().call(inputs)
+        strides, padding = [1, *self.strides, 1], self.padding.upper()
+
+        @tf.custom_gradient
+        def convolved(x, kernel):
+            def gradient(upstream):
+                upstream = tf.cast(upstream, tf.float32)
+                of_x = tf.nn.depthwise_conv2d_backprop_input(
+                    tf.shape(x), tf.cast(kernel, tf.float32), upstream, strides, padding
+                )
+                of_kernel = tf.nn.depthwise_conv2d_backprop_filter(
+                    tf.cast(x, tf.float32), kernel.shape, upstream, strides, padding
+                )
+                return tf.cast(of_x, x.dtype), tf.cast(of_kernel, kernel.dtype)
+
+            return tf.nn.depthwise_conv2d(x, kernel, strides, padding), gradient
+
+        return convolved(inputs, tf.convert_to_tensor(self.kernel))
 
 
 @keras.saving.register_keras_serializable("mrcnn")

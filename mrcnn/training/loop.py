@@ -154,6 +154,7 @@ class Trainer:
 
     def _save_state(self) -> None:
         """Write the state; raise TrainingError, and keep the former, where weights are NaN."""
+        self.step.restore_weights()
         bad = [v.path for v in self.model.weights if not np.isfinite(np.asarray(v.value)).all()]
         if bad:
             raise TrainingError(
@@ -184,8 +185,9 @@ class Trainer:
         seconds = time.monotonic() - started
         images = (plan.steps_per_epoch - steps_before) * self.loader.batch_size
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
-        logs |= self._validate(plan, interrupted)
-        logs |= self._evaluate(plan, interrupted, epoch)
+        with self.step.averaged_weights():
+            logs |= self._validate(plan, interrupted)
+            logs |= self._evaluate(plan, interrupted, epoch)
         logs["learning_rate"] = float(np.asarray(self.step.optimizer.learning_rate.value))
         callbacks.on_epoch_end(epoch, logs)
         speed = {"seconds": seconds, "images_per_second": images / seconds}
@@ -273,7 +275,8 @@ class Trainer:
         # The state comes first: it is then never older than the last checkpoint beside it.
         self._save_state()
         if self.distribution.is_chief:
-            self.checkpoints.save(self.model, progress.epoch, is_best)
+            with self.step.averaged_weights():
+                self.checkpoints.save(self.model, progress.epoch, is_best)
             write_history(self.log.folder, progress.history)
         print(_epoch_line(progress.history[-1], decisive if is_best else None), flush=True)
         if stops:

@@ -11,6 +11,7 @@ import keras
 
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.jitter import without_jitter
 from mrcnn.data.loader import BatchLoader
 from mrcnn.data.pass_order import class_balance
 from mrcnn.errors import ConfigError
@@ -138,13 +139,19 @@ class Session:
             loader = self._loader(
                 stack,
                 task.train_dataset,
+                config=config,
                 seed=progress.seed,
                 augmentation=task.augmentation,
                 no_augmentation_sources=task.no_augmentation_sources,
                 repeat_factors=balance.factors,
             )
             validation = (
-                self._loader(stack, task.val_dataset, seed=progress.seed + 1)
+                self._loader(
+                    stack,
+                    task.val_dataset,
+                    config=without_jitter(config),
+                    seed=progress.seed + 1,
+                )
                 if task.val_dataset
                 else None
             )
@@ -164,9 +171,14 @@ class Session:
         )
 
     def _loader(
-        self, stack: contextlib.ExitStack, dataset: Dataset, *, seed: int, **options: Any
+        self,
+        stack: contextlib.ExitStack,
+        dataset: Dataset,
+        *,
+        config: Config,
+        seed: int,
+        **options: Any,
     ) -> BatchLoader:
-        config = self.config
         loader = BatchLoader(
             dataset,
             config,
@@ -191,7 +203,7 @@ class Session:
         restore_optimizer(folder, self.step.optimizer)
         print(f"Resuming from {folder} at epoch {stored.epoch + 1}, step {stored.step + 1}")
         if self.distribution.is_chief:
-            with holding(folder):
+            with holding(folder), self.step.averaged_weights():
                 Checkpoints(self.log, self.notes).complete(self.step.model, stored)
         return stored
 

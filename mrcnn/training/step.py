@@ -82,6 +82,7 @@ class TrainingStep:
         seed: of the RoI sampling.
         accumulate_steps: batches whose gradients are averaged for one update of the weights, at
             the last batch of each group, counted from step 0.
+        average_decay: Config.WEIGHTS_AVERAGE.
 
     Attributes:
         learning_rate: the rate of each step, or None for the optimizer's own; where it returns
@@ -99,6 +100,7 @@ class TrainingStep:
         clip_mode: str = "global",
         seed: int = 0,
         accumulate_steps: int = 1,
+        average_decay: float = 0.0,
     ):
         self.model = model
         self.optimizer = optimizer
@@ -121,7 +123,38 @@ class TrainingStep:
             )
             self._update = tf.function(self._update_graph, autograph=False)
             self._clear = tf.function(self._clear_graph, autograph=False)
+        self.average_decay = average_decay
+        self._averaged_weights = model.weights if average_decay else []
+        self._own_weights: list[np.ndarray] = []
+        # The optimizer's, as the sums above, and so part of the state that is saved.
+        self._averages = [
+            optimizer.add_variable_from_reference(v, name="average") for v in self._averaged_weights
+        ]
+        self._average = tf.function(self._average_graph, autograph=False)
+        self.begin_averages()
         self._validate = tf.function(self._losses, reduce_retracing=True, autograph=False)
+
+    def begin_averages(self) -> None:
+        """Set the averages to the weights as they are now."""
+        for average, weight in zip(self._averages, self._averaged_weights, strict=True):
+            average.assign(weight)
+
+    @contextlib.contextmanager
+    def averaged_weights(self) -> Iterator[None]:
+        """Within it the model has the averages for weights; without averages nothing happens."""
+        self._own_weights = [np.asarray(w.value) for w in self._averaged_weights]
+        for average, weight in zip(self._averages, self._averaged_weights, strict=True):
+            weight.assign(average)
+        try:
+            yield
+        finally:
+            self.restore_weights()
+
+    def restore_weights(self) -> None:
+        """Give the model its own weights back, where it has the averages."""
+        for value, weight in zip(self._own_weights, self._averaged_weights, strict=False):
+            weight.assign(value)
+        self._own_weights = []
 
     def train(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
         """Learn from one batch.
@@ -138,7 +171,9 @@ class TrainingStep:
         self._set_rate(step)
         tensors = self._tensors(inputs)
         if self.accumulate_steps == 1:
-            return self._train(tensors).numpy()
+            losses = self._train(tensors).numpy()
+            self._update_averages(step)
+            return losses
         # What was summed for another group is dropped: an update depends on the step alone.
         if step % self.accumulate_steps == 0:
             self._clear()
@@ -146,6 +181,7 @@ class TrainingStep:
         # A loss that is not finite stops the training before the weights are touched.
         if (step + 1) % self.accumulate_steps == 0 and np.isfinite(losses).all():
             self._update()
+            self._update_averages(step // self.accumulate_steps)
         return losses
 
     def validate(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
@@ -195,6 +231,16 @@ class TrainingStep:
         means = [total.value / self.accumulate_steps for total in self._sums]
         self.optimizer.apply(self.clip(means), self.trained)
         self._clear_graph()
+
+    def _update_averages(self, update: int) -> None:
+        if self._averages:
+            # Early on the average must not hold on to the weights that the training began with.
+            decay = min(self.average_decay, (1 + update) / (10 + update))
+            self._average(tf.constant(1.0 - decay, tf.float32))
+
+    def _average_graph(self, share):
+        for average, weight in zip(self._averages, self._averaged_weights, strict=True):
+            average.assign_add((weight.value - average.value) * share)
 
     def _clear_graph(self):
         for total in self._sums:

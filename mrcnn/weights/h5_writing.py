@@ -22,7 +22,10 @@ Layers = Iterable[tuple[str, Iterable[tuple[str, np.ndarray]]]]
 
 
 def write_layers(
-    path: str | os.PathLike, layers: Layers, notes: Mapping[str, str] | None = None
+    path: str | os.PathLike,
+    layers: Layers,
+    notes: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> None:
     """Write (layer name, [(weight name, array), ...]) pairs as float32 in Keras 2's layout.
 
@@ -34,6 +37,9 @@ def write_layers(
         path: the file.
         layers: may be a generator: one array is held at a time.
         notes: further root attributes, which Keras ignores.
+        half: write float16 instead, in half the bytes. Keras and `h5_layout.read_arrays` read them
+            as the float32 numbers nearest to the given ones with 11 significant bits. Arrays with a
+            number too large for it (above 65504, such as a variance) stay float32.
 
     Raises:
         WeightsError: the folder is missing or not writable, or the disk is full; a file that was
@@ -45,7 +51,7 @@ def write_layers(
     ):
         sink = _Sink(stream)
         with h5py.File(sink, "w") as file:
-            _write_groups(file, layers, sink)
+            _write_groups(file, layers, sink, half)
             for name, text in (notes or {}).items():
                 file.attrs[name] = np.bytes_(text.encode())
         sink.raise_error()
@@ -104,7 +110,7 @@ class _Sink(io.RawIOBase):
             raise self.error
 
 
-def _write_groups(file: h5py.File, layers: Layers, sink: _Sink) -> None:
+def _write_groups(file: h5py.File, layers: Layers, sink: _Sink, half: bool) -> None:
     names = []
     for name, weights in layers:
         names.append(name)
@@ -113,6 +119,8 @@ def _write_groups(file: h5py.File, layers: Layers, sink: _Sink) -> None:
         for weight_name, values in weights:
             weight_names.append(weight_name)
             values = np.asarray(values, dtype=np.float32)
+            if half and np.abs(values).max(initial=0) <= np.finfo(np.float16).max:
+                values = values.astype(np.float16)
             group.create_dataset(weight_name, data=values, track_times=False)
             if sink.error:
                 return

@@ -134,23 +134,32 @@ def download_trained_weights(
 
 
 def get_imagenet_weights_path(
-    cache_dir: str | os.PathLike | None = None, *, progress: bool = True
+    cache_dir: str | os.PathLike | None = None,
+    *,
+    backbone: object = "resnet50",
+    progress: bool = True,
 ) -> Path:
-    """The ImageNet weights of ResNet-50 without its top, fetched once into the cache.
+    """The ImageNet weights of a backbone without its classifier, brought into the cache once.
 
-    That is the file that Matterport used or, if it cannot be fetched, the one of the installed
-    Keras, whose layers have other names (`mrcnn.weights.matching.load_weights` knows both). A copy
-    that
-    Keras itself has already fetched (`~/.keras/models`) is used in place.
+    EfficientNet-Lite0's come from an installed package, without a download. Any other backbone
+    starts from ResNet-50's: the file that Matterport used or, if it cannot be fetched, the one of
+    the installed Keras, whose layers have other names (`mrcnn.weights.matching.load_weights` knows
+    both). A
+    copy that Keras itself has already fetched (`~/.keras/models`) is used in place.
 
     Args:
         cache_dir: folder to keep it in instead of `cache_folder()`.
+        backbone: Config.BACKBONE.
         progress: a bar on stderr.
 
     Raises:
         DownloadError: neither can be fetched.
     """
     folder = cache_folder() if cache_dir is None else Path(cache_dir)
+    if backbone == "efficientnet-lite0":
+        from mrcnn.weights.efficientnet_weights import converted_imagenet_file
+
+        return converted_imagenet_file(folder)
     original = KNOWN["imagenet"]
     if (folder / original.file_name).is_file():
         return folder / original.file_name

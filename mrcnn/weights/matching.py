@@ -17,11 +17,11 @@ import numpy as np
 from mrcnn.errors import WeightsError
 from mrcnn.weights.h5_reading import StoredWeight, WeightReader, open_weights, read_layers
 from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.keras_names import keras_applications_name
 
 __all__ = [
     "CLASS_DEPENDENT_LAYERS",
     "LoadReport",
-    "keras_applications_name",
     "layer_weights",
     "load_weights",
     "read_layers",
@@ -35,9 +35,6 @@ CLASS_DEPENDENT_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "
 
 # One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are no weights.
 _NOT_WEIGHTS = frozenset({"anchors"})
-
-_RESNET_LAYER = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
-_BRANCHES = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +132,10 @@ def load_weights(
 
 
 def save_weights(
-    model: keras.Model, path: str | os.PathLike, notes: Mapping[str, str] | None = None
+    model: keras.Model,
+    path: str | os.PathLike,
+    notes: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> None:
     """Write all weights of a model as float32 in Matterport's / Keras 2's layout.
 
@@ -146,6 +146,7 @@ def save_weights(
         model: a built model.
         path: the file.
         notes: texts to store beside the weights, for `mrcnn.weights.h5_reading.read_attributes`.
+        half: write half floats, see `mrcnn.weights.h5_writing.write_layers`.
 
     Raises:
         WeightsError: it cannot be written; a former file of that name is then untouched.
@@ -157,23 +158,8 @@ def save_weights(
             for layer in model.layers
         ),
         notes,
+        half,
     )
-
-
-def keras_applications_name(layer_name: str) -> str | None:
-    """The name in `keras.applications`' ResNet files of one of Matterport's backbone layers.
-
-    `res2a_branch2a` is `conv2_block1_1_conv`: stage, block, place in the block, where place 0 is
-    the shortcut (`branch1`). None for any other layer.
-    """
-    if layer_name in ("conv1", "bn_conv1"):
-        return "conv1_conv" if layer_name == "conv1" else "conv1_bn"
-    match = _RESNET_LAYER.fullmatch(layer_name)
-    if match is None:
-        return None
-    kind, stage, letter, branch = match.groups()
-    block = ord(letter) - ord("a") + 1
-    return f"conv{stage}_block{block}_{_BRANCHES[branch]}_{'conv' if kind == 'res' else 'bn'}"
 
 
 @dataclasses.dataclass

@@ -60,9 +60,8 @@ def tflite(folder, pictures, page):
 
     runner = tf.lite.Interpreter(str(folder / "model.tflite")).get_signature_runner()
     config = json.loads((folder / "model.tflite.json").read_text(encoding="utf-8"))["config"]
-    sides = config["IMAGE_MAX_DIM"], config["IMAGE_MIN_DIM"]
     for name, image in pictures.items():
-        molded, window = page["prepare"](image, *sides)
+        molded, window = page["prepare"](image, config)
         found = runner(image=molded, window=window)
         count = int(found.pop("count"))
         found = {key: value[:count] for key, value in found.items()}

@@ -13,10 +13,14 @@ EXTRAS = {
     "ACCUMULATE_STEPS",
     "ADD_GT_TO_PROPOSALS",
     "CLASS_WEIGHTS",
+    "COLOUR_JITTER",
+    "DETECTION_EVERY_CLASS",
     "EARLY_STOPPING",
     "EVALUATE_EVERY",
     "EVALUATE_IMAGES",
     "GRADIENT_CLIP_MODE",
+    "IMAGE_HEIGHT",
+    "IMAGE_WIDTH",
     "LEARNING_RATE_SCHEDULE",
     "LOADER_BACKEND",
     "LOADER_CACHE_MB",
@@ -29,12 +33,19 @@ EXTRAS = {
     "PRECISION",
     "REPEAT_FACTOR_THRESHOLD",
     "RPN_CHANNELS",
+    "SCALE_JITTER",
     "SCALE_LEARNING_RATE",
     "SEED",
     "STATE_SECONDS",
     "STOP_TARGET_GRADIENTS",
     "WARMUP_STEPS",
+    "WEIGHTS_AVERAGE",
 }
+
+
+def test_a_shape_of_its_own():
+    config = config_with(IMAGE_RESIZE_MODE="shape", IMAGE_HEIGHT=448, IMAGE_WIDTH=320)
+    assert config.IMAGE_SHAPE.tolist() == [448, 320, 3]
 
 
 def config_with(**attributes) -> Config:
@@ -81,13 +92,16 @@ def tiny_shapes(image_shape):
             "DETECTION_MIN_CONFIDENCE": 0,
             "STEPS_PER_EPOCH": np.int64(10),
         },
-        # in crop mode IMAGE_MAX_DIM has no meaning
+        # neither in shape mode nor in crop mode IMAGE_MAX_DIM has a meaning
+        {"IMAGE_RESIZE_MODE": "shape", "IMAGE_HEIGHT": 448, "IMAGE_MAX_DIM": 500},
         {"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 128, "IMAGE_MAX_DIM": 500},
         {"IMAGE_CHANNEL_COUNT": 1, "MEAN_PIXEL": [120.0]},
         {"IMAGE_MIN_DIM": None, "GRADIENT_CLIP_NORM": None, "TRAIN_BN": True},
         # a lost weight counts as 1
         {"LOSS_WEIGHTS": {"mrcnn_mask_loss": 2}},
         {"MASK_POOL_SIZE": 7, "MASK_SHAPE": (14, 14)},
+        {"MASK_SHAPE": [56, 56]},
+        {"WEIGHTS_AVERAGE": 0.998, "SCALE_JITTER": (0.5, 2), "COLOUR_JITTER": 0.4},
         # training helps
         {"OPTIMIZER": "adam", "WARMUP_STEPS": 100, "LEARNING_RATE_SCHEDULE": "step:60,80:0.1"},
         {"CLASS_WEIGHTS": "balanced", "REPEAT_FACTOR_THRESHOLD": 0.1, "ACCUMULATE_STEPS": 8},
@@ -117,6 +131,10 @@ def test_accepts(attributes):
         ({"IMAGE_MAX_DIM": 1024.0}, "IMAGE_MAX_DIM is 1024.0: expected a whole number"),
         ({"IMAGE_RESIZE_MODE": "crop"}, "IMAGE_MIN_DIM is 800: expected a multiple of 64"),
         ({"IMAGE_RESIZE_MODE": "pad64", "IMAGE_MIN_DIM": None}, "IMAGE_MIN_DIM is None"),
+        (
+            {"IMAGE_RESIZE_MODE": "shape", "IMAGE_HEIGHT": 448, "IMAGE_WIDTH": 300},
+            "IMAGE_WIDTH is 300: expected a multiple of 64",
+        ),
         ({"IMAGE_RESIZE_MODE": "stretch"}, "IMAGE_RESIZE_MODE is 'stretch': expected one of"),
         ({"BACKBONE": "resnet18"}, "BACKBONE is 'resnet18': expected 'resnet50', 'resnet101'"),
         ({"BACKBONE": None}, "BACKBONE is None"),
@@ -131,7 +149,11 @@ def test_accepts(attributes):
         ({"GPU_COUNT": 0}, "GPU_COUNT is 0"),
         ({"IMAGES_PER_GPU": 1.5}, "IMAGES_PER_GPU is 1.5"),
         ({"IMAGES_PER_GPU": True}, "IMAGES_PER_GPU is True"),
-        ({"MASK_SHAPE": [56, 56]}, "MASK_SHAPE is [56, 56]: expected [28, 28], twice"),
+        ({"MASK_SHAPE": [42, 42]}, "MASK_SHAPE is [42, 42]: expected [28, 28] or [56, 56]"),
+        ({"SCALE_JITTER": (2, 0.5)}, "SCALE_JITTER is (2, 0.5): expected two rising factors"),
+        ({"SCALE_JITTER": 2}, "SCALE_JITTER is 2"),
+        ({"COLOUR_JITTER": 1.5}, "COLOUR_JITTER is 1.5"),
+        ({"WEIGHTS_AVERAGE": 1}, "WEIGHTS_AVERAGE is 1: expected a number from 0 to below 1"),
         ({"MINI_MASK_SHAPE": (56,)}, "MINI_MASK_SHAPE is (56,): expected two whole numbers"),
         ({"LOSS_WEIGHTS": {"mask_loss": 1}}, "expected weights for rpn_class_loss, rpn_bbox_loss"),
         ({"LOSS_WEIGHTS": {"rpn_bbox_loss": -1}}, "LOSS_WEIGHTS is {'rpn_bbox_loss': -1}"),

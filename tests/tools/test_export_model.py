@@ -39,9 +39,10 @@ def export(tmp_path):
     ("options", "sentence"),
     [
         (["--model=nothing.h5"], "nothing.h5: there is no weight file"),
-        (["--format", "tflite", "--resize=pad64"], "expected 'square', found 'pad64'"),
-        (["--format", "tflite", "--resize-mode=fit64"], "expected 'square', found 'fit64'"),
+        (["--format", "tflite", "--resize=pad64"], "found 'pad64'"),
+        (["--format", "tflite", "--resize-mode=fit64"], "found 'fit64'"),
         (["--size=100"], "IMAGE_MAX_DIM is 100"),
+        (["--size=448x300"], "IMAGE_WIDTH is 300"),
         (["--format", "tflite", "--precision=bfloat16"], "expected 'float32', found 'bfloat16'"),
     ],
 )

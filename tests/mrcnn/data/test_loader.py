@@ -117,6 +117,31 @@ def test_no_augmentation_sources():
     np.testing.assert_array_equal(loader.batch(0)[0][1], plain[1])
 
 
+@pytest.mark.parametrize("resize", ["exact", "fast"])
+@pytest.mark.parametrize("cached", [0, 10])
+@pytest.mark.parametrize("mini_masks", [True, False])
+def test_a_shape_of_its_own_makes_batches_of_any_pictures(resize, cached, mini_masks):
+    config = make_config(
+        IMAGE_RESIZE_MODE="shape",
+        IMAGE_HEIGHT=192,
+        IMAGE_WIDTH=128,
+        LOADER_RESIZE=resize,
+        LOADER_CACHE_MB=cached,
+        USE_MINI_MASK=mini_masks,
+    )
+    dataset = MemoryDataset(drawn_items(1, size=(300, 200)) + drawn_items(1, size=(50, 90)))
+    for _ in range(2):  # the second time out of the cache
+        inputs = BatchLoader(dataset, config, batch_size=2, shuffle=False).batch(0)
+        images, metas, rpn_match, _, _, boxes, masks = inputs
+        assert images.shape == (2, 192, 128, 3)
+        assert metas[:, 4:7].tolist() == [[192, 128, 3]] * 2
+        assert metas[:, 7:11].tolist() == [[0, 0, 192, 128], [60, 0, 131, 128]]
+        assert rpn_match.shape[1] == 3 * sum(192 * 128 // s**2 for s in (4, 8, 16, 32, 64))
+        assert masks.shape[1:3] == ((56, 56) if mini_masks else (192, 128))
+        assert (boxes[0].max(axis=0) <= [192, 128, 192, 128]).all()
+        assert boxes[1, 0, 0] >= 60 and boxes[1].max(axis=0)[2] <= 131
+
+
 def test_images_of_different_sizes_do_not_make_a_batch():
     config = make_config(IMAGE_RESIZE_MODE="pad64", IMAGE_MIN_DIM=64)
     dataset = MemoryDataset(drawn_items(1, size=(64, 64)) + drawn_items(1, size=(64, 120)))

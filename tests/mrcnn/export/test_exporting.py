@@ -102,6 +102,28 @@ def test_a_saved_model_of_other_sizes(tmp_path, mode):
         check(model, tmp_path / "out", ["saved_model"])
 
 
+SHAPED = {"IMAGE_RESIZE_MODE": "shape", "IMAGE_HEIGHT": 128, "IMAGE_WIDTH": 64}
+PHOTO = SHAPED | {"BACKBONE": "efficientnet-lite0"}
+
+
+@pytest.mark.slow
+def test_the_small_backbone_and_a_shape_of_its_own(tmp_path):
+    model = tiny_model(tmp_path, **PHOTO)
+    kinds = ["saved_model", "tflite"]
+    export_model(model, tmp_path / "out", kinds, NAMES)
+    check(model, tmp_path / "out", kinds)
+    described = json.loads((tmp_path / "out" / "model.tflite.json").read_text())
+    assert described["inputs"]["image"]["shape"] == [128, 64, 3]
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_the_small_backbone_in_onnx(tmp_path):
+    model = tiny_model(tmp_path, **PHOTO)
+    export_model(model, tmp_path / "out", ["onnx"], NAMES)
+    check(model, tmp_path / "out", ["onnx"])
+
+
 @pytest.mark.slow
 def test_a_saved_model_in_bfloat16(tmp_path):
     model = tiny_model(tmp_path, PRECISION="bfloat16")

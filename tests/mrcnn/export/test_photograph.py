@@ -38,11 +38,12 @@ def test_files_are_decoded_as_the_project_reads_them(tmp_path, ending):
     "changes",
     [
         {},
+        {"IMAGE_RESIZE_MODE": "shape", "IMAGE_HEIGHT": 192, "IMAGE_WIDTH": 64},
         {"IMAGE_RESIZE_MODE": "fit64"},
         {"IMAGE_RESIZE_MODE": "pad64"},
         {"IMAGE_MIN_SCALE": 2.0},
     ],
-    ids=["square", "fit64", "pad64", "min scale"],
+    ids=["square", "shape", "fit64", "pad64", "min scale"],
 )
 def test_photographs_are_molded_to_the_bit(changes):
     config = tiny_config(**changes)

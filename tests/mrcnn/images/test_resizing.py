@@ -6,6 +6,7 @@ import skimage.transform
 
 from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.images import resizing
+from tests.mrcnn.models import tiny_config
 from tests.support import golden, info
 
 UTILS = golden("utils")
@@ -112,6 +113,41 @@ def test_fit64_scales_as_square_and_pads_less(size, square, fitted):
     np.testing.assert_array_equal(image[top:bottom, left:right], in_square[y1:y2, x1:x2])
 
 
+@pytest.mark.parametrize(
+    ("size", "window", "scale"),
+    [
+        ((830, 550), (0, 11, 448, 308), 448 / 830),  # shrunk, height decides
+        ((100, 100), (64, 0, 384, 320), 3.2),  # enlarged, width decides
+        ((550, 830), (118, 0, 330, 320), 320 / 830),
+        ((448, 320), (0, 0, 448, 320), 1),
+        ((1, 5000), (223, 0, 224, 320), 320 / 5000),  # at least one row stays
+    ],
+)
+@pytest.mark.parametrize("resample", ["exact", "fast"])
+def test_shape_fits_every_picture_into_one_rectangle(size, window, scale, resample):
+    picture = np.full((*size, 3), 200, np.uint8)
+    image, found, factor, padding, crop = resizing.resize_image(
+        picture, 800, 1024, 2.0, "shape", shape=(448, 320), resample=resample
+    )
+    assert image.shape == (448, 320, 3) and crop is None
+    assert (found, factor) == (window, scale)
+    y1, x1, y2, x2 = window
+    assert padding == [(y1, 448 - y2), (x1, 320 - x2), (0, 0)]
+    assert image[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1].min(initial=200) >= 199
+    image[y1:y2, x1:x2] = 0
+    assert not image.any()
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"), [("square", (128, 128)), ("shape", (192, 64)), ("fit64", None)]
+)
+def test_the_size_of_a_config(mode, size):
+    config = tiny_config(IMAGE_RESIZE_MODE=mode, IMAGE_HEIGHT=192, IMAGE_WIDTH=64)
+    assert resizing.fixed_size(config) == size
+    image, *_ = resizing.resize_to_config(np.zeros((60, 20, 3), np.uint8), config)
+    assert image.shape[:2] == (size or (128, 64))
+
+
 def test_resize_image_of_one_pixel():
     image, window, scale, _, _ = resizing.resize_image(
         np.full((1, 1, 3), 200, np.uint8), min_dim=64, max_dim=64
@@ -126,6 +162,7 @@ def test_resize_image_of_one_pixel():
         ({"mode": "stretch", "max_dim": 64}, "IMAGE_RESIZE_MODE"),
         ({"mode": "square"}, "IMAGE_MAX_DIM"),
         ({"mode": "fit64"}, "IMAGE_MAX_DIM"),
+        ({"mode": "shape", "max_dim": 64}, "shape"),
         ({"mode": "crop", "max_dim": 64}, "IMAGE_MIN_DIM"),
         ({"mode": "pad64", "min_dim": 100}, "IMAGE_MIN_DIM"),
         ({"mode": "pad64"}, "IMAGE_MIN_DIM"),

@@ -7,7 +7,7 @@ from keras import layers
 
 from mrcnn.inference.folding import FoldedConv2D, FoldedWeights
 from mrcnn.inference.predictor import Predictor
-from mrcnn.network.layers import BatchNorm, WholeWindowConv2D
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D, WholeWindowConv2D
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 
 
@@ -46,6 +46,21 @@ def test_it_does_what_the_two_do(dtype, near, leading):
     assert spec.shape == found.shape and spec.dtype == folded.output_dtype
     assert [w.dtype for w in folded.weights] == [folded.output_dtype] * 2
     assert not folded.trainable_weights
+
+
+@pytest.mark.parametrize("multiplier", [1, 2])
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-6), ("mixed_bfloat16", 0.02)])
+def test_a_depthwise_convolution(dtype, near, multiplier):
+    depthwise = DepthwiseConv2D(
+        3, strides=2, padding="same", use_bias=False, depth_multiplier=multiplier, dtype=dtype
+    )
+    convolution, norm = pair(depthwise, dtype)
+    folded = FoldedConv2D(convolution, norm)
+    inputs = noise(2, 6, 5, 3)
+    found = folded(inputs)
+    assert found.shape == folded.compute_output_spec(inputs).shape == (2, 3, 3, 3 * multiplier)
+    assert apart(found, norm(convolution(inputs))) < near
+    assert len(folded.sources()) == 5
 
 
 def test_a_whole_window_is_one_product():

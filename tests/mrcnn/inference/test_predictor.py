@@ -205,6 +205,8 @@ def assert_equal(first, second):
     [
         ("square", (100, 60)),
         ("square", (400, 300)),  # shrunk
+        ("shape", (100, 60)),
+        ("shape", (60, 300)),  # shrunk
         ("fit64", (100, 60)),  # to 128 x 128 or less
         ("none", (64, 192)),
         ("none", (128, 64)),
@@ -215,7 +217,8 @@ def assert_equal(first, second):
 )
 def test_resize_modes(compiled, mode, size):
     image = picture(*size)
-    (result,) = predictor(compiled, IMAGE_RESIZE_MODE=mode).detect([image], 1)
+    changes = {"IMAGE_RESIZE_MODE": mode, "IMAGE_HEIGHT": 192, "IMAGE_WIDTH": 64}
+    (result,) = predictor(compiled, **changes).detect([image], 1)
     assert len(result["rois"])
     assert_well_formed(result, image)
 
@@ -229,6 +232,19 @@ def test_modes_agree_where_nothing_is_to_resize(compiled, size):
     ]
     assert len(results[0]["rois"])
     assert_equal(*results)
+
+
+def test_a_shape_equals_padding_to_it(compiled):
+    image = picture(192, 60)
+    changes = {"IMAGE_RESIZE_MODE": "shape", "IMAGE_HEIGHT": 192, "IMAGE_WIDTH": 64}
+    shaped = next(predictor(compiled, **changes).detect([image], 1))
+    padded = np.pad(image, [(0, 0), (2, 2), (0, 0)])
+    by_hand = next(predictor(compiled, IMAGE_RESIZE_MODE="none").detect([padded], 1))
+    assert len(shaped["rois"])
+    # Detection stops at the window, not at the padded border.
+    inside = (by_hand["rois"][:, 1] > 2) & (by_hand["rois"][:, 3] < 62)
+    moved = {tuple(roi) for roi in by_hand["rois"][inside] - [0, 2, 0, 2]}
+    assert moved <= {tuple(roi) for roi in shaped["rois"]}
 
 
 def test_anchors_follow_a_molded_size_that_is_not_square(compiled):

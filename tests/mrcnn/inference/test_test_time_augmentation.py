@@ -178,7 +178,7 @@ def test_words_that_are_none(text):
         Augmentation.parse(text)
 
 
-SIZES = {"IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 128}
+SIZES = {"IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 128, "IMAGE_HEIGHT": 64, "IMAGE_WIDTH": 192}
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,8 @@ SIZES = {"IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 128}
         ({"IMAGE_RESIZE_MODE": "square"}, 1, (128, 128), (32, 16, 96, 112)),
         ({"IMAGE_RESIZE_MODE": "square"}, 0.5, (64, 64), (16, 8, 48, 56)),
         ({"IMAGE_RESIZE_MODE": "square"}, 1.25, (192, 192), (56, 36, 136, 156)),
+        ({"IMAGE_RESIZE_MODE": "shape"}, 1, (64, 192), (0, 48, 64, 144)),
+        ({"IMAGE_RESIZE_MODE": "shape"}, 2, (128, 384), (0, 96, 128, 288)),
         ({"IMAGE_RESIZE_MODE": "pad64"}, 1, (64, 128), (0, 16, 64, 112)),
         ({"IMAGE_RESIZE_MODE": "pad64"}, 0.5, (64, 64), (16, 8, 48, 56)),
         ({"IMAGE_RESIZE_MODE": "none"}, 2, (128, 128), (24, 4, 104, 124)),
@@ -206,7 +208,7 @@ def test_at_scale_one_it_is_the_usual_molding():
     from mrcnn.inference.predictor import mold_one
 
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
-    for mode in ("square", "pad64"):
+    for mode in ("square", "shape", "pad64"):
         config = tiny_config(**SIZES, IMAGE_RESIZE_MODE=mode)
         molded, meta, window = mold_at_scale(image, config, 1)
         usual = mold_one(image, config)

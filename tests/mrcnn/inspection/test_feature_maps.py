@@ -19,6 +19,12 @@ def test_of_a_resnet_the_end_of_each_stage():
     assert chosen_layers(model) == ["input_image", *stages, *PYRAMID]
 
 
+def test_of_the_small_backbone_what_the_pyramid_sees():
+    model = build_model("inference", tiny_config(BACKBONE="efficientnet-lite0"))
+    stages = [f"fpn_c{level}_bn" for level in (2, 3, 4, 5)]
+    assert chosen_layers(model) == ["input_image", *stages, *PYRAMID]
+
+
 def test_of_another_backbone_some_convolutions():
     model = build_model("inference", TinyConfig())
     names = chosen_layers(model)

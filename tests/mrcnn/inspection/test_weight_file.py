@@ -37,6 +37,22 @@ def head(classes=4):
 
 
 @pytest.mark.parametrize(
+    ("counts", "settings"),
+    [((2, 2, 6, 5), {"BACKBONE": "efficientnet-lite0"}), ((1, 1, 1, 1), {}), ((), {})],
+)
+def test_the_small_backbone_by_its_depthwise_convolutions(tmp_path, counts, settings):
+    layers = [
+        kernel(f"res{stage}{chr(97 + block)}_depthwise", 3, 3, 8, 1)
+        for stage, count in enumerate(counts, start=2)
+        for block in range(count)
+    ]
+    write_layers(tmp_path / "x.h5", [kernel("res1a_depthwise", 3, 3, 8, 1), *layers])
+    contents = read_contents(tmp_path / "x.h5")
+    assert contents.layout == ("matterport" if counts else "other")
+    assert contents.settings == settings
+
+
+@pytest.mark.parametrize(
     ("counts", "name"),
     [
         ((3, 4, 6, 3), "resnet50"),

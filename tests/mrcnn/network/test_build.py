@@ -413,6 +413,7 @@ def test_thresholds_reach_their_layers(build):
         "bbox_std_dev": [5, 6, 7, 8],
         "min_confidence": 0.25,
         "nms_threshold": 0.2,
+        "every_class": False,
         "max_instances": 5,
     }
 

@@ -130,6 +130,29 @@ def test_only_the_deltas_of_the_own_class_count():
     assert_rows(found, ([0, 0.1, 1, 0.3], 2, 0.9))
 
 
+def test_a_roi_may_be_detected_as_each_class_that_is_probable_enough():
+    """At .2 a box of .7 bag and .2 belt is both; above .5 no box can be two."""
+    roi = [[LEFT, RIGHT]]
+    probabilities = np.array([[[0.1, 0.7, 0.2], [0.6, 0.1, 0.3]]], np.float32)
+    deltas = np.zeros((1, 2, CLASSES, 4), np.float32)
+    deltas[0, 0, 2, 1] = 0.5  # the class's own box is moved by half of its width
+    found = {
+        (every, confidence): refine_detections_batch(
+            np.array(roi, np.float32),
+            probabilities,
+            deltas,
+            tf.constant([[0.0, 0, 1, 1]]),
+            **{**SETTINGS, "min_confidence": confidence, "every_class": every},
+        ).numpy()[0]
+        for every in (True, False)
+        for confidence in (0.2, 0.5)
+    }
+    moved = [0, 0.2, 1, 0.6]
+    assert_rows(found[True, 0.2], (LEFT, 1, 0.7), (RIGHT, 2, 0.3), (moved, 2, 0.2))
+    assert_rows(found[False, 0.2], (LEFT, 1, 0.7))
+    np.testing.assert_array_equal(found[True, 0.5], found[False, 0.5])
+
+
 def test_boxes_are_clipped_to_the_window():
     found = detect((LEFT, 1, 0.9), window=(0.25, 0.1, 0.75, 1))
     assert_rows(found, ([0.25, 0.1, 0.75, 0.4], 1, 0.9))
@@ -169,6 +192,7 @@ def test_settings_of_a_config():
         "min_confidence": 0.7,
         "nms_threshold": 0.3,
         "max_instances": 100,
+        "every_class": False,
     }
 
 
@@ -182,6 +206,7 @@ def test_the_layer_survives_its_configuration():
 
 def test_no_roi():
     assert_rows(detect())
+    assert_rows(detect(every_class=True))
 
 
 def test_nothing_but_background():

@@ -47,11 +47,11 @@ def test_class_head():
 
 
 @pytest.mark.parametrize(
-    ("pool_size", "side"),
-    [(14, 28), (7, 14), (1, 2)],  # Config.MASK_SHAPE is twice MASK_POOL_SIZE
+    ("pool_size", "doublings", "side"),
+    [(14, 1, 28), (7, 1, 14), (1, 1, 2), (14, 2, 56)],
 )
-def test_mask_head(pool_size, side):
-    (masks,) = run(mask_head(pool_size), ROIS)
+def test_mask_head(pool_size, doublings, side):
+    (masks,) = run(mask_head(pool_size, doublings=doublings), ROIS)
     assert masks.shape == (2, 5, side, side, CLASSES)
     assert masks.min() >= 0 and masks.max() <= 1
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mrcnn.network.layers import BatchNorm, TimeDistributed
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D, TimeDistributed
 
 INPUTS = np.random.default_rng(0).normal(3.0, 2.0, (6, 4, 4, 5)).astype(np.float32)
 
@@ -75,6 +75,58 @@ def test_statistics_move_in_float32_where_the_network_computes_in_bfloat16():
             layer(inputs, training=True)
     np.testing.assert_allclose(mixed.moving_mean, plain.moving_mean, rtol=1e-5)
     np.testing.assert_allclose(mixed.moving_variance, plain.moving_variance, rtol=1e-5)
+
+
+def test_batch_statistics_in_bfloat16_are_those_of_float32_but_for_rounding():
+    """Outputs and gradients; the sums are of float32 in both."""
+    inputs = tf.cast(tf.cast(INPUTS, "bfloat16"), "float32")
+    results = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        layer = BatchNorm(None, dtype=dtype)
+        layer.build(inputs.shape)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True)
+            loss = tf.reduce_mean(tf.cast(outputs, "float32") ** 3)
+        assert outputs.dtype == layer.compute_dtype
+        gradients = tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value])
+        results.append([tf.cast(x, "float32") for x in (outputs, *gradients)])
+    for plain, mixed in zip(*results, strict=True):
+        scale = np.abs(plain).max()
+        np.testing.assert_allclose(mixed / scale, plain / scale, atol=0.02)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_a_depthwise_convolution_is_that_of_keras(dtype, strides):
+    """Outputs and gradients, those of bfloat16 compared with float32's."""
+    inputs = tf.constant(np.random.default_rng(2).normal(0, 1, (2, 9, 8, 3)), tf.float32)
+    options = {"strides": strides, "padding": "same", "use_bias": False}
+    results, kernel = [], None
+    for layer in (
+        keras.layers.DepthwiseConv2D(5, **options),
+        DepthwiseConv2D(5, dtype=dtype, **options),
+    ):
+        layer.build(inputs.shape)
+        kernel = layer.kernel.numpy() if kernel is None else kernel
+        layer.kernel.assign(kernel)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs)
+            loss = tf.reduce_sum(tf.cast(outputs, "float32") ** 2)
+        assert outputs.dtype == layer.compute_dtype
+        gradients = tape.gradient(loss, [inputs, layer.kernel.value])
+        results.append([tf.cast(x, "float32") for x in (outputs, *gradients)])
+    for plain, ours in zip(*results, strict=True):
+        scale = np.abs(plain).max()
+        near = 1e-6 if dtype == "float32" else 0.02
+        np.testing.assert_allclose(ours / scale, plain / scale, atol=near)
+
+
+def test_a_depthwise_convolution_is_made_again_from_its_configuration():
+    layer = DepthwiseConv2D(3, use_bias=False, name="res2a_depthwise")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(again) is DepthwiseConv2D and again.get_config() == layer.get_config()
 
 
 def test_a_frozen_layer_uses_its_statistics_in_training():

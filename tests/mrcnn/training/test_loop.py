@@ -178,6 +178,9 @@ HELPS = {
     "CLASS_WEIGHTS": {"disc": 2},
     "EVALUATE_EVERY": 1,
     "EARLY_STOPPING": 9,
+    "WEIGHTS_AVERAGE": 0.9,
+    "SCALE_JITTER": (0.8, 1.25),
+    "COLOUR_JITTER": 0.2,
 }
 
 
@@ -196,6 +199,24 @@ def test_a_training_with_every_help_goes_on_exactly(tmp_path):
     last = 0.01 * (0.1 + 0.9 * (1 + math.cos(math.pi * 11 / 12)) / 2)
     assert row["learning_rate"] == pytest.approx(last, rel=1e-5)
     assert row["val_mask_AP"] >= 0
+
+
+def test_checkpoints_hold_the_averages_and_the_training_goes_on_without(tmp_path):
+    """Averaging changes what is saved, not what is learnt."""
+    options = ("--config", json.dumps({"WEIGHTS_AVERAGE": 0.9, "LOADER_WORKERS": 0}))
+    assert run_script(tmp_path / "averaged", 1, *options).returncode == 0
+    assert run_script(tmp_path / "plain", 1, "--workers", 0).returncode == 0
+    averaged, plain = (only_folder(tmp_path / name) for name in ("averaged", "plain"))
+    state, other = (np.load(folder / FILE_NAME) for folder in (averaged, plain))
+    weights = [key for key in other.files if key.startswith("weight:")]
+    for key in weights:
+        np.testing.assert_array_equal(state[key], other[key], err_msg=key)
+    saved, raw = (arrays(folder / "mask_rcnn_shapes_0001.h5") for folder in (averaged, plain))
+    differ = [key for key in raw if not np.array_equal(saved[key], raw[key])]
+    assert len(differ) > len(raw) / 2
+    rows = [losses(folder)[0] for folder in (averaged, plain)]
+    assert rows[0][1] == rows[1][1]  # the loss of training
+    assert rows[0][7] != rows[1][7]  # that of validation
 
 
 @pytest.mark.parametrize(

@@ -459,6 +459,7 @@ def test_adam_moves_every_weight_by_the_rate_at_first(fresh):
         ({"name": "adam"}, 2),
         ({"momentum": 0.9, "accumulate_steps": 3}, 2),  # the gradients of two batches are kept
         ({"name": "adam", "accumulate_steps": 2}, 3),
+        ({"name": "adam", "average_decay": 0.9}, 2),
     ],
 )
 def test_a_step_resumes_exactly(fresh, tmp_path, options, at):
@@ -533,6 +534,31 @@ def test_the_mean_of_the_batches_is_what_is_clipped(fresh):
         [np.linalg.norm(w - b) for w, b in zip(step.trained, before, strict=True)]
     )
     assert change == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_averages_follow_the_weights(fresh):
+    """The first update counts 9 tenths, the second 9 of 11; .5 caps the rest."""
+    set_trainable(fresh, "mrcnn_bbox_fc")
+    step = step_of(fresh, average_decay=0.5)
+    wanted = np.asarray(step.trained[0])
+    for number, decay in enumerate((0.1, 2 / 11, 0.25)):
+        step.train(BATCH, number)
+        wanted = decay * wanted + (1 - decay) * np.asarray(step.trained[0])
+    last = np.asarray(step.trained[0])
+    own = [np.asarray(w) for w in fresh.weights]
+    with step.averaged_weights():
+        np.testing.assert_allclose(step.trained[0], wanted, rtol=1e-5, atol=1e-8)
+        assert not np.allclose(step.trained[0], last, rtol=1e-5)
+    for weight, before in zip(fresh.weights, own, strict=True):
+        np.testing.assert_array_equal(weight, before)
+
+
+def test_without_averages_the_weights_stay_what_they_are(fresh):
+    step = step_of(fresh)
+    before = [np.asarray(w) for w in fresh.weights]
+    with step.averaged_weights():
+        for weight, value in zip(fresh.weights, before, strict=True):
+            np.testing.assert_array_equal(weight, value)
 
 
 def test_what_is_left_of_another_accumulation_is_thrown_away(fresh):

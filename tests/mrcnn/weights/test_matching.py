@@ -17,9 +17,9 @@ from mrcnn.network.layers import BatchNorm, TimeDistributed
 from mrcnn.network.rpn import build_rpn_model
 from mrcnn.weights.h5_reading import read_layers
 from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.keras_names import keras_applications_name
 from mrcnn.weights.matching import (
     CLASS_DEPENDENT_LAYERS,
-    keras_applications_name,
     layer_weights,
     load_weights,
     save_weights,
@@ -175,6 +175,37 @@ def test_bfloat16_weights_are_written_as_float32_and_read_back(tmp_path):
     model.layers[0].set_weights([np.zeros((3, 2)), np.zeros(2)])
     load_weights(model, tmp_path / "half.h5")
     assert np.array_equal(np.asarray(model.layers[0].bias), [0.25, -2])
+
+
+def test_half_floats_are_read_back_as_they_are_written(saved, tmp_path):
+    model = recipe(small_model())
+    before = snapshot(model)
+    save_weights(model, tmp_path / "half.h5", half=True)
+    found = keras2_read(tmp_path / "half.h5")
+    dtypes = {str(array.dtype) for weights in found.values() for _, array in weights}
+    assert dtypes == {"float16"}
+    arrays = saved.stat().st_size - sum(values.nbytes for values in before.values())
+    halves = sum(values.nbytes for values in before.values()) / 2
+    assert abs((tmp_path / "half.h5").stat().st_size - arrays - halves) < 4096  # HDF5 aligns
+    model.set_weights([np.zeros(weight.shape) for weight in model.get_weights()])
+    assert load_weights(model, tmp_path / "half.h5").complete
+    for key, values in snapshot(model).items():
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, before[key].astype(np.float16).astype(np.float32))
+    # Once rounded, the same values come back for ever.
+    save_weights(model, tmp_path / "again.h5", half=True)
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "half.h5").read_bytes()
+
+
+def test_what_a_half_float_cannot_hold_stays_a_float(tmp_path):
+    arrays = {"small": [65504.0, 1e-9], "large": [65520.0, 1.0], "none": []}
+    layer = [(name, np.array(values)) for name, values in arrays.items()]
+    write_layers(tmp_path / "x.h5", [("bn", layer)], half=True)
+    ((_, stored),) = read_layers(tmp_path / "x.h5").items()
+    found = {name: weight.read() for name, weight in stored}
+    assert found["small"].tolist() == [65504.0, 0.0]
+    assert found["large"].tolist() == [65520.0, 1.0]
+    assert found["none"].shape == (0,)
 
 
 def test_a_name_list_above_64_kb_is_cut_into_pieces(tmp_path):

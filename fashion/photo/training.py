@@ -1,0 +1,237 @@
+"""The weights for photographs, stage by stage: train, label more photographs, train again, write.
+
+Every stage resumes where it was interrupted. `tools/make_photo_weights.py` runs them in order.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion.dataset import FashionDataset
+from fashion.json_files import read_json, write_json
+from fashion.labels import PHOTO_TABLE
+from fashion.photo.data import ANNOTATIONS
+from fashion.photo.labels import SURE, label_tagged
+from fashion.stages.models import weights_note
+from fashion.stages.presets import find_preset, make_config
+from mrcnn.errors import WeightsNotFoundError
+
+NAME = "photo"
+# Detections for average precision: what few believe in counts for recall.
+LEAST_SCORE = 0.05
+LOGITS = "mrcnn_class_logits"
+TEMPERATURES = (0.8, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
+SCORE_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0001)
+
+
+@dataclass(frozen=True)
+class PhotoTraining:
+    """One training of photo weights.
+
+    Attributes:
+        folders: of training data, each with photographs and a COCO file.
+        validation: likewise.
+        logs: where this training alone writes; what is there is resumed.
+        epochs: the total.
+        start: the weights it begins with; None: ImageNet's.
+        learning_rate: the greatest; None: the preset's.
+        seed: of weights, order and augmentation.
+        overrides: Config attributes that win over the preset's.
+    """
+
+    folders: Sequence[Path]
+    validation: Path
+    logs: Path
+    epochs: int
+    start: Path | None = None
+    learning_rate: float | None = None
+    seed: int = 1
+    overrides: tuple[tuple[str, Any], ...] = ()
+
+
+def load_photographs(folders: Sequence[Path]) -> FashionDataset:
+    """A prepared data set of the photo classes. Raises `DatasetError`, see `FashionDataset`."""
+    from fashion.stages.train import note_classes
+
+    dataset = FashionDataset()
+    for folder in folders:
+        dataset.load(folder, "", PHOTO_TABLE)
+    dataset.prepare()
+    note_classes(dataset)
+    return dataset
+
+
+def train_photo(training: PhotoTraining) -> Path:
+    """Train, or resume, and return the best weights: those of the best mask AP on validation.
+
+    Raises:
+        DatasetError: an annotation file or a picture cannot be used.
+        WeightsError: the start weights cannot.
+    """
+    from keras.utils import set_random_seed
+
+    from mrcnn.data.augmentation import augmentation_preset
+    from mrcnn.model import MaskRCNN
+
+    sets = load_photographs(training.folders), load_photographs([training.validation])
+    config = make_config(
+        "photo", NAME, 1 + len(PHOTO_TABLE), SEED=training.seed, **dict(training.overrides)
+    )
+    set_random_seed(training.seed)
+    model = MaskRCNN("training", config, training.logs)
+    model.weights_attributes = weights_note("photo", PHOTO_TABLE)
+    start = _last(training.logs) or training.start or model.get_imagenet_weights()
+    model.load_weights(start, by_name=True)
+    print(f"Starting from {start}", flush=True)
+    model.train(
+        *sets,
+        learning_rate=training.learning_rate or config.LEARNING_RATE,
+        epochs=training.epochs,
+        layers=find_preset("photo").layers,
+        augmentation=augmentation_preset("flip"),
+    )
+    return best_weights(training.logs)
+
+
+def _last(logs: Path) -> Path | None:
+    """The last whole checkpoint of a training; damaged ones are set aside; None without any."""
+    from mrcnn.training.checkpoints import find_last_readable, set_aside
+
+    try:
+        path, damaged = find_last_readable(logs, NAME)
+    except WeightsNotFoundError:
+        return None
+    for left in damaged:
+        set_aside(left)
+    return path
+
+
+def best_weights(logs: Path) -> Path:
+    """The best weights of the training in `logs`.
+
+    Raises:
+        WeightsNotFoundError: it has not come to its first evaluation.
+    """
+    found = sorted(logs.glob(f"{NAME}*/best_mask_rcnn_{NAME}.h5"))
+    if not found:
+        raise WeightsNotFoundError(f"There are no best weights in {logs}: train first.")
+    return found[-1]
+
+
+def photo_model(weights: Path, confidence: float = LEAST_SCORE):
+    """A `MaskRCNN` of the preset with these weights, to detect from this score on."""
+    from mrcnn.model import MaskRCNN
+
+    config = make_config(
+        "photo",
+        NAME,
+        1 + len(PHOTO_TABLE),
+        inference=True,
+        DETECTION_MIN_CONFIDENCE=confidence,
+    )
+    model = MaskRCNN("inference", config, weights.parent)
+    model.load_weights(weights, by_name=True)
+    return model
+
+
+def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[float, float]]:
+    """What to divide the class logits by, for scores that tell how often garments are right.
+
+    Guo et al., "On Calibration of Modern Neural Networks" (2017): above 1 scores are less sure.
+
+    Returns:
+        It, and for each of `TEMPERATURES` the `calibration_error` of scores from .5 on.
+    """
+    from fashion.photo.figures import calibration, calibration_error, detect_for_figures
+
+    dataset = load_photographs([validation])
+    model = photo_model(weights, SCORE_EDGES[0])
+    logits = model.keras_model.get_layer(LOGITS).weights
+    stored = [np.asarray(weight) for weight in logits]
+    errors = {}
+    for temperature in TEMPERATURES:
+        for weight, value in zip(logits, stored, strict=True):
+            weight.assign(value / temperature)
+        found = detect_for_figures(dataset, lambda picture: model.detect([picture])[0])
+        errors[temperature] = calibration_error(calibration(*found, SCORE_EDGES))
+    return min(errors, key=lambda t: errors[t]), errors
+
+
+def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) -> str:
+    """Label the tagged photographs of `source` into the data set folder `target`; a summary.
+
+    Args:
+        weights: what labels them.
+        source: the folder with photos/ and tags.json.
+        target: gets the photographs that were kept and their COCO file.
+        sure: the least score of a label.
+    """
+    from mrcnn.images.reading import read_image
+
+    tags, model = read_json(source / "tags.json"), photo_model(weights)
+    labels = label_tagged(
+        tags,
+        lambda name: read_image(source / "photos" / name),
+        lambda picture: model.detect([picture])[0],
+        sure,
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    for image in labels.data["images"]:
+        shutil.copyfile(source / "photos" / image["file_name"], target / image["file_name"])
+    write_json(target / ANNOTATIONS, labels.data)
+    return labels.summary(len(tags))
+
+
+def measure_photo(weights: Path, validation: Path, confidence: float, target: Path) -> str:
+    """Write the figures of weights on validation as JSON; the summary in a line."""
+    from fashion.photo.figures import detect_for_figures, summary
+
+    model = photo_model(weights)
+    found = detect_for_figures(
+        load_photographs([validation]), lambda picture: model.detect([picture])[0]
+    )
+    figures = summary(*found, confidence)
+    write_json(target, figures, indent=1)
+    return ", ".join(f"{k} {v:.3f}" for k, v in figures.items() if isinstance(v, float))
+
+
+def write_photo_weights(
+    weights: Path, target: Path, trained_on: str, temperature: float = 1.0
+) -> str:
+    """Write trained weights as half floats with what they know; a sentence on the file.
+
+    Args:
+        weights: a checkpoint.
+        target: the file to write.
+        trained_on: the pictures, in words.
+        temperature: what the class logits are divided by, so that scores are calibrated.
+    """
+    from mrcnn.weights.h5_reading import read_arrays, read_layers
+    from mrcnn.weights.h5_writing import write_layers
+    from mrcnn.weights.provenance import Provenance
+
+    notes = weights_note("photo", PHOTO_TABLE)
+    notes |= Provenance(
+        preset="photo",
+        classes=PHOTO_TABLE.names,
+        trained_on=trained_on,
+        pictures="photographs",
+        licence="Apache-2.0",
+    ).notes()
+    layers = (
+        (
+            name,
+            [
+                (own, array / (temperature if name == LOGITS else 1.0))
+                for (own, _), array in zip(stored, read_arrays(w for _, w in stored), strict=True)
+            ],
+        )
+        for name, stored in read_layers(weights).items()
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_layers(target, layers, notes, half=True)
+    return f"{target}: {target.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,115 @@
+"""EfficientNet-Lite0 as a feature extractor: C1 to C5 at strides 2, 4, 8, 16 and 32.
+
+Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (2019), table
+1, in the Lite variant for processors: no squeeze-and-excitation, ReLU6 instead of swish. Padding is
+TensorFlow's SAME throughout, as in the network that the ImageNet weights were trained in.
+
+Layers are named by pyramid level and block, as the ResNets' are (`res4b_expand`, `bn4b_expand`,
+`res4b_out`), so that '3+', '4+', '5+' and a user's own expressions select the same levels.
+"""
+
+import keras
+from keras import layers
+
+from mrcnn.network.layers import BatchNorm, DepthwiseConv2D
+
+STEM_CHANNELS = 32
+
+# Grey levels, with their mean subtracted, for one unit at the first convolution.
+INPUT_SCALE = 128.0
+
+# The blocks of each level, 1 to 5: (repetitions, kernel, stride of the first, expansion, channels).
+LEVELS = (
+    ((1, 3, 1, 1, 16),),
+    ((2, 3, 2, 6, 24),),
+    ((2, 5, 2, 6, 40),),
+    ((3, 3, 2, 6, 80), (3, 5, 1, 6, 112)),
+    ((4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+)
+
+
+def efficientnet_lite0_graph(
+    input_image: keras.KerasTensor, stage5: bool = True, train_bn: bool | None = False
+) -> list[keras.KerasTensor | None]:
+    """EfficientNet-Lite0 without its classifier.
+
+    Args:
+        input_image: float `[batch, height, width, 3]` in grey levels less MEAN_PIXEL; the ImageNet
+            weights expect a mean of 127. Padding that is 0 here is 0 for the first convolution.
+        stage5: whether to build C5; its place is None otherwise.
+        train_bn: see `BatchNorm`. Where it is False, these batch norms still take the batch's
+            statistics while their layers are trained, as those of `compact_resnet_graph` do;
+            frozen ones keep their moving statistics.
+
+    Returns:
+        `[C1, C2, C3, C4, C5]` with 16, 24, 40, 80 + 32 and 320 channels. C2 to C5 pass through one
+        more batch norm (`fpn_c2_bn` ... `fpn_c5_bn`, selected with the heads): the blocks end in a
+        linear convolution whose outputs have standard deviations of 3 to 9, and a pyramid on them
+        does not learn.
+    """
+    train_bn = None if train_bn is False else train_bn
+    # A division in the graph, not in the kernel: the optimizer's steps suit kernels of usual size.
+    x = layers.Rescaling(1 / INPUT_SCALE, name="input_scaled")(input_image)
+    x = layers.Conv2D(STEM_CHANNELS, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
+    x = _norm_relu6(x, train_bn, "conv1")
+    outputs: list[keras.KerasTensor | None] = []
+    for level, groups in enumerate(LEVELS, start=1):
+        if level == 5 and not stage5:
+            outputs.append(None)
+            break
+        blocks = [
+            (kernel, stride if i == 0 else 1, expansion, channels)
+            for repetitions, kernel, stride, expansion, channels in groups
+            for i in range(repetitions)
+        ]
+        for letter, block in zip("abcdef", blocks, strict=False):
+            x = inverted_residual_block(x, *block, name=f"{level}{letter}", train_bn=train_bn)
+        outputs.append(x if level == 1 else BatchNorm(train_bn, name=f"fpn_c{level}_bn")(x))
+    return outputs
+
+
+def inverted_residual_block(
+    x: keras.KerasTensor,
+    kernel_size: int,
+    strides: int,
+    expansion: int,
+    channels: int,
+    name: str,
+    train_bn: bool | None,
+) -> keras.KerasTensor:
+    """Expand, convolve each channel, project linearly; with a shortcut where the shape stays.
+
+    Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (2018), section 3.
+
+    Args:
+        x: float `[batch, height, width, any]`.
+        kernel_size: of the depthwise convolution.
+        strides: of the depthwise convolution.
+        expansion: factor of the channels within the block; 1 leaves the expansion out.
+        channels: of the output.
+        name: level and letter, such as '4b', for the layer names.
+        train_bn: see `BatchNorm`.
+    """
+    shortcut = x
+    if expansion != 1:
+        x = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"res{name}_expand")(x)
+        x = _norm_relu6(x, train_bn, f"{name}_expand")
+    x = DepthwiseConv2D(
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        name=f"res{name}_depthwise",
+    )(x)
+    x = _norm_relu6(x, train_bn, f"{name}_depthwise")
+    x = layers.Conv2D(channels, 1, use_bias=False, name=f"res{name}_project")(x)
+    x = BatchNorm(train_bn, name=f"bn{name}_project")(x)
+    if strides == 1 and shortcut.shape[-1] == channels:
+        x = layers.Add(name=f"res{name}_out")([x, shortcut])
+    return x
+
+
+def _norm_relu6(x, train_bn, name):
+    norm = "bn_conv1" if name == "conv1" else f"bn{name}"
+    x = BatchNorm(train_bn, name=norm)(x)
+    return layers.Activation("relu6", name=f"{norm}_relu6")(x)

