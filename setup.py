@@ -1,5 +1,6 @@
-"""Install `mrcnn` and `fashion`; the scripts of `model1`, `model2` and `tools` stay in the tree."""
+"""Install `mrcnn` and `fashion`; scripts stay in the tree, their code is in `fashion`."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -13,16 +14,35 @@ def requirements() -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
+def version() -> str:
+    """`fashion.__version__`, without importing it."""
+    text = (HERE / "fashion" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    assert match is not None
+    return match[1]
+
+
 setup(
     name="fashion-mask-rcnn",
-    version="0.1.0",
+    version=version(),
     description="Mask R-CNN on Keras 3, and garment segmentation with season labels built on it",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="the fashion-mask-rcnn authors",
     license="MIT",
+    license_files=["LICENSE", "NOTICE"],
     packages=find_packages(include=["mrcnn", "mrcnn.*", "fashion", "fashion.*"]),
-    package_data={"fashion": ["html/static/*", "demo/demo_start.h5", "demo/README.md"]},
+    package_data={
+        "mrcnn": ["py.typed"],
+        "fashion": [
+            "py.typed",
+            "html/static/*",
+            "demo/demo_start.h5",
+            "demo/README.md",
+            "photo/*",
+        ],
+    },
+    entry_points={"console_scripts": ["fashion-mrcnn = fashion.commands:main"]},
     python_requires=">=3.11",
     install_requires=requirements(),
     extras_require={

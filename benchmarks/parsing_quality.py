@@ -88,7 +88,7 @@ def load(folder, subset, model, limit, options):
 
 def detector(model, options):
     """A function of name and image that detects, or takes what was kept."""
-    from fashion.autolabel.report import file_digest
+    from fashion.json_files import file_digest
     from fashion.parsing.models import find_clothing
 
     found = find_clothing(model, precision="float32", min_confidence=options.confidence)

@@ -1,6 +1,7 @@
 """JSON files: read with an error that names the place, written whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,12 @@ from mrcnn.system.files import replacing
 
 # COCO's largest annotation file has under half of it. Parsed, text takes some ten times the memory.
 MAX_BYTES = 1 << 30
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

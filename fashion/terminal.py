@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from mrcnn.errors import UserError, printable
 
@@ -45,6 +46,33 @@ def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
 def counted(number: int, thing: str, things: str | None = None) -> str:
     """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of a description, and adds the default to each option's help."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        shown = isinstance(default, str | int | float | os.PathLike) and default is not False
+        text = action.help or ""
+        if not shown or default in ("", argparse.SUPPRESS) or "default" in text:
+            return action.help
+        return f"{text} (default: %(default)s)".strip()
+
+
+def command_parser(
+    description: str | None, prog: str | None = None, **how: Any
+) -> argparse.ArgumentParser:
+    """The parser of a command.
+
+    Args:
+        description: for `--help`, with its lines; `%(prog)s` in it is the command as typed.
+        prog: the command as typed; by default argparse's.
+        how: further arguments of `ArgumentParser`.
+    """
+    return argparse.ArgumentParser(
+        prog=prog, description=description, formatter_class=HelpFormatter, **how
+    )
 
 
 # The options by which users set what errors name: Config attributes and arguments.
@@ -131,7 +159,7 @@ def run(main: Callable[[], int | None]) -> int:
 
     Use: `if __name__ == "__main__": sys.exit(run(main))`.
     """
-    with _printable_streams(), _quiet_tensorflow():
+    with _printable_streams(), quiet_tensorflow():
         try:
             with native_notes_left_out():
                 return main() or 0
@@ -153,7 +181,7 @@ def run(main: Callable[[], int | None]) -> int:
 
 
 @contextlib.contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
+def quiet_tensorflow() -> Iterator[None]:
     """Silence TensorFlow's log within the block, unless the environment variable is set.
 
     On every start it logs missing CUDA libraries and how it was compiled. Its errors still arrive

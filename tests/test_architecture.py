@@ -30,6 +30,7 @@ ORDER = (
     "mrcnn.inspection",
     "mrcnn.export",
     "fashion.terminal",
+    "fashion.commands",
     "fashion.json_files",
     "fashion.labels",
     "fashion.polygons",
@@ -39,6 +40,7 @@ ORDER = (
     "fashion.streams",
     "fashion.html",
     "fashion.stages",
+    "fashion.detector",
     "fashion.presets",
     "fashion.report",
     "fashion.data_quality",
@@ -51,6 +53,7 @@ ORDER = (
     "fashion.parsing",
     "fashion.photo",
     "fashion.pipeline",
+    "fashion.__main__",
 )
 MOST_MODULES = 14
 MOST_LINES = 400

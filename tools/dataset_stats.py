@@ -1,110 +1,12 @@
 #!/usr/bin/env python3
-"""Describe a data set in figures, draw its annotations, or check that every image can be read.
+"""Describe a data set in figures, draw its annotations, or check that every image can be read."""
 
-    python3 tools/dataset_stats.py DATASET
-    python3 tools/dataset_stats.py ANN.json --images DIR --samples 20
-    python3 tools/dataset_stats.py DATASET --check
-
-DATASET holds train/, val/ or test/, or images with annotations beside them (VIA or COCO).
-The table goes to the terminal, all figures to OUT/statistics.json, the plots to
-OUT/statistics.png, the drawn images to OUT/samples. --check decodes every image instead, lists
-those that are missing, damaged or of another size than in their annotations, and exits with 1
-if there are any. A thousand images take five seconds, their check ten.
-"""
-
-import argparse
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.terminal import counted, run
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("data", type=Path, metavar="DATASET|ANN.json", help="folder or annotation file")
-    add("--images", type=Path, metavar="DIR", help="images (default: beside the annotations)")
-    add("--classes", metavar="TABLE", help="modanet, season, or a class table file")
-    add("--out", type=Path, default=Path("dataset_stats"), metavar="DIR", help="(%(default)s)")
-    add("--samples", type=int, default=0, metavar="N", help="draw N annotated images")
-    add("--seed", type=int, default=0, help="random seed of the samples")
-    add("--check", action="store_true", help="decode every image and list the bad ones")
-    add("--workers", type=int, default=os.cpu_count() or 1, help="threads that decode")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Statistics and samples, or the check."""
-    options = parse_arguments(arguments)
-    return check(options) if options.check else describe(options)
-
-
-def check(options: argparse.Namespace) -> int:
-    """Decode every image; the exit code 1 when one is bad."""
-    from tqdm import tqdm
-
-    from fashion.data_quality import image_check
-
-    expected = image_check.expected_images(options.data, options.images)
-    with tqdm(total=len(expected), unit="image", desc="check", disable=None) as bar:
-        bad = image_check.bad_images(expected, options.workers, bar.update)
-    for sentence in bad:
-        print(sentence)
-    others = image_check.other_files(options.data, options.images)
-    for path in others:
-        print(f"{path} is not a picture that is read")
-    print(f"{counted(len(expected), 'image')}, {len(bad)} of them bad; {len(others)} other files")
-    return 1 if bad or not expected else 0
-
-
-def describe(options: argparse.Namespace) -> int:
-    """Statistics, and samples where asked for; 1 when there is no instance."""
-    from tqdm import tqdm
-
-    from fashion.annotations.label_survey import LabelSurvey, table_of
-    from fashion.annotations.locating import annotation_parts
-    from fashion.data_quality import counting, plots, report, samples
-    from fashion.json_files import write_json
-    from fashion.labels import named_table
-    from mrcnn.errors import DatasetError
-
-    parts = annotation_parts(options.data, options.images)
-    if options.classes:
-        table = named_table(options.classes)
-    else:
-        labels = LabelSurvey.of(image for part in parts for image in part.annotations)
-        if not labels.regions:
-            raise DatasetError(
-                "it has no region", path=options.data, advice="annotate the images first"
-            )
-        table = table_of(labels, None, str(options.data))
-    total = sum(len(part.annotations) for part in parts)
-    with tqdm(total=total, unit="image", desc="statistics", disable=None) as bar:
-        figures = counting.collect(parts, table, bar.update)
-    print(report.statistics_text(figures))
-    out = options.out
-    written = [out / "statistics.json"]
-    write_json(written[0], figures.to_json(), indent=1)
-    if figures.present():
-        written.append(out / "statistics.png")
-        title = report.title(figures, options.data.absolute().name)
-        plots.write_sheet(written[-1], figures, title)
-    if options.samples > 0:
-        chosen = samples.choose_samples(parts, table, options.samples, options.seed)
-        with tqdm(total=len(chosen), unit="image", desc="samples", disable=None) as bar:
-            drawn, errors = samples.write_samples(chosen, table, out / "samples", bar.update)
-        for sentence in errors:
-            print(f"skipped: {sentence}")
-        print(f"{len(drawn)} annotated images in {out / 'samples'}")
-    print(f"Written: {' and '.join(map(str, written))}")
-    return 0 if figures.present() else 1
-
+from fashion.commands import run_script
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_script("tools/dataset_stats.py"))

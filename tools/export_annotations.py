@@ -1,95 +1,12 @@
 #!/usr/bin/env python3
-"""Export annotations to the formats of other tools.
+"""Export annotations to the formats of other tools."""
 
-    python3 tools/export_annotations.py DIR/train/via_region_data.json out --format coco
-    python3 tools/export_annotations.py DIR yolo --format yolo-seg --copy
-    python3 tools/export_annotations.py via.json tasks.json --format label-studio \\
-        --image-prefix "/data/local-files/?d=garments/train/"
-
-FILE is a VIA or COCO file, shards of one ("via-*.json"), or a dataset folder, whose train/, val/
-and test/ become subsets. OUT is a new folder for yolo-seg, labelme and voc, else a file, or a
-folder for it. What a format has no place for is counted and reported. docs/annotation_tools.md says
-how each tool takes the files. A thousand images take seconds to a minute, in little memory.
-"""
-
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.terminal import run
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; see the module's docstring."""
-    from fashion.exchange.label_studio import LOCAL_FILES
-    from fashion.exchange.run import FORMATS
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("annotations", type=Path, metavar="FILE", help="annotations, or a folder")
-    parser.add_argument("out", type=Path, metavar="OUT", help="file or folder to write")
-    parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
-    parser.add_argument(
-        "--classes",
-        metavar="TABLE",
-        help="modanet, season, or a class table file (default: by the labels in the file)",
-    )
-    parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="folder of the images (default: beside FILE)"
-    )
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--copy", action="store_true", help="copy the images to their places in OUT")
-    place.add_argument(
-        "--link", action="store_true", help="link them there instead (copied across file systems)"
-    )
-    parser.add_argument(
-        "--yolo-parts",
-        choices=("join", "split"),
-        default="join",
-        help="yolo-seg: join the parts of an instance to one outline (default), or write each as "
-        "an object of its own",
-    )
-    parser.add_argument(
-        "--image-prefix",
-        default=LOCAL_FILES,
-        metavar="TEXT",
-        help="label-studio: what precedes each file name in the pictures' addresses (default: "
-        f"{LOCAL_FILES})",
-    )
-    parser.add_argument(
-        "--shard-size", type=int, metavar="N", help="coco: write files of N images each"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first region that cannot be used"
-    )
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Export and print what was written."""
-    options = parse_arguments(arguments)
-    from fashion.annotations.problems import problem_text
-    from fashion.exchange.run import ExportSettings, export
-    from fashion.labels import named_table
-
-    settings = ExportSettings(
-        form=options.format,
-        table=named_table(options.classes) if options.classes else None,
-        images=options.images,
-        place="copy" if options.copy else "link" if options.link else None,
-        parts=options.yolo_parts,
-        prefix=options.image_prefix,
-        shard_size=options.shard_size,
-        strict=options.strict,
-    )
-    report, written = export(options.annotations, options.out, settings)
-    names = ", ".join(map(str, written[:3])) + (" .." if len(written) > 3 else "")
-    print(f"{names}: {report.lines()}{problem_text(report.problems)}")
-    return 0 if report.objects else 1
-
+from fashion.commands import run_script
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_script("tools/export_annotations.py"))

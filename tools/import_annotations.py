@@ -1,84 +1,12 @@
 #!/usr/bin/env python3
-"""Import annotations of CVAT or Label Studio as the VIA annotations that both stages train on.
+"""Import annotations of CVAT or Label Studio as the VIA annotations that both stages train on."""
 
-    python3 tools/import_annotations.py annotations.xml DIR/train
-    python3 tools/import_annotations.py tasks.json DIR/train --image-prefix "/data/local-files/?d="
-
-FILE is CVAT's "CVAT for images 1.1" (XML, unzipped) or Label Studio's export "JSON", by its ending
-or --format. OUT is a file, or a folder for `via_region_data.json`. What VIA has no region for
-(points, lines, tags) is counted and reported. A thousand images take seconds.
-"""
-
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.terminal import run
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "annotations",
-        type=Path,
-        metavar="FILE",
-        help="CVAT or Label Studio file, or the folder of LabelMe or YOLO",
-    )
-    parser.add_argument("out", type=Path, metavar="OUT", help="VIA file, or folder for it")
-    parser.add_argument(
-        "--format",
-        choices=("cvat", "label-studio", "labelme", "yolo"),
-        help="default: by the ending; a folder with labels/ is yolo's, any other labelme's",
-    )
-    parser.add_argument(
-        "--image-prefix",
-        default="/data/local-files/?d=",
-        metavar="TEXT",
-        help="label-studio: what precedes the file names in the pictures' addresses "
-        "(default: /data/local-files/?d=)",
-    )
-    parser.add_argument(
-        "--subset", metavar="NAME", help="cvat, yolo: take the images of this subset"
-    )
-    parser.add_argument("--shard-size", type=int, metavar="N", help="write files of N images each")
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first shape that cannot be used"
-    )
-    return parser.parse_args(arguments)
-
-
-def form_of(path: Path) -> str:
-    """The format of annotations, by where they are."""
-    if path.is_dir():
-        return "yolo" if (path / "labels").is_dir() else "labelme"
-    return "cvat" if path.suffix == ".xml" else "label-studio"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Import one file and print what was written."""
-    options = parse_arguments(arguments)
-    from fashion.annotations.via_writing import output_path
-    from fashion.exchange.run import import_annotations
-
-    form = options.format or form_of(options.annotations)
-    report, written = import_annotations(
-        options.annotations,
-        output_path(options.out),
-        form,
-        prefix=options.image_prefix,
-        subset=options.subset,
-        shard_size=options.shard_size,
-        strict=options.strict,
-    )
-    names = ", ".join(map(str, written[:3])) + (" .." if len(written) > 3 else "")
-    print(f"{names}: {report.summary()}")
-    return 0 if report.regions else 1
-
+from fashion.commands import run_script
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_script("tools/import_annotations.py"))

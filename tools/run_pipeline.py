@@ -1,80 +1,12 @@
 #!/usr/bin/env python3
-"""Run the whole pipeline: both trainings, labels, pictures, figures, and a page that shows them.
+"""Run the whole pipeline: both trainings, labels, pictures, figures, and a page that shows them."""
 
-    python3 tools/run_pipeline.py --demo
-    python3 tools/run_pipeline.py --demo --quick
-    python3 tools/run_pipeline.py --data DIR --preset=default
-    python3 tools/run_pipeline.py --demo --stages=train2,evaluate2,page
-
---demo draws the pictures to train on. DIR holds modanet/ (a COCO file and its images, or train/ and
-val/ with via_region_data.json), custom/ (photographs named <garment>_<season>_<anything>) and, if
-known, their true garments in custom_truth.json. Every step is a command of this project, printed so
-that it can be repeated by hand. A finished step is skipped while its settings stay the same: after
-Ctrl-C, an error or a crash the same call resumes. The result is outputs/index.html, a page of
-curves, figures and pictures. The demo took 22 minutes on two cores shared with other trainings, and
-takes less on idle ones; --quick takes about three minutes (its models find little: it only shows
-that everything runs).
-"""
-
-import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion import REPOSITORY
-from fashion.pipeline.command import make_plan, parse_arguments
-from fashion.pipeline.engine import Pipeline, duration
-from fashion.pipeline.plan import interpreter, shown
-from fashion.pipeline.steps import pipeline_steps
-from fashion.terminal import run
-from mrcnn.errors import UserError
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the steps and print where the results are."""
-    options = parse_arguments(__doc__, arguments)
-    plan = make_plan(options)
-
-    def write_page() -> str:
-        from fashion.pipeline.page import write_page
-
-        return f"page: {shown(write_page(plan.page, plan.work, steps))}"
-
-    steps = pipeline_steps(plan, write_page)
-    chosen = choose(options.stages, [step.name for step in steps])
-    if options.dry_run:
-        for step in steps:
-            print(f"# {step.name}: {step.title}")
-            for command in step.commands:
-                print(shlex.join([interpreter(), *command.words]))
-        return 0
-    print(f"Commands run in {REPOSITORY}; results go to {plan.work}")
-    pipeline = Pipeline(steps, plan.work, REPOSITORY, interpreter())
-    seconds = pipeline.run(chosen, restart=options.restart)
-    print(f"\nAll done in {duration(seconds)}.")
-    for name in ("stage1/pictures", "stage2/pictures", "compared"):
-        if (plan.work / name).is_dir():
-            print(f"Pictures: {plan.work / name}")
-    if plan.page.exists():
-        print(f"Look at:  {plan.page}")
-    return 0
-
-
-def choose(text: str | None, names: list[str]) -> list[str] | None:
-    """The steps that a user named; None for all. Raises `UserError` for an unknown name."""
-    if text is None:
-        return None
-    wanted = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in names]
-    if unknown or not wanted:
-        raise UserError(
-            "--stages names a step that this run does not have",
-            expected=f"some of {', '.join(names)}",
-            found=", ".join(unknown) or "nothing",
-        )
-    return wanted
-
+from fashion.commands import run_script
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_script("tools/run_pipeline.py"))

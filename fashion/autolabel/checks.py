@@ -12,8 +12,9 @@ from fashion.autolabel.job import LabelJob
 from fashion.autolabel.journal import LabelJournal
 from fashion.autolabel.pictures import PictureList, stem_finder
 from fashion.autolabel.policy import LeftOut, subject_of
-from fashion.autolabel.report import annotation_paths, file_digest, report_path
+from fashion.autolabel.report import annotation_paths, report_path
 from fashion.autolabel.segments import is_segment
+from fashion.json_files import file_digest
 from fashion.pictures.remote import RemotePicture
 from mrcnn.errors import UserError
 from mrcnn.system.files import unfinished

@@ -148,12 +148,6 @@ def annotation_paths(output: Path) -> list[Path]:
     return [*([output] if output.exists() else []), *shards_of(output)]
 
 
-def file_digest(path: Path) -> str:
-    """The sha256 of a file's content, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def write_files(
     output: Path,
     journal: LabelJournal,

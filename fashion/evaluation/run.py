@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fashion.autolabel.report import file_digest
 from fashion.dataset import FashionDataset
 from fashion.evaluation.results import Numbering, ResultRows, read_results
+from fashion.json_files import file_digest
 from fashion.stages import models
 from fashion.stages.models import ModelChoice, WeightFile
 from mrcnn.evaluation.coco_ap import KINDS, average_precision, detect_all

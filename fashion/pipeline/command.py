@@ -10,6 +10,7 @@ from fashion.pipeline.plan import RunPlan, Training, demo_sources, find_sources,
 from fashion.stages.models import find_weights
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import MODANET_STAGE, whole
+from fashion.terminal import command_parser
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ DEMO_LABELLING = ("--all-garments", "--min-confidence=0.9")
 QUICK_LABELLING = ("--all-garments", "--min-confidence=0.1", "--low-confidence=0.1")
 
 
-def parse_arguments(description: str, arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line of tools/run_pipeline.py, whose docstring is the description."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parse_arguments(
+    description: str, arguments: list[str] | None = None, prog: str | None = None
+) -> argparse.Namespace:
+    """The command line of the pipeline; see `fashion.pipeline.run`."""
+    parser = command_parser(description, prog)
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--demo", action="store_true", help="draw the pictures")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion.json_files import read_json, write_json
-from fashion.pipeline.process import Interrupted, run_process
+from fashion.pipeline.process import Interrupted, invocation, run_process
 from mrcnn.errors import UserError
 from mrcnn.system.locks import lock
 
@@ -156,6 +156,7 @@ class Pipeline:
         words = command.words
         if command.resumed and command.started():
             words = command.resumed
+        words = invocation(words)
         text = shlex.join([self.interpreter, *words])
         self.say(f"$ {text}")
         log = self.log_of(step.name)

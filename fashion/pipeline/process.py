@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from fashion import IN_CLONE
 from fashion.terminal import without_notes
 from mrcnn.system.signals import handling_signals
 
@@ -19,6 +20,14 @@ CHUNK = 65536
 
 class Interrupted(Exception):
     """The command was asked to end, and has ended."""
+
+
+def invocation(words: Sequence[str]) -> tuple[str, ...]:
+    """The words after the interpreter for a script of the clone with its arguments.
+
+    An installed package has no scripts; `python -m fashion` takes their paths as commands.
+    """
+    return tuple(words) if IN_CLONE else ("-m", "fashion", *words)
 
 
 def run_process(

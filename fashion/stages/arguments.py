@@ -6,6 +6,7 @@ from fashion.stages.models import ModelChoice
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import Stage, fraction
 from fashion.stages.training_labels import with_labels
+from mrcnn.config import Config
 
 CLASSES_HELP = (
     'classes of your own: a JSON file such as ["sneaker", "blazer"], which may have colours and '
@@ -14,11 +15,21 @@ CLASSES_HELP = (
 )
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, stage: Stage, weights_help: str) -> None:
-    """Add --model, --preset, --precision, --resize-mode, --min-confidence and --classes."""
-    parser.add_argument(
-        "--model", "--weights", "--weigths", dest="model", metavar="FILE.h5", help=weights_help
-    )
+def add_model_arguments(
+    parser: argparse.ArgumentParser,
+    stage: Stage,
+    weights_help: str,
+    *,
+    confidence: float | None = None,
+) -> None:
+    """Add --model, --preset, --precision, --resize-mode, --min-confidence and --classes.
+
+    confidence: what the command takes without --min-confidence, for its help; None for the
+        preset's value.
+    """
+    parser.add_argument("--model", "--weights", dest="model", metavar="FILE.h5", help=weights_help)
+    # As the original scripts spell it.
+    parser.add_argument("--weigths", dest="model", help=argparse.SUPPRESS)
     purposes = "; ".join(f"{name}: {preset.purpose}" for name, preset in PRESETS.items())
     parser.add_argument(
         "--preset",
@@ -40,11 +51,35 @@ def add_model_arguments(parser: argparse.ArgumentParser, stage: Stage, weights_h
         "that of the preset, square)",
     )
     parser.add_argument(
-        "--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower"
+        "--min-confidence",
+        type=fraction,
+        metavar="0..1",
+        help="drop detections scored lower "
+        + (of_presets("DETECTION_MIN_CONFIDENCE") if confidence is None else f"({confidence:g})"),
     )
     parser.add_argument("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
     parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
     parser.set_defaults(stage=stage)
+
+
+def of_presets(attribute: str) -> str:
+    """The default of an option that the preset decides, in brackets, for its help.
+
+    attribute: a field of `Preset`, or a Config attribute.
+    """
+    values = {
+        name: getattr(preset, attribute)
+        if attribute.islower()
+        else preset.values.get(attribute, getattr(Config, attribute))
+        for name, preset in PRESETS.items()
+    }
+    first = values["default"]
+    others = [f"{name}: {_text(value)}" for name, value in values.items() if value != first]
+    return f"(default: {'; '.join([_text(first), *others])})"
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
 def model_choice(options: argparse.Namespace) -> ModelChoice:

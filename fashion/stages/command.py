@@ -16,7 +16,9 @@ from fashion.stages.arguments import (
 )
 from fashion.stages.models import inference_model, inference_weights
 from fashion.stages.stage import Stage, writable_folder
-from fashion.stages.train import add_training_arguments, train
+from fashion.stages.train import train
+from fashion.stages.training_arguments import add_training_arguments
+from fashion.terminal import HelpFormatter, command_parser
 from mrcnn.errors import UserError
 from mrcnn.images.reading import is_video
 
@@ -28,6 +30,8 @@ def train_or_splash(
     stage: Stage,
     description: str,
     arguments: list[str] | None = None,
+    *,
+    prog: str | None = None,
 ) -> int:
     """Parse the command line and run `train` or `splash`.
 
@@ -35,23 +39,27 @@ def train_or_splash(
         stage: whose script it is.
         description: the script's docstring, for `--help`.
         arguments: in place of the process's.
+        prog: the script as it is typed.
     """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser(description, prog)
     commands = parser.add_subparsers(dest="command", required=True, metavar="train|splash")
-    training = commands.add_parser("train", help="train the stage's model")
+    training = commands.add_parser(
+        "train", help="train the stage's model", formatter_class=HelpFormatter
+    )
     add_training_arguments(training, stage)
     training.set_defaults(action=train)
-    splashing = commands.add_parser("splash", help="garments in colour, the rest in grey")
-    _add_splash_arguments(splashing, stage)
+    splashing = commands.add_parser(
+        "splash", help="garments in colour, the rest in grey", formatter_class=HelpFormatter
+    )
+    add_splash_arguments(splashing, stage)
     splashing.set_defaults(action=splash)
     options = parser.parse_args(arguments)
     choose_classes(options)
     return options.action(options)
 
 
-def _add_splash_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
+def add_splash_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
+    """Add the options of `splash`."""
     add_model_arguments(parser, stage, "weight file, or last")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--image", metavar="FILE|URL", help="a picture")

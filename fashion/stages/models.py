@@ -286,12 +286,23 @@ def _check_classes(weights: WeightFile, choice: ModelChoice) -> None:
 
 
 def inference_model(choice: ModelChoice) -> "MaskRCNN":
-    """A model that is ready to detect.
+    """A model that is ready to detect; the weight file is printed.
 
     Raises:
         WeightsError: see `inference_weights`; or the layers are not those of the preset's network.
     """
     weights = inference_weights(choice)
+    model = loaded_model(choice, weights)
+    print(f"Weights: {weights.path}")
+    return model
+
+
+def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
+    """The model of `choice` with the weights that `inference_weights` has checked.
+
+    Raises:
+        WeightsError: the layers are not those of the preset's network.
+    """
     stage, preset = choice.stage, preset_of(weights, choice.preset)
     config = make_config(
         preset,
@@ -320,5 +331,4 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
             settings=choice.settings[1:],
             advice=other_preset,
         )
-    print(f"Weights: {weights.path}")
     return model

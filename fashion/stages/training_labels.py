@@ -42,7 +42,7 @@ def with_labels(choice: ModelChoice, classes: str | None) -> ModelChoice:
     # Files name the classes of a stage without its aliases and codes.
     if weights.table is None or weights.table.names == choice.stage.table.names:
         return choice
-    return _with_table(choice, _with_codes(weights.table))
+    return _with_table(choice, with_codes(weights.table))
 
 
 def _with_table(choice: ModelChoice, table: ClassTable) -> ModelChoice:
@@ -58,10 +58,11 @@ def find_table(text: str) -> ClassTable:
     if text.casefold() == "all":
         return season_table(ALL_LABELS)
     table = named_table(text)
-    return _with_codes(table) if Path(text).is_file() else table
+    return with_codes(table) if Path(text).is_file() else table
 
 
-def _with_codes(table: ClassTable) -> ClassTable:
+def with_codes(table: ClassTable) -> ClassTable:
+    """The table with region codes, where all its classes are season labels."""
     try:
         coded = season_table(table.names)
     except DatasetError:

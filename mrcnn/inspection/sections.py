@@ -61,9 +61,11 @@ class Inspected:
     layers: Sequence[str] = field(default_factory=list)
     seed: int = 0
 
-    def read_file(self, path: str | os.PathLike) -> None:
+    def read_file(self, path: str | os.PathLike) -> FileContents:
         """Set `contents` and `weights` from a weight file. Raises WeightsError."""
-        self.contents, self.weights = read_contents(path), file_statistics(path)
+        contents = read_contents(path)
+        self.contents, self.weights = contents, file_statistics(path)
+        return contents
 
     @cached_property
     def values(self) -> dict[str, np.ndarray]:

@@ -42,7 +42,7 @@ def here(tmp_path_factory):
         (SCRIPTS / "generateVggAnno.py", "--model=x.h5", "--images=images", "--output=OUT/a.json"),
         (TOOLS / "coco_to_via.py", "coco.json", "OUT"),
         (TOOLS / "split_dataset.py", "data/train/via_region_data.json", "data/train", "OUT"),
-        (TOOLS / "dataset_stats.py", "data", "--out=OUT"),
+        (TOOLS / "dataset_stats.py", "data", "--output=OUT"),
     ],
     ids=lambda command: f"{command[0].stem} {command[-1]}",
 )

@@ -59,7 +59,7 @@ def test_an_annotation_file_with_codes_only(tmp_path):
     done = run(tmp_path, "via.json")
     assert done.returncode == 2
     assert "via.json: its regions have codes but no labels" in done.stderr
-    done = run(tmp_path, "via.json", "--classes", "season", "--out", "new/figures")
+    done = run(tmp_path, "via.json", "--classes", "season", "--output", "new/figures")
     assert (done.returncode, done.stderr) == (0, "")
     figures = json.loads((tmp_path / "new" / "figures" / "statistics.json").read_text())
     assert figures["classes"]["skirt_yaz"]["instances"] == 1
@@ -97,7 +97,7 @@ def test_the_check_of_no_image(tmp_path):
         (["set", "--classes", "gone.json"], "gone.json: it does not exist"),
         (["empty.json"], "has no region; annotate the images first"),
         (["broken.json"], "is not valid JSON"),
-        (["set", "--out", "empty.json"], "cannot be written"),
+        (["set", "--output", "empty.json"], "cannot be written"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, dataset, arguments, message):

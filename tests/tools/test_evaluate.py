@@ -1,6 +1,5 @@
 """tools/evaluate.py: what is measured, and what is printed and written of it."""
 
-import importlib.util
 import json
 import sys
 from types import ModuleType, SimpleNamespace
@@ -11,6 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from fashion.dataset import FashionDataset
+from fashion.evaluation import command as evaluate
 from fashion.labels import MODANET_TABLE
 from fashion.stages import models
 from fashion.stages.models import weights_note
@@ -24,18 +24,6 @@ from tests.stages.factory import (
     make_dataset,
     run_script,
 )
-from tests.support import REPOSITORY
-
-
-def load_script():
-    path = REPOSITORY / "tools" / "evaluate.py"
-    spec = importlib.util.spec_from_file_location("evaluate_script", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
-evaluate = load_script()
 
 
 class Knowing:

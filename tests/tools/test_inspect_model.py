@@ -1,11 +1,11 @@
 """tools/inspect_model.py: what the command line takes, writes and refuses."""
 
-import importlib.util
 import json
 
 import pytest
 
 from fashion.labels import MODANET_TABLE, SEASON_TABLE
+from fashion.stages import inspect_command as inspect_model
 from fashion.stages.models import weights_note
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE
 from mrcnn.errors import ConfigError, DatasetError, UserError, WeightsError
@@ -20,16 +20,6 @@ from tests.stages.factory import (
 from tests.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "tools" / "inspect_model.py"
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("inspect_model_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
-inspect_model = load_script()
 
 
 @pytest.fixture(scope="module")

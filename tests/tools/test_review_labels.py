@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fashion.autolabel.report import file_digest
+from fashion.json_files import file_digest
 from tests.fashion.factories import entry, region, write_image, write_json
 from tests.support import REPOSITORY
 

@@ -1,28 +1,18 @@
 """tools/run_pipeline.py: its command line, and, marked slow, a whole run."""
 
-import importlib.util
 import json
 
 import cv2
 import pytest
 
 from fashion.labels import SEASON_TABLE
+from fashion.pipeline import run as run_pipeline
 from mrcnn.errors import UserError
 from tests.fashion.factories import coco_data, write_image, write_json
 from tests.stages.factory import run_script
 from tests.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "tools" / "run_pipeline.py"
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("run_pipeline_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
-run_pipeline = load_script()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fashion import REPOSITORY
+from fashion import PACKAGE
 from fashion.autolabel.job import Detector, LabelJob
 from fashion.autolabel.workers.crew import (
     BatchLabeller,
@@ -253,7 +253,7 @@ def _environment(threads: int) -> dict[str, str]:
     return {
         # A script that was not installed finds this project by its own place, a worker does not.
         # Ray fills in what the variable is on the machine of the worker.
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), "${PYTHONPATH}"]),
+        "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), "${PYTHONPATH}"]),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         **dict.fromkeys(THREAD_COUNT_VARIABLES, str(threads)),
     }

@@ -11,6 +11,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from fashion.commands import run_script
+
+if __name__ == "__main__":
+    # Before anything that needs the project's environment is imported.
+    sys.exit(run_script("model1/samples/custom/coco.py"))
+
 from fashion.stages.stage import MODANET_STAGE
 from mrcnn.config import Config
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from fashion.annotations.via_reading import read
-from fashion.autolabel.report import file_digest
+from fashion.json_files import file_digest
 from fashion.review.page import instance_key, page_images, write_page
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import SQUARE, entry, region, write_image, write_json

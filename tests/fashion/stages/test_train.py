@@ -15,11 +15,11 @@ from fashion.stages.models import describe_weights, weights_note
 from fashion.stages.presets import find_preset
 from fashion.stages.stage import Stage
 from fashion.stages.train import (
-    add_training_arguments,
     note_classes,
     parse_class_weights,
     train,
 )
+from fashion.stages.training_arguments import add_training_arguments
 from mrcnn.config import Config
 from mrcnn.data.pass_order import classes_of_images
 from mrcnn.errors import ConfigError, DatasetError, UserError, WeightsError

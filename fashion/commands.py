@@ -1,0 +1,261 @@
+"""The commands of the project: `fashion-mrcnn NAME`, `python -m fashion NAME`, and the scripts.
+
+Before a command's module is imported, the environment is checked: a script that is started with
+the wrong Python ends with a sentence. This module and `fashion/__init__.py` therefore import
+nothing but the standard library, and also run on an older Python.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from fashion import IN_CLONE, REPOSITORY, __version__, check_network
+
+PROGRAM = "fashion-mrcnn"
+OLDEST_PYTHON = (3, 11)
+# A few of the packages in requirements.txt; they are installed together or not at all.
+REQUIRED = ("numpy", "tensorflow", "keras", "cv2", "h5py", "skimage", "tqdm")
+
+
+class Command(NamedTuple):
+    """A command of the console.
+
+    Attributes:
+        target: `module:function`; the function takes the arguments and the program's name.
+        summary: what it does.
+        script: the same as a script in a clone.
+    """
+
+    target: str
+    summary: str
+    script: str
+
+
+COMMANDS = {
+    "demo": Command(
+        "fashion.pipeline.run:demo",
+        "both stages on drawn pictures, from nothing to a page of results",
+        "tools/run_pipeline.py",
+    ),
+    "train": Command(
+        "fashion.stages.scripts:train",
+        "train on garments (--stage=1) or on season labels (--stage=2)",
+        "model1/samples/custom/trainModaNet.py",
+    ),
+    "test": Command(
+        "fashion.stages.scripts:test",
+        "draw what a model finds on pictures",
+        "model1/samples/custom/testModaNet.py",
+    ),
+    "splash": Command(
+        "fashion.stages.scripts:splash",
+        "a picture or video with its garments in colour, the rest in grey",
+        "model1/samples/custom/trainModaNet.py",
+    ),
+    "label": Command(
+        "fashion.autolabel.command:main",
+        "label photographs with what a model finds on them",
+        "model1/samples/custom/generateVggAnno.py",
+    ),
+    "review": Command(
+        "fashion.review.command:main",
+        "look through labels in a browser, and clean them",
+        "tools/review_labels.py",
+    ),
+    "evaluate": Command(
+        "fashion.evaluation.command:main",
+        "COCO average precision of a model",
+        "tools/evaluate.py",
+    ),
+    "parse": Command(
+        "fashion.parsing.main:main",
+        "parse clothing: body, garments, superpixels, one label a pixel",
+        "tools/parse_clothing.py",
+    ),
+    "split": Command(
+        "fashion.splitting.command:main",
+        "divide annotated pictures into train, val and test",
+        "tools/split_dataset.py",
+    ),
+    "stats": Command(
+        "fashion.data_quality.command:main",
+        "describe or check annotated pictures",
+        "tools/dataset_stats.py",
+    ),
+    "repair": Command(
+        "fashion.data_quality.repair_command:main",
+        "repair the boots and footwear of ModaNet's file",
+        "tools/repair_modanet.py",
+    ),
+    "convert to-via": Command(
+        "fashion.streams.coco_to_via:main",
+        "COCO annotations to VIA",
+        "tools/coco_to_via.py",
+    ),
+    "convert to-coco": Command(
+        "fashion.streams.via_to_coco:main",
+        "VIA annotations to COCO",
+        "tools/via_to_coco.py",
+    ),
+    "convert export": Command(
+        "fashion.exchange.export_command:main",
+        "annotations for other tools",
+        "tools/export_annotations.py",
+    ),
+    "convert import": Command(
+        "fashion.exchange.import_command:main",
+        "annotations of other tools",
+        "tools/import_annotations.py",
+    ),
+    "export": Command(
+        "fashion.stages.export_command:main",
+        "write a model as SavedModel, ONNX or LiteRT",
+        "tools/export_model.py",
+    ),
+    "inspect": Command(
+        "fashion.stages.inspect_command:main",
+        "every step inside a network, or a weight file, as a page",
+        "tools/inspect_model.py",
+    ),
+    "compare models": Command(
+        "fashion.stages.compare_command:main",
+        "garments and season labels side by side",
+        "tools/compare_models.py",
+    ),
+    "compare labels": Command(
+        "fashion.review.compare_command:main",
+        "automatic labels against the truth",
+        "tools/compare_labels.py",
+    ),
+    "draw": Command(
+        "fashion.demo.command:main",
+        "draw the demo's pictures",
+        "tools/draw_demo.py",
+    ),
+    "pipeline": Command(
+        "fashion.pipeline.run:main",
+        "the whole pipeline on pictures of your own",
+        "tools/run_pipeline.py",
+    ),
+}
+# Scripts that are not simply the script of one command.
+SCRIPTS = {
+    "model1/samples/custom/coco.py": "fashion.stages.scripts:coco_module",
+    "model1/samples/custom/custom.py": "fashion.stages.scripts:garments_module",
+    "model1/samples/custom/testModaNet.py": "fashion.stages.scripts:test_garments",
+    "model1/samples/custom/trainModaNet.py": "fashion.stages.scripts:train_garments",
+    "model2/samples/custom/customSeason.py": "fashion.stages.scripts:seasons_module",
+    "model2/samples/custom/testSeason.py": "fashion.stages.scripts:test_seasons",
+    "model2/samples/custom/trainSeasonData.py": "fashion.stages.scripts:train_seasons",
+    "tools/run_pipeline.py": "fashion.pipeline.run:main",
+}
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
+    """Run the command that the arguments name; the exit code.
+
+    A script's path in a clone is a command too: the pipeline's steps are written with these.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview(prog))
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"{prog} {__version__}")
+        return 0
+    if words[0].endswith(".py") and _target_of(words[0]):
+        return execute(_target_of(words[0]), words[1:], f"{prog} {words[0]}")
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if name in COMMANDS:
+            return execute(COMMANDS[name].target, words[count:], f"{prog} {name}")
+    print(f"error: {_unknown(words, prog)}", file=sys.stderr)
+    return 2
+
+
+def overview(prog: str) -> str:
+    """The commands, for `--help`."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {prog} COMMAND ...",
+            "",
+            *lines,
+            "",
+            f"{prog} COMMAND --help explains a command; {prog} --version prints the version.",
+        ]
+    )
+
+
+def _unknown(words: list[str], prog: str) -> str:
+    inner = [name for name in COMMANDS if name.startswith(words[0] + " ")]
+    if inner:
+        choices = ", ".join(name.split()[1] for name in inner)
+        if words[1:] and words[1] in ("-h", "--help"):
+            return f"{prog} {words[0]} does one of several things: {choices}."
+        return f"{prog} {words[0]} needs one of {choices}."
+    near = difflib.get_close_matches(words[0], COMMANDS, 1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return f"there is no command {words[0]!r}{meant}: {prog} --help lists them."
+
+
+def run_script(script: str) -> int:
+    """Run a script of the clone, named by its path there; the exit code."""
+    return execute(_target_of(script), sys.argv[1:], f"python3 {script}")
+
+
+def _target_of(script: str) -> str:
+    """The target of a script; empty for any other path."""
+    own = {command.script: command.target for command in COMMANDS.values()}
+    return {**own, **SCRIPTS}.get(script, "")
+
+
+def execute(target: str, arguments: list[str], prog: str) -> int:
+    """Call `module:function` with the arguments and the program's name; the exit code."""
+    problem = environment_problem()
+    if problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    from fashion.terminal import run
+
+    def call() -> int | None:
+        module, _, name = target.partition(":")
+        function: Callable[..., int | None] = getattr(importlib.import_module(module), name)
+        return function(arguments, prog)
+
+    return run(call)
+
+
+def environment_problem() -> str:
+    """What is wrong with the running Python, and what to do about it; empty if nothing is."""
+    mine = f"this Python ({sys.executable})"
+    if sys.version_info < OLDEST_PYTHON:
+        wanted = ".".join(map(str, OLDEST_PYTHON))
+        version = ".".join(map(str, sys.version_info[:2]))
+        return f"{mine} is version {version}, and {wanted} or later is needed: {_advice()}"
+    missing = next((name for name in REQUIRED if importlib.util.find_spec(name) is None), None)
+    if missing:
+        return f"{mine} lacks the package {missing}: {_advice()}"
+    try:
+        check_network()
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+def _advice() -> str:
+    activate = REPOSITORY / ".venv" / "bin" / "activate"
+    if activate.is_file():
+        return f"activate the project's environment with `. {activate}`."
+    if IN_CLONE:
+        return (
+            "`make demo` or `make test` makes the project's environment .venv, and "
+            "`. .venv/bin/activate` activates it."
+        )
+    return "install fashion-mask-rcnn into it with pip."
