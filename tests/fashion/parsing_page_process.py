@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+# In place of this folder, whose `html` would hide Python's.
+sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
 
 from fashion.labels import MODANET_TABLE
 
