@@ -18,9 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from fashion import REPOSITORY
 from fashion.pipeline.engine import Pipeline, Step
-from fashion.pipeline.steps import interpreter
-from fashion.stages.models import REPOSITORY, fraction, positive, whole
+from fashion.pipeline.plan import interpreter
+from fashion.stages.stage import fraction, positive, whole
 from fashion.terminal import run
 
 TRAINED_ON = "700 street photographs of Clothing Co-Parsing"
