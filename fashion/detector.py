@@ -33,7 +33,7 @@ from fashion.stages.models import (
 )
 from fashion.stages.presets import find_preset
 from fashion.stages.stage import MODANET_STAGE, Stage
-from fashion.stages.training_labels import table_of_labels
+from fashion.stages.training_labels import with_codes
 from fashion.terminal import native_notes_left_out, quiet_tensorflow
 from mrcnn.errors import WeightsError, WeightsNotFoundError
 
@@ -103,7 +103,7 @@ def _table_of(weights: WeightFile) -> ClassTable:
     own = known.get(len(weights.classes))
     if own and own.names == weights.classes:
         return own
-    return table_of_labels(weights.classes)
+    return with_codes(weights.table or ClassTable(weights.classes))
 
 
 @dataclass(frozen=True)

@@ -135,28 +135,28 @@ class ClassTable:
         [r, g, b]), `aliases` and `id`, which must then equal its position. Raises `DatasetError`.
         """
         path = Path(path)
-        data = read_json(path)
-        name = path.stem
+        try:
+            return cls.from_json(read_json(path), path.stem)
+        except DatasetError as error:
+            raise error.replace(path=path) from None
+
+    @classmethod
+    def from_json(cls, data: Any, name: str = "") -> "ClassTable":
+        """A class table of the JSON values that `from_file` describes. Raises `DatasetError`."""
         if isinstance(data, dict):
             name = str(data.get("name") or name)
             data = data.get("classes")
         if not isinstance(data, list):
             raise DatasetError(
                 "it is no class table",
-                path=path,
                 expected='a list of class names, or {"classes": [..]}',
             )
         if len(data) > MOST_CLASSES:
             raise DatasetError(
                 f"it has {len(data):,} classes, more than the {MOST_CLASSES:,} that are accepted",
-                path=path,
                 advice="check that it is a class table",
             )
-        try:
-            rows = [_row_from_json(entry, index) for index, entry in enumerate(data, 1)]
-            return cls(rows, name=name)
-        except DatasetError as error:
-            raise error.replace(path=path) from None
+        return cls((_row_from_json(entry, index) for index, entry in enumerate(data, 1)), name)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_file` reads, as plain lists and dictionaries."""

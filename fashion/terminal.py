@@ -43,6 +43,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     return gap.join([first, *rest]).rstrip()
 
 
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of a description, and adds the default to each option's help."""
 
@@ -98,17 +103,19 @@ OPTIONS: Mapping[str, str] = {
     "batch": "--batch",
     "body": "--body",
     "body_preset": "--body-preset",
-    "class_table": "--class-table",
+    "classes": "--classes",
     "clothing": "--clothing",
     "clothing_preset": "--clothing-preset",
     "compactness": "--compactness",
     "completion_distance": "--completion-distance",
     "detections": "--detections",
+    "drop_unknown": "--drop-unknown",
     "fallback": "--fallback",
     "garment": "--garment",
     "images": "--images",
     "iterations": "--iterations",
     "json": "--json",
+    "labels": "--labels",
     "layers": "--layers",
     "listing": "--listing",
     "logs": "--logs",
@@ -137,6 +144,7 @@ OPTIONS: Mapping[str, str] = {
     "sigma": "--sigma",
     "truth": "--truth",
     "truth_json": "--truth-json",
+    "video": "--video",
     "weights": "--weights",
     "weights_out": "--weights-out",
     "weights_path": "--model",

@@ -6,21 +6,25 @@ otherwise bring pictures of this machine into what is trained, drawn or publishe
 """
 
 import os
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from fashion.annotations import coco, via_reading
 from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.json_files import read_json
-from mrcnn.errors import DatasetError
+from fashion.terminal import counted
+from mrcnn.errors import DatasetError, printable
 from mrcnn.system.files import is_file
 
 ANNOTATION_FILE = "via_region_data.json"
 CLASS_TABLES = ("classes.json", "class_names.json", "class_table.json")
 SUBSETS = ("train", "val", "test")
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".gif")
+)
 SHOWN = 5  # so many names stand in a message; the rest is counted
 
 
@@ -132,6 +136,23 @@ def some(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     text = ", ".join(names[:SHOWN])
     return text if len(names) <= SHOWN else f"{text} and {len(names) - SHOWN} more"
+
+
+def is_other_file(name: str) -> bool:
+    """Whether a file name is neither a picture's, nor hidden, nor that of annotations."""
+    path = PurePath(name)
+    return path.suffix.lower() not in (*IMAGE_SUFFIXES, ".json") and not path.name.startswith(".")
+
+
+def print_not_read(names: Iterable[str], folder: object) -> None:
+    """One line on stderr that counts and names what lies among the pictures and is not read.
+
+    names: all names in the folder; those of folders end in "/".
+    """
+    others = sorted(printable(name) for name in names if is_other_file(name))
+    if others:
+        what = counted(len(others), "entry that is not a picture", "entries that are not pictures")
+        print(f"skipped in {folder}: {what} ({some(others)})", file=sys.stderr)
 
 
 class AnnotationPart(NamedTuple):

@@ -23,7 +23,7 @@ from typing import Any
 from fashion import IN_CLONE
 from fashion.autolabel.job import Detector, LabelJob
 from fashion.autolabel.pictures import FolderPictures, slim
-from fashion.autolabel.policy import ANY_GARMENT, FALLBACKS, LabelPolicy
+from fashion.autolabel.policy import ANY_GARMENT, FALLBACKS, LABELS, LabelPolicy
 from fashion.autolabel.regions import LEAST_AREA
 from fashion.autolabel.report import journal_path, report_path
 from fashion.autolabel.results_file import ResultsFile
@@ -32,7 +32,7 @@ from fashion.autolabel.workers.crew import Crew, ResultsCrew
 from fashion.labels import MODANET, SEASONS
 from fashion.pictures.listing import list_images
 from fashion.pictures.remote import RemoteFolder, RemoteOutput, RemotePicture, place
-from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
 from fashion.stages.models import (
     ModelChoice,
     WeightFile,
@@ -119,6 +119,13 @@ def add_labelling_arguments(parser: argparse.ArgumentParser, stage: Stage, folde
 def _add_choice_arguments(group) -> None:
     add = group.add_argument
     add(
+        "--labels",
+        choices=LABELS,
+        default="seasons",
+        help="seasons: <garment>_<season> by the photograph's name, for stage 2; garments: the "
+        "class of everything that is found, whatever the names (default: seasons)",
+    )
+    add(
         "--all-garments",
         action="store_true",
         help="label every garment found with the season of the name, not the garment of the name "
@@ -143,7 +150,8 @@ def _add_choice_arguments(group) -> None:
     add(
         "--garment",
         metavar="NAME",
-        help=f"for names that carry none: a garment, or {ANY_GARMENT} (default: left out)",
+        help=f"for names that carry none: a garment, or {ANY_GARMENT} (default: left out); with "
+        "--labels=garments the only class to label",
     )
 
 
@@ -231,6 +239,7 @@ class StageDetector:
 def label(options: argparse.Namespace) -> int:
     """Label as the command line says; 1 when nothing was labelled, 130 after Ctrl-C or SIGTERM."""
     _check_engine(options)
+    choose_classes(options)
     files = _files(options)
     images = slim(list_images(options.images, options.limit))
     if options.from_results:
@@ -410,7 +419,9 @@ def _job(
         fallback=options.fallback,
         season=options.season,
         garment=options.garment,
+        labels=options.labels,
     )
+    policy.require_class(options.stage.class_names)
     return LabelJob(
         images=images,
         class_names=["background", *class_names],

@@ -8,7 +8,7 @@ as one that was not, however many processes worked at it.
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,12 +58,9 @@ class LabelJob:
 
     def settings(self, base: Path) -> dict[str, Any]:
         """All that decides what is written, as JSON values; folders as seen from `base`."""
-        policy = asdict(self.policy)
-        if self.policy.seasons:
-            del policy["seasons"]  # as in journals that were begun before it existed
         return {
             **self.model,
-            **policy,
+            **self.policy.to_json(),
             "tolerance": self.tolerance,
             "minimum_area": self.minimum_area,
             "batch": self.batch,

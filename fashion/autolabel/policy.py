@@ -5,7 +5,7 @@ Detections are matched to it by class name, never by class id; boots count as fo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from fashion.labels import (
 from mrcnn.errors import ConfigError
 
 FALLBACKS = ("skip", "best", "all")
+LABELS = ("seasons", "garments")
 ANY_GARMENT = "any"
 
 # Why an image got no label: the words that reports use, and what they mean.
@@ -47,7 +48,8 @@ class LabelPolicy:
             image, take its "best" uncertain detection, or label "all" other garments.
         season: for names that carry none; None leaves such images out.
         garment: for names that carry none; "any" takes all that was found, None leaves them out.
-        seasons: False labels all that was found with its class alone, whatever the name says.
+        labels: "seasons": a garment's label is `<garment>_<season>`; "garments": it is the class
+            that was found, whatever the image's name; `garment` then is the only one to label.
 
     Raises `ConfigError` for values that are none of these.
     """
@@ -58,7 +60,7 @@ class LabelPolicy:
     fallback: str = "skip"
     season: str | None = None
     garment: str | None = None
-    seasons: bool = True
+    labels: str = "seasons"
 
     def __post_init__(self) -> None:
         for name in ("min_confidence", "low_confidence"):
@@ -68,8 +70,37 @@ class LabelPolicy:
             raise _bad_value("fallback", f"one of {', '.join(FALLBACKS)}", self.fallback)
         if self.season is not None and self.season not in SEASONS:
             raise _bad_value("season", f"one of {', '.join(SEASONS)}", self.season)
+        if self.labels not in LABELS:
+            raise _bad_value("labels", f"one of {', '.join(LABELS)}", self.labels)
+        if self.labels == "garments":
+            return  # `require_class` knows the classes
         if self.garment not in (None, ANY_GARMENT) and canonical_name(self.garment) is None:
             raise _bad_value("garment", f"bag, dress, ... or {ANY_GARMENT}", self.garment)
+
+    def require_class(self, class_names: Sequence[str]) -> None:
+        """Raise `ConfigError` where no class of the detector can be labelled as is asked.
+
+        class_names: by class id; id 0 is the background.
+        """
+        if self.labels == "seasons" and not any(map(canonical_name, class_names[1:])):
+            raise ConfigError(
+                f"season labels need ModaNet's garments, and the model finds none of them "
+                f"({', '.join(class_names[1:4])}, ...)",
+                settings=("labels", "model"),
+                advice="give {labels}=garments to label with the model's own classes, or choose "
+                "another {model}",
+            )
+        named = self.labels == "garments" and self.garment not in (None, ANY_GARMENT)
+        if named and self.garment not in class_names[1:]:
+            raise _bad_value("garment", f"one of {', '.join(class_names[1:])}", self.garment)
+
+    def to_json(self) -> dict[str, Any]:
+        """What is recorded of a policy: `labels` only where it is not the default, so that runs
+        that began without it can be resumed."""
+        values = asdict(self)
+        if self.labels == "seasons":
+            del values["labels"]
+        return values
 
     @property
     def least_score(self) -> float:
@@ -128,8 +159,8 @@ class Choice:
 
 def subject_of(name: str, policy: LabelPolicy) -> Subject | LeftOut:
     """What the file `name` says that the image shows, or why it says too little."""
-    if not policy.seasons:
-        return Subject(None, "")
+    if policy.labels == "garments":
+        return Subject(None if policy.garment in (None, ANY_GARMENT) else policy.garment, "")
     parsed = parse_file_name(name)
     garment, season = parsed if isinstance(parsed, tuple) else _partly_parsed(name, policy)
     if garment is None and not policy.all_garments and policy.garment != ANY_GARMENT:
@@ -171,10 +202,8 @@ def choose(
     result: `class_ids` int [N] and `scores` float [N], as `MaskRCNN.detect` gives them.
     class_names: by class id; id 0 is the background.
     """
-    if not policy.seasons:
-        return _choose_classes(result, class_names, policy.min_confidence)
     found = [
-        _Detection(index, _garment(class_names, class_id), float(score))
+        _Detection(index, _garment(class_names, class_id, policy), float(score))
         for index, (class_id, score) in enumerate(
             zip(result["class_ids"], result["scores"], strict=True)
         )
@@ -185,7 +214,11 @@ def choose(
     uncertain.sort(key=lambda d: -d.score)
     if not chosen:
         chosen, note = _fallback(found, uncertain, subject, policy)
-    picks = [pick for d in chosen if (pick := _pick(d, subject.season)) is not None]
+    if policy.labels == "garments":
+        ids = [int(class_id) for class_id in result["class_ids"]]
+        picks = [Pick(d.index, d.garment, ids[d.index], d.score) for d in chosen]
+    else:
+        picks = [pick for d in chosen if (pick := _pick(d, subject.season)) is not None]
     rest = tuple(d.score for d in uncertain if d not in chosen)
     return Choice(
         picks,
@@ -196,26 +229,17 @@ def choose(
     )
 
 
-def _choose_classes(
-    result: Mapping[str, Any], class_names: Sequence[str], min_confidence: float
-) -> Choice:
-    """All detections that are sure enough, each with its class as the label."""
-    found = enumerate(zip(result["class_ids"], result["scores"], strict=True))
-    picks = [
-        Pick(index, str(class_names[int(class_id)]), int(class_id), float(score))
-        for index, (class_id, score) in found
-        if score >= min_confidence
-    ]
-    return Choice(picks, why="" if picks else "not found")
-
-
-def _garment(class_names: Sequence[str], class_id: int) -> str:
+def _garment(class_names: Sequence[str], class_id: int, policy: LabelPolicy) -> str:
     name = str(class_names[int(class_id)])
+    if policy.labels == "garments":
+        return name
     return coded_garment(canonical_name(name) or name)
 
 
 def _shows(detection: _Detection, subject: Subject) -> bool:
-    return subject.garment is None or detection.garment == coded_garment(subject.garment)
+    return subject.garment in (None, detection.garment) or (
+        detection.garment == coded_garment(str(subject.garment))
+    )
 
 
 def _fallback(

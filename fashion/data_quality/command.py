@@ -15,7 +15,7 @@ import argparse
 import os
 from pathlib import Path
 
-from fashion.terminal import command_parser
+from fashion.terminal import command_parser, counted
 
 FOLDER = Path("dataset_stats")
 
@@ -55,7 +55,10 @@ def check(options: argparse.Namespace) -> int:
         bad = image_check.bad_images(expected, options.workers, bar.update)
     for sentence in bad:
         print(sentence)
-    print(f"{len(expected)} images, {len(bad)} of them bad")
+    others = image_check.other_files(options.data, options.images)
+    for path in others:
+        print(f"{path} is not a picture that is read")
+    print(f"{counted(len(expected), 'image')}, {len(bad)} of them bad; {len(others)} other files")
     return 1 if bad or not expected else 0
 
 

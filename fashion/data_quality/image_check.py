@@ -4,7 +4,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fashion.annotations.locating import IMAGE_SUFFIXES, AnnotationPart, annotation_parts
+from fashion.annotations.locating import (
+    IMAGE_SUFFIXES,
+    AnnotationPart,
+    annotation_parts,
+    is_other_file,
+)
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 
@@ -74,3 +79,13 @@ def expected_images(data: Path, images: Path | None = None) -> Expected:
     if data.is_dir() and not any(data.glob("*.json")) and not any(data.glob("*/*.json")):
         return images_in(data)
     return images_of(annotation_parts(data, images))
+
+
+def other_files(data: Path, images: Path | None = None) -> list[Path]:
+    """The files among the images that are not read as such: videos, texts, archives, ...
+
+    Args:
+        data, images: as for `expected_images`.
+    """
+    root = images or (data if data.is_dir() else data.parent)
+    return sorted(p for p in root.rglob("*") if is_other_file(p.name) and p.is_file())

@@ -19,9 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from fashion.stages.arguments import (
-    add_class_table_argument,
+    add_drop_unknown_argument,
     add_model_arguments,
-    choose_class_table,
+    choose_classes,
     model_choice,
 )
 from fashion.stages.stage import (
@@ -70,7 +70,7 @@ def parse_arguments(
         help="count which class was taken for which, among detections from this score on "
         f"({CONFUSION_SCORE:g})",
     )
-    add_class_table_argument(parser)
+    add_drop_unknown_argument(parser)
     add_model_arguments(
         parser,
         MODANET_STAGE,
@@ -79,8 +79,6 @@ def parse_arguments(
     )
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
-    if options.class_table and options.number == "1":
-        parser.error("--class-table is for --stage=2")
     if options.from_results:
         for option in ("model", "detections", "tta", "preset"):
             if getattr(options, option):
@@ -117,8 +115,7 @@ def augmentation(text: str):
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     """Evaluate and print."""
     options = parse_arguments(arguments, prog)
-    if options.number == "2":
-        choose_class_table(options)
+    choose_classes(options)
     from fashion.annotations.locating import find_annotations, subset_folder
     from fashion.dataset import FashionDataset
     from fashion.evaluation.results import Numbering
@@ -130,6 +127,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     )
     from fashion.evaluation.tables import figures_text
     from fashion.stages.models import inference_weights
+    from fashion.stages.training_labels import require_known_labels
     from mrcnn.evaluation.coco_ap import ground_truth
 
     stage = options.stage
@@ -139,6 +137,8 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     dataset.load(folder, options.subset, stage.table, keep_empty=True)
     dataset.prepare()
     print(dataset.summary())
+    if not options.drop_unknown:
+        require_known_labels(dataset, stage.table, folder / options.subset)
     image_ids = dataset.image_ids[: options.limit].tolist()
     numbering = Numbering.of(dataset, find_annotations(subset_folder(folder, options.subset)))
     choice = model_choice(options)
@@ -199,8 +199,11 @@ def write_files(options, dataset, image_ids, truth, rows, figures, numbering) ->
         score = CONFUSION_SCORE if options.confusion is None else options.confusion
         seasons = options.number == "2"
         named = numbering.named(truth)
+        model = options.from_results or getattr(options.model, "path", options.model)
+        data = (options.dataset or options.stage.dataset) / options.subset
+        about = f"Model: {model}. Data: {data}."
         page = write_report(
-            options.report, dataset, image_ids, named, rows, figures, score, seasons
+            options.report, dataset, image_ids, named, rows, figures, score, seasons, about
         )
         written.append(("Report", page))
     print("".join(f"\n{what}: {path}" for what, path in written))

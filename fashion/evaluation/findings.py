@@ -87,10 +87,10 @@ def _bias(numbers: EvaluationNumbers) -> str:
     bias = numbers.calibration.bias
     if bias is None or abs(bias) < NOTABLE_BIAS:
         return ""
-    much, more = ("much", "more") if bias > 0 else ("little", "less")
+    kind, more = ("overconfident", "above") if bias > 0 else ("underconfident", "below")
     return (
-        f"The scores promise too {much}: on average {abs(bias):.2f} {more} than the share of "
-        f"detections that is right."
+        f"The model is {kind}: its scores are on average {abs(bias):.2f} {more} the share of "
+        f"detections that are right."
     )
 
 

@@ -6,6 +6,7 @@ it takes.
 
 import html
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fashion.html.gallery import WIDE, picture
 from fashion.html.page import embedded, fill, link, page_file
 from fashion.json_files import write_text
 from fashion.pictures.listing import image_size
+from fashion.terminal import counted
 from mrcnn.evaluation.curves import Curve
 from mrcnn.evaluation.matches import ImageQuality
 
@@ -41,14 +43,16 @@ def write_page(
     page: Path,
     numbers: EvaluationNumbers,
     pictures: Mapping[str, Sequence[tuple[ImageQuality, Path]]],
+    about: str = "",
 ) -> Path:
     """Write the page, whole or not at all; its path.
 
     page: in the folder that holds the charts of `fashion.evaluation.report.write_charts`.
-    pictures: under "best" and "worst", images and their drawn files. Raises `UserError` when it
+    pictures: under "best" and "worst", images and their drawn files. about: model and
+    data, as a sentence. Raises `UserError` when it
     cannot be written.
     """
-    write_text(page, page_text(page, numbers, pictures))
+    write_text(page, page_text(page, numbers, pictures, about))
     return page
 
 
@@ -56,13 +60,17 @@ def page_text(
     page: Path,
     numbers: EvaluationNumbers,
     pictures: Mapping[str, Sequence[tuple[ImageQuality, Path]]],
+    about: str = "",
 ) -> str:
     """The page as HTML; see `write_page`."""
     matches = numbers.matches
+    today = datetime.now().astimezone().strftime("%Y-%m-%d")
     subject = (
-        f"{len(matches.images)} pictures with {matches.instances.sum()} instances, "
-        f"{len(matches.scores)} detections. Where only sure detections count, it is those scored "
-        f"{matches.score:g} or more."
+        f"{about + ' ' if about else ''}Measured on {today}: "
+        f"{counted(len(matches.images), 'picture')} with "
+        f"{counted(int(matches.instances.sum()), 'instance')}, "
+        f"{counted(len(matches.scores), 'detection')}. Precision, recall, confusion matrix and IoU "
+        f"count detections scored {matches.score:g} or more."
     )
     parts = {
         "STYLE": "\n" + page_file("pipeline.css") + page_file("evaluation.css"),
@@ -143,7 +151,7 @@ def _class_table(numbers: EvaluationNumbers) -> str:
         enumerate(numbers.names), key=lambda item: masks.get(item[1], {}).get("AP50", -1)
     )
     score = f"{numbers.matches.score:g}"
-    head = ["class", "there", "mask AP50", "mask AP75", "mask AP", "box AP50", "best score",
+    head = ["class", "instances", "mask AP50", "mask AP75", "mask AP", "box AP50", "best score",
             "its F1", f"precision from {score}", f"recall from {score}"]  # fmt: skip
     rows = []
     for index, name in order:
@@ -223,7 +231,7 @@ def _seasons(page: Path, seasons: Mapping[str, Any]) -> str:
         [text, cell(counts[name]), bar_cell(counts[name] / total if total else None)]
         for name, text in labels
     ]
-    caption = f"Besides, {counts['false']} detections are of nothing that is there."
+    caption = f"False positives: {counts['false']} detections match no instance."
     parts = [
         table(["", "instances", "share"], rows, caption, "figures"),
         "<p>Where the garment is right and the season wrong, the two seasons' pictures are too "

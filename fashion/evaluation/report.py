@@ -34,6 +34,7 @@ def write_report(
     figures: Mapping[str, Any],
     score: float,
     seasons: bool,
+    subject: str = "",
 ) -> Path:
     """Write `index.html`, `report.json` and PNGs into `folder`; the page's path.
 
@@ -49,6 +50,7 @@ def write_report(
         figures: of `mrcnn.evaluation.coco_ap.average_precision`.
         score: detections scored lower do not count in confusion matrix, IoUs and pictures.
         seasons: labels are `<garment>_<season>`: judge garment and season separately.
+        subject: model and data, for the first line of the page.
 
     Raises:
         DatasetError: an image cannot be read.
@@ -64,7 +66,7 @@ def write_report(
         for kind, images in (("best", best), ("worst", worst))
     }
     write_json(folder / NUMBERS, to_json(numbers), indent=1)
-    return write_page(folder / PAGE, numbers, pictures)
+    return write_page(folder / PAGE, numbers, pictures, subject)
 
 
 def write_charts(folder: Path, numbers: EvaluationNumbers) -> list[Path]:

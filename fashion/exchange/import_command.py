@@ -23,8 +23,8 @@ def parse_arguments(
     parser.add_argument("out", type=Path, metavar="OUT", help="VIA file, or folder for it")
     parser.add_argument(
         "--format",
-        choices=("cvat", "label-studio"),
-        help="default: by the ending",
+        choices=("cvat", "label-studio", "labelme", "yolo"),
+        help="default: by the ending; a folder with labels/ is yolo's, any other labelme's",
     )
     parser.add_argument(
         "--image-prefix",
@@ -33,7 +33,9 @@ def parse_arguments(
         help="label-studio: what precedes the file names in the pictures' addresses "
         "(default: /data/local-files/?d=)",
     )
-    parser.add_argument("--subset", metavar="NAME", help="cvat: take the images of this subset")
+    parser.add_argument(
+        "--subset", metavar="NAME", help="cvat, yolo: take the images of this subset"
+    )
     parser.add_argument(
         "--join",
         action="store_true",
@@ -53,13 +55,20 @@ def parse_arguments(
     return parser.parse_args(arguments)
 
 
+def form_of(path: Path) -> str:
+    """The format of annotations, by where they are."""
+    if path.is_dir():
+        return "yolo" if (path / "labels").is_dir() else "labelme"
+    return "cvat" if path.suffix == ".xml" else "label-studio"
+
+
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     """Import one file and print what was written."""
     options = parse_arguments(arguments, prog)
     from fashion.annotations.via_writing import output_path
     from fashion.exchange.run import import_annotations
 
-    form = options.format or ("cvat" if options.annotations.suffix == ".xml" else "label-studio")
+    form = options.format or form_of(options.annotations)
     report, written = import_annotations(
         options.annotations,
         output_path(options.out),

@@ -18,6 +18,7 @@ from fashion.annotations.via_writing import entry_of, native_key, output_path
 from fashion.annotations.vocabulary import OTHER_ATTRIBUTES
 from fashion.exchange.cvat import CvatExporter, cvat_entries
 from fashion.exchange.files import OutputFolder, Pictures
+from fashion.exchange.import_folders import labelme_entries, yolo_entries
 from fashion.exchange.import_shapes import ImportReport
 from fashion.exchange.items import (
     ExportImage,
@@ -302,19 +303,22 @@ def import_annotations(
     shard_size: int | None = None,
     strict: bool = False,
 ) -> tuple[ImportReport, list[Path]]:
-    """Turn the CVAT or Label Studio file `path` into the VIA file `out`; a report, the files.
+    """Turn another tool's annotations at `path` into the VIA file `out`; a report, the files.
 
-    `form` is "cvat" or "label-studio". Regions are checked as by
-    `fashion.annotations.via_reading`: bad ones are
-    skipped and listed, and two images of one name are refused. Raises `DatasetError`, with `strict`
+    `form` is "cvat" or "label-studio", for a file, or "labelme" or "yolo", for a folder.
+    Regions are checked as by `fashion.annotations.via_reading`: bad ones are skipped and listed,
+    and two images of one name are refused. Raises `DatasetError`, with `strict`
     at the first problem; then nothing is written.
     """
     report = ImportReport()
-    entries = (
-        cvat_entries(path, report, subset=subset, join=join)
-        if form == "cvat"
-        else label_studio_entries(path, report, prefix=prefix, take=take, join=join)
-    )
+    if form == "cvat":
+        entries = cvat_entries(path, report, subset=subset, join=join)
+    elif form == "label-studio":
+        entries = label_studio_entries(path, report, prefix=prefix, take=take, join=join)
+    elif form == "labelme":
+        entries = labelme_entries(Path(path), report)
+    else:
+        entries = yolo_entries(Path(path), report, subset=subset)
     checked = Annotations(problems=report.problems)
     with ViaStreamWriter(out, shard_size=shard_size) as writer:
         for key, entry in entries:

@@ -1,12 +1,13 @@
 """Clothing parsing from the command line: its options, and the run they ask for."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion.labels import MODANET_TABLE
+from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.settings import (
     PERSONS,
     SKIN_RULES,
@@ -15,8 +16,11 @@ from fashion.parsing.settings import (
     VOTES,
     ParsingSettings,
 )
+from fashion.stages.arguments import CLASSES_HELP
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import fraction, positive, whole, writable_folder
+from fashion.stages.training_labels import find_table
+from fashion.terminal import counted
 from mrcnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights of COCO's 81 classes, of which the persons are taken; coco fetches "
         "mask_rcnn_coco.h5 if it is missing (default: garments alone)",
     )
+    add("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
     add("--stage", choices=STAGES, default="all", help="what is written")
     for option in ("clothing", "body"):
         add(f"--{option}-preset", choices=list(PRESETS), help="if the weights do not name it")
@@ -49,6 +54,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
     add("--overwrite", action="store_true", help="do finished pictures again")
+    add(
+        "--full-size",
+        action="store_true",
+        help="panels of the pictures' own size (default: at most 2,048 pixels on the longer side)",
+    )
 
 
 def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
@@ -144,9 +154,14 @@ def _port(text: str) -> int:
     return value
 
 
-def settings_of(options: argparse.Namespace) -> ParsingSettings:
-    """The settings of the command line. Raises `ConfigError`, and `DatasetError` for a class."""
+def settings_of(options: argparse.Namespace, table: ClassTable = MODANET_TABLE) -> ParsingSettings:
+    """The settings of the command line. Raises `ConfigError`, and `DatasetError` for a class.
+
+    table: the garments' classes; those of the default --pixel-classes that it lacks are dropped.
+    """
     names = [name.strip() for name in options.pixel_classes.split(",") if name.strip()]
+    if tuple(names) == DEFAULTS.pixel_classes:
+        names = [name for name in names if table.find(name)]
     return ParsingSettings(
         minimum_confidence=options.min_confidence or 0.0,
         person=options.person,
@@ -158,7 +173,7 @@ def settings_of(options: argparse.Namespace) -> ParsingSettings:
         vote=options.vote,
         agreement=options.agreement,
         removal=options.removal,
-        pixel_classes=tuple(MODANET_TABLE[MODANET_TABLE.id_of(name)].name for name in names),
+        pixel_classes=tuple(table[table.id_of(name)].name for name in names),
         completion=not options.no_completion,
         completion_distance=options.completion_distance,
         skin=options.skin,
@@ -177,13 +192,16 @@ def serve(options: argparse.Namespace) -> int:
     from fashion.parsing.page.workshop import LEAST_CONFIDENCE, Workshop
 
     listener = listen(options.port)
-    settings = settings_of(options)
+    settings = settings_of(options, _named_table(options))
     if options.min_confidence is None:
         settings = replace(settings, minimum_confidence=0.7)
     # The page's slider reaches below what it begins with.
     least = min(LEAST_CONFIDENCE, settings.minimum_confidence)
     clothing, body = _find_clothing(options, least), _find_body(options, least)
-    workshop = Workshop(clothing.load(), body.load() if body else None, settings)
+    settings = replace(settings, pixel_classes=settings_of(options, clothing.table).pixel_classes)
+    workshop = Workshop(
+        clothing.load(), body.load() if body else None, settings, table=clothing.table
+    )
     return run_server(workshop, listener)
 
 
@@ -197,14 +215,18 @@ def parse_pictures(options: argparse.Namespace) -> int:
         )
     from tqdm import tqdm
 
+    from fashion.parsing.found import found_files
     from fashion.parsing.run import ParsingRun
     from fashion.pictures.listing import list_images
     from fashion.stages.draw import report_skipped
 
-    settings = settings_of(options)
+    settings = settings_of(options, _named_table(options))
     images = list_images(options.images, options.limit)
-    truth = _truth(options, images)
+    _check_truth(options)
     clothing, body = _detectors(options)
+    table = clothing.table if clothing else MODANET_TABLE
+    settings = settings_of(options, table)
+    truth = _truth(options, images, table)
     job = _job(options, settings, clothing, body)
     writable_folder(options.output, "output")
     with tqdm(total=len(images), unit="image", desc="parsing") as bar:
@@ -216,12 +238,21 @@ def parse_pictures(options: argparse.Namespace) -> int:
             overwrite=options.overwrite,
             progress=bar.update,
         )
-        table = _work_through(run, truth, options)
+        measures = _work_through(run, truth, options)
     report_skipped(run.summary.unreadable)
-    if table:
-        print(table)
+    if measures:
+        print(measures)
     _summarise(run.summary, options.output, looked_for_persons=body is not None)
-    return 0 if run.summary.parsed + run.summary.kept else 1
+    if not run.summary.parsed + run.summary.kept:
+        return 1
+    found = found_files(images, job, str(options.images))
+    if options.images.is_dir():
+        for path in found.write():
+            print(f"Written: {path}")
+    if found.objects:
+        return 0
+    print("Nothing was found; a lower --min-confidence may show why.", file=sys.stderr)
+    return 1
 
 
 def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector | None]":
@@ -246,6 +277,7 @@ def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detecto
         options.clothing_preset,
         precision=options.precision,
         min_confidence=least,
+        classes=options.classes,
     )
 
 
@@ -268,27 +300,39 @@ def _job(
     from fashion.parsing.files import OutputJob
     from fashion.parsing.sheet import SheetOptions
 
-    sheet = SheetOptions(options.boxes, options.boundaries, options.added_only)
+    sheet = SheetOptions(options.boxes, options.boundaries, options.added_only, options.full_size)
     made_with = {
         "clothing": clothing and clothing.identity(),
         "body": body and body.identity(),
         "settings": settings.to_json(),
     }
-    return OutputJob(options.output, options.stage, MODANET_TABLE, sheet, made_with)
+    table = clothing.table if clothing else MODANET_TABLE
+    return OutputJob(options.output, options.stage, table, sheet, made_with)
 
 
-def _truth(options: argparse.Namespace, images: Iterable[Path]) -> "Truth | None":
-    if options.truth is None:
-        return None
-    from fashion.parsing.measuring.truth import Truth
+def _named_table(options: argparse.Namespace) -> ClassTable:
+    """The classes of --classes, else ModaNet's, before a weight file is opened."""
+    return find_table(options.classes) if options.classes else MODANET_TABLE
 
-    if options.stage not in ("superpixels", "all"):
+
+def _check_truth(options: argparse.Namespace) -> None:
+    """Raise `UserError` where --truth cannot measure what is written."""
+    if options.truth and options.stage not in ("superpixels", "all"):
         raise UserError(
             "{truth} measures the superpixels' result",
             settings=("truth",),
             advice="give it with --stage=all or --stage=superpixels",
         )
-    truth = Truth(options.truth, images, MODANET_TABLE)
+
+
+def _truth(
+    options: argparse.Namespace, images: Iterable[Path], table: ClassTable
+) -> "Truth | None":
+    if options.truth is None:
+        return None
+    from fashion.parsing.measuring.truth import Truth
+
+    truth = Truth(options.truth, images, table)
     print(truth.summary())
     return truth
 
@@ -306,11 +350,11 @@ def _work_through(run: "ParsingRun", truth: "Truth | None", options: argparse.Na
 
 def _summarise(summary: "ParsingSummary", output: Path, looked_for_persons: bool) -> None:
     kept = f"; {summary.kept} were finished before" if summary.kept else ""
-    print(f"{summary.parsed} pictures parsed into {output.absolute()}{kept}")
+    print(f"{counted(summary.parsed, 'picture')} parsed into {output.absolute()}{kept}")
     if not summary.parsed:
         return
     counts = ", ".join(f"{name} {count}" for name, count in summary.garments.most_common())
     print(f"garments: {counts or 'none'}")
     if looked_for_persons:
-        nobody = f"; nobody on {summary.nobody} pictures" if summary.nobody else ""
+        nobody = f"; nobody on {counted(summary.nobody, 'picture')}" if summary.nobody else ""
         print(f"persons: {summary.persons}{nobody}")

@@ -26,6 +26,7 @@ from fashion.parsing.parse import Parsed
 from fashion.parsing.settings import STAGES
 from fashion.parsing.sheet import SheetOptions, draw_panels, draw_sheet, palette
 from fashion.pictures.sheets import save_png, write_bytes
+from fashion.stages.found import smaller
 from mrcnn.errors import DatasetError
 
 # The panels and label maps of each stage.
@@ -110,7 +111,8 @@ def write_parsed(
     written: list[Path] = []
     wanted = set[str]().union(*(_PANELS[stage] for stage in stages))
     for panel in sorted(wanted & set(panels)):
-        written.append(save_png(folder / f"{panel.replace(' ', '_')}.png", panels[panel]))
+        pixels = panels[panel] if job.sheet.full_size else smaller(panels[panel])
+        written.append(save_png(folder / f"{panel.replace(' ', '_')}.png", pixels))
     for kind in sorted(set[str]().union(*(_MAPS[stage] for stage in stages))):
         written.append(_write_map(folder / f"{kind}.png", kind, parsed, job.table))
     if "objects" in stages:

@@ -7,8 +7,8 @@
     %(prog)s --serve
 
 For each picture one sheet (OUTPUT/<name>.png: original, body, clothing, superpixels, the labels of
-pixels alone and of pixels and superpixels together) and a folder OUTPUT/<name>/ with the panels in
-full size, label maps as indexed PNGs, cut-outs with transparency, and parsing.json. Finished
+pixels alone and of pixels and superpixels together) and a folder OUTPUT/<name>/ with the panels,
+label maps as indexed PNGs, cut-outs with transparency, and parsing.json. Finished
 pictures are skipped: the same command resumes where it was stopped. ResNet-101 takes some
 five seconds a picture and model on two cores; the `demo` preset took 1.6 of a picture of 400 x 600,
 with everything that is written. See docs/parsing.md.

@@ -18,6 +18,7 @@ from fashion.stages.models import (
     inference_weights,
 )
 from fashion.stages.stage import MODANET_STAGE, Stage
+from fashion.stages.training_labels import with_labels
 
 Detect = Callable[[np.ndarray], dict[str, np.ndarray]]
 
@@ -37,6 +38,11 @@ class Detector:
 
     choice: ModelChoice
     weights: WeightFile
+
+    @property
+    def table(self) -> ClassTable:
+        """The classes that it finds."""
+        return self.choice.stage.table
 
     @property
     def path(self) -> Path:
@@ -63,17 +69,21 @@ def find_clothing(
     *,
     precision: str = "auto",
     min_confidence: float | None = None,
+    classes: str | None = None,
 ) -> Detector:
     """The detector of garments; for the arguments see `ModelChoice`.
+
+    classes: see `fashion.stages.training_labels.with_labels`.
 
     Raises:
         WeightsError: the file is missing, damaged, or of other classes or another network. It
             names the settings `clothing` and `clothing_preset`.
     """
     settings = ("clothing", "clothing_preset")
-    return _find(
-        ModelChoice(MODANET_STAGE, weights, preset, precision, min_confidence, settings=settings)
+    choice = ModelChoice(
+        MODANET_STAGE, weights, preset, precision, min_confidence, settings=settings
     )
+    return _find(with_labels(choice, classes))
 
 
 def find_body(

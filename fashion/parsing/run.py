@@ -16,6 +16,7 @@ from fashion.parsing.files import OutputJob, read_record, write_parsed
 from fashion.parsing.models import Detect
 from fashion.parsing.parse import Parsed, ParsingSettings, parse
 from fashion.pictures.listing import file_stamp, read_or_error
+from fashion.stages.found import CSV, PAGE, PREDICTIONS
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import decoded
 from mrcnn.system.background import read_ahead
@@ -24,7 +25,7 @@ from mrcnn.system.background import read_ahead
 MOST_PIXELS = 60_000_000
 # Bytes of a name: file systems take 255, with the suffix.
 _NAME_BYTES = 240
-_TAKEN = "measures.png"
+_TAKEN = ("measures.png", CSV, PREDICTIONS, PAGE)
 
 
 @dataclass
@@ -168,7 +169,7 @@ def folder_names(images: Iterable[Path]) -> dict[Path, str]:
     images = list(images)
     # Case-folded, because some file systems treat a.png and A.png as one file.
     count = Counter(image.stem.casefold() for image in images)
-    taken, names = {_TAKEN}, {}
+    taken, names = set(_TAKEN), {}
     for image in images:
         is_name = image.stem.strip(". ") and count[image.stem.casefold()] == 1
         name = _shortened(image.stem if is_name else image.name)

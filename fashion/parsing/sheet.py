@@ -39,11 +39,13 @@ class SheetOptions:
         boxes: also boxes around garments and persons.
         boundaries: also the superpixels' boundaries on the pixel-level and joint panels.
         added_only: what the superpixels added, in place of the joint labels.
+        full_size: panels in files are of the photograph's own size, however large.
     """
 
     boxes: bool = False
     boundaries: bool = False
     added_only: bool = False
+    full_size: bool = False
 
 
 def draw_panels(

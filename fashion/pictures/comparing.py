@@ -40,11 +40,13 @@ class ComparisonPictures:
     """What a comparison wrote and found.
 
     Attributes:
-        written: the PNGs.
+        pictures: how many were compared.
+        written: the PNGs: one for each of them, and the sheet.
         found: the count of each class, for each model.
         unreadable: an error for each picture that was skipped.
     """
 
+    pictures: int = 0
     written: list[Path] = field(default_factory=list)
     found: list[Counter[str]] = field(default_factory=list)
     unreadable: list[UserError] = field(default_factory=list)
@@ -93,6 +95,7 @@ def compare_pictures(
             continue
         picture, found = draw_models(image, models, original=original)
         done.written.append(save_png(folder / names[path], picture))
+        done.pictures += 1
         for total, counts in zip(done.found, found, strict=True):
             total.update(counts)
         if len(tiles) < SHEET_PICTURES:

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from fashion.annotations.locating import IMAGE_SUFFIXES, VARIABLE, leads_out, some
+from fashion.annotations.locating import (
+    IMAGE_SUFFIXES,
+    VARIABLE,
+    leads_out,
+    print_not_read,
+    some,
+)
 from fashion.pictures.remote import RemoteFolder, RemotePicture, list_remote, read_remote
 from mrcnn.errors import DatasetError, UserError, printable
-from mrcnn.images.reading import opened, orientation
+from mrcnn.images.reading import is_video, opened, orientation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,15 +54,23 @@ def list_images(
 ) -> list[Path] | list[RemotePicture]:
     """The pictures of a folder in the order of their names; or the one picture.
 
-    Links that lead out of the folder are skipped, with a line on stderr. Folders in it are not
-    searched, with a line on stderr where pictures lie in them.
+    Links that lead out of the folder, and files that are not pictures, are skipped with a line on
+    stderr each. Folders in it are not searched, with a line on stderr where pictures lie in them.
 
     Raises:
-        DatasetError: there is no such folder, or no picture in it.
+        DatasetError: there is no such folder, no picture in it, or a video in its place.
     """
     if isinstance(folder, RemoteFolder):
         return list_remote(folder, IMAGE_SUFFIXES, limit)
     if folder.is_file():
+        if is_video(folder):
+            raise DatasetError(
+                "this is a video, not a picture",
+                path=folder,
+                settings=("images",),
+                advice="choose a picture or a folder of pictures with {images}; the training "
+                "scripts' command splash takes videos",
+            )
         return [folder]
     if not folder.is_dir():
         raise DatasetError(
@@ -65,7 +79,8 @@ def list_images(
             settings=("images",),
             advice="create it and put photographs there, or choose another with {images}",
         )
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    entries = list(folder.iterdir())
+    found = sorted(p for p in entries if p.suffix.lower() in IMAGE_SUFFIXES)
     leaving = [path for path in found if leads_out(folder, path.name)]
     if leaving:
         print(
@@ -90,6 +105,7 @@ def list_images(
             f"not searched: the folders {printable(some(below))} in {folder}, which have pictures",
             file=sys.stderr,
         )
+    print_not_read((p.name for p in entries if not p.is_dir()), folder)
     return found[:limit]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fashion.annotations.locating import print_not_read
 from mrcnn.errors import DatasetError, UserError
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
@@ -139,10 +140,11 @@ def list_remote(
     with _explained(folder.url, "images"):
         files.invalidate_cache()
         listed = files.ls(path, detail=True)
-    pictures = []
+    pictures, others = [], []
     for info in listed:
         name = str(info["name"]).rstrip("/")
         if info["type"] != "file" or PurePosixPath(name).suffix.lower() not in suffixes:
+            others.append(PurePosixPath(name).name + "/" * (info["type"] != "file"))
             continue
         token = next((str(info[key]) for key in _TOKENS if info.get(key)), "")
         url = files.unstrip_protocol(name)
@@ -155,6 +157,7 @@ def list_remote(
             expected=f"{', '.join(sorted(suffixes))} files",
             advice="put some there, or choose another folder with {images}",
         )
+    print_not_read(others, folder)
     return sorted(pictures, key=lambda picture: picture.name)[:limit]
 
 

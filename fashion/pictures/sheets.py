@@ -22,6 +22,7 @@ from mrcnn.training.history import read_history
 ClassNames = Sequence[str] | Mapping[int, str]
 Colours = Sequence[painting.Colour] | Mapping[int, painting.Colour]
 
+HISTORY = "history.csv"
 _GAP = 8
 _PAPER = (255, 255, 255)
 _INK = (30, 30, 30)
@@ -125,7 +126,8 @@ def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Pat
 
     Args:
         csv_path: a header with epoch (or step) and columns of losses; each column `x` may have a
-            `val_x`, drawn dashed in the same colour. Empty cells are gaps.
+            `val_x`, drawn dashed in the same colour. Empty cells are gaps. A folder stands for the
+            newest `history.csv` in it or in the folders of trainings in it.
         png_path: the file to write.
 
     Returns:
@@ -138,7 +140,8 @@ def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Pat
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    table = _read_numbers(Path(csv_path))
+    csv_path = _newest_history(Path(csv_path))
+    table = _read_numbers(csv_path)
     axis = "epoch" if "epoch" in table else "step"
     losses = [name for name in table if name not in _NOT_LOSSES and not name.startswith("val_")]
     losses = [name for name in losses if np.isfinite(table[name]).any()]
@@ -187,6 +190,12 @@ def _plot_pair(
             x[known], validation[known], "--", color=colour, marker=marker, ms=3, alpha=0.8,
             label=f"{label} (validation)",
         )  # fmt: skip
+
+
+def _newest_history(path: Path) -> Path:
+    """The file itself; of a folder the history of the last training by name, else the path."""
+    found = [path / HISTORY, *sorted(path.glob(f"*/{HISTORY}"), reverse=True)]
+    return next((file for file in found if file.is_file()), path)
 
 
 def _read_numbers(path):

@@ -20,11 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fashion.annotations.locating import IMAGE_SUFFIXES
 from fashion.pictures.sheets import save_png
 from mrcnn.drawing.painting import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
-from mrcnn.images.reading import MAX_PIXELS, read_image
+from mrcnn.images.reading import MAX_PIXELS, opened, read_image
 from mrcnn.system.background import changed_environment
 from mrcnn.system.http import ClosingRedirects, http_opener, within
 
@@ -80,7 +79,21 @@ def splash_video(
     output: str | os.PathLike,
     progress: bool = True,
 ) -> Path:
-    """Splash every frame of a video and write a video of the same size and frame rate.
+    """Splash every frame of a video; see `paint_video`."""
+    return paint_video(
+        lambda image: colour_splash(image, detect(image)["masks"]), source, output, progress
+    )
+
+
+def paint_video(
+    paint: Callable[[np.ndarray], np.ndarray],
+    source: str | os.PathLike,
+    output: str | os.PathLike,
+    progress: bool = True,
+) -> Path:
+    """Paint every frame of a video and write a video of the same size and frame rate.
+
+    paint: takes a frame and gives what is written for it, both uint8 RGB [H, W, 3] of one size.
 
     One frame is in memory at a time. The output gets its name when it is complete; it is MPEG-4 in
     .mp4, or Motion JPEG in .avi if the suffix asks for it or MPEG-4 cannot be encoded here. Sound
@@ -99,9 +112,8 @@ def splash_video(
         frames = _bar(_frames(capture, frame), count, source.name, progress)
         with _writer(output, rate, size) as (writer, target):
             for frame in frames:
-                image = np.ascontiguousarray(frame[..., ::-1])
-                splash = colour_splash(image, detect(image)["masks"])
-                writer.write(np.ascontiguousarray(splash[..., ::-1]))
+                painted = paint(np.ascontiguousarray(frame[..., ::-1]))
+                writer.write(np.ascontiguousarray(painted[..., ::-1]))
     return target
 
 
@@ -193,9 +205,8 @@ def _fetch(url: str, max_bytes: int, seconds: float) -> bytes:
 def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
     if not source.is_file():
         raise UserError("there is no such video file", path=source)
-    if source.suffix.lower() in IMAGE_SUFFIXES:
-        # OpenCV would take all pictures of the folder with a number in their names for a film.
-        raise UserError("it is a picture, not a video", path=source, advice="name it with --image")
+    if _is_still(source):
+        raise UserError("this is a picture, not a video", path=source, advice="choose a video")
     with _containers_only():
         capture = cv2.VideoCapture(str(source))
     try:
@@ -210,6 +221,15 @@ def _opened(source: Path) -> Iterator[cv2.VideoCapture]:
         yield capture
     finally:
         capture.release()
+
+
+def _is_still(source: Path) -> bool:
+    """Whether a file is a picture; an animated GIF is a video too."""
+    try:
+        with opened(source) as image:
+            return image.format != "GIF"
+    except DatasetError:
+        return False
 
 
 def _require_bounded(capture: cv2.VideoCapture, source: Path) -> None:

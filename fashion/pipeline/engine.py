@@ -36,12 +36,13 @@ class Command:
     """A command of a step: the words after the interpreter.
 
     `resumed` are the words that continue an interrupted run, once `started` says that the run has
-    left something to continue.
+    left something to continue. `accepted` are the exit codes that are no failure.
     """
 
     words: tuple[str, ...]
     resumed: tuple[str, ...] = ()
     started: Callable[[], bool] = lambda: False
+    accepted: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Pipeline:
             code = run_process(words, self.root, log, text, keep_open=handle)
         except Interrupted:
             raise KeyboardInterrupt from None
-        if code:
+        if code not in command.accepted:
             raise StepError(
                 f'the step "{step.name}" failed, {text} ended with exit code {code}',
                 path=log,

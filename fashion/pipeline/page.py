@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fashion import DEMO_START
 from fashion.html.charts import (
     NOTHING,
     bar_cell,
@@ -18,14 +19,14 @@ from fashion.html.charts import (
     number,
     table,
 )
-from fashion.html.gallery import WIDE, gallery, picture
+from fashion.html.gallery import INDEX, WIDE, gallery, picture, write_gallery
 from fashion.html.page import fill, link, page_file
 from fashion.json_files import write_text
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion.labels import MODANET_TABLE, SEASON_TABLE, SEASONS, ClassTable
 from fashion.pipeline.engine import Step, duration
 from fashion.pipeline.results import RunResults, StageResult, StepResult, gather_results
 
-SHOWN_PAIRS, SHOWN_PICTURES = 6, 8
+SHOWN_PAIRS, SHOWN_PICTURES, SHOWN_WORST = 4, 4, 2
 LOSS_PARTS = {
     "rpn_class_loss": "anchors: garment or not",
     "rpn_bbox_loss": "anchors: boxes",
@@ -42,8 +43,26 @@ def write_page(page: Path, work: Path, steps: Iterable[Step]) -> Path:
     steps: of the run; the page's own is not shown. Raises `UserError` when it cannot be written.
     """
     titles = [(step.name, step.title) for step in steps if step.name != "page"]
-    write_text(page, page_text(gather_results(work, titles), page))
+    results = gather_results(work, titles)
+    _write_galleries(results)
+    write_text(page, page_text(results, page))
     return page
+
+
+def _write_galleries(results: RunResults) -> None:
+    """A gallery for each folder of pictures whose command has not written one."""
+    one, two = results.stages
+    folders = (
+        (one.pictures, "What model 1 finds"),
+        (two.pictures, "What model 2 finds"),
+        (results.compared, "Model 1 on the left, model 2 on the right"),
+        (results.label_pictures, "Automatic labels"),
+        (results.worst_labels, "Ground truth on the left, automatic labels on the right"),
+        (results.parsed, "Clothing parsing"),
+    )
+    for pictures, title in folders:
+        if pictures and not pictures[0].with_name(INDEX).exists():
+            write_gallery(pictures, title)
 
 
 def page_text(results: RunResults, page: Path) -> str:
@@ -54,6 +73,8 @@ def page_text(results: RunResults, page: Path) -> str:
         "SCRIPT": f"\n{page_file('pipeline.js')}",
         "HERO": _hero(results, page),
         "HEADLINES": _headlines(results),
+        "INTRO": _intro(results),
+        "LEGEND": ", ".join(f"<b>{code}</b> {season}" for code, season in SEASONS.items()),
         "PAIRS": _pairs(results, page),
         "MODEL1": _model(results, one, MODANET_TABLE, 1, page),
         "LABELS": _labels(results, page),
@@ -63,6 +84,24 @@ def page_text(results: RunResults, page: Path) -> str:
         "FOLDERS": _folders(results, page),
     }
     return fill(page_file("pipeline.html"), parts)
+
+
+def _intro(results: RunResults) -> str:
+    """What the pictures are, and what the training started from."""
+    step = results.step("train1")
+    started = step is not None and any(DEMO_START.name in text for text in step.commands)
+    if not results.drawn:
+        return "The pictures are yours."
+    weights = (
+        " Model 1 does not start from nothing: its start weights were trained before, for two "
+        "hours, on other drawings."
+        if started
+        else ""
+    )
+    return (
+        "The pictures on this page are drawn, not photographed; the figures say nothing about "
+        f"photographs.{weights}"
+    )
 
 
 def _none(text: str) -> str:
@@ -126,13 +165,14 @@ def _model(
     parts = [
         _took(results, f"train{which}", "trained in"),
         f'<div class="halves"><div><h3>Loss</h3>{curves}{parts_of_loss}</div>',
-        f"<div><h3>Average precision</h3>{by}{whole}</div></div>{of_classes}",
+        f"<div><h3>Average precision</h3>{by}{whole}</div></div>",
+        f"<details><summary>Each class</summary>{of_classes}</details>" if of_classes else "",
     ]
-    parts.append("<h3>What was confused with what</h3>")
     if confusion := stage.figures.get("confusion"):
-        parts.append(confusion_table(confusion, _colours(classes)))
+        matrix = confusion_table(confusion, _colours(classes))
+        parts.append(f"<details><summary>Confusion matrix</summary>{matrix}</details>")
     else:
-        parts.append(_none("Not counted in this run."))
+        parts.append(_none("Confusions were not counted in this run."))
     parts.append("<h3>On pictures that were held back</h3>")
     about = f"What model {which} finds"
     pictures = gallery(stage.pictures, page, "singles", about, SHOWN_PICTURES)
@@ -238,11 +278,11 @@ def _labels(results: RunResults, page: Path) -> str:
         parts.append(gallery(results.label_pictures, page, "singles", about, SHOWN_PICTURES))
     if results.worst_labels:
         parts.append(
-            "<h3>The worst</h3><p>The truth on the left, the automatic labels on the "
-            "right; red is missed or wrong.</p>"
+            "<h3>The worst</h3><p>Ground truth on the left, automatic labels on the right; red is "
+            "missed or wrong.</p>"
         )
         about = "The truth on the left, automatic labels on the right"
-        parts.append(gallery(results.worst_labels, page, "pairs", about, 4))
+        parts.append(gallery(results.worst_labels, page, "pairs", about, SHOWN_WORST))
     return "".join(parts)
 
 
@@ -294,7 +334,7 @@ def _quality_row(name: str, row: dict[str, Any]) -> list[str]:
 def _parsed(results: RunResults, page: Path) -> str:
     if not results.parsed:
         return ""
-    pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_PICTURES)
+    pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_WORST)
     return f'<section id="parsing"><h2>Clothing parsing</h2>{pictures}</section>'
 
 

@@ -58,6 +58,7 @@ class RunResults:
         worst_labels: the worst automatic labels beside the truth.
         compared: both models' detections side by side.
         parsed: clothing parsing.
+        drawn: whether the run drew its own pictures.
         by_truth: whether model 2 was measured by the truth, not by automatic labels.
     """
 
@@ -72,6 +73,7 @@ class RunResults:
     worst_labels: list[Path] = field(default_factory=list)
     compared: list[Path] = field(default_factory=list)
     parsed: list[Path] = field(default_factory=list)
+    drawn: bool = False
     by_truth: bool = False
 
     @property
@@ -111,6 +113,7 @@ def gather_results(folder: Path, titles: Iterable[tuple[str, str]]) -> RunResult
     results.worst_labels = [p for p in _pictures(quality) if p.stem.startswith("worst_")]
     results.compared = _pictures(folder / "compared")
     results.parsed = _pictures(folder / "parsed")
+    results.drawn = (folder / "data").is_dir()
     results.by_truth = (folder / "stage2" / "truth").is_dir()
     return results
 

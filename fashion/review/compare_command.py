@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     from fashion.json_files import write_json
     from fashion.review.quality import compare_labels
     from fashion.review.quality_report import quality_table, write_worst
+    from mrcnn.errors import DatasetError
 
     auto, truth = read_annotations(options.auto), read_annotations(options.truth)
     with tqdm(unit="image", desc="comparing", disable=None) as bar:
@@ -67,6 +68,14 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         write_json(options.json, quality.as_json(), indent=1)
     if options.output:
         images = options.images or options.truth.absolute().parent
+        worst = quality.worst(options.worst)
+        if worst and not any((images / name).is_file() for name in worst):
+            raise DatasetError(
+                "none of the compared pictures is in this folder",
+                path=images,
+                settings=("images",),
+                advice="name the folder of the pictures with {images}",
+            )
         written, errors = write_worst(quality, images, options.output, options.worst)
         for sentence in errors:
             print(f"not drawn: {sentence}")

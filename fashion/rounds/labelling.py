@@ -67,7 +67,7 @@ def labelling_job(
     job = LabelJob(
         FolderPictures(folder.images, images),
         choice.stage.class_names,
-        LabelPolicy(min_confidence=confidence, low_confidence=confidence, seasons=False),
+        LabelPolicy(min_confidence=confidence, low_confidence=confidence, labels="garments"),
         batch=batch,
         model={"model": file.sha256, "preset": preset},
     )

@@ -110,8 +110,7 @@ def _train(folder: RoundsFolder, one: Round, options: Sequence[str]) -> None:
     start = "last" if begun else str(folder.weights_before(one.number))
     words = ["train", f"--dataset={one.dataset}", f"--model={start}", f"--logs={one.logs}"]
     words += [f"--weights-out={one.weights}", *options]
-    is_season = folder.settings.stage == 2
-    train_or_splash(folder.stage, "", words, class_table=is_season)
+    train_or_splash(folder.stage, "", words)
 
 
 def measure(folder: RoundsFolder, one: Round) -> dict[str, Any]:

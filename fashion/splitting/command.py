@@ -60,7 +60,8 @@ def parse_arguments(
         nargs="?",
         const="",
         metavar="DIR",
-        help="also copy (or link) the test images to DIR (default: the stage's images folder)",
+        help="also copy (or link) the test images to DIR (default: model1/test_images or "
+        "model2/images)",
     )
     add(
         "--ignore-duplicates",
@@ -115,7 +116,8 @@ def make_settings(options: argparse.Namespace, stage: "Stage | None") -> "Settin
 
     test_images = Path(options.test_images) if options.test_images else None
     if options.test_images == "" and stage is not None:
-        test_images = stage.images
+        # Stage 1's images folder is where season photographs are labelled.
+        test_images = stage.images if options.stage == 2 else stage.folder / "test_images"
     return split_dataset.Settings(
         ratios=choosing.parse_ratios(options.ratios),
         seed=options.seed,

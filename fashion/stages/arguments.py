@@ -8,6 +8,12 @@ from fashion.stages.stage import Stage, fraction
 from fashion.stages.training_labels import with_labels
 from mrcnn.config import Config
 
+CLASSES_HELP = (
+    'classes of your own: a JSON file such as ["sneaker", "blazer"], which may have colours and '
+    "aliases too; or modanet, season (the nine labels), all (the fifty season labels). Weights "
+    "remember the classes that they were trained with (default: those, else the stage's)"
+)
+
 
 def add_model_arguments(
     parser: argparse.ArgumentParser,
@@ -16,7 +22,7 @@ def add_model_arguments(
     *,
     confidence: float | None = None,
 ) -> None:
-    """Add --model (--weights), --preset, --precision, --resize-mode and --min-confidence.
+    """Add --model, --preset, --precision, --resize-mode, --min-confidence and --classes.
 
     confidence: what the command takes without --min-confidence, for its help; None for the
         preset's value.
@@ -51,6 +57,8 @@ def add_model_arguments(
         help="drop detections scored lower "
         + (of_presets("DETECTION_MIN_CONFIDENCE") if confidence is None else f"({confidence:g})"),
     )
+    parser.add_argument("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
+    parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
     parser.set_defaults(stage=stage)
 
 
@@ -88,28 +96,27 @@ def model_choice(options: argparse.Namespace) -> ModelChoice:
     )
 
 
-def add_class_table_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --class-table."""
+def add_drop_unknown_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --drop-unknown."""
     parser.add_argument(
-        "--class-table",
-        metavar="FILE",
-        help='labels other than the nine: a JSON list such as ["bag_yaz", "dress_kis"], or all for '
-        "the fifty that have a code (default: those that the weights were trained with, else the "
-        "nine)",
+        "--drop-unknown",
+        action="store_true",
+        help="leave out regions whose labels are not among the classes, however many they are "
+        "(default: an error from a tenth of all regions on)",
     )
 
 
-def choose_class_table(options: argparse.Namespace) -> None:
-    """Give `options.stage` the labels of --class-table, or those the weights were trained with.
+def choose_classes(options: argparse.Namespace) -> None:
+    """Give `options.stage` the classes of --classes, or those the weights were trained with.
 
     `options.model` becomes the description of the weight file where that was read. Training keeps
     the labels of a checkpoint only where it resumes from it (--model=last). Raises `DatasetError`
     for a file that is not a class table.
     """
     training = getattr(options, "command", None) == "train"
-    if training and options.model != "last" and not options.class_table:
+    if training and options.model != "last" and not options.classes:
         return
-    choice = with_labels(model_choice(options), options.class_table)
+    choice = with_labels(model_choice(options), options.classes)
     options.stage = choice.stage
     if not training:
         options.model = choice.weights

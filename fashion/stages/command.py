@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fashion.stages.arguments import (
-    add_class_table_argument,
     add_model_arguments,
-    choose_class_table,
+    choose_classes,
     model_choice,
 )
 from fashion.stages.models import inference_model, inference_weights
@@ -20,6 +19,8 @@ from fashion.stages.stage import Stage, writable_folder
 from fashion.stages.train import train
 from fashion.stages.training_arguments import add_training_arguments
 from fashion.terminal import HelpFormatter, command_parser
+from mrcnn.errors import UserError
+from mrcnn.images.reading import is_video
 
 if TYPE_CHECKING:
     from mrcnn.model import MaskRCNN
@@ -31,7 +32,6 @@ def train_or_splash(
     arguments: list[str] | None = None,
     *,
     prog: str | None = None,
-    class_table: bool = False,
 ) -> int:
     """Parse the command line and run `train` or `splash`.
 
@@ -40,7 +40,6 @@ def train_or_splash(
         description: the script's docstring, for `--help`.
         arguments: in place of the process's.
         prog: the script as it is typed.
-        class_table: whether --class-table is offered.
     """
     parser = command_parser(description, prog)
     commands = parser.add_subparsers(dest="command", required=True, metavar="train|splash")
@@ -54,12 +53,8 @@ def train_or_splash(
     )
     add_splash_arguments(splashing, stage)
     splashing.set_defaults(action=splash)
-    if class_table:
-        add_class_table_argument(training)
-        add_class_table_argument(splashing)
     options = parser.parse_args(arguments)
-    if class_table:
-        choose_class_table(options)
+    choose_classes(options)
     return options.action(options)
 
 
@@ -82,6 +77,13 @@ def splash(options: argparse.Namespace) -> int:
     """Grey everything but the garments of a picture or a video."""
     from fashion.pictures.splash import splash_image, splash_video
 
+    if options.image and is_video(options.image):
+        raise UserError(
+            "this is a video, not a picture",
+            path=options.image,
+            settings=("video",),
+            advice="give it with {video}",
+        )
     choice = model_choice(options)
     choice = replace(choice, weights=inference_weights(choice))
 

@@ -23,7 +23,7 @@ from fashion.stages.stage import (
     whole,
     writable_folder,
 )
-from fashion.terminal import command_parser
+from fashion.terminal import command_parser, counted
 
 
 def parse_arguments(
@@ -42,10 +42,11 @@ def parse_arguments(
         add(f"--preset{number}", metavar="NAME", help="its preset, if the file does not name it")
         add(f"--logs{number}", type=Path, default=stage.logs, metavar="DIR", help="for last")
     add(
-        "--class-table",
-        metavar="FILE",
+        "--classes",
+        metavar="FILE|NAME",
         help="the season model's labels, if the file does not name them",
     )
+    add("--class-table", dest="classes", help=argparse.SUPPRESS)
     add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     images = list_images(options.images, options.limit)
     writable_folder(options.output, "output")
     choices = [chosen_model(options, 1, MODANET_STAGE), chosen_model(options, 2, SEASON_STAGE)]
-    choices[1] = with_labels(choices[1], options.class_table)
+    choices = [with_labels(choices[0], None), with_labels(choices[1], options.classes)]
     choices = [replace(choice, weights=inference_weights(choice)) for choice in choices]
     models = [
         ComparedModel(title, _one_by_one(inference_model(choice)), choice.stage.table)
@@ -93,7 +94,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     for model, found in zip(models, done.found, strict=True):
         counts = ", ".join(f"{name} {count}" for name, count in found.most_common())
         print(f"{model.title}: {counts or 'nothing'}")
-    print(f"{len(done.written)} pictures in {options.output.absolute()}")
+    print(f"{counted(done.pictures, 'picture')} in {options.output.absolute()}")
     return 0 if done.written else 1
 
 

@@ -1,20 +1,26 @@
-"""The command that draws what a stage's model finds on pictures."""
+"""The command that draws what a stage's model finds on pictures and videos."""
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
 
 from fashion.pictures.listing import list_images, output_names
-from fashion.stages.arguments import add_model_arguments, model_choice
-from fashion.stages.models import inference_model, inference_weights
+from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
+from fashion.stages.models import ModelChoice, WeightFile, inference_model, inference_weights
 from fashion.stages.stage import Stage, whole, writable_folder
-from fashion.terminal import OPTIONS
+from fashion.terminal import OPTIONS, counted
 from mrcnn.errors import DatasetError, UserError
+from mrcnn.images.reading import is_video
+
+if TYPE_CHECKING:
+    from mrcnn.model import MaskRCNN
 
 
 def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
@@ -24,51 +30,138 @@ def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None
         type=Path,
         default=stage.images,
         metavar="DIR",
-        help="folder of pictures, or one picture (default: %(default)s)",
+        help="folder of pictures, one picture, or a video (default: %(default)s)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=stage.outputs,
         metavar="DIR",
-        help="folder for the PNGs (default: %(default)s)",
+        help="folder for the drawings; for a folder of pictures also garments.csv, "
+        "predictions.json (COCO) and index.html (default: %(default)s)",
     )
     add_model_arguments(
         parser, stage, f"weight file, or last (default: {stage.folder.name}/{stage.weights})"
     )
     parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="for last")
     parser.add_argument("--limit", type=whole(1), metavar="N", help="at most this many pictures")
+    parser.add_argument(
+        "--full-size",
+        action="store_true",
+        help="drawings of the pictures' own size (default: at most 2,048 pixels on the longer "
+        "side; a 12-megapixel PNG takes 20 MB)",
+    )
+
+
+@dataclass
+class _Drawing:
+    """Detects on pictures and frames, draws, and counts what was found."""
+
+    choice: ModelChoice
+    model: "MaskRCNN"
+    found: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The image, uint8 RGB [H, W, 3], with its detections drawn on it, and the detections."""
+        from mrcnn.drawing.painting import draw_detections
+
+        stage = self.choice.stage
+        names = stage.class_names
+        result = self.model.detect([image])[0]
+        self.found.update(names[i] for i in result["class_ids"])
+        colours = {row.id: row.colour for row in stage.table}
+        return draw_detections(image, result, names, colours), result
 
 
 def draw_pictures(options: argparse.Namespace) -> int:
-    """Detect on every picture and write PNGs; 1 where nothing could be drawn."""
+    """Detect on every picture, or on a video, and write drawings; 1 where nothing was found."""
+    choose_classes(options)
     choice = model_choice(options)
-    images = list_images(options.images, options.limit)
-    names = output_names(images)
+    video = options.images.is_file() and is_video(options.images)
+    images = [options.images] if video else _pictures(options, choice)
     choice = replace(choice, weights=inference_weights(choice))
     writable_folder(options.output, "output")
-    model = inference_model(choice)
-    from fashion.pictures.sheets import save_detections_png
+    drawing = _Drawing(choice, inference_model(choice))
+    written: list[Path] = []
+    if video:
+        done = _draw_video(options, drawing)
+    else:
+        done, written = _draw_all(images, options, drawing)
+    counts = ", ".join(f"{name} {count}" for name, count in drawing.found.most_common())
+    print(f"{done} in {options.output}; found: {counts or 'nothing'}")
+    for path in written:
+        print(f"Written: {path}")
+    if drawing.found:
+        return 0
+    print(
+        f"Nothing was found. {OPTIONS['min_confidence']}=0.3 shows whether the model is unsure or "
+        "blind; tools/inspect_model.py shows why.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _pictures(options: argparse.Namespace, choice: ModelChoice) -> list[Path]:
+    """The pictures of the command line.
+
+    Raises `DatasetError` where there are none; if the weights are missing too, it says so.
+    """
+    try:
+        return list_images(options.images, options.limit)
+    except DatasetError as error:
+        raise with_missing_weights(error, choice) from None
+
+
+def with_missing_weights(error: DatasetError, choice: ModelChoice) -> UserError:
+    """The error about missing pictures; where the weights are missing as well, it says both."""
+    try:
+        inference_weights(choice)
+    except UserError as other:
+        names = {name: f"{{{name}}}" for name in other.settings}
+        advice = f"{error.advice}. Besides, {other.sentence(names)}"
+        return error.replace(advice=advice, settings=(*error.settings, *other.settings))
+    return error
+
+
+def _draw_all(
+    images: list[Path], options: argparse.Namespace, drawing: _Drawing
+) -> tuple[str, list[Path]]:
+    """Draw each picture; how many were drawn, and what else was written."""
+    from fashion.pictures.sheets import save_png
+    from fashion.stages.found import FoundFiles, garments_of, smaller
     from mrcnn.images.reading import read_image
 
-    class_names = choice.stage.class_names
-    colours = {row.id: row.colour for row in choice.stage.table}
+    stage = drawing.choice.stage
+    names = output_names(images)
+    weights = drawing.choice.weights
+    model = weights.path.name if isinstance(weights, WeightFile) else stage.weights
+    subject = f"Pictures: {options.images}. Model: {model}."
+    files: FoundFiles | None = None
+    if options.images.is_dir():
+        files = FoundFiles(options.output, "What was found", subject)
     unreadable: list[UserError] = []
-    found: Counter[str] = Counter()
-    for path in tqdm(images, unit="image", desc=choice.stage.name):
+    for path in tqdm(images, unit="image", desc=stage.name):
         try:
             image = read_image(path)
         except DatasetError as error:
             unreadable.append(error)
             continue
-        result = model.detect([image])[0]
-        save_detections_png(options.output / names[path], image, result, class_names, colours)
-        found.update(class_names[i] for i in result["class_ids"])
-    drawn = len(images) - len(unreadable)
+        picture, result = drawing(image)
+        picture = picture if options.full_size else smaller(picture)
+        target = save_png(options.output / names[path], picture)
+        if files:
+            files.add(path.name, garments_of(image, result, stage.table), target, picture)
     report_skipped(unreadable)
-    counts = ", ".join(f"{name} {count}" for name, count in found.most_common()) or "nothing"
-    print(f"{drawn} pictures in {options.output}; found: {counts}")
-    return 0 if drawn else 1
+    drawn = len(images) - len(unreadable)
+    return counted(drawn, "picture"), files.write() if files and drawn else []
+
+
+def _draw_video(options: argparse.Namespace, drawing: _Drawing) -> str:
+    """Draw boxes, masks and names on each frame of a video."""
+    from fashion.pictures.splash import paint_video
+
+    target = options.output / f"{options.images.stem}.mp4"
+    return paint_video(lambda frame: drawing(frame)[0], options.images, target).name
 
 
 def report_skipped(errors: Iterable[UserError]) -> None:

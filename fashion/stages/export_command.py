@@ -19,9 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from fashion.stages.arguments import (
-    add_class_table_argument,
     add_model_arguments,
-    choose_class_table,
+    choose_classes,
     model_choice,
 )
 from fashion.stages.models import inference_model, inference_weights, preset_of
@@ -58,7 +57,6 @@ def parse_arguments(
     add("--masks", choices=MASKS, default="full", help="what model.onnx gives")
     add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
-    add_class_table_argument(parser)
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
     # Replaces --resize-mode of those, since a SavedModel supports more modes.
     add(
@@ -74,8 +72,6 @@ def parse_arguments(
     parser.set_defaults(precision="float32")
     options = parser.parse_args(arguments)
     options.stage = stages[options.number]
-    if options.class_table and options.number == "1":
-        parser.error("--class-table is for --stage=2")
     return options
 
 
@@ -108,8 +104,7 @@ def set_sizes(config: Config, options: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     """Export, and print what was written."""
     options = parse_arguments(arguments, prog)
-    if options.number == "2":
-        choose_class_table(options)
+    choose_classes(options)
     from fashion.stages.presets import make_config
 
     stage = options.stage

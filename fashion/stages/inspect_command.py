@@ -16,7 +16,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from fashion.terminal import command_parser
 from mrcnn.errors import DatasetError, UserError
@@ -65,6 +65,8 @@ def parse_arguments(
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     """Inspect, write, and print the findings."""
     options = parse_arguments(arguments, prog)
+    if not options.file_only:
+        choose_classes(options)
     from mrcnn.inspection.report import write_inspection
 
     inspected, parts, title = of_file(options) if options.file_only else of_model(options)

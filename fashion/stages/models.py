@@ -6,21 +6,24 @@ is refused within a second.
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fashion.labels import ClassTable
+from fashion import REPOSITORY
+from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
 from fashion.stages.presets import PRESETS, make_config
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
-from mrcnn.errors import WeightsError, WeightsNotFoundError
+from mrcnn.errors import DatasetError, WeightsError, WeightsNotFoundError
 
 if TYPE_CHECKING:
     from mrcnn.model import MaskRCNN
 
 
 NOTE = "fashion_stage"
+LONGEST_NOTE = 60_000  # bytes; HDF5 attributes hold 64 kB
 COCO_WEIGHTS = "mask_rcnn_coco.h5"
+DEMO_OUTPUTS = REPOSITORY / "outputs"  # where `make demo` trains
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class WeightFile:
         class_count: how many classes its class layer has, without the background; None where it
             has no such layer.
         sha256: of its content, in hexadecimal digits; None unless it was asked for.
+        table: `classes` with their colours and aliases; None where it does not name classes.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class WeightFile:
     classes: tuple[str, ...] | None
     class_count: int | None
     sha256: str | None = None
+    table: ClassTable | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,13 @@ def find_weights(
         if place.is_file():
             return place
     searched = ", ".join(str(place.absolute().parent) for place in places)
+    others = [path for path in sorted(DEMO_OUTPUTS.glob("stage[12]/*.h5")) if path.is_file()]
+    known = f": this machine has {', '.join(map(str, others))}" if others else ""
     raise WeightsNotFoundError(
         f"there is no weight file of this name in {searched}",
         path=given.name,
         settings=(setting,),
-        advice=f"train one, or choose another with {{{setting}}}",
+        advice=f"train one, or choose another with {{{setting}}}{known}",
     )
 
 
@@ -139,8 +146,16 @@ def coco_weights(stage: Stage) -> Path:
 
 
 def weights_note(preset: str, table: ClassTable) -> dict[str, str]:
-    """The root attributes by which a checkpoint remembers its preset and classes."""
-    return {NOTE: json.dumps({"preset": preset, "classes": list(table.names)})}
+    """The root attributes by which a checkpoint remembers its preset and classes.
+
+    Colours and aliases are stored where they are not the default, and fit into an attribute.
+    """
+    note: dict[str, Any] = {"preset": preset, "classes": list(table.names)}
+    if table not in (MODANET_TABLE, SEASON_TABLE, ClassTable(table.names)):
+        rows = json.dumps({**note, "table": table.to_json()["classes"]})
+        if len(rows.encode()) <= LONGEST_NOTE:
+            return {NOTE: rows}
+    return {NOTE: json.dumps(note)}
 
 
 def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
@@ -159,13 +174,27 @@ def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
     preset, names = note.get("preset"), note.get("classes")
     head = layers.get("mrcnn_class_logits")
     shape = head[-1][1].shape if head else ()
+    classes = _texts(names)
     return WeightFile(
         path,
         preset if isinstance(preset, str) and preset in PRESETS else None,
-        _texts(names),
+        classes,
         shape[-1] - 1 if shape else None,
         file.sha256,
+        _noted_table(classes, note.get("table")),
     )
+
+
+def _noted_table(classes: tuple[str, ...] | None, rows: object) -> ClassTable | None:
+    """The table of a note's classes; plain names where it has no rows that fit them."""
+    for data in (rows, list(classes or ())):
+        try:
+            table = ClassTable.from_json(data)
+        except DatasetError:
+            continue
+        if table.names == classes:
+            return table
+    return None
 
 
 def _parsed_note(text: str) -> dict:

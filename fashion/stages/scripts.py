@@ -6,7 +6,7 @@ A script has its stage; a console command takes --stage.
 import argparse
 import sys
 
-from fashion.stages.arguments import add_class_table_argument, choose_class_table
+from fashion.stages.arguments import choose_classes
 from fashion.stages.command import add_splash_arguments, train_or_splash
 from fashion.stages.command import splash as splash_garments
 from fashion.stages.draw import add_testing_arguments, draw_pictures
@@ -131,7 +131,7 @@ def train_garments(arguments: list[str], prog: str | None = None) -> int:
 
 def train_seasons(arguments: list[str], prog: str | None = None) -> int:
     """model2/samples/custom/trainSeasonData.py."""
-    return train_or_splash(SEASON_STAGE, TRAIN_SEASONS, arguments, prog=prog, class_table=True)
+    return train_or_splash(SEASON_STAGE, TRAIN_SEASONS, arguments, prog=prog)
 
 
 def test_garments(arguments: list[str], prog: str | None = None) -> int:
@@ -201,17 +201,14 @@ def _with_stage(
 
 def _test(stage: Stage, parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     add_testing_arguments(parser, stage)
-    return draw_pictures(_chosen(stage, parser, arguments, "test"))
+    return draw_pictures(parser.parse_args(arguments))
 
 
 def _chosen(
     stage: Stage, parser: argparse.ArgumentParser, arguments: list[str], command: str
 ) -> argparse.Namespace:
-    """The options, with the labels of stage 2 chosen."""
-    if stage is SEASON_STAGE:
-        add_class_table_argument(parser)
+    """The options, with the classes chosen."""
     options = parser.parse_args(arguments)
     options.command = command
-    if stage is SEASON_STAGE:
-        choose_class_table(options)
+    choose_classes(options)
     return options

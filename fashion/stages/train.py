@@ -17,7 +17,8 @@ from fashion.stages.models import (
 )
 from fashion.stages.presets import Part, Preset, find_preset, make_config, parse_schedule
 from fashion.stages.stage import Stage, writable_folder
-from fashion.stages.training_labels import describe_labels
+from fashion.stages.training_labels import describe_labels, require_known_labels
+from fashion.terminal import counted
 from mrcnn.config import Config
 from mrcnn.data.augmentation import augmentation_preset
 from mrcnn.errors import ConfigError, WeightsError
@@ -62,6 +63,9 @@ def train(options: argparse.Namespace) -> int:
     train_set = _load(folder, "train", stage.table, strict)
     # Average precision counts what is detected where nothing is, as tools/evaluate.py does.
     validation_set = _load(folder, "val", stage.table, strict, keep_empty=True)
+    if not options.drop_unknown:
+        require_known_labels(train_set, stage.table, folder / "train")
+        require_known_labels(validation_set, stage.table, folder / "val")
     print(describe_labels(train_set, validation_set, stage.table))
     start = options.model or find_preset(options.preset or "default").weights
     weights = _weights_to_start_from(start, stage, options.logs, options.preset)
@@ -84,6 +88,11 @@ def train(options: argparse.Namespace) -> int:
     if weights:
         model.load_weights(weights.path, by_name=True)
     print(f"Starting from {weights.path if weights else 'random weights'}.")
+    if model.epoch >= parts[-1].until_epoch:
+        print(
+            f"This training is finished: all its {counted(model.epoch, 'epoch')} are done. "
+            "--epochs (or --schedule) makes it longer."
+        )
     for part in parts:
         if model.epoch < part.until_epoch:
             model.train(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fashion.stages.arguments import add_model_arguments, of_presets
+from fashion.stages.arguments import add_drop_unknown_argument, add_model_arguments, of_presets
 from fashion.stages.stage import Stage, fraction, positive, whole
 from fashion.terminal import OPTIONS
 from mrcnn.config_rules import parse_rate_schedule
@@ -142,6 +142,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     parser.add_argument(
         "--strict", action="store_true", help="stop at the first region that cannot be read"
     )
+    add_drop_unknown_argument(parser)
 
 
 def _add_helps(parser: argparse.ArgumentParser) -> None:

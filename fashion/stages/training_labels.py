@@ -2,50 +2,51 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from fashion.dataset import FashionDataset
 from fashion.labels import (
     CODED_GARMENTS,
+    SEASON_TABLE,
     SEASONS,
     ClassTable,
     named_table,
     season_table,
 )
 from fashion.stages.models import ModelChoice, described_weights
-from fashion.terminal import text_table
+from fashion.terminal import counted, text_table
 from mrcnn.errors import DatasetError, WeightsNotFoundError
 
 ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)
 
 
-def with_labels(choice: ModelChoice, class_table: str | None) -> ModelChoice:
+def with_labels(choice: ModelChoice, classes: str | None) -> ModelChoice:
     """The choice with the labels of a class table, or those its weights were trained with.
 
     Args:
-        choice: a model of stage 2.
-        class_table: see `find_table`; None for the labels that the weight file names, else the
+        choice: a model.
+        classes: see `find_table`; None for the labels that the weight file names, else the
             stage's. The file is then read, and its description becomes `weights`.
 
     Raises:
         DatasetError: this is not a class table.
         WeightsError: the weight file is damaged.
     """
-    if class_table:
-        return _labelled(choice, find_table(class_table))
+    if classes:
+        return _with_table(choice, find_table(classes))
     try:
         weights = described_weights(choice)
     except WeightsNotFoundError:
         return choice  # whoever needs the weights raises it again
     choice = dataclasses.replace(choice, weights=weights)
-    return _labelled(choice, table_of_labels(weights.classes)) if weights.classes else choice
-
-
-def _labelled(choice: ModelChoice, table: ClassTable) -> ModelChoice:
-    if table.names == choice.stage.table.names:
+    # Files name the classes of a stage without its aliases and codes.
+    if weights.table is None or weights.table.names == choice.stage.table.names:
         return choice
-    print(f"Labels: {', '.join(table.names)}")
+    return _with_table(choice, with_codes(weights.table))
+
+
+def _with_table(choice: ModelChoice, table: ClassTable) -> ModelChoice:
+    print(f"Classes: {', '.join(table.names)}")
     return dataclasses.replace(choice, stage=dataclasses.replace(choice.stage, table=table))
 
 
@@ -57,15 +58,11 @@ def find_table(text: str) -> ClassTable:
     if text.casefold() == "all":
         return season_table(ALL_LABELS)
     table = named_table(text)
-    return _with_codes(table) if Path(text).is_file() else table
+    return with_codes(table) if Path(text).is_file() else table
 
 
-def table_of_labels(names: Sequence[str]) -> ClassTable:
-    """A class table of these names, with region codes where they are season labels."""
-    return _with_codes(ClassTable(list(names)))
-
-
-def _with_codes(table: ClassTable) -> ClassTable:
+def with_codes(table: ClassTable) -> ClassTable:
+    """The table with region codes, where all its classes are season labels."""
     try:
         coded = season_table(table.names)
     except DatasetError:
@@ -74,6 +71,37 @@ def _with_codes(table: ClassTable) -> ClassTable:
         dataclasses.replace(row, code=known.code) for row, known in zip(table, coded, strict=True)
     ]
     return ClassTable(rows, name=table.name)
+
+
+# So many regions, as a share, may have labels that are not trained before that is an error.
+MOST_UNKNOWN = 0.1
+
+
+def require_known_labels(dataset: FashionDataset, table: ClassTable, place: Path) -> None:
+    """Raise `DatasetError` where too many regions were left out for labels not in the table.
+
+    Season labels that the nine leave out on purpose do not count with those nine.
+
+    Args:
+        dataset: as it was loaded with `table`.
+        table: the classes.
+        place: the folder of the data set, for the error.
+    """
+    unknown = Counter(problem.label for problem in dataset.problems if problem.label)
+    if table == SEASON_TABLE:
+        for label in ALL_LABELS:
+            unknown.pop(label, None)
+    dropped = unknown.total()
+    regions = dropped + sum(len(info["instances"]) for info in dataset.image_info)
+    if dropped > MOST_UNKNOWN * regions:
+        raise DatasetError(
+            f"{dropped:,} of {regions:,} regions have labels that are not among the classes: "
+            f"{_some(unknown)}",
+            path=place,
+            settings=("classes", "drop_unknown"),
+            advice="name all classes with {classes}, correct the labels, or leave these regions "
+            "out with {drop_unknown}",
+        )
 
 
 # From here on a label is learnt at all; Matterport's balloon sample, a single class, had 61 images.
@@ -104,7 +132,7 @@ def describe_labels(train: FashionDataset, validation: FashionDataset, table: Cl
     if few:
         lines.append(
             f"warning: fewer than {FEW_INSTANCES} instances to train on: {', '.join(few)}. Such "
-            f"labels are hardly learnt: add photographs, or leave them out (--class-table)."
+            f"labels are hardly learnt: add photographs, or leave them out (--classes)."
         )
     unchecked = [name for name in names if counts[name] and checks[name] < FEW_VALIDATION]
     if unchecked:
@@ -120,5 +148,7 @@ def describe_labels(train: FashionDataset, validation: FashionDataset, table: Cl
 
 def _some(labels: Counter[str]) -> str:
     """The most frequent labels with their regions."""
-    shown = ", ".join(f"{name} ({count} regions)" for name, count in labels.most_common(SHOWN))
+    shown = ", ".join(
+        f"{name} ({counted(count, 'region')})" for name, count in labels.most_common(SHOWN)
+    )
     return f"{shown} and {len(labels) - SHOWN} others" if len(labels) > SHOWN else shown

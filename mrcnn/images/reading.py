@@ -1,9 +1,10 @@
 """Reading image files that may be anything: damaged, enormous, of another kind, or an attack.
 
-Only raster formats whose decoders are in Pillow itself are tried: others (EPS) start programs.
+Only raster formats whose decoders are in Pillow or pi-heif are tried: others (EPS) start programs.
 """
 
 import contextlib
+import functools
 import os
 import struct
 import zlib
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 # The pixels up to which Pillow suspects no decompression bomb: 268 MB as RGB.
 MAX_PIXELS = 89_478_485
 # The first bytes of a file decide among these, whatever its suffix. JPEG includes MPO.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
+# How AVI, Matroska and WebM, MPEG and Flash videos begin; MP4 and QuickTime are found by "ftyp".
+_VIDEO_HEADS = (b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1")
+_PICTURE_BRANDS = frozenset(
+    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+)
 
 # What Pillow's decoders raise at damaged files.
 _DECODER_ERRORS = (
@@ -84,11 +90,37 @@ def opened(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[P
         raise DatasetError(
             "there is no such image file", path=path, advice="check its name and the image folder"
         )
+    if is_video(path):
+        raise DatasetError("this is a video, not a picture", path=path, advice="choose a picture")
+    _register_heif()
     with _decoding(path):
         image = Image.open(path, formats=FORMATS)
     with image:
         _check_size(path, image.size, max_pixels)
         yield image
+
+
+@functools.cache
+def _register_heif() -> None:
+    """Let Pillow read HEIC, the iPhone's format, once for the process."""
+    import pi_heif
+
+    pi_heif.register_heif_opener(thumbnails=False)
+
+
+def is_video(path: str | os.PathLike) -> bool:
+    """Whether a file begins as a video does, whatever its suffix; False where it is not readable.
+
+    An animated GIF, HEIC or AVIF is a picture here: its first frame is read.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            head = stream.read(12)
+    except OSError:
+        return False
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in _PICTURE_BRANDS
+    return head.startswith(_VIDEO_HEADS) or (head[:4], head[8:12]) == (b"RIFF", b"AVI ")
 
 
 @contextlib.contextmanager

@@ -109,7 +109,7 @@ def test_another_package_called_mrcnn_is_noticed(tmp_path):
 
 def test_stages_of_the_console(tmp_path):
     done = run("-m", "fashion", "train", "--help", "--stage=2", cwd=tmp_path)
-    assert "--class-table" in done.stdout and "mask_rcnn_Season.h5" in done.stdout.replace("\n", "")
+    assert "--classes" in done.stdout and "mask_rcnn_Season.h5" in done.stdout.replace("\n", "")
     done = run("-m", "fashion", "train", "--stage=3", cwd=tmp_path)
     assert done.returncode == 2 and "invalid choice" in done.stderr
 

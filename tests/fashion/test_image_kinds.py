@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from fashion.data_quality.image_check import bad_images, expected_images
+from fashion.data_quality.image_check import bad_images, expected_images, other_files
 from fashion.dataset import FashionDataset
 from fashion.labels import MODANET_TABLE
-from fashion.pictures.listing import image_size
+from fashion.pictures.listing import image_size, list_images
 from fashion.splitting.near_duplicates import read_fingerprints
+from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
+from tests.fashion.heic_files import PLAIN_HEIC, TURNED_HEIC
 
 # 40 x 24, one colour a corner, so that a turned or mirrored picture shows.
 SCENE = np.zeros((24, 40, 3), np.uint8)
@@ -37,6 +39,11 @@ def sixteen_bit_colour(path):
     import cv2
 
     assert cv2.imwrite(str(path), SCENE[..., ::-1].astype(np.uint16) * 257)
+
+
+def first_of_two(path):
+    """An animation, of which the first frame counts."""
+    PICTURE.save(path, save_all=True, append_images=[Image.new("RGB", (40, 24))])
 
 
 def turned(orientation):
@@ -94,6 +101,12 @@ KINDS = [
     *(turned_file(".jpg", orientation, **BEST) for orientation in range(1, 9)),
     turned_file(".png", 6),
     turned_file(".webp", 8, lossless=True),
+    ("plain.avif", lambda path: PICTURE.save(path, quality=95), SCENE),
+    turned_file(".avif", 6, quality=95),
+    ("plain.heic", lambda path: path.write_bytes(PLAIN_HEIC), SCENE),
+    ("turned.HEIC", lambda path: path.write_bytes(TURNED_HEIC), SCENE),
+    ("iphone_named.jpg", lambda path: path.write_bytes(PLAIN_HEIC), SCENE),
+    ("first_of_two.gif", first_of_two, SCENE),
 ]
 NAMES = [name for name, _, _ in KINDS]
 
@@ -211,3 +224,27 @@ def test_the_check_of_other_things(tmp_path):
     file = write_json(tmp_path / "elsewhere" / "ann.json", coco_data((), images))
     assert expected_images(file, tmp_path)[tmp_path / "a.jpg"] == (40, 24)
     assert bad_images({}) == []
+
+
+def test_what_is_not_read_is_listed(tmp_path):
+    PICTURE.save(tmp_path / "a.jpg")
+    for name in ("film.mov", "notes.txt", "annotations.json", ".hidden"):
+        (tmp_path / name).touch()
+    assert [path.name for path in other_files(tmp_path)] == ["film.mov", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\0\0\0\x18ftypmp42",
+        b"\0\0\0\x14ftypqt  ",
+        b"RIFF\0\0\0\0AVI LIST",
+        b"\x1a\x45\xdf\xa3\0\0\0\0\0\0\0\0",
+    ],
+)
+def test_a_video_is_called_a_video(tmp_path, head):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(head)
+    for read in (read_image, list_images):
+        with pytest.raises(DatasetError, match=r"a\.jpg: this is a video, not a picture"):
+            read(path)

@@ -37,7 +37,8 @@ def test_without_options_all_is_in_the_stages_folder(root):
     done = run(root, "testModaNet.py", "--min-confidence=0")
     assert str(root / "model1" / "mask_rcnn_Modanet.h5") in done.stdout
     outputs = root / "model1" / "outputs"
-    assert {path.name for path in outputs.iterdir()} == {"street.png", "wide.png"}
+    written = {"street.png", "wide.png", "garments.csv", "predictions.json", "index.html"}
+    assert {path.name for path in outputs.iterdir()} == written
     for name, (width, height) in SIZES.items():
         drawn = pixels((outputs / name).with_suffix(".png"))
         assert drawn.shape == (height, width, 3)

@@ -98,14 +98,14 @@ def test_models_side_by_side(root, trained):
 def test_other_labels_are_trained_remembered_and_tested(root):
     (root / "labels.json").write_text('["pants_yaz", "top_yaz"]')
     arguments = ("--epochs=1", "--steps=1", "--batch=1", "--workers=0", "--logs=other")
-    given = ("--dataset=data", "--model=none", "--preset=demo", "--class-table=labels.json")
+    given = ("--dataset=data", "--model=none", "--preset=demo", "--classes=labels.json")
     done = run_script(root / TRAIN, "train", *given, *arguments, "--weights-out=two.h5", cwd=root)
     assert done.returncode == 0, done.stderr
-    assert "Labels: pants_yaz, top_yaz" in done.stdout
+    assert "Classes: pants_yaz, top_yaz" in done.stdout
     assert describe_weights(root / "two.h5").classes == ("pants_yaz", "top_yaz")
     done = run_script(root / TEST, "--model=two.h5", "--output=two", "--min-confidence=0", cwd=root)
     assert done.returncode == 0, done.stderr
-    assert "Labels: pants_yaz, top_yaz" in done.stdout
+    assert "Classes: pants_yaz, top_yaz" in done.stdout
     assert np.any(cv2.imread(str(root / "two" / "street.png")))
 
 

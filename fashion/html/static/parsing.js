@@ -166,7 +166,10 @@ function garmentRow(garment) {
   const row = document.createElement("li");
   const score = document.createElement("span");
   score.textContent = garment.score.toFixed(2);
-  row.append(garment.colour ? `${garment.colour} ${garment.name}` : garment.name, score);
+  const small = document.createElement("img");
+  Object.assign(small, { src: garment.thumbnail, alt: "" });
+  const name = garment.colour ? `${garment.colour} ${garment.name}` : garment.name;
+  row.append(small, name, score);
   return row;
 }
 

@@ -1,5 +1,5 @@
 "use strict";
-// ---- a larger view of a picture; without this script the link opens the file ----
+// ---- the whole picture, the thumbnail where its file is gone; without this script the link opens it ----
 const large = document.getElementById("large");
 for (const link of document.querySelectorAll("a.picture")) {
   link.addEventListener("click", (event) => {
@@ -8,6 +8,9 @@ for (const link of document.querySelectorAll("a.picture")) {
     const whole = link.querySelector("img").cloneNode();
     whole.removeAttribute("width");
     whole.removeAttribute("height");
+    const small = whole.src;
+    whole.addEventListener("error", () => { whole.src = small; }, { once: true });
+    whole.src = link.href;
     large.replaceChildren(whole);
     large.showModal();
   });

@@ -1,8 +1,7 @@
 """The workshop behind the parsing page: decodes photographs, detects, parses, packs results.
 
-It knows nothing of HTTP. Uploads are read by `mrcnn.images.resizing.read_image`, stay in memory,
-and are
-dropped when others follow.
+It knows nothing of HTTP. Uploads are read by `mrcnn.images.reading.read_image`, stay in memory, and
+are dropped when others follow.
 """
 
 import secrets
@@ -19,14 +18,18 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from fashion.html.page import thumbnail
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.files import OutputJob, write_parsed
 from fashion.parsing.models import Detect
+from fashion.parsing.objects import ClothingObject
 from fashion.parsing.parse import Parsed, ParsingSettings, parse
 from fashion.parsing.sheet import SheetOptions, draw_panels
+from mrcnn.drawing.painting import draw_labels
 from mrcnn.errors import DatasetError, UserError
 from mrcnn.images.reading import read_image
 
+THUMBNAIL = 112  # pixels, shown at half the size
 KEPT = 4  # photographs in memory
 LARGEST_UPLOAD = 30 * 2**20  # bytes
 LARGEST_SETTINGS = 2**14
@@ -171,8 +174,24 @@ def _decode(data: bytes) -> tuple[np.ndarray, tuple[int, int] | None]:
 def _panels(parsed: Parsed, table: ClassTable) -> dict[str, np.ndarray]:
     """All panels, with what the superpixels added at the end."""
     panels = draw_panels(parsed, table)
+    if "joint" in panels:
+        panels["joint"] = _named(panels["joint"], parsed, table)
     added = draw_panels(parsed, table, SheetOptions(added_only=True))
     return panels | {title: added[title] for title in added if title not in panels}
+
+
+def _named(panel: np.ndarray, parsed: Parsed, table: ClassTable) -> np.ndarray:
+    """The panel, uint8 RGB [H, W, 3], with the name of each garment at its box."""
+    garments = [o for o in parsed.objects if o.kind == "garment"]
+    boxes = np.array([o.box for o in garments], np.int32).reshape(-1, 4)
+    colours = [table.colour_of(o.class_id) for o in garments]
+    return draw_labels(panel, boxes, [o.name for o in garments], colours)
+
+
+def _garment_thumbnail(parsed: Parsed, item: ClothingObject) -> str:
+    """The garment's part of the photograph as the address of a small JPEG."""
+    y1, x1, y2, x2 = item.box
+    return thumbnail(parsed.image[y1:y2, x1:x2], THUMBNAIL)[0]
 
 
 def read_values(data: Any) -> dict[str, float]:
@@ -211,7 +230,12 @@ def result_json(result: ParsedPhotograph, table: ClassTable) -> dict[str, Any]:
         if before[row.id] or after[row.id]
     ]
     garments = [
-        {"name": o.name, "score": round(o.score, 3), "colour": o.colour and o.colour.name}
+        {
+            "name": o.name,
+            "score": round(o.score, 3),
+            "colour": o.colour and o.colour.name,
+            "thumbnail": _garment_thumbnail(parsed, o),
+        }
         for o in parsed.objects
         if o.kind == "garment"
     ]

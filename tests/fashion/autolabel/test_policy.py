@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from fashion.autolabel.job import LabelJob
 from fashion.autolabel.policy import LabelPolicy, LeftOut, Subject, choose, subject_of
 from fashion.labels import MODANET_TABLE
 from mrcnn.errors import ConfigError
@@ -159,13 +158,33 @@ def test_detections_are_wanted_down_to_the_lower_of_both_scores():
     assert LabelPolicy(min_confidence=0.3).least_score == 0.3
 
 
-def test_without_seasons_everything_found_has_its_class():
-    result = found(boots=0.9, bag=0.6, belt=0.95, top=0.4)
-    picks, _ = chosen(result, "IMG_1.jpg", seasons=False, min_confidence=0.5)
-    assert picks == [("belt", 2), ("boots", 3), ("bag", 1)]
-    assert chosen(found(top=0.4), "IMG_1.jpg", seasons=False)[1].why == "not found"
+@pytest.mark.parametrize("name", ["IMG_0042.jpg", "bag_yaz_1.jpg"])
+def test_garments_need_no_season_and_no_name(name):
+    labels, choice = chosen(found(bag=0.95, belt=0.93, boots=0.4), name, labels="garments")
+    assert labels == [("bag", 1), ("belt", 2)]
+    assert (choice.why, choice.uncoded) == ("", 0)
+    labels, _ = chosen(found(bag=0.95, belt=0.93), name, labels="garments", garment="belt")
+    assert labels == [("belt", 2)]
+    labels, choice = chosen(found(), name, labels="garments")
+    assert (labels, choice.why) == ([], "not found")
 
 
-def test_journals_that_were_begun_before_seasons_could_be_left_out(tmp_path):
-    assert "seasons" not in LabelJob([], NAMES, LabelPolicy()).settings(tmp_path)
-    assert LabelJob([], NAMES, LabelPolicy(seasons=False)).settings(tmp_path)["seasons"] is False
+def test_own_classes_are_labelled_by_their_names():
+    policy = LabelPolicy(labels="garments", garment="sneaker")
+    names = ["background", "blazer", "sneaker"]
+    policy.require_class(names)
+    result = {"class_ids": np.array([2, 1]), "scores": np.array([0.95, 0.94])}
+    choice = choose(result, names, subject_of("IMG_1.jpg", policy), policy)
+    assert [(pick.label, pick.code) for pick in choice.picks] == [("sneaker", 2)]
+    with pytest.raises(ConfigError, match="one of bag, belt"):
+        policy.require_class(NAMES)
+    with pytest.raises(ConfigError, match=r"the model finds none of them \(blazer, sneaker, ..."):
+        LabelPolicy().require_class(names)
+    LabelPolicy().require_class(NAMES)
+
+
+def test_a_record_names_labels_only_where_they_are_not_the_default():
+    assert "labels" not in LabelPolicy().to_json()
+    assert LabelPolicy(labels="garments").to_json()["labels"] == "garments"
+    with pytest.raises(ConfigError, match="seasons, garments"):
+        LabelPolicy(labels="colours")

@@ -189,7 +189,7 @@ def test_findings(tmp_path):
     assert told[0].startswith("One confidence for all classes: 0.90 is best")
     assert "Hardly learnt, by the masks' AP50: boots (0.00)." in told
     assert "Most often mistaken: boots for bag (2 times)." in told
-    assert any("promise too much: on average 0.35" in sentence for sentence in told)
+    assert any("overconfident: its scores are on average 0.35" in sentence for sentence in told)
     assert "Too few instances for figures to rely on: bag (2), boots (2)." in told
     assert told[-1] == "Not in these pictures, so not measured: top."
 

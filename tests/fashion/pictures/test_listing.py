@@ -18,6 +18,20 @@ def test_images_in_the_order_of_their_names(tmp_path):
     assert [p.name for p in list_images(tmp_path, limit=9)] == ["a.PNG", "b.jpg", "c.jpeg"]
 
 
+def test_what_is_no_picture_is_counted_and_named(tmp_path, capsys):
+    for name in ("b.jpg", "film.mov", "notes.txt", "annotations.json", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "more").mkdir()
+    assert [p.name for p in list_images(tmp_path)] == ["b.jpg"]
+    line = capsys.readouterr().err
+    assert line.startswith(f"skipped in {tmp_path}: 3 entries that are not pictures")
+    assert line.endswith("(film.mov, more/, notes.txt)\n")
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "more").rmdir()
+    list_images(tmp_path)
+    assert "1 entry that is not a picture (film.mov)" in capsys.readouterr().err
+
+
 def test_one_picture(tmp_path):
     path = tmp_path / "a.jpg"
     path.touch()

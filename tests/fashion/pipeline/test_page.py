@@ -230,7 +230,21 @@ def test_large_pictures_make_no_large_page(tmp_path):
     images = Outline(text).images
     assert max(int(image["width"]) for image in images) == 900
     assert len(text) < 1_000_000
-    assert "6 of <a href=" in text and "21 pictures</a>" in text
+    assert 'href="run/compared/index.html">21 pictures</a>' in text
+    whole = (work / "compared" / "index.html").read_text()
+    assert whole.count("<figure>") == 21 and Outline(whole).open == []
+
+
+def test_it_says_what_the_pictures_are(tmp_path):
+    work = write_run(tmp_path / "run")
+    text = page_of(work)
+    assert "The pictures are yours." in text and "<b>yaz</b> summer" in text
+    (work / "data").mkdir()
+    assert "drawn, not photographed" in (text := page_of(work)) and "start weights" not in text
+    state = json.loads((work / "pipeline.json").read_text())
+    state["steps"]["train1"]["commands"] = ["a.py --model=fashion/demo/demo_start.h5"]
+    write_json(work / "pipeline.json", state)
+    assert "its start weights were trained before" in page_of(work)
 
 
 def test_a_page_that_cannot_be_written(tmp_path):

@@ -42,7 +42,7 @@ def detector_of(weights):
 
 def labelling_job(folder, weights, images):
     """Stands in for `fashion.rounds.labelling.labelling_job`."""
-    policy = LabelPolicy(min_confidence=folder.settings.min_confidence, seasons=False)
+    policy = LabelPolicy(min_confidence=folder.settings.min_confidence, labels="garments")
     pictures = FolderPictures(folder.images, images)
     model = {"model": pathlib.Path(weights).read_text()}
     return LabelJob(pictures, CLASS_NAMES, policy, model=model), lambda: detector_of(weights)

@@ -1,10 +1,14 @@
 """Pictures in, PNGs out: which, under what names, and what is said of the rest."""
 
 import argparse
+import csv
+import json
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from fashion.labels import MODANET_TABLE
 from fashion.stages import draw
@@ -63,7 +67,7 @@ def test_each_picture_becomes_a_png_of_its_size(stage, model, capsys):
     write_image(stage.images / "turned.jpg", 40, 30, orientation=6)
     assert draw_pictures(parse(stage)) == 0
     sizes = {}
-    for path in stage.outputs.iterdir():
+    for path in stage.outputs.glob("*.png"):
         with Image.open(path) as image:
             sizes[path.name] = image.size
     assert sizes == {"a.png": (60, 40), "b.png": (33, 71), "turned.png": (30, 40)}
@@ -86,9 +90,9 @@ def test_a_broken_picture_is_named_and_the_rest_drawn(stage, model, capsys):
     (stage.images / "b.jpg").write_bytes(whole[: len(whole) // 2])
     assert draw_pictures(parse(stage)) == 0
     captured = capsys.readouterr()
-    assert "1 pictures" in captured.out
+    assert "1 picture in" in captured.out
     assert "skipped: " in captured.err and "b.jpg" in captured.err
-    assert [p.name for p in stage.outputs.iterdir()] == ["a.png"]
+    assert [p.name for p in stage.outputs.glob("*.png")] == ["a.png"]
 
 
 def test_when_nothing_could_be_drawn_the_command_fails(stage, model, capsys):
@@ -103,13 +107,83 @@ def test_limit(stage, model):
     for name in "abc":
         write_image(stage.images / f"{name}.jpg")
     draw_pictures(parse(stage, "--limit=2"))
-    assert sorted(p.name for p in stage.outputs.iterdir()) == ["a.png", "b.png"]
+    assert sorted(p.name for p in stage.outputs.glob("*.png")) == ["a.png", "b.png"]
+
+
+def test_a_folder_gets_a_table_predictions_and_a_gallery(stage, model, capsys):
+    write_image(stage.images / "a.jpg", 60, 40)
+    write_image(stage.images / "=b.png", 30, 20)
+    assert draw_pictures(parse(stage)) == 0
+    with (stage.outputs / "garments.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["picture"] for row in rows] == ["'=b.png", "a.jpg"]  # no formula in a spreadsheet
+    assert {key: rows[1][key] for key in ("garment", "score", "x1", "y1", "x2", "y2", "area")} == {
+        "garment": "bag", "score": "0.9000", "x1": "0", "y1": "0", "x2": "30", "y2": "40",
+        "area": "1200",
+    }  # fmt: skip
+    assert rows[1]["colour"]
+    found = json.loads((stage.outputs / "predictions.json").read_text())
+    assert [row["file_name"] for row in found] == ["=b.png", "a.jpg"]
+    assert found[1]["bbox"] == [0, 0, 30, 40]
+    assert coco_mask.decode(found[1]["segmentation"]).sum() == 1200
+    page = (stage.outputs / "index.html").read_text()
+    assert 'href="a.png"' in page and "2 garments on 2 pictures" in page
+    assert "Written: " in capsys.readouterr().out
+
+
+def test_a_single_picture_gets_its_drawing_alone(stage, model):
+    draw_pictures(parse(stage, "--images", write_image(stage.images / "a.jpg")))
+    assert [p.name for p in stage.outputs.iterdir()] == ["a.png"]
+
+
+def test_large_drawings_are_shrunk_unless_asked(stage, model):
+    write_image(stage.images / "a.jpg", 3000, 30)
+    for arguments, width in (((), 2048), (("--full-size",), 3000)):
+        draw_pictures(parse(stage, *arguments))
+        with Image.open(stage.outputs / "a.png") as image:
+            assert image.size[0] == width
+
+
+def test_where_nothing_is_found_a_sentence_says_so(stage, monkeypatch, capsys):
+    class Blind:
+        def detect(self, images):
+            (result,) = LeftHalf().detect(images)
+            return [
+                {name: value[..., :0] if name == "masks" else value[:0]
+                 for name, value in result.items()}
+            ]  # fmt: skip
+
+    monkeypatch.setattr(draw, "inference_model", lambda choice: Blind())
+    write_image(stage.images / "a.jpg")
+    assert draw_pictures(parse(stage)) == 1
+    captured = capsys.readouterr()
+    assert "1 picture in" in captured.out
+    assert captured.err.count("Nothing was found.") == 1
+    assert (stage.outputs / "garments.csv").read_text("utf-8-sig").count("\n") == 1  # the head
+
+
+def test_a_video_gets_boxes_and_masks(stage, model, tmp_path):
+    path = tmp_path / "film.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 5, (64, 48))
+    for _ in range(3):
+        writer.write(np.full((48, 64, 3), 128, np.uint8))
+    writer.release()
+    assert draw_pictures(parse(stage, "--images", path)) == 0
+    (written,) = stage.outputs.iterdir()
+    capture = cv2.VideoCapture(str(written))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    _, frame = capture.read()
+    capture.release()
+    left, right = frame[44, 10].astype(int), frame[44, 54].astype(int)
+    assert np.abs(left - right).max() > 20  # the bag's tint
 
 
 def test_errors_come_before_the_model_is_built(stage, tmp_path, monkeypatch):
     monkeypatch.setattr(draw, "inference_model", lambda *_: pytest.fail("was built"))
     with pytest.raises(DatasetError, match="does not exist"):
         draw_pictures(parse(stage))
+    with pytest.raises(DatasetError, match=r"does not exist.* Besides, .*no weight file.*model"):
+        draw_pictures(parse(stage, "--model=other.h5"))
     write_image(stage.images / "a.jpg")
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"nothing can be written .*output"):

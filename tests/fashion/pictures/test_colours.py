@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fashion.parsing.objects import NAMED_COLOURS, colour_name, dominant_colour
+from fashion.pictures.colours import NAMED_COLOURS, colour_name, dominant_colour
 
 
 def pixels(*runs):
