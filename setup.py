@@ -22,7 +22,10 @@ setup(
     author="the fashion-mask-rcnn authors",
     license="MIT",
     packages=find_packages(include=["mrcnn", "mrcnn.*", "fashion", "fashion.*"]),
-    package_data={"fashion": ["html/static/*", "demo/demo_start.h5", "demo/README.md"]},
+    license_files=["LICENSE", "NOTICE"],
+    package_data={
+        "fashion": ["html/static/*", "demo/demo_start.h5", "demo/README.md", "photo/photo.h5"]
+    },
     python_requires=">=3.11",
     install_requires=requirements(),
     extras_require={

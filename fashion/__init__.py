@@ -10,3 +10,5 @@ REPOSITORY = PACKAGE.parent
 PAGES = PACKAGE / "html" / "static"
 # Weights that the demo starts from; without the file it starts from random ones.
 DEMO_START = PACKAGE / "demo" / "demo_start.h5"
+# Weights trained on photographs, which `load("photo")` takes.
+PHOTO_WEIGHTS = PACKAGE / "photo" / "photo.h5"

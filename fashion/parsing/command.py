@@ -35,12 +35,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("images", type=Path, nargs="?", metavar="IMAGE|DIR", help="a picture, or a folder of them")
     add("--output", type=Path, metavar="DIR", help="folder for all that is written")
-    add("--clothing", metavar="FILE.h5", help="garments' weights (model1/mask_rcnn_Modanet.h5)")
+    add(
+        "--clothing",
+        metavar="FILE.h5",
+        help="garments' weights (model1/mask_rcnn_Modanet.h5; without it those for photographs)",
+    )
     add(
         "--body",
         metavar="FILE.h5",
-        help="weights of COCO's 81 classes, of which the persons are taken; coco fetches "
-        "mask_rcnn_coco.h5 if it is missing (default: garments alone)",
+        help="weights that know persons: those for photographs, or of COCO's 81 classes; coco "
+        "fetches mask_rcnn_coco.h5 if it is missing (default: the garments' weights, if they know "
+        "persons)",
     )
     add("--stage", choices=STAGES, default="all", help="what is written (%(default)s)")
     for option in ("clothing", "body"):
@@ -176,6 +181,7 @@ def serve(options: argparse.Namespace) -> int:
     from fashion.parsing.page.server import listen, require_flask, run_server
 
     require_flask()
+    from fashion.parsing.models import load_detectors
     from fashion.parsing.page.workshop import LEAST_CONFIDENCE, Workshop
 
     listener = listen(options.port)
@@ -184,8 +190,10 @@ def serve(options: argparse.Namespace) -> int:
         settings = replace(settings, minimum_confidence=0.7)
     # The page's slider reaches below what it begins with.
     least = min(LEAST_CONFIDENCE, settings.minimum_confidence)
-    clothing, body = _find_clothing(options, least), _find_body(options, least)
-    workshop = Workshop(clothing.load(), body.load() if body else None, settings)
+    clothing = _find_clothing(options, least)
+    find_garments, find_persons = load_detectors(clothing, _find_body(options, least, clothing))
+    assert find_garments is not None
+    workshop = Workshop(find_garments, find_persons, settings)
     return run_server(workshop, listener)
 
 
@@ -199,6 +207,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
         )
     from tqdm import tqdm
 
+    from fashion.parsing.models import load_detectors
     from fashion.parsing.run import ParsingRun
     from fashion.pictures.listing import list_images
     from fashion.stages.draw import report_skipped
@@ -214,7 +223,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
             images,
             job,
             settings,
-            lambda: (clothing.load() if clothing else None, body.load() if body else None),
+            lambda: load_detectors(clothing, body),
             overwrite=options.overwrite,
             progress=bar.update,
         )
@@ -228,16 +237,20 @@ def parse_pictures(options: argparse.Namespace) -> int:
 
 def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector | None]":
     """The detectors of garments and persons, each None where the stage has no use for it."""
-    if options.stage == "body" and options.body is None:
+    least, stage = options.min_confidence, options.stage
+    if stage == "body" and options.body:
+        return None, _find_body(options, least)
+    clothing = _find_clothing(options, least)
+    body = _find_body(options, least, clothing) if stage != "clothing" else None
+    if stage != "body":
+        return clothing, body
+    if body is None:
         raise UserError(
             "finding the body needs a model that detects persons",
             settings=("body",),
             advice="name COCO weights with {body}=FILE.h5, or download them with {body}=coco",
         )
-    least = options.min_confidence
-    clothing = _find_clothing(options, least) if options.stage != "body" else None
-    body = _find_body(options, least) if options.stage != "clothing" else None
-    return clothing, body
+    return None, body
 
 
 def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detector":
@@ -251,11 +264,14 @@ def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detecto
     )
 
 
-def _find_body(options: argparse.Namespace, least: float | None) -> "Detector | None":
-    from fashion.parsing.models import find_body
+def _find_body(
+    options: argparse.Namespace, least: float | None, clothing: "Detector | None" = None
+) -> "Detector | None":
+    """The detector of persons that was asked for, else that in the garments' weights."""
+    from fashion.parsing.models import find_body, find_body_in
 
     if options.body is None:
-        return None
+        return find_body_in(clothing) if clothing else None
     return find_body(
         options.body, options.body_preset, precision=options.precision, min_confidence=least
     )

@@ -13,6 +13,7 @@ from fashion.stages.models import (
     coco_weights,
     describe_weights,
     preset_of,
+    take_garment_heads,
     weights_note,
     weights_path,
 )
@@ -230,7 +231,9 @@ def train(options: argparse.Namespace) -> int:
     model.weights_attributes = weights_note(preset, stage.table)
     if weights:
         model.load_weights(weights.path, by_name=True)
-    print(f"Starting from {weights.path if weights else 'random weights'}.")
+        if weights.persons and weights.classes == stage.table.names:
+            take_garment_heads(model, weights)
+    print(f"Starting from {weights.line() if weights else 'random weights'}.")
     for part in parts:
         if model.epoch < part.until_epoch:
             model.train(

@@ -17,6 +17,7 @@ from typing import Any
 from mrcnn.errors import printable
 
 ATTRIBUTE = "provenance"
+DRAWINGS = "drawings"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Provenance:
     def line(self) -> str:
         """One line for a terminal: `14 classes, trained on ..., preset photo (Apache-2.0)`.
 
-        Empty where the file says nothing.
+        Weights that know drawings only say so. Empty where the file says nothing.
         """
         parts = [
             f"{len(self.classes)} classes" if self.classes else "",
@@ -78,6 +79,8 @@ class Provenance:
         text = ", ".join(part for part in parts if part)
         if self.licence:
             text = f"{text} ({self.licence})" if text else self.licence
+        if self.pictures == DRAWINGS:
+            text = f"{text}; they know no photographs" if text else "know no photographs"
         return printable(text)
 
 
