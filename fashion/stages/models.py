@@ -279,6 +279,11 @@ def _check_classes(weights: WeightFile, choice: ModelChoice) -> None:
     )
 
 
+def names_with_person(stage: Stage, weights: WeightFile | None) -> list[str]:
+    """Class names by class id, the background first, of a model with `ModelChoice.persons`."""
+    return [*stage.class_names, *([PERSON] if weights and weights.persons else [])]
+
+
 def inference_model(choice: ModelChoice) -> "MaskRCNN":
     """A model that is ready to detect.
 
