@@ -11,7 +11,13 @@ from fashion.stages.training_labels import with_labels
 def add_model_arguments(parser: argparse.ArgumentParser, stage: Stage, weights_help: str) -> None:
     """Add --model (--weights), --preset, --precision, --resize-mode and --min-confidence."""
     parser.add_argument(
-        "--model", "--weights", "--weigths", dest="model", metavar="FILE.h5", help=weights_help
+        "--model",
+        "--weights",
+        "--weigths",
+        dest="model",
+        metavar="FILE.h5",
+        help=f"{weights_help}; photo.h5 is the model for photographs, which is taken where stage 1 "
+        "has none of its own",
     )
     purposes = "; ".join(f"{name}: {preset.purpose}" for name, preset in PRESETS.items())
     parser.add_argument(

@@ -28,6 +28,7 @@ from mrcnn.data.augmentation import augmentation_preset
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.system.files import replacing
 from mrcnn.training.processes import is_chief
+from mrcnn.weights.provenance import Provenance
 
 # Share of the pictures below which --repeat-rare takes a class for rare: a dozen classes, of which
 # a picture shows three or four, are in a quarter of them on average.
@@ -228,7 +229,8 @@ def train(options: argparse.Namespace) -> int:
         # The network's random weights; everything else follows Config.SEED.
         set_random_seed(options.seed)
     model = MaskRCNN(mode="training", config=config, model_dir=options.logs)
-    model.weights_attributes = weights_note(preset, stage.table)
+    provenance = _provenance(options, preset, len(train_set.image_ids), weights)
+    model.weights_attributes = weights_note(preset, stage.table) | provenance.notes()
     if weights:
         model.load_weights(weights.path, by_name=True)
         if weights.persons and weights.classes == stage.table.names:
@@ -247,6 +249,17 @@ def train(options: argparse.Namespace) -> int:
     if is_chief():
         _finish(Path(model.log_dir), options.weights_out, options.overwrite)
     return 0
+
+
+def _provenance(
+    options: argparse.Namespace, preset: str, count: int, start: WeightFile | None
+) -> Provenance:
+    """What the trained weights say of themselves: this data set's name, and what came before."""
+    own = f"{count:,} pictures of {options.dataset.resolve().name}"
+    former = start.provenance.trained_on if start else ""
+    # Weights that a resumed training starts from name its data set already.
+    text = former if former.startswith(own) else f"{own}, after {former}" if former else own
+    return Provenance(preset=preset, classes=options.stage.table.names, trained_on=text)
 
 
 def _load(folder: Path, subset: str, table: ClassTable, strict: bool) -> FashionDataset:
