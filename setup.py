@@ -39,7 +39,7 @@ setup(
             "html/static/*",
             "demo/demo_start.h5",
             "demo/README.md",
-            "photo/*",
+            "photo/photo.h5",
         ],
     },
     entry_points={"console_scripts": ["fashion-mrcnn = fashion.commands:main"]},

@@ -153,6 +153,9 @@ class Config:
     # as for average precision, less is missed.
     DETECTION_EVERY_CLASS = False
 
+    # Classes 1 to this one are detected, later ones passed over; None detects all.
+    DETECTION_LAST_CLASS = None
+
     # IoU above which the weaker of two detections of one class is dropped.
     DETECTION_NMS_THRESHOLD = 0.3
 

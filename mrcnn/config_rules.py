@@ -180,7 +180,11 @@ RULES = (
         _is_whole_not_negative,
         "a whole number of at least 0",
     ),
-    (("EVALUATE_IMAGES",), _none_or(is_count), "a whole number of at least 1, or None"),
+    (
+        ("EVALUATE_IMAGES", "DETECTION_LAST_CLASS"),
+        _none_or(is_count),
+        "a whole number of at least 1, or None",
+    ),
     (
         ("LOADER_WORKERS",),
         _none_or(_is_whole_not_negative),

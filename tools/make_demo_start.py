@@ -11,7 +11,6 @@ they reached, and how long that took.
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -19,13 +18,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fashion import DEMO_START, REPOSITORY
 from fashion.json_files import writing
+from fashion.labels import MODANET_TABLE
 from fashion.pipeline.engine import Command, Pipeline, Step
 from fashion.pipeline.plan import interpreter, shown
 from fashion.pipeline.steps import SCRIPTS
+from fashion.stages.models import NOTE
 from fashion.stages.stage import whole
 from fashion.terminal import run
 from mrcnn.errors import UserError
-from mrcnn.system.files import replacing
+from mrcnn.weights.h5_reading import open_weights, read_arrays
+from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.provenance import DRAWINGS, Provenance
 
 # Not the demo's own seeds: these weights must not have seen its pictures.
 TRAIN_SEED, VALIDATION_SEED = 2001, 2002
@@ -103,12 +106,28 @@ def steps(options: argparse.Namespace) -> list[Step]:
 
 
 def copy_weights(source: Path, target: Path) -> str:
-    """Copy `source` to `target`, whole or not at all; the sentence to print."""
+    """Copy `source` to `target`, with a note on the drawings, whole or not at all; the sentence to
+    print."""
+    with open_weights(source) as file:
+        stored, notes = file.layers(), file.attributes()
+    layers = (
+        (
+            name,
+            list(zip([own for own, _ in weights], read_arrays(w for _, w in weights), strict=True)),
+        )
+        for name, weights in stored.items()
+    )
+    provenance = Provenance(
+        preset="demo",
+        classes=MODANET_TABLE.names,
+        trained_on="pictures that the demo draws",
+        pictures=DRAWINGS,
+        licence="MIT",
+    )
     try:
         with writing(target):
             target.absolute().parent.mkdir(parents=True, exist_ok=True)
-            with replacing(target) as copy, source.open("rb") as stream:
-                shutil.copyfileobj(stream, copy)
+            write_layers(target, layers, {NOTE: notes[NOTE], **provenance.notes()})
     except UserError as error:
         raise error.replace(advice="name another file with --weights") from None
     return f"Weights: {target}"

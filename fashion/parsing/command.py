@@ -39,12 +39,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("images", type=Path, nargs="?", metavar="IMAGES", help="a picture, or a folder of them")
     add("--output", type=Path, metavar="DIR", help="folder for all that is written")
-    add("--clothing", "--model", metavar="FILE.h5", help="(default: model1/mask_rcnn_Modanet.h5)")
+    add(
+        "--clothing",
+        "--model",
+        metavar="FILE.h5",
+        help="garments' weights (default: model1/mask_rcnn_Modanet.h5; without it those for "
+        "photographs)",
+    )
     add(
         "--body",
         metavar="FILE.h5",
-        help="weights of COCO's 81 classes, of which the persons are taken; coco fetches "
-        "mask_rcnn_coco.h5 if it is missing (default: garments alone)",
+        help="weights that know persons: those for photographs, or of COCO's 81 classes; coco "
+        "fetches mask_rcnn_coco.h5 if it is missing (default: the garments' weights, if they know "
+        "persons)",
     )
     add("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
     add("--stage", choices=STAGES, default="all", help="what is written")
@@ -189,6 +196,7 @@ def serve(options: argparse.Namespace) -> int:
     from fashion.parsing.page.server import listen, require_flask, run_server
 
     require_flask()
+    from fashion.parsing.models import load_detectors
     from fashion.parsing.page.workshop import LEAST_CONFIDENCE, Workshop
 
     listener = listen(options.port)
@@ -197,11 +205,11 @@ def serve(options: argparse.Namespace) -> int:
         settings = replace(settings, minimum_confidence=0.7)
     # The page's slider reaches below what it begins with.
     least = min(LEAST_CONFIDENCE, settings.minimum_confidence)
-    clothing, body = _find_clothing(options, least), _find_body(options, least)
+    clothing = _find_clothing(options, least)
     settings = replace(settings, pixel_classes=settings_of(options, clothing.table).pixel_classes)
-    workshop = Workshop(
-        clothing.load(), body.load() if body else None, settings, table=clothing.table
-    )
+    find_garments, find_persons = load_detectors(clothing, _find_body(options, least, clothing))
+    assert find_garments is not None
+    workshop = Workshop(find_garments, find_persons, settings, table=clothing.table)
     return run_server(workshop, listener)
 
 
@@ -216,6 +224,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from fashion.parsing.found import found_files
+    from fashion.parsing.models import load_detectors
     from fashion.parsing.run import ParsingRun
     from fashion.pictures.listing import list_images
     from fashion.stages.draw import report_skipped
@@ -234,7 +243,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
             images,
             job,
             settings,
-            lambda: (clothing.load() if clothing else None, body.load() if body else None),
+            lambda: load_detectors(clothing, body),
             overwrite=options.overwrite,
             progress=bar.update,
         )
@@ -257,16 +266,20 @@ def parse_pictures(options: argparse.Namespace) -> int:
 
 def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector | None]":
     """The detectors of garments and persons, each None where the stage has no use for it."""
-    if options.stage == "body" and options.body is None:
+    least, stage = options.min_confidence, options.stage
+    if stage == "body" and options.body:
+        return None, _find_body(options, least)
+    clothing = _find_clothing(options, least)
+    body = _find_body(options, least, clothing) if stage != "clothing" else None
+    if stage != "body":
+        return clothing, body
+    if body is None:
         raise UserError(
             "finding the body needs a model that detects persons",
             settings=("body",),
             advice="name COCO weights with {body}=FILE.h5, or download them with {body}=coco",
         )
-    least = options.min_confidence
-    clothing = _find_clothing(options, least) if options.stage != "body" else None
-    body = _find_body(options, least) if options.stage != "clothing" else None
-    return clothing, body
+    return None, body
 
 
 def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detector":
@@ -281,11 +294,14 @@ def _find_clothing(options: argparse.Namespace, least: float | None) -> "Detecto
     )
 
 
-def _find_body(options: argparse.Namespace, least: float | None) -> "Detector | None":
-    from fashion.parsing.models import find_body
+def _find_body(
+    options: argparse.Namespace, least: float | None, clothing: "Detector | None" = None
+) -> "Detector | None":
+    """The detector of persons that was asked for, else that in the garments' weights."""
+    from fashion.parsing.models import find_body, find_body_in
 
     if options.body is None:
-        return None
+        return find_body_in(clothing) if clothing else None
     return find_body(
         options.body, options.body_preset, precision=options.precision, min_confidence=least
     )

@@ -1,4 +1,7 @@
-"""The two detectors of clothing parsing: garments by a stage-1 model, persons by a COCO model."""
+"""The two detectors of clothing parsing: garments by a stage-1 model, and persons.
+
+Weights for photographs know both, in one pass; otherwise a COCO model knows persons.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from fashion.labels import ClassTable
+from fashion.labels import MODANET_TABLE, ClassTable
+from fashion.parsing.detections import PERSON
 from fashion.pictures.listing import file_stamp
 from fashion.stages.models import (
     COCO_WEIGHTS,
     ModelChoice,
     WeightFile,
     coco_weights,
+    described_weights,
     inference_model,
     inference_weights,
 )
@@ -63,6 +68,48 @@ class Detector:
         return lambda image: model.detect([image], soft_masks=True)[0]
 
 
+def load_detectors(
+    clothing: Detector | None, body: Detector | None
+) -> tuple[Detect | None, Detect | None]:
+    """Both detectors, see `Detector.load`; persons have COCO's class id.
+
+    One network that knows garments and persons runs once a picture.
+    """
+    if body is None or not body.choice.persons:
+        return clothing.load() if clothing else None, body.load() if body else None
+    find_all = _LastResult(body.load())
+
+    def find_persons(image: np.ndarray) -> dict[str, np.ndarray]:
+        return _persons_of(find_all(image))
+
+    if clothing is None:
+        return None, find_persons
+    return find_all if clothing.weights == body.weights else clothing.load(), find_persons
+
+
+class _LastResult:
+    """A detector that gives its last result again for the same image."""
+
+    def __init__(self, detect: Detect) -> None:
+        self.detect = detect
+        self.image: np.ndarray | None = None
+        self.result: dict[str, np.ndarray] = {}
+
+    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        if image is not self.image:
+            self.result = self.detect(image)
+            self.image = image
+        return self.result
+
+
+def _persons_of(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The persons among the detections of garments and persons."""
+    rows = np.flatnonzero(result["class_ids"] > len(MODANET_TABLE))
+    chosen = {key: value[..., rows] if key == "masks" else value[rows]
+              for key, value in result.items()}  # fmt: skip
+    return chosen | {"class_ids": np.full(len(rows), PERSON, np.int32)}
+
+
 def find_clothing(
     weights: str | None = None,
     preset: str | None = None,
@@ -95,16 +142,28 @@ def find_body(
 ) -> Detector:
     """The detector of persons; "coco" downloads its weights where they are not there yet.
 
+    Weights of garments that know persons, too, serve as well as those of COCO's classes.
+
     Raises:
         WeightsError: as `find_clothing`; it names the settings `body` and `body_preset`.
         DownloadError: the COCO weights cannot be downloaded.
     """
     if weights == "coco":
         weights = str(coco_weights(BODY_STAGE))
-    settings = ("body", "body_preset")
-    return _find(
-        ModelChoice(BODY_STAGE, weights, preset, precision, min_confidence, settings=settings)
+    choice = ModelChoice(
+        BODY_STAGE, weights, preset, precision, min_confidence, settings=("body", "body_preset")
     )
+    described = described_weights(choice)
+    if described.persons:
+        choice = replace(choice, stage=MODANET_STAGE, persons=True)
+    return _find(replace(choice, weights=described))
+
+
+def find_body_in(clothing: Detector) -> Detector | None:
+    """The detector of persons in the same weights as the garments; None where they know none."""
+    if not clothing.weights.persons:
+        return None
+    return replace(clothing, choice=replace(clothing.choice, persons=True))
 
 
 def _find(choice: ModelChoice) -> Detector:

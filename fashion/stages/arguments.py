@@ -27,7 +27,14 @@ def add_model_arguments(
     confidence: what the command takes without --min-confidence, for its help; None for the
         preset's value.
     """
-    parser.add_argument("--model", "--weights", dest="model", metavar="FILE.h5", help=weights_help)
+    parser.add_argument(
+        "--model",
+        "--weights",
+        dest="model",
+        metavar="FILE.h5",
+        help=f"{weights_help}; photo.h5 is the model for photographs, which is taken where stage 1 "
+        "has none of its own",
+    )
     # As the original scripts spell it.
     parser.add_argument("--weigths", dest="model", help=argparse.SUPPRESS)
     purposes = "; ".join(f"{name}: {preset.purpose}" for name, preset in PRESETS.items())

@@ -23,7 +23,12 @@ from fashion.stages.arguments import (
     choose_classes,
     model_choice,
 )
-from fashion.stages.models import inference_model, inference_weights, preset_of
+from fashion.stages.models import (
+    inference_model,
+    inference_weights,
+    names_with_person,
+    preset_of,
+)
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, writable_folder
 from fashion.terminal import command_parser
 from mrcnn.config import Config
@@ -108,9 +113,9 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     from fashion.stages.presets import make_config
 
     stage = options.stage
-    names = stage.class_names
-    choice = model_choice(options)
+    choice = replace(model_choice(options), persons=True)
     weights = inference_weights(choice)
+    names = names_with_person(stage, weights)
     preset = preset_of(weights, options.preset)
     # Check in a second what would otherwise fail after minutes.
     plan = make_config(preset, stage.name, len(names), inference=True, PRECISION=options.precision)

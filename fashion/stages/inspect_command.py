@@ -91,15 +91,20 @@ def of_file(options: argparse.Namespace) -> tuple:
 
 def of_model(options: argparse.Namespace) -> tuple:
     """A network with its picture, the parts to show, and the title."""
-    from fashion.stages.models import inference_model, inference_weights, preset_of
+    from fashion.stages.models import (
+        inference_model,
+        inference_weights,
+        names_with_person,
+        preset_of,
+    )
     from fashion.stages.presets import make_config
     from mrcnn.inspection.report import NEED_MODEL
     from mrcnn.inspection.sections import Inspected
 
     parts, stage, random = chosen_parts(options), options.stage, options.model == "none"
-    choice = model_choice(options)
+    choice = replace(model_choice(options), persons=True)
     weights = None if random else inference_weights(choice)
-    preset, classes = preset_of(weights, options.preset), stage.class_names
+    preset, classes = preset_of(weights, options.preset), names_with_person(stage, weights)
     values = {"PRECISION": options.precision, "DETECTION_MIN_CONFIDENCE": options.min_confidence}
     config = make_config(preset, stage.name, len(classes), inference=True, **values)
     inspected = Inspected(config, classes, layers=options.layers, seed=options.seed)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fashion import REPOSITORY
-from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
+from fashion import PHOTO_WEIGHTS, REPOSITORY
+from fashion.labels import MODANET_TABLE, PERSON, SEASON_TABLE, ClassTable
 from fashion.stages.presets import PRESETS, make_config
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 from mrcnn.errors import DatasetError, WeightsError, WeightsNotFoundError
+from mrcnn.weights.provenance import Provenance
 
 if TYPE_CHECKING:
     from mrcnn.model import MaskRCNN
@@ -33,12 +34,14 @@ class WeightFile:
     Attributes:
         path: the file.
         preset: the preset it was trained with; None where it names none of `PRESETS`.
-        classes: the class names it was trained with, without the background; None where it does
-            not say.
-        class_count: how many classes its class layer has, without the background; None where it
-            has no such layer.
+        classes: the class names it was trained with, without the background and persons; None where
+            it does not say.
+        class_count: how many classes its class layer has, without the background and persons; None
+            where it has no such layer.
         sha256: of its content, in hexadecimal digits; None unless it was asked for.
         table: `classes` with their colours and aliases; None where it does not name classes.
+        persons: whether it detects persons beside these classes, as the class after them.
+        provenance: where its knowledge comes from.
     """
 
     path: Path
@@ -47,6 +50,13 @@ class WeightFile:
     class_count: int | None
     sha256: str | None = None
     table: ClassTable | None = field(default=None, compare=False)
+    persons: bool = False
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def line(self) -> str:
+        """One line for a terminal: the file, and what it was trained on where it says so."""
+        said = self.provenance.line()
+        return f"{self.path}: {said}" if said else str(self.path)
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,8 @@ class ModelChoice:
         resize_mode: Config.IMAGE_RESIZE_MODE; None for the preset's.
         logs: where "last" is looked for; None for the stage's logs.
         settings: what errors call `weights` and `preset`, for `UserError.sentence` to translate.
+        persons: whether persons are detected, too, as the class after the stage's, by weights that
+            know them.
     """
 
     stage: Stage
@@ -73,12 +85,16 @@ class ModelChoice:
     resize_mode: str | None = None
     logs: Path | None = None
     settings: tuple[str, str] = ("model", "preset")
+    persons: bool = False
 
 
 def find_weights(
     text: str | os.PathLike[str], stage: Stage, setting: str = ModelChoice.settings[0]
 ) -> Path:
     """The weight file a user means: the path as given, else a bare name in the stages' folders.
+
+    Where no garment weights were trained, the package's weights for photographs take their place;
+    `photo.h5` names those, too.
 
     Args:
         text: the path or name.
@@ -93,6 +109,9 @@ def find_weights(
     if given.name == str(text):
         other = SEASON_STAGE if stage.folder == MODANET_STAGE.folder else MODANET_STAGE
         places += [stage.folder / given, other.folder / given]
+    own = MODANET_STAGE.folder / MODANET_STAGE.weights
+    if own in places or str(text) == PHOTO_WEIGHTS.name:
+        places.append(PHOTO_WEIGHTS)
     for place in places:
         if place.is_file():
             return place
@@ -171,17 +190,20 @@ def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
     with open_weights(path, digest=digest) as file:
         layers, attributes = file.layers(), file.attributes()
     note = _parsed_note(attributes.get(NOTE, "{}"))
-    preset, names = note.get("preset"), note.get("classes")
+    preset, names = note.get("preset"), _texts(note.get("classes"))
+    persons = names is not None and len(names) > 1 and names[-1] == PERSON
     head = layers.get("mrcnn_class_logits")
     shape = head[-1][1].shape if head else ()
-    classes = _texts(names)
+    classes = names[:-1] if names and persons else names
     return WeightFile(
         path,
         preset if isinstance(preset, str) and preset in PRESETS else None,
         classes,
-        shape[-1] - 1 if shape else None,
+        shape[-1] - 1 - persons if shape else None,
         file.sha256,
         _noted_table(classes, note.get("table")),
+        persons,
+        Provenance.of_texts(attributes),
     )
 
 
@@ -258,7 +280,7 @@ def check_preset(
     """
     if not preset or not weights.preset:
         return
-    if PRESETS[weights.preset].compact != PRESETS[preset].compact:
+    if PRESETS[weights.preset].network != PRESETS[preset].network:
         raise WeightsError(
             "the weights were trained with a preset that has another network",
             path=weights.path,
@@ -285,6 +307,11 @@ def _check_classes(weights: WeightFile, choice: ModelChoice) -> None:
     )
 
 
+def names_with_person(stage: Stage, weights: WeightFile | None) -> list[str]:
+    """Class names by class id, the background first, of a model with `ModelChoice.persons`."""
+    return [*stage.class_names, *([PERSON] if weights and weights.persons else [])]
+
+
 def inference_model(choice: ModelChoice) -> "MaskRCNN":
     """A model that is ready to detect; the weight file is printed.
 
@@ -293,7 +320,7 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
     """
     weights = inference_weights(choice)
     model = loaded_model(choice, weights)
-    print(f"Weights: {weights.path}")
+    print(f"Weights: {weights.line()}")
     return model
 
 
@@ -307,11 +334,12 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
     config = make_config(
         preset,
         stage.name,
-        1 + len(stage.table),
+        1 + len(stage.table) + weights.persons,
         inference=True,
         PRECISION=choice.precision,
         DETECTION_MIN_CONFIDENCE=choice.min_confidence,
         IMAGE_RESIZE_MODE=choice.resize_mode,
+        DETECTION_LAST_CLASS=len(stage.table) if weights.persons and not choice.persons else None,
     )
     from mrcnn.model import MaskRCNN
 
@@ -332,3 +360,25 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
             advice=other_preset,
         )
     return model
+
+
+def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
+    """Give a training model the class-dependent heads of weights that know persons, but not theirs.
+
+    Otherwise these heads would start over, as `MaskRCNN.load_weights` leaves them for another
+    number of classes.
+
+    Args:
+        model: of the weights' classes without persons, in mode "training".
+        weights: described by `describe_weights`.
+    """
+    from mrcnn.weights.h5_reading import read_arrays, read_layers
+
+    stored = read_layers(weights.path)
+    for name in ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"):
+        arrays = read_arrays(weight for _, weight in stored[name])
+        variables = model.keras_model.get_layer(name).weights
+        for variable, array in zip(variables, arrays, strict=True):
+            # The last axis runs over classes, and within each over its outputs.
+            variable.assign(array[..., : variable.shape[-1]])
+    print("The garments' heads are kept, without the person's.")

@@ -31,6 +31,11 @@ class Preset:
     weights: str = "coco"
     compact: bool = False
 
+    @property
+    def network(self) -> object:
+        """Equal for presets whose weights fit each other's networks."""
+        return "compact" if self.compact else self.values.get("BACKBONE", Config.BACKBONE)
+
 
 PRESETS = {
     "default": Preset(
@@ -99,7 +104,7 @@ PRESETS = {
         purpose="EfficientNet-Lite0 at 448 x 320 pixels, for photographs; for a CPU",
         values={
             "BACKBONE": "efficientnet-lite0",
-            "MEAN_PIXEL": np.array([127.0, 127.0, 127.0]),
+            "MEAN_PIXEL": [127.0, 127.0, 127.0],
             "IMAGES_PER_GPU": 4,
             "IMAGE_RESIZE_MODE": "shape",
             "IMAGE_HEIGHT": 448,
@@ -182,7 +187,8 @@ def make_config(
         values["COMPUTE_BACKBONE_SHAPE"] = staticmethod(compact_backbone_shapes)
     if inference:
         values["IMAGES_PER_GPU"] = overrides.get("IMAGES_PER_GPU") or 1
-    values = {key: np.array(v) if key.endswith("STD_DEV") else v for key, v in values.items()}
+    arrays = ("STD_DEV", "MEAN_PIXEL")
+    values = {key: np.array(v) if key.endswith(arrays) else v for key, v in values.items()}
     return type(f"{name.title()}Config", (Config,), values)()
 
 

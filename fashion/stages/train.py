@@ -12,6 +12,7 @@ from fashion.stages.models import (
     coco_weights,
     describe_weights,
     preset_of,
+    take_garment_heads,
     weights_note,
     weights_path,
 )
@@ -24,6 +25,7 @@ from mrcnn.data.augmentation import augmentation_preset
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.system.files import replacing
 from mrcnn.training.processes import is_chief
+from mrcnn.weights.provenance import Provenance
 
 
 def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, float] | None:
@@ -84,10 +86,13 @@ def train(options: argparse.Namespace) -> int:
         # The network's random weights; everything else follows Config.SEED.
         set_random_seed(options.seed)
     model = MaskRCNN(mode="training", config=config, model_dir=options.logs)
-    model.weights_attributes = weights_note(preset, stage.table)
+    provenance = _provenance(options, preset, len(train_set.image_ids), weights)
+    model.weights_attributes = weights_note(preset, stage.table) | provenance.notes()
     if weights:
         model.load_weights(weights.path, by_name=True)
-    print(f"Starting from {weights.path if weights else 'random weights'}.")
+        if weights.persons and weights.classes == stage.table.names:
+            take_garment_heads(model, weights)
+    print(f"Starting from {weights.line() if weights else 'random weights'}.")
     if model.epoch >= parts[-1].until_epoch:
         print(
             f"This training is finished: all its {counted(model.epoch, 'epoch')} are done. "
@@ -106,6 +111,17 @@ def train(options: argparse.Namespace) -> int:
     if is_chief():
         _finish(Path(model.log_dir), options.weights_out, options.overwrite)
     return 0
+
+
+def _provenance(
+    options: argparse.Namespace, preset: str, count: int, start: WeightFile | None
+) -> Provenance:
+    """What the trained weights say of themselves: this data set's name, and what came before."""
+    own = f"{count:,} pictures of {options.dataset.resolve().name}"
+    former = start.provenance.trained_on if start else ""
+    # Weights that a resumed training starts from name its data set already.
+    text = former if former.startswith(own) else f"{own}, after {former}" if former else own
+    return Provenance(preset=preset, classes=options.stage.table.names, trained_on=text)
 
 
 def _load(

@@ -178,7 +178,7 @@ class PortableDetections(layers.Layer):
         deltas *= tf.constant(settings["bbox_std_dev"], tf.float32)
         count = settings["max_instances"]
         rows_of_classes = []
-        for class_id in range(1, classes):
+        for class_id in range(1, 1 + (settings["last_class"] or classes - 1)):
             scores = probabilities[:, class_id]
             moved = apply_box_deltas_graph(rois[0], deltas[:, class_id])
             boxes = clip_boxes_graph(moved, window)

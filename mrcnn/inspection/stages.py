@@ -295,7 +295,8 @@ def detection_stages(
     deltas = values["mrcnn_bbox"][present][rows, class_ids] * settings["bbox_std_dev"]
     window = norm_boxes(np.array([scene.window], np.float32), shape[:2])[0]
     boxes = clip_boxes(apply_box_deltas(rois, deltas), window)
-    confident = (class_ids > 0) & (scores >= settings["min_confidence"])
+    last = settings["last_class"] or config.NUM_CLASSES
+    confident = (class_ids > 0) & (class_ids <= last) & (scores >= settings["min_confidence"])
     kept = suppress_within_classes(
         boxes,
         class_ids.astype(np.int32),

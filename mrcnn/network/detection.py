@@ -61,6 +61,7 @@ def refine_detections_batch(
     nms_threshold: float,
     max_instances: int,
     every_class: bool = False,
+    last_class: int | None = None,
 ) -> tf.Tensor:
     """Detections of a batch.
 
@@ -77,6 +78,7 @@ def refine_detections_batch(
         nms_threshold: IoU.
         max_instances: rows of the result.
         every_class: whether a RoI stands for each of its classes that is probable enough.
+        last_class: RoIs that stand for a later class go, too; None keeps all classes.
 
     Returns:
         float32 `[batch, max_instances, (y1, x1, y2, x2, class id, score)]`, normalised, by falling
@@ -91,6 +93,8 @@ def refine_detections_batch(
     boxes = apply_box_deltas_graph(rois, own_deltas * tf.constant(bbox_std_dev, tf.float32))
     boxes = clip_boxes_graph(boxes, windows[:, None, :])
     candidate = class_ids > 0
+    if last_class:
+        candidate &= class_ids <= last_class
     if min_confidence:
         candidate &= scores >= min_confidence
 
@@ -136,6 +140,7 @@ def detection_settings(config: Config) -> dict[str, Any]:
         "nms_threshold": float(config.DETECTION_NMS_THRESHOLD),
         "max_instances": int(config.DETECTION_MAX_INSTANCES),
         "every_class": bool(getattr(config, "DETECTION_EVERY_CLASS", False)),
+        "last_class": getattr(config, "DETECTION_LAST_CLASS", None),
     }
 
 

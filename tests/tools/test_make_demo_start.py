@@ -3,10 +3,12 @@
 import pytest
 
 from fashion import DEMO_START
-from fashion.stages.models import describe_weights, preset_of
+from fashion.stages.models import describe_weights, preset_of, weights_note
 from fashion.stages.presets import find_preset
 from fashion.stages.stage import MODANET_STAGE
 from mrcnn.errors import UserError
+from mrcnn.weights.h5_reading import read_layers
+from tests.stages.factory import head_weights
 from tests.support import REPOSITORY
 from tools import make_demo_start
 
@@ -32,10 +34,15 @@ def test_a_training_can_begin_with_former_weights(tmp_path):
 
 
 def test_copying_is_whole_or_not_at_all(tmp_path):
-    source, target = tmp_path / "best.h5", tmp_path / "new" / "start.h5"
-    source.write_bytes(b"weights")
+    notes = weights_note("demo", MODANET_STAGE.table)
+    source = head_weights(tmp_path / "best.h5", notes=notes)
+    target = tmp_path / "new" / "start.h5"
     assert str(target) in make_demo_start.copy_weights(source, target)
-    assert target.read_bytes() == b"weights"
+    copied = describe_weights(target)
+    assert (copied.preset, copied.classes) == ("demo", MODANET_STAGE.table.names)
+    assert copied.line().endswith("; they know no photographs")
+    ((name, weights),) = read_layers(target).items()
+    assert (name, len(weights)) == ("mrcnn_class_logits", 2)
     with pytest.raises(UserError, match="name another file with --weights"):
         make_demo_start.copy_weights(source, tmp_path)
 

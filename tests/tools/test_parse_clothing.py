@@ -126,7 +126,7 @@ def here(tmp_path):
             "choose weights of these classes with --body.",
         ),
         (
-            ["a.png", "--output=out", "--stage=body"],
+            ["a.png", "--output=out", "--clothing=x.h5", "--stage=body"],
             "with --body=FILE.h5, or download them with --body=coco",
         ),
         (["a.png", "--output=x.h5/out", "--clothing=x.h5"], "nothing can be written"),

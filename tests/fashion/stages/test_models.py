@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion.labels import MODANET_TABLE, SEASON_TABLE
+from fashion.labels import MODANET_TABLE, PHOTO_TABLE, SEASON_TABLE
 from fashion.stages import models
 from fashion.stages.models import (
     ModelChoice,
@@ -16,13 +16,17 @@ from fashion.stages.models import (
     describe_weights,
     find_weights,
     inference_weights,
+    names_with_person,
     preset_of,
+    take_garment_heads,
     weights_note,
     weights_path,
 )
 from fashion.stages.stage import MODANET_STAGE, Stage
 from mrcnn.errors import WeightsError, WeightsNotFoundError
+from mrcnn.weights.h5_reading import read_arrays, read_layers
 from mrcnn.weights.h5_writing import write_layers
+from mrcnn.weights.provenance import Provenance
 from tests.stages.factory import demo_weights, head_weights
 
 
@@ -33,6 +37,7 @@ def stage_1(tmp_path, monkeypatch):
     second = Stage("season", tmp_path / "model2", SEASON_TABLE, "mask_rcnn_Season.h5")
     monkeypatch.setattr(models, "MODANET_STAGE", first)
     monkeypatch.setattr(models, "SEASON_STAGE", second)
+    monkeypatch.setattr(models, "PHOTO_WEIGHTS", tmp_path / "package" / "photo.h5")
     for name in ("model1", "model2", "here"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -163,6 +168,68 @@ def test_the_stages_own_weights_by_default(stage_1, tmp_path):
     assert inference_weights(ModelChoice(stage_1, own.name)).path == Path(own.name)
 
 
+def test_photo_weights_where_no_garment_weights_were_trained(stage_1, tmp_path):
+    photo = head_weights(tmp_path / "package" / "photo.h5")
+    assert inference_weights(ModelChoice(stage_1)).path == photo
+    assert find_weights("mask_rcnn_Modanet.h5", models.SEASON_STAGE) == photo
+    assert find_weights("photo.h5", stage_1) == photo
+    for text in ("here/mask_rcnn_Modanet.h5", "sub/photo.h5", "mask_rcnn_Season.h5"):
+        with pytest.raises(WeightsNotFoundError):
+            find_weights(text, stage_1)
+    with pytest.raises(WeightsNotFoundError):
+        inference_weights(ModelChoice(models.SEASON_STAGE))
+    own = head_weights(tmp_path / "model1" / "mask_rcnn_Modanet.h5")
+    assert inference_weights(ModelChoice(stage_1)).path == own
+
+
+def test_persons_are_no_garment_class(stage_1, tmp_path):
+    notes = weights_note("photo", PHOTO_TABLE)
+    path = head_weights(tmp_path / "photo.h5", classes=15, notes=notes)
+    weights = inference_weights(ModelChoice(stage_1, path))
+    assert weights == WeightFile(path, "photo", MODANET_TABLE.names, 13, persons=True)
+    assert names_with_person(stage_1, weights)[-2:] == ["scarf/tie", "person"]
+    assert names_with_person(stage_1, None) == stage_1.class_names
+    notes = {models.NOTE: json.dumps({"classes": ["person"]})}
+    alone = describe_weights(head_weights(tmp_path / "person.h5", classes=2, notes=notes))
+    assert (alone.classes, alone.class_count, alone.persons) == (("person",), 1, False)
+
+
+def test_a_line_on_what_the_weights_were_trained_on(tmp_path):
+    provenance = Provenance(trained_on="700 photographs", licence="Apache-2.0")
+    path = head_weights(tmp_path / "x.h5", notes=provenance.notes())
+    assert describe_weights(path).line() == f"{path}: trained on 700 photographs (Apache-2.0)"
+    path = head_weights(tmp_path / "silent.h5")
+    assert describe_weights(path).line() == str(path)
+
+
+def test_persons_are_detected_only_where_they_are_wanted(stage_1, tmp_path, capsys):
+    choice = ModelChoice(stage_1, demo_weights(tmp_path / "x.h5", PHOTO_TABLE))
+    config = models.inference_model(choice).config
+    assert (config.NUM_CLASSES, config.DETECTION_LAST_CLASS) == (15, 13)
+    config = models.inference_model(replace(choice, persons=True)).config
+    assert (config.NUM_CLASSES, config.DETECTION_LAST_CLASS) == (15, None)
+    assert capsys.readouterr().out.splitlines() == [f"Weights: {tmp_path / 'x.h5'}"] * 2
+
+
+def test_training_keeps_the_garments_heads(stage_1, tmp_path):
+    from fashion.stages.presets import make_config
+    from mrcnn.model import MaskRCNN
+
+    weights = describe_weights(demo_weights(tmp_path / "x.h5", PHOTO_TABLE))
+    model = MaskRCNN("training", make_config("demo", "modanet", 14), tmp_path / "logs")
+    model.load_weights(weights.path, by_name=True)
+    take_garment_heads(model, weights)
+    stored = read_layers(weights.path)
+    for name, outputs in (("mrcnn_class_logits", 14), ("mrcnn_bbox_fc", 56), ("mrcnn_mask", 14)):
+        for variable, array in zip(
+            model.keras_model.get_layer(name).weights,
+            read_arrays(weight for _, weight in stored[name]),
+            strict=True,
+        ):
+            assert variable.shape[-1] == outputs
+            np.testing.assert_array_equal(variable.numpy(), array[..., :outputs])
+
+
 def test_weights_of_another_number_of_classes_name_both(stage_1, tmp_path):
     path = head_weights(tmp_path / "coco.h5", classes=81)
     with pytest.raises(WeightsError, match=r"expected the 13 of model1 .*, found 80; "):
@@ -187,6 +254,9 @@ def test_weights_of_a_preset_with_another_network(stage_1, tmp_path):
     with pytest.raises(WeightsError, match=r"expected default, found demo; leave preset out"):
         inference_weights(ModelChoice(stage_1, path, "default"))
     assert inference_weights(ModelChoice(stage_1, path, "demo")).path == path
+    path = head_weights(tmp_path / "x.h5", notes=weights_note("photo", MODANET_TABLE))
+    with pytest.raises(WeightsError, match=r"expected default, found photo"):
+        inference_weights(ModelChoice(stage_1, path, "default"))
 
 
 def test_errors_call_settings_what_the_choice_says(stage_1, tmp_path):

@@ -95,9 +95,9 @@ def test_proposals_of_one_image(anchors):
     np.testing.assert_allclose(PortableProposals(original)(inputs), expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("every_class", [False, True])
+@pytest.mark.parametrize(("every_class", "last_class"), [(False, None), (True, None), (True, 2)])
 @pytest.mark.parametrize("min_confidence", [0, 0.45, 1])
-def test_detections_of_one_image(min_confidence, every_class):
+def test_detections_of_one_image(min_confidence, every_class, last_class):
     rng, rois, classes = np.random.default_rng(6), 40, 4
     probabilities = rng.dirichlet([0.5] * classes, (1, rois)).astype(np.float32)
     deltas = rng.normal(0, 1, (1, rois, classes, 4)).astype(np.float32)
@@ -105,7 +105,7 @@ def test_detections_of_one_image(min_confidence, every_class):
     meta[0, 4:11] = 128, 128, 3, 20, 8, 100, 120
     inputs = [tf.constant(x) for x in (random_boxes(rng, rois), probabilities, deltas, meta)]
     changes = {"DETECTION_MIN_CONFIDENCE": min_confidence, "DETECTION_MAX_INSTANCES": 35}
-    changes["DETECTION_EVERY_CLASS"] = every_class
+    changes |= {"DETECTION_EVERY_CLASS": every_class, "DETECTION_LAST_CLASS": last_class}
     original = DetectionLayer(tiny_config(**changes))
     expected = original(inputs).numpy()
     assert (expected[0, :, 4] > 0).sum() > 5 or min_confidence == 1

@@ -96,6 +96,12 @@ def test_background_is_no_detection():
     assert_rows(detect((LEFT, 0, 0.99), (RIGHT, 2, 0.9)), (RIGHT, 2, 0.9))
 
 
+def test_later_classes_are_passed_over():
+    rois = (LEFT, 1, 0.6), (RIGHT, 2, 0.9)
+    assert_rows(detect(*rois, last_class=1), (LEFT, 1, 0.6))
+    assert_rows(detect(*rois, last_class=2), (RIGHT, 2, 0.9), (LEFT, 1, 0.6))
+
+
 @pytest.mark.parametrize(
     ("min_confidence", "kept"),
     [
@@ -193,6 +199,7 @@ def test_settings_of_a_config():
         "nms_threshold": 0.3,
         "max_instances": 100,
         "every_class": False,
+        "last_class": None,
     }
 
 
