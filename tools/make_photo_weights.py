@@ -37,11 +37,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--source", type=Path, required=True, metavar="DIR", help="Clothing Co-Parsing")
     add("--output", type=Path, default=REPOSITORY / "outputs" / "photo_weights", metavar="DIR")
     add("--weights", type=Path, required=True, metavar="FILE.h5", help="the file to write")
-    add("--epochs", type=whole(1), default=30, metavar="N", help="(%(default)s)")
+    add("--epochs", type=whole(1), default=27, metavar="N", help="(%(default)s)")
     add("--more-epochs", type=whole(0), default=12, metavar="N", help="with the labelled "
         "photographs; 0 leaves them out (%(default)s)")  # fmt: skip
     add("--more-rate", type=positive, default=0.0005, metavar="RATE", help="(%(default)s)")
-    add("--sure", type=fraction, default=0.6, help="least score of a label (%(default)s)")
+    add("--sure", type=fraction, default=0.25, help="least score of a label (%(default)s)")
     add("--seed", type=whole(0), default=1, metavar="N", help="(%(default)s)")
     add("--steps", type=whole(1), metavar="N", help="batches an epoch (the preset's)")
     return parser.parse_args(arguments)
@@ -52,11 +52,11 @@ def steps(options: argparse.Namespace) -> list[Step]:
     from fashion.photo.data import write_photo_data
     from fashion.photo.training import (
         PhotoTraining,
-        best_weights,
         choose_temperature,
         label_more,
         measure_photo,
         train_photo,
+        trained_weights,
         write_photo_weights,
     )
 
@@ -69,16 +69,16 @@ def steps(options: argparse.Namespace) -> list[Step]:
         plan = PhotoTraining(
             folders, data / "val", logs, epochs, seed=options.seed, overrides=overrides, **others
         )
-        return f"Best weights: {train_photo(plan)}"
+        return f"Weights: {train_photo(plan)}"
 
     def merge() -> str:
         write_photo_data(options.source, data, ("train", "val"))
         return f"Data set: {data}"
 
     def write() -> str:
-        best = best_weights(last)
-        temperature, _ = choose_temperature(best, data / "val")
-        text = write_photo_weights(best, options.weights, trained_on, temperature)
+        path = trained_weights(last)
+        temperature, _ = choose_temperature(path, data / "val")
+        text = write_photo_weights(path, options.weights, trained_on, temperature)
         return f"{text}, scores calibrated with temperature {temperature:g}"
 
     trained_on = TRAINED_ON + MORE * bool(options.more_epochs)
@@ -99,7 +99,9 @@ def steps(options: argparse.Namespace) -> list[Step]:
             Step(
                 "more",
                 "label the photographs that carry tags",
-                action=lambda: label_more(best_weights(first), options.source, more, options.sure),
+                action=lambda: label_more(
+                    trained_weights(first), options.source, more, options.sure
+                ),
                 settings=options.sure,
                 needs=("first",),
                 outputs=(more,),
@@ -111,7 +113,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
                     [data / "train", more],
                     second,
                     options.more_epochs,
-                    start=best_weights(first),
+                    start=trained_weights(first),
                     learning_rate=options.more_rate,
                 ),
                 settings=[*settings, options.more_epochs, options.more_rate],
@@ -125,7 +127,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
         Step(
             "measure",
             "measure on validation",
-            action=lambda: measure_photo(best_weights(last), data / "val", 0.7, figures),
+            action=lambda: measure_photo(trained_weights(last), data / "val", 0.7, figures),
             needs=(last.name,),
             outputs=(figures,),
         ),

@@ -66,7 +66,7 @@ def load_photographs(folders: Sequence[Path]) -> FashionDataset:
 
 
 def train_photo(training: PhotoTraining) -> Path:
-    """Train, or resume, and return the best weights: those of the best mask AP on validation.
+    """Train, or resume, and return the last checkpoint.
 
     Raises:
         DatasetError: an annotation file or a picture cannot be used.
@@ -94,7 +94,7 @@ def train_photo(training: PhotoTraining) -> Path:
         layers=find_preset("photo").layers,
         augmentation=augmentation_preset("flip"),
     )
-    return best_weights(training.logs)
+    return trained_weights(training.logs)
 
 
 def _last(logs: Path) -> Path | None:
@@ -110,16 +110,19 @@ def _last(logs: Path) -> Path | None:
     return path
 
 
-def best_weights(logs: Path) -> Path:
-    """The best weights of the training in `logs`.
+def trained_weights(logs: Path) -> Path:
+    """The last checkpoint of the training in `logs`.
+
+    Not the best by average precision: on few photographs that is mostly chance, and the rate falls
+    to the end.
 
     Raises:
-        WeightsNotFoundError: it has not come to its first evaluation.
+        WeightsNotFoundError: there is none.
     """
-    found = sorted(logs.glob(f"{NAME}*/best_mask_rcnn_{NAME}.h5"))
-    if not found:
-        raise WeightsNotFoundError(f"There are no best weights in {logs}: train first.")
-    return found[-1]
+    path = _last(logs)
+    if path is None:
+        raise WeightsNotFoundError(f"There is no checkpoint in {logs}: train first.")
+    return path
 
 
 def photo_model(weights: Path, confidence: float = LEAST_SCORE):

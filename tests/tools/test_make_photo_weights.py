@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fashion.labels import MODANET, PHOTO_TABLE
-from fashion.photo.training import best_weights, write_photo_weights
+from fashion.photo.training import trained_weights, write_photo_weights
 from fashion.stages.models import read_note
 from mrcnn.errors import WeightsNotFoundError
 from mrcnn.evaluation.coco_ap import encode_mask
@@ -61,9 +61,9 @@ def test_a_temperature_divides_the_class_logits_alone(tmp_path):
     assert values == {"mrcnn_class_logits": 0.5, "mrcnn_mask": 1}
 
 
-def test_no_training_has_no_best_weights(tmp_path):
+def test_no_training_has_no_weights(tmp_path):
     with pytest.raises(WeightsNotFoundError, match="train first"):
-        best_weights(tmp_path)
+        trained_weights(tmp_path)
 
 
 def draw_source(folder):
