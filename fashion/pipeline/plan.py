@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fashion import REPOSITORY
 from fashion.annotations.locating import ANNOTATION_FILE, IMAGE_SUFFIXES
-from fashion.autolabel.command import ANNOTATIONS
+from fashion.autolabel.arguments import ANNOTATIONS
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE
 from mrcnn.errors import DatasetError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotations.locating import IMAGE_SUFFIXES
-from fashion.autolabel.command import ANNOTATIONS
+from fashion.autolabel.arguments import ANNOTATIONS
 from fashion.autolabel.report import report_path
 from fashion.json_files import read_json
 from fashion.pictures.comparing import SHEET

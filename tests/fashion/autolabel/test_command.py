@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from fashion.autolabel.command import add_labelling_arguments, label
+from fashion.autolabel.arguments import add_labelling_arguments
+from fashion.autolabel.command import label
 from fashion.labels import MODANET_TABLE
 from fashion.stages.models import weights_note
 from fashion.stages.stage import MODANET_STAGE

@@ -224,7 +224,7 @@ def test_options_of_a_network(tmp_path, option, problem):
 
 
 def test_names_alone(tmp_path):
-    from fashion.autolabel.command import add_labelling_arguments
+    from fashion.autolabel.arguments import add_labelling_arguments
     from fashion.autolabel.command import label as run
     from fashion.stages.stage import MODANET_STAGE
     from mrcnn.errors import UserError
