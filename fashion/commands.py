@@ -67,6 +67,16 @@ COMMANDS = {
         "look through labels in a browser, and clean them",
         "tools/review_labels.py",
     ),
+    "rounds": Command(
+        "fashion.rounds.run:main",
+        "label, review, train and label again, until the model is good enough",
+        "tools/rounds.py",
+    ),
+    "name-seasons": Command(
+        "fashion.pictures.season_command:main",
+        "names with a season for photographs, from a table or from their folders",
+        "tools/name_seasons.py",
+    ),
     "evaluate": Command(
         "fashion.evaluation.command:main",
         "COCO average precision of a model",
@@ -101,6 +111,11 @@ COMMANDS = {
         "fashion.streams.via_to_coco:main",
         "VIA annotations to COCO",
         "tools/via_to_coco.py",
+    ),
+    "convert label-maps": Command(
+        "fashion.streams.label_maps_to_coco:main",
+        "label maps (a number for each pixel) to COCO instances",
+        "tools/label_maps_to_coco.py",
     ),
     "convert export": Command(
         "fashion.exchange.export_command:main",

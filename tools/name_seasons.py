@@ -1,47 +1,12 @@
 #!/usr/bin/env python3
-"""Give photographs names with a season, from a table or from the folders they are in.
+"""Give photographs names with a season, from a table or from the folders they are in."""
 
-    python3 tools/name_seasons.py PHOTOGRAPHS OUT --table=seasons.csv
-    python3 tools/name_seasons.py PHOTOGRAPHS OUT
-
-The table has two columns, picture and season: IMG_1.jpg,summer. Without one, summer/IMG_1.jpg is a
-picture of the summer. Seasons are ilkb, yaz, sonb, kis, 4mev or spring, summer, autumn, winter,
-all. OUT gets links to the photographs, or copies on another disk: bag_yaz_1.jpg where the name
-begins with a garment, else yaz_IMG_1.jpg, which generateVggAnno.py labels with --garment=any or
-the name of one.
-"""
-
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fashion.terminal import run
-
-SHOWN = 5
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Name the pictures; 1 where none has got a season."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, metavar="PHOTOGRAPHS", help="their folder")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder for the named ones")
-    parser.add_argument("--table", type=Path, metavar="FILE.csv", help="picture, season")
-    options = parser.parse_args(arguments)
-    from fashion.pictures.season_names import place_pictures, read_seasons, season_names
-
-    seasons = read_seasons(options.table) if options.table else None
-    found = season_names(options.photographs, seasons)
-    place_pictures(options.photographs, options.out, found.names)
-    print(f"{len(found.names)} pictures: {options.out.absolute()}")
-    if found.without:
-        names = ", ".join(found.without[:SHOWN]) + (", ..." if len(found.without) > SHOWN else "")
-        print(f"{len(found.without)} without a season were left out ({names})")
-    return 0 if found.names else 1
-
+from fashion.commands import run_script
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_script("tools/name_seasons.py"))

@@ -78,7 +78,7 @@ class StageDetector:
 def label(options: argparse.Namespace) -> int:
     """Label as the command line says; 1 when nothing was labelled, 130 after Ctrl-C or SIGTERM."""
     _check_engine(options)
-    choose_classes(options)
+    choose_classes(options, digest=True)
     files = _files(options)
     images = slim(list_images(options.images, options.limit))
     if options.from_results:

@@ -105,7 +105,7 @@ def list_images(
             f"not searched: the folders {printable(some(below))} in {folder}, which have pictures",
             file=sys.stderr,
         )
-    print_not_read((p.name for p in entries if not p.is_dir()), folder)
+    print_not_read((p.name + "/" * p.is_dir() for p in entries if p.name not in below), folder)
     return found[:limit]
 
 

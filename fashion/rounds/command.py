@@ -18,6 +18,7 @@ from fashion.splitting.near_duplicates import near_duplicate_groups, read_finger
 from fashion.stages.models import ModelChoice, inference_weights
 from fashion.stages.stage import fraction, part, whole
 from fashion.stages.training_labels import ALL_LABELS, with_labels
+from fashion.terminal import command_parser
 from mrcnn.errors import UserError
 
 HOLDOUT = 50  # pictures, and at most this share of all:
@@ -25,13 +26,11 @@ HOLDOUT_SHARE = 0.2
 COMMANDS = ("start", "review", "train", "next", "status")
 
 
-def parse_arguments(description: str, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments(
+    description: str, arguments: Sequence[str] | None = None, prog: str | None = None
+) -> argparse.Namespace:
     """The command line; words after `train` that are not known here are the training script's."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_parser(description, prog, allow_abbrev=False)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="folder of the rounds")
     add("command", choices=COMMANDS, metavar="|".join(COMMANDS))

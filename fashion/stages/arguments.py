@@ -113,17 +113,19 @@ def add_drop_unknown_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def choose_classes(options: argparse.Namespace) -> None:
+def choose_classes(options: argparse.Namespace, *, digest: bool = False) -> None:
     """Give `options.stage` the classes of --classes, or those the weights were trained with.
 
     `options.model` becomes the description of the weight file where that was read. Training keeps
     the labels of a checkpoint only where it resumes from it (--model=last). Raises `DatasetError`
     for a file that is not a class table.
+
+    digest: see `describe_weights`.
     """
     training = getattr(options, "command", None) == "train"
     if training and options.model != "last" and not options.classes:
         return
-    choice = with_labels(model_choice(options), options.classes)
+    choice = with_labels(model_choice(options), options.classes, digest=digest)
     options.stage = choice.stage
     if not training:
         options.model = choice.weights

@@ -20,13 +20,14 @@ from mrcnn.errors import DatasetError, WeightsNotFoundError
 ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)
 
 
-def with_labels(choice: ModelChoice, classes: str | None) -> ModelChoice:
+def with_labels(choice: ModelChoice, classes: str | None, *, digest: bool = False) -> ModelChoice:
     """The choice with the labels of a class table, or those its weights were trained with.
 
     Args:
         choice: a model.
         classes: see `find_table`; None for the labels that the weight file names, else the
             stage's. The file is then read, and its description becomes `weights`.
+        digest: see `describe_weights`.
 
     Raises:
         DatasetError: this is not a class table.
@@ -35,7 +36,7 @@ def with_labels(choice: ModelChoice, classes: str | None) -> ModelChoice:
     if classes:
         return _with_table(choice, find_table(classes))
     try:
-        weights = described_weights(choice)
+        weights = described_weights(choice, digest=digest)
     except WeightsNotFoundError:
         return choice  # whoever needs the weights raises it again
     choice = dataclasses.replace(choice, weights=weights)

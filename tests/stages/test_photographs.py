@@ -62,14 +62,14 @@ def test_parsing_finds_the_person(here):
     assert size(here / "parsed" / "headwear_kis_astronaut.png")[0] > 512
     folder = here / "parsed" / "headwear_kis_astronaut"
     (person,) = json.loads((folder / "parsing.json").read_text())["persons"]
-    assert person["score"] > 0.9
+    assert person["score"] > 0.7
     labels = np.array(Image.open(folder / "joint_labels.png"))
     assert labels.shape == (512, 512) and labels.max() <= 13
 
 
 def test_drawing_names_no_person(here):
     told = typed(STAGE_1 / "testModaNet.py", "--images=in", "--output=drawn", cwd=here)
-    assert "1 pictures in drawn; found: " in told and "person" not in told.split("found: ")[1]
+    assert "1 picture in drawn; found: " in told and "person" not in told.split("found: ")[1]
     assert size(here / "drawn" / "headwear_kis_astronaut.png") == (512, 512)
 
 

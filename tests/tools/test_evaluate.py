@@ -321,7 +321,7 @@ def test_a_report(here, monkeypatch, capsys):
     module.write_report = write_report
     monkeypatch.setitem(sys.modules, "fashion.evaluation.report", module)
     run(here, monkeypatch, Knowing(here / "data"), "--report=out/page", "--limit=2")
-    folder, dataset, image_ids, truth, results, figures, score, seasons = seen
+    folder, dataset, image_ids, truth, results, figures, score, seasons, *_ = seen
     assert folder.is_dir() and f"Report: {folder / 'index.html'}" in capsys.readouterr().out
     assert len(dataset.image_ids) == 3 and list(image_ids) == [0, 1]
     assert [(i["id"], i["file_name"]) for i in truth["images"]] == [

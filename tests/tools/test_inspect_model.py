@@ -82,7 +82,6 @@ def test_what_is_shown(arguments, parts):
         (["--show=boxes"], ConfigError, "no part boxes to show: expected anchors, rpn_targets"),
         (["--show="], ConfigError, "no part"),
         (["--model=y.h5"], WeightsError, r"y\.h5: there is no weight file"),
-        (["--model=x.h5", "--stage=2"], WeightsError, "expected the 9 of model2"),
         (["--model=x.h5", "--image=a.jpg"], DatasetError, r"a\.jpg: there is no such image file"),
         (["--model=x.h5", "--dataset=d"], DatasetError, "d: the dataset folder does not exist"),
         (["--model=x.h5", "--dataset=data", "--picture=b.jpg"], DatasetError, r"picture b\.jpg"),

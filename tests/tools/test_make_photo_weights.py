@@ -6,7 +6,7 @@ import pytest
 
 from fashion.labels import MODANET, PHOTO_TABLE
 from fashion.photo.training import trained_weights, write_photo_weights
-from fashion.stages.models import read_note
+from fashion.stages.models import describe_weights
 from mrcnn.errors import WeightsNotFoundError
 from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.weights.h5_reading import read_arrays, read_attributes, read_layers
@@ -46,7 +46,7 @@ def test_the_file_is_of_half_floats_and_says_what_it_knows(tmp_path):
     (stored,) = read_layers(tmp_path / "new" / "half.h5")["conv1"]
     (read,) = read_arrays([stored[1]])
     np.testing.assert_array_equal(read, kernel.astype(np.float16))
-    assert read_note(tmp_path / "new" / "half.h5")["preset"] == "photo"
+    assert describe_weights(tmp_path / "new" / "half.h5").preset == "photo"
     said = Provenance.of_texts(read_attributes(tmp_path / "new" / "half.h5"))
     assert (said.classes, said.trained_on) == (PHOTO_TABLE.names, "two pictures")
 
@@ -105,6 +105,6 @@ def test_from_public_data_to_weights(tmp_path):
     arguments += ["--epochs=1", "--more-epochs=0", "--steps=1"]
     for _ in range(2):  # the second time nothing is left to do
         assert make_photo_weights.main(arguments) == 0
-    assert read_note(target)["classes"] == list(PHOTO_TABLE.names)
+    assert describe_weights(target).classes == PHOTO_TABLE.names[:-1]
     assert target.stat().st_size < 20_000_000
     assert (tmp_path / "work" / "figures.json").exists()

@@ -172,7 +172,8 @@ def label(folder, *options):
     command = [sys.executable, str(SCRIPT), f"--images={folder / 'images'}"]
     command += [f"--output={folder / 'a.json'}", f"--from-results={folder / 'found.json'}"]
     # A labelling that imported TensorFlow would fail.
-    code = "import sys, runpy; sys.modules['tensorflow'] = None; sys.argv = sys.argv[1:]"
+    code = "import atexit, os, sys, runpy; sys.argv = sys.argv[1:]; "
+    code += "atexit.register(lambda: 'tensorflow' in sys.modules and os._exit(9))"
     command[1:1] = ["-c", f"{code}; runpy.run_path(sys.argv[0], run_name='__main__')"]
     return subprocess.run([*command, *options], capture_output=True, text=True)
 

@@ -23,7 +23,7 @@ def test_counts_and_warnings(tmp_path):
     few, unchecked, other = text.splitlines()[-3:]
     assert "top_yaz (29)" in few and "skirt_ilkb (0)" in few and "bag_yaz" not in few
     assert unchecked.endswith(": top_yaz.")
-    assert other.endswith(": dress_kis (3 regions), hat (1 regions)")
+    assert other.endswith(": dress_kis (3 regions), hat (1 region)")
     assert [line.split() for line in text.splitlines() if line.startswith("bag_yaz")] == [
         ["bag_yaz", "40", "5"]
     ]

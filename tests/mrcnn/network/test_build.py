@@ -417,6 +417,7 @@ def test_thresholds_reach_their_layers(build):
         "nms_threshold": 0.2,
         "every_class": False,
         "max_instances": 5,
+        "last_class": None,
     }
 
 

@@ -5,9 +5,7 @@ import sys
 
 import numpy as np
 
-# In place of this folder, whose `html` would hide Python's.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4]))
-sys.path.remove(str(pathlib.Path(__file__).resolve().parent))
 
 from fashion.labels import MODANET_TABLE
 
