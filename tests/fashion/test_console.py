@@ -59,7 +59,7 @@ def test_the_overview_names_every_command(capsys):
     [
         (["splt"], "there is no command 'splt' (did you mean split?)"),
         (["?"], "there is no command '?': fashion-mrcnn --help"),
-        (["convert"], "convert needs one of to-via, to-coco, export, import."),
+        (["convert"], "convert needs one of to-via, to-coco, label-maps, export, import."),
         (["tools/none.py"], "there is no command 'tools/none.py'"),
     ],
 )

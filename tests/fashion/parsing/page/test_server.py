@@ -58,7 +58,7 @@ def test_flask_is_missing(monkeypatch):
 @pytest.fixture(scope="module")
 def port():
     pytest.importorskip("flask", reason="needs flask (pip install flask)")
-    script = pathlib.Path(__file__).parents[2] / "parsing_page_process.py"
+    script = pathlib.Path(__file__).with_name("parsing_page_process.py")
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
@@ -200,7 +200,7 @@ def test_settings_that_cannot_be_are_told(port, token):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_the_server_well():
     pytest.importorskip("flask", reason="needs flask (pip install flask)")
-    script = pathlib.Path(__file__).parents[2] / "parsing_page_process.py"
+    script = pathlib.Path(__file__).with_name("parsing_page_process.py")
     # A shell may have told its background jobs to ignore Ctrl-C.
     start = "import signal, runpy, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
     start += f"runpy.run_path({str(script)!r}, run_name='__main__')"
