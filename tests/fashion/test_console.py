@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 
@@ -39,6 +40,13 @@ def test_every_script_is_in_the_table_under_its_own_path():
     assert named == set(SCRIPTS)
     for script in SCRIPTS:
         assert f'run_script("{script}")' in (REPOSITORY / script).read_text(encoding="utf-8")
+
+
+def test_the_page_lists_every_command_with_its_script():
+    page = (REPOSITORY / "docs" / "commands.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `fashion-mrcnn ([^`]+)` \| (.*?) \| `([^`]+)` \|$", page, re.MULTILINE)
+    told = {name: (summary, script) for name, summary, script in rows}
+    assert told == {n: (c.summary, c.script) for n, c in commands.COMMANDS.items()}
 
 
 def test_both_packages_have_the_same_version():
