@@ -15,6 +15,8 @@ from mrcnn.images.resizing import resize
 
 # A predicted pixel belongs to the instance from this probability on.
 MASK_THRESHOLD = 0.5
+# Below this factor a side with one or two pixels left is that of a strip.
+STRIP = 0.25
 RESAMPLES = ("exact", "fast", "aligned")  # how `box_mask` enlarges
 
 
@@ -67,8 +69,14 @@ def nearest_indices(size: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
 
     At some sizes the last position exceeds the last index by one unit of rounding; scipy then
     finds nothing there.
+
+    A side has one pixel at least, as that of its image. One or two pixels of a side that was long
+    are taken from its middle or its quarters: at its ends, where scipy looks, instances are rare.
     """
     new_size = round(size * scale)
+    if new_size <= 2 and new_size < STRIP * size:
+        indices = (np.arange(max(1, new_size)) * 2 + 1) * size // (2 * max(1, new_size))
+        return indices, np.ones(len(indices), bool)
     step = (size - 1) / (new_size - 1) if new_size > 1 else 1.0
     position = np.arange(new_size) * step
     indices = np.floor(position + 0.5).astype(np.intp)
