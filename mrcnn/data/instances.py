@@ -9,6 +9,8 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 
+MOST_LOADED = 200  # images whose masks are loaded before a training, a second or a few
+
 
 def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
     """What `dataset.load_mask` returns, as bool [height, width, N] and int32 [N].
@@ -49,6 +51,20 @@ def checked_class_ids(
         found = ", ".join(map(str, given[:8].tolist())) + ", ..." * (len(given) > 8)
         raise _error(dataset, image_id, "its class ids are not those of classes", expected, found)
     return numbers
+
+
+def require_class_ids(dataset: Dataset) -> None:
+    """Look at class ids before a training begins, not when the first of their images comes.
+
+    Those of `MOST_LOADED` images, evenly spaced: masks must be loaded for it. Images that note
+    their `class_ids` (in `image_info`) have them from a class table.
+
+    Raises:
+        DatasetError: see `load_instances`.
+    """
+    unknown = [i for i in dataset.image_ids if dataset.image_info[i].get("class_ids") is None]
+    for image_id in unknown[:: max(1, -(-len(unknown) // MOST_LOADED))]:
+        load_instances(dataset, image_id)
 
 
 def _bool_masks(dataset: Dataset, image_id: int, masks: np.ndarray) -> np.ndarray:
