@@ -218,7 +218,7 @@ class LossLayer(layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.function = LOSSES[function] if isinstance(function, str) else function
-        self._function_name = self.function.__name__
+        self._name_of_function = function if isinstance(function, str) else function.__name__
 
     def call(self, inputs):
         """The loss of `inputs`."""
@@ -230,7 +230,7 @@ class LossLayer(layers.Layer):
 
     def get_config(self) -> dict:
         """Keras configuration; class weights, which belong to a data set, are not in it."""
-        return {**super().get_config(), "function": self._function_name}
+        return {**super().get_config(), "function": self._name_of_function}
 
 
 def _class_parts_of_meta(target_class_ids, pred_class_logits, image_meta, class_weights=None):
@@ -281,13 +281,11 @@ def rpn_bbox_loss_of_batch(
     return rpn_bbox_loss_graph(None, target_bbox, rpn_match, rpn_bbox)
 
 
+# By name, for `LossLayer`.
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
-    function.__name__: function
-    for function in (
-        rpn_class_loss_graph,
-        rpn_bbox_loss_of_batch,
-        class_loss_of_meta,
-        mrcnn_bbox_loss_graph,
-        mrcnn_mask_loss_graph,
-    )
+    "rpn_class_loss_graph": rpn_class_loss_graph,
+    "rpn_bbox_loss_of_batch": rpn_bbox_loss_of_batch,
+    "class_loss_of_meta": class_loss_of_meta,
+    "mrcnn_bbox_loss_graph": mrcnn_bbox_loss_graph,
+    "mrcnn_mask_loss_graph": mrcnn_mask_loss_graph,
 }

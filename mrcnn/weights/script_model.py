@@ -19,6 +19,9 @@ def is_plain_h5(path: str | os.PathLike) -> bool:
 class ScriptModel(keras.Model):
     """A functional model that reads and writes Matterport's layout under a plain `.h5` name."""
 
+    def _make_predict_function(self) -> None:
+        """Nothing: scripts of Keras 2 prepare detection in other threads by this."""
+
     def save_weights(self, filepath: str | os.PathLike, *args: Any, **options: Any) -> None:
         """As Keras', but that a plain `.h5` file gets Matterport's layout.
 

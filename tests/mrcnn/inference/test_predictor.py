@@ -144,6 +144,13 @@ def test_what_is_no_image_is_refused(shape):
         mold_one(np.zeros(shape, np.uint8), tiny_config())
 
 
+@pytest.mark.parametrize("image", [None, "a.jpg", [[[0, 0, 0]]]])
+def test_what_is_no_array_is_refused(image):
+    kind = type(image).__name__
+    with pytest.raises(DatasetError, match=rf"this is no image: expected a NumPy .*found {kind}"):
+        mold_one(image, tiny_config())
+
+
 def test_detecting_within_a_graph_of_tensorflow_1_is_refused(compiled):
     with (
         tf.Graph().as_default(),
@@ -265,6 +272,14 @@ def test_anchors_follow_a_molded_size_that_is_not_square(compiled):
     centres = (anchors[:, :2] + anchors[:, 2:] + [1 / 63, 1 / 191]) / 2
     last = 3 * 16 * 48 - 1
     np.testing.assert_allclose(centres[last], [60 / 63, 188 / 191], atol=1e-6)
+
+
+def test_anchors_of_the_latest_sizes_are_kept(compiled):
+    kept = predictor(compiled, IMAGE_RESIZE_MODE="none")
+    for number in range(1, inference.ANCHOR_SIZES + 3):
+        last = kept.anchors((64, 64 * number))
+    assert len(kept._anchors) == inference.ANCHOR_SIZES
+    assert kept.anchors((64, 64 * number)) is last
 
 
 def test_any_number_of_images_in_batches_of_neighbours(compiled):
