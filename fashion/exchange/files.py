@@ -15,7 +15,7 @@ from fashion.splitting.placing import copy, link, same_content
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import is_file, shortened
 
-RECORD = ".exported.json"  # in the folder of an export
+RECORD = ".exported"  # JSON, without the ending that tools look for
 ELSEWHERE = "name another folder, or move this one away"
 XML_CONTROLS = frozenset(map(chr, (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)))
 

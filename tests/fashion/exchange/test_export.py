@@ -385,6 +385,12 @@ def test_what_was_corrected_in_an_export_is_not_overwritten(tmp_path, data):
         run(data, out, "labelme", place="copy")
 
 
+def test_the_record_is_no_annotation_of_the_folder(tmp_path, data):
+    run(data, tmp_path / "out", "labelme", place="copy")
+    report, _ = import_annotations(tmp_path / "out", tmp_path / "via.json", "labelme")
+    assert not report.problems
+
+
 def test_a_record_that_leaves_its_folder_is_refused(tmp_path, data):
     write_json(tmp_path / "out" / RECORD, {"files": {"../a.txt": [[0, 0]]}, "pictures": []})
     with pytest.raises(DatasetError, match="must not leave it"):
