@@ -56,15 +56,19 @@ def checked_class_ids(
 def require_class_ids(dataset: Dataset) -> None:
     """Look at class ids before a training begins, not when the first of their images comes.
 
-    Those of `MOST_LOADED` images, evenly spaced: masks must be loaded for it. Images that note
-    their `class_ids` (in `image_info`) have them from a class table.
+    Those of `MOST_LOADED` images, evenly spaced: masks must be loaded for it.
 
     Raises:
-        DatasetError: see `load_instances`.
+        DatasetError: see `checked_class_ids`.
     """
-    unknown = [i for i in dataset.image_ids if dataset.image_info[i].get("class_ids") is None]
-    for image_id in unknown[:: max(1, -(-len(unknown) // MOST_LOADED))]:
-        load_instances(dataset, image_id)
+    image_ids = dataset.image_ids
+    for image_id in image_ids[:: max(1, -(-len(image_ids) // MOST_LOADED))]:
+        try:
+            masks, class_ids = dataset.load_mask_crops(image_id) or dataset.load_mask(image_id)
+        except Exception:  # the loader ends with it, and names the image
+            continue
+        count = masks.shape[-1] if isinstance(masks, np.ndarray) else len(masks)
+        checked_class_ids(dataset, image_id, class_ids, count)
 
 
 def _bool_masks(dataset: Dataset, image_id: int, masks: np.ndarray) -> np.ndarray:
