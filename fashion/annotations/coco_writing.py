@@ -141,7 +141,9 @@ class CocoBuilder:
             return list(like["categories"])
         # VIA makes an attribute of this name, with the ids as its values: in `fashion` they would
         # be read as codes, which only ModaNet's ids are.
-        above = "fashion" if self.table == MODANET_TABLE else "garment"
+        ids = [self.category_ids[row.name] for row in self.table]
+        is_code = self.table == MODANET_TABLE and ids == [row.id for row in self.table]
+        above = "fashion" if is_code else "garment"
         rows = [
             {"supercategory": above, "id": self.category_ids[row.name], "name": row.name}
             for row in self.table

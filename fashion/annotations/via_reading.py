@@ -18,6 +18,7 @@ from fashion.annotations.annotated import (
     attribute_text,
     is_true,
 )
+from fashion.annotations.coco import EXTRA
 from fashion.annotations.problems import Problem, problem_text, stop_at_first
 from fashion.annotations.via_shapes import ShapeError, check_inside, outline
 from fashion.annotations.vocabulary import Vocabulary, options_of
@@ -255,4 +256,7 @@ def _region(entry: Any, image: AnnotatedImage, number: int) -> Region:
     check_inside(points, image.width, image.height)
     attributes = entry.get("region_attributes")
     attributes = dict(attributes) if isinstance(attributes, Mapping) else {}
-    return Region(dict(shape), attributes, number, points)
+    shape = dict(shape)
+    if EXTRA in shape:  # where VIA does not show it, see `via_writing`
+        attributes[EXTRA] = shape.pop(EXTRA)
+    return Region(shape, attributes, number, points)

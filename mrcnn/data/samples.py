@@ -6,7 +6,7 @@ widens it to what the network takes.
 """
 
 import random as python_random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -43,6 +43,8 @@ class TrainingSample:
     masks: np.ndarray  # [height, width, N] bool, or mini masks
     random_rois: np.ndarray | None = None  # [R, 4] int32
     detection_targets: tuple | None = None  # what build_detection_targets returns
+    # Images in whose place it stands, with the reason why they cannot be loaded.
+    instead_of: dict[int, str] = field(default_factory=dict)
 
 
 def no_images() -> DatasetError:

@@ -137,6 +137,14 @@ def readable_before(path: str | Path) -> Path | None:
     return next((p for p in reversed(earlier) if is_readable(p)), None)
 
 
+def advice_about(path: str | Path) -> str | None:
+    """What to load instead of weights that cannot be read; None where nothing better is known."""
+    if len(str(path)) == 1:  # a script of 2018, which takes find_last()[1]
+        return "take model.find_last() as it is: it is the path, no longer a pair"
+    earlier = readable_before(path)
+    return None if earlier is None else f"take the checkpoint before it, which is whole: {earlier}"
+
+
 def is_readable(path: Path) -> bool:
     """Whether a weight file is whole and lists its layers; its numbers are not checked."""
     try:
