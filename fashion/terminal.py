@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fashion.command_table import with_commands
 from mrcnn.errors import UserError, printable
 
 
@@ -54,9 +55,9 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
         shown = isinstance(default, str | int | float | os.PathLike) and default is not False
-        text = action.help or ""
+        text = with_commands(action.help or "")
         if not shown or default in ("", argparse.SUPPRESS) or "default" in text:
-            return action.help
+            return text
         return f"{text} (default: %(default)s)".strip()
 
 
@@ -71,7 +72,10 @@ def command_parser(
         how: further arguments of `ArgumentParser`.
     """
     return argparse.ArgumentParser(
-        prog=prog, description=description, formatter_class=HelpFormatter, **how
+        prog=prog,
+        description=with_commands(description or ""),
+        formatter_class=HelpFormatter,
+        **how,
     )
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from fashion.annotations import coco, via_reading
 from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.command_table import with_commands
 from fashion.json_files import read_json
 from fashion.terminal import counted
 from mrcnn.errors import DatasetError, printable
@@ -65,8 +66,10 @@ def find_annotations(folder: Path) -> Path:
     raise DatasetError(
         f"the folder has no {ANNOTATION_FILE}",
         path=folder,
-        advice="put the VIA annotations of its images there (tools/coco_to_via.py makes them of a "
-        "COCO file), or a COCO file",
+        advice=with_commands(
+            "put the VIA annotations of its images there (tools/coco_to_via.py makes them of a "
+            "COCO file), or a COCO file"
+        ),
     )
 
 

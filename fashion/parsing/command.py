@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion.command_table import with_commands
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.settings import (
     PERSONS,
@@ -53,7 +54,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "fetches mask_rcnn_coco.h5 if it is missing (default: the garments' weights, if they know "
         "persons)",
     )
-    add("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
+    add("--classes", metavar="CLASSES", help=CLASSES_HELP)
     add("--stage", choices=STAGES, default="all", help="what is written")
     for option in ("clothing", "body"):
         add(f"--{option}-preset", choices=list(PRESETS), help="if the weights do not name it")
@@ -219,7 +220,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
         raise UserError(
             "there is nothing to parse, or no place to write to",
             settings=("output",),
-            advice="type: parse_clothing.py IMAGES {output}=DIR",
+            advice=with_commands("type: tools/parse_clothing.py IMAGES {output}=DIR"),
         )
     from tqdm import tqdm
 

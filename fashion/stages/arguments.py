@@ -64,7 +64,7 @@ def add_model_arguments(
         help="drop detections scored lower "
         + (of_presets("DETECTION_MIN_CONFIDENCE") if confidence is None else f"({confidence:g})"),
     )
-    parser.add_argument("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
+    parser.add_argument("--classes", metavar="CLASSES", help=CLASSES_HELP)
     parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
     parser.set_defaults(stage=stage)
 

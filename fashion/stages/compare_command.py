@@ -43,7 +43,7 @@ def parse_arguments(
         add(f"--logs{number}", type=Path, default=stage.logs, metavar="DIR", help="for last")
     add(
         "--classes",
-        metavar="FILE|NAME",
+        metavar="CLASSES",
         help="the season model's labels, if the file does not name them",
     )
     add("--class-table", dest="classes", help=argparse.SUPPRESS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from fashion.command_table import with_commands
 from fashion.pictures.listing import list_images, output_names
 from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
 from fashion.stages.models import ModelChoice, WeightFile, inference_model, inference_weights
@@ -95,7 +96,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
         return 0
     print(
         f"Nothing was found. {OPTIONS['min_confidence']}=0.3 shows whether the model is unsure or "
-        "blind; tools/inspect_model.py shows why.",
+        + with_commands("blind; tools/inspect_model.py shows why."),
         file=sys.stderr,
     )
     return 1

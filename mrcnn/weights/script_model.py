@@ -52,7 +52,7 @@ class ScriptModel(keras.Model):
             f"a whole model cannot be saved as {filepath}",
             advice="save its weights, save_weights('NAME.h5') (ModelCheckpoint: "
             "save_weights_only=True and a name that ends with .weights.h5), build the model from "
-            "its Config and load them; for other programs use tools/export_model.py",
+            "its Config and load them; for other programs export it (SavedModel, ONNX, LiteRT)",
         )
 
     def to_json(self, **options: Any) -> str:
