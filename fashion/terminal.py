@@ -44,11 +44,6 @@ def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     return gap.join([first, *rest]).rstrip()
 
 
-def counted(number: int, thing: str, things: str | None = None) -> str:
-    """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
-    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
-
-
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of a description, and adds the default to each option's help."""
 
@@ -216,6 +211,21 @@ def _printable_streams() -> Iterator[None]:
         for stream, errors in zip(streams, former, strict=True):
             if not stream.closed:
                 stream.reconfigure(errors=errors)
+
+
+def add_classes_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --classes, of every command that reads labels: what `fashion.labels.named_table` takes.
+
+    default: what the command does without it, for its help.
+    """
+    parser.add_argument(
+        "--classes",
+        metavar="CLASSES",
+        help='classes of your own: a JSON file such as ["sneaker", "blazer"], which may have '
+        "colours and aliases too; or modanet, photo (modanet and persons), season (nine season "
+        f"labels), all (all fifty) (default: {default})",
+    )
+    parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
 
 
 def add_stream_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,8 +16,7 @@ from fashion.annotations import coco, via_reading
 from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.command_table import with_commands
 from fashion.json_files import read_json
-from fashion.terminal import counted
-from mrcnn.errors import DatasetError, printable
+from mrcnn.errors import DatasetError, counted, printable
 from mrcnn.system.files import is_file
 
 ANNOTATION_FILE = "via_region_data.json"
@@ -128,8 +127,8 @@ def check_present(annotations: Annotations, folder: Path, path: Path) -> None:
     missing = [image.filename for image in annotations if not is_file(folder / image.filename)]
     if missing:
         raise DatasetError(
-            f"{len(missing)} of {len(annotations)} images that it names are not in {folder}: "
-            f"{some(missing)}",
+            f"of {counted(len(annotations), 'image')} that it names, {len(missing)} cannot be "
+            f"found in {folder}: {some(missing)}",
             path=path,
             advice="put them there, or take them out of the annotations",
         )
@@ -228,7 +227,7 @@ def check_links(names: Iterable[str], folder: Path) -> None:
     if leaving:
         some = ", ".join(leaving[:LINKS_SHOWN]) + (", .." if len(leaving) > LINKS_SHOWN else "")
         raise DatasetError(
-            f"{len(leaving)} of its images are links that lead out of it ({some})",
+            f"links among its images lead out of it ({len(leaving)}: {some})",
             path=folder,
             advice=f"copy the files there, or set {VARIABLE}=1 in the environment if you made the "
             "links yourself",

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from fashion.stages.stage import fraction, part, whole
 from fashion.terminal import command_parser
+from mrcnn.errors import counted
 
 
 def parse_arguments(
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         )
         print(f"VIA project: {options.project.absolute()} (open it in VIA 2 with Project, Load)")
         if unusable := sum(len(image.unusable) for image in annotations):
-            print(f"{unusable} regions that cannot be used are in it, to be corrected")
+            print(f"in it, to be corrected: {counted(unusable, 'region')} that cannot be used")
     return 0
 
 
@@ -127,7 +128,7 @@ def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
             table=SEASON_TABLE,
             progress=bar.update,
         )
-    print(f"{count} images. Open in a browser: {page}")
+    print(f"{counted(count, 'image')}. Open in a browser: {page}")
 
 
 def _is_wanted(image, max_score: float | None) -> bool:
@@ -162,13 +163,14 @@ def _apply(options: argparse.Namespace, annotations):
     _require_new(output, options.overwrite)
     via.write(output, annotations)
     print(
-        f"{counts['kept']} instances kept, {counts['removed']} removed, and with them "
-        f"{counts['images']} images: {output.absolute()}"
+        f"{counted(counts['kept'], 'instance')} kept, {counts['removed']} removed, and with them "
+        f"{counted(counts['images'], 'image')}: {output.absolute()}"
     )
     if counts["unusable"]:
-        print(f"{counts['unusable']} regions that cannot be used are still in it, to be corrected")
+        count = counted(counts["unusable"], "region")
+        print(f"still in it, to be corrected: {count} that cannot be used")
     if counts["unknown"]:
-        print(f"{counts['unknown']} decisions are about instances that are not in the file")
+        print(f"about instances that are not in the file: {counted(counts['unknown'], 'decision')}")
     return rest
 
 
