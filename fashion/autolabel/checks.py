@@ -45,8 +45,9 @@ def require_names(job: LabelJob) -> None:
         raise UserError(
             f"no picture has a name from which it can be labelled "
             f"({counted(len(job.images), 'picture')}; the first: {first.detail})",
-            settings=("garment", "season"),
-            advice="rename them, or say with {garment} and {season} what they show",
+            settings=("garment", "season", "labels"),
+            advice="rename them, say with {garment} and {season} what they show, or label garments "
+            "without a season with {labels}=garments",
         )
 
 

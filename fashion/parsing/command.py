@@ -245,7 +245,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
     writable_folder(options.output, "output")
     with tqdm(total=len(images), unit="image", desc="parsing") as bar:
 
-        def load() -> tuple[Detect | None, Detect | None]:
+        def load() -> "tuple[Detect | None, Detect | None]":
             bar.clear()  # what is printed while the network is built has its own lines
             return load_detectors(clothing, body)
 

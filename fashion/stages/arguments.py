@@ -61,7 +61,11 @@ def add_model_arguments(
         type=fraction,
         metavar="0..1",
         help="drop detections scored lower "
-        + (of_presets("DETECTION_MIN_CONFIDENCE") if confidence is None else f"({confidence:g})"),
+        + (
+            of_presets("DETECTION_MIN_CONFIDENCE")
+            if confidence is None
+            else f"(default: {confidence:g})"
+        ),
     )
     add_classes_argument(parser, CLASSES_DEFAULT)
     parser.set_defaults(stage=stage)

@@ -118,7 +118,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         "--workers",
         type=whole(0),
         metavar="N",
-        help=f"image loaders {of_presets('LOADER_WORKERS')}",
+        help="image loaders (default: one for each core, at most 8)",
     )
     parser.add_argument(
         "--loader-resize",

@@ -157,7 +157,7 @@ def file_for_output(here):
         (
             no_weights,
             [],
-            r"x\.h5: there is no weight file of this name in .*another with --model\.",
+            r"x\.h5: there is no weight file of this name in .*another with --model: there is",
         ),
         (another_file, [], r"x\.h5: is a Git LFS pointer.*give a Keras 2 / Matterport \.h5"),
         (
