@@ -16,7 +16,7 @@ from fashion.autolabel.report import annotation_paths, report_path
 from fashion.autolabel.segments import is_segment
 from fashion.json_files import file_digest
 from fashion.pictures.remote import RemotePicture
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.system.files import unfinished
 
 # The least that an image takes on the disk: bytes in journal, annotations and report, and multiples
@@ -43,10 +43,11 @@ def require_names(job: LabelJob) -> None:
     first = next(reasons, None)
     if isinstance(first, LeftOut) and all(isinstance(reason, LeftOut) for reason in reasons):
         raise UserError(
-            f"none of the {len(job.images)} pictures has a name from which it can be labelled "
-            f"(the first: {first.detail})",
-            settings=("garment", "season"),
-            advice="rename them, or say with {garment} and {season} what they show",
+            f"no picture has a name from which it can be labelled "
+            f"({counted(len(job.images), 'picture')}; the first: {first.detail})",
+            settings=("garment", "season", "labels"),
+            advice="rename them, say with {garment} and {season} what they show, or label garments "
+            "without a season with {labels}=garments",
         )
 
 
@@ -126,7 +127,7 @@ def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
         free = shutil.disk_usage(places[device]).free
         if free < need:
             raise UserError(
-                f"the disk has too little room for labelling {todo} images",
+                f"the disk has too little room for labelling {counted(todo, 'image')}",
                 path=places[device],
                 settings=("output",),
                 expected=f"at least {need / 1e6:.1f} MB",

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.system.locks import lock
 
 FORMAT = 1
@@ -287,7 +287,7 @@ class LabelJournal:
         self.close()
 
     def _unwritable(self, error: OSError) -> JournalError:
-        done = f"; the {len(self)} images that are finished are kept in it" if len(self) else ""
+        done = f"; the labels of {counted(len(self), 'image')} are kept in it" if len(self) else ""
         return JournalError(
             f"the journal cannot be written ({error.strerror or error}){done}",
             path=self.path,

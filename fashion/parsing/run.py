@@ -17,7 +17,7 @@ from fashion.parsing.models import Detect
 from fashion.parsing.parse import Parsed, ParsingSettings, parse
 from fashion.pictures.listing import file_stamp, read_or_error
 from fashion.stages.found import CSV, PAGE, PREDICTIONS
-from mrcnn.errors import DatasetError, UserError
+from mrcnn.errors import DatasetError, UserError, counted
 from mrcnn.images.reading import decoded
 from mrcnn.system.background import read_ahead
 
@@ -128,8 +128,8 @@ class ParsingRun:
                 others.append(path.name)
         if others:
             raise DatasetError(
-                f"{len(others)} pictures in this folder were parsed with other settings, or have "
-                f"changed since (the first is {others[0]})",
+                f"parsed with other settings, or changed since: {counted(len(others), 'picture')} "
+                f"in this folder (the first is {others[0]})",
                 path=self.job.folder,
                 settings=("overwrite", "output"),
                 advice="give {overwrite} to parse them again, or another {output}",

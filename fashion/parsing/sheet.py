@@ -14,6 +14,7 @@ from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.parse import Parsed
 from fashion.pictures.sheets import contact_sheet
 from mrcnn.drawing import captions, painting
+from mrcnn.errors import counted
 
 PANELS = (
     "original",
@@ -168,9 +169,9 @@ def draw_sheet(
 def _title(panel: str, parsed: Parsed) -> str:
     persons, garments = len(parsed.persons), len(parsed.garments)
     if panel == "body" and persons != 1:
-        return f"body: {f'{persons} persons' if persons else 'nobody'}"
+        return f"body: {persons} persons" if persons else "body: nobody"
     if panel == "clothing":
-        return f"clothing: {garments or 'no'} garment{'s' * (garments != 1)}"
+        return f"clothing: {counted(garments, 'garment') if garments else 'no garments'}"
     if panel == "superpixels":
         return f"superpixels: {np.count_nonzero(np.bincount(parsed.superpixels.ravel())[1:])}"
     return panel

@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from fashion.command_table import with_commands
 from fashion.pictures.listing import list_images, output_names
-from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
+from fashion.stages.arguments import (
+    add_model_arguments,
+    choose_classes,
+    model_choice,
+    with_missing_weights,
+)
 from fashion.stages.models import ModelChoice, WeightFile, inference_model, inference_weights
 from fashion.stages.stage import Stage, whole, writable_folder
-from fashion.terminal import OPTIONS, counted
-from mrcnn.errors import DatasetError, UserError
+from fashion.terminal import OPTIONS
+from mrcnn.errors import DatasetError, UserError, counted
 from mrcnn.images.reading import is_video
 
 if TYPE_CHECKING:
@@ -95,7 +101,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
         return 0
     print(
         f"Nothing was found. {OPTIONS['min_confidence']}=0.3 shows whether the model is unsure or "
-        "blind; tools/inspect_model.py shows why.",
+        + with_commands("blind; tools/inspect_model.py shows why."),
         file=sys.stderr,
     )
     return 1
@@ -109,18 +115,7 @@ def _pictures(options: argparse.Namespace, choice: ModelChoice) -> list[Path]:
     try:
         return list_images(options.images, options.limit)
     except DatasetError as error:
-        raise with_missing_weights(error, choice) from None
-
-
-def with_missing_weights(error: DatasetError, choice: ModelChoice) -> UserError:
-    """The error about missing pictures; where the weights are missing as well, it says both."""
-    try:
-        inference_weights(choice)
-    except UserError as other:
-        names = {name: f"{{{name}}}" for name in other.settings}
-        advice = f"{error.advice}. Besides, {other.sentence(names)}"
-        return error.replace(advice=advice, settings=(*error.settings, *other.settings))
-    return error
+        raise with_missing_weights(error, lambda: inference_weights(choice)) from None
 
 
 def _draw_all(

@@ -19,7 +19,7 @@ from fashion.json_files import write_json
 from fashion.labels import ClassTable
 from fashion.pictures.colours import dominant_colour
 from fashion.pictures.sheets import write_bytes
-from fashion.terminal import counted
+from mrcnn.errors import counted
 from mrcnn.evaluation.coco_ap import encode_mask
 
 CSV, PREDICTIONS, PAGE = "garments.csv", "predictions.json", "index.html"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOTE = "fashion_stage"
 LONGEST_NOTE = 60_000  # bytes; HDF5 attributes hold 64 kB
 COCO_WEIGHTS = "mask_rcnn_coco.h5"
-DEMO_OUTPUTS = REPOSITORY / "outputs"  # where `make demo` trains
+PIPELINE_OUTPUTS = REPOSITORY / "outputs"  # where `make demo` trains
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,9 @@ def find_weights(
         if place.is_file():
             return place
     searched = ", ".join(str(place.absolute().parent) for place in places)
-    others = [path for path in sorted(DEMO_OUTPUTS.glob("stage[12]/*.h5")) if path.is_file()]
-    known = f": this machine has {', '.join(map(str, others))}" if others else ""
+    others = sorted(PIPELINE_OUTPUTS.glob(f"*/stage[12]/{stage.weights}"))
+    others += [PHOTO_WEIGHTS] if stage.table == MODANET_TABLE else []
+    known = f": there is {' and '.join(map(str, others))}" if others else ""
     raise WeightsNotFoundError(
         f"there is no weight file of this name in {searched}",
         path=given.name,

@@ -149,7 +149,7 @@ def test_a_folder_without_a_usable_name_is_refused_without_tensorflow(here):
     for number in (1, 2):
         draw_picture(here / "images" / f"IMG_000{number}.jpg")
     error = error_of(here)
-    assert "none of the 2 pictures has a name from which it can be labelled" in error
+    assert "no picture has a name from which it can be labelled (2 pictures;" in error
     assert "IMG_0001.jpg" in error and "--garment and --season" in error
     assert not (here / "out").exists(), "no journal either, so that nothing is resumed"
     done = run(here, "--garment=any", "--season=yaz")

@@ -182,7 +182,7 @@ def test_two_people_and_the_cleaned_annotations(folder):
     command += ["--output=clean.json", "--project=project.json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "1 instances kept, 2 removed" in done.stdout
+    assert "1 instance kept, 2 removed" in done.stdout
     clean = json.loads((folder / "clean.json").read_text())
     kept = [r["region_attributes"] for e in clean.values() for r in e["regions"]]
     assert [(k["label"], k["fashion"]) for k in kept] == [("bag_kis", "4")]
