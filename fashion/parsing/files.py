@@ -25,9 +25,10 @@ from fashion.parsing.objects import ClothingObject
 from fashion.parsing.parse import Parsed
 from fashion.parsing.settings import STAGES
 from fashion.parsing.sheet import SheetOptions, draw_panels, draw_sheet, palette
-from fashion.pictures.sheets import save_png, write_bytes
+from fashion.pictures.sheets import save_png
 from fashion.stages.found import smaller
 from mrcnn.errors import DatasetError
+from mrcnn.system.files import write_bytes
 
 # The panels and label maps of each stage.
 _PANELS = {

@@ -18,9 +18,9 @@ from fashion.html.page import escaped, fill, link, page_file, thumbnail
 from fashion.json_files import write_json
 from fashion.labels import ClassTable
 from fashion.pictures.colours import dominant_colour
-from fashion.pictures.sheets import write_bytes
 from mrcnn.errors import counted
 from mrcnn.evaluation.coco_ap import encode_mask
+from mrcnn.system.files import write_bytes
 
 CSV, PREDICTIONS, PAGE = "garments.csv", "predictions.json", "index.html"
 SHOWN = 500  # pictures in the gallery, some 20 kB each

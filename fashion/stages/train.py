@@ -22,7 +22,7 @@ from fashion.stages.training_labels import describe_labels, require_known_labels
 from mrcnn.config import Config
 from mrcnn.data.augmentation import augmentation_preset
 from mrcnn.errors import ConfigError, WeightsError, counted
-from mrcnn.system.files import replacing
+from mrcnn.system.files import replacing, saving
 from mrcnn.training.processes import is_chief, require_drivers
 from mrcnn.weights.provenance import Provenance
 
@@ -245,13 +245,11 @@ def _finish(log_dir: Path, target: Path, overwrite: bool) -> None:
             f"or name the best weights with --model."
         )
         return
-    try:
-        with replacing(target) as copy, best.open("rb") as stream:
-            shutil.copyfileobj(stream, copy)
-    except OSError as error:
-        raise WeightsError(
-            f"the best weights {best} could not be copied there ({error.strerror or error})",
-            path=target,
-            advice="copy them yourself",
-        ) from error
+    problem = f"the best weights {best} could not be copied there"
+    with (
+        saving(target, WeightsError, problem=problem, advice="copy them yourself"),
+        replacing(target) as copy,
+        best.open("rb") as stream,
+    ):
+        shutil.copyfileobj(stream, copy)
     print(f"Best weights, copied for the next stage: {target}")

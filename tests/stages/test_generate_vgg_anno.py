@@ -169,8 +169,8 @@ def error_of(here, *arguments):
         (["--model=gone.h5"], "gone.h5: there is no weight file"),
         (["--images=gone"], "gone: the image folder does not exist"),
         (["--output=images"], "images: is a folder; choose an annotation file with --output"),
-        (["--output=x.h5/a.json"], "nothing can be written to the folder"),
-        (["--previews=x.h5/p"], "nothing can be written to the folder"),
+        (["--output=x.h5/a.json"], "nothing can be written to this folder"),
+        (["--previews=x.h5/p"], "nothing can be written to this folder"),
         (["--garment=hat box"], "--garment cannot be used: expected bag, dress, ... or any"),
     ],
 )

@@ -16,8 +16,8 @@ import numpy as np
 
 from fashion.json_files import write_json, write_text
 from fashion.parsing.measuring.measures import OVERALL, ClassFigures, ParsingMeasures
-from fashion.pictures.sheets import write_bytes
 from fashion.terminal import text_table
+from mrcnn.drawing.figures import save_figure
 from mrcnn.errors import counted
 
 if TYPE_CHECKING:
@@ -163,9 +163,7 @@ def write_png(path: str | os.PathLike[str], levels: Levels) -> None:
         _recap(figure.add_subplot(grid[1 + index // 2, index % 2]), level, measures)
     first = next(iter(levels.values()))
     figure.suptitle(counted(first.images, "picture"), fontsize=15, color=INK, x=0.01, ha="left")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    write_bytes(Path(path), buffer.getvalue())
+    save_figure(path, figure)
 
 
 def _bars(axes: "Axes", levels: Levels, name: str, legend: bool) -> None:

@@ -435,7 +435,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(folder, where)
     bad = folder / "file" / "deeper"
     output = bad / "a.json" if where == "output" else folder / "out" / "a.json"
     job = make_job(folder, **({} if where == "output" else {where: bad}))
-    with pytest.raises(UserError, match="nothing can be written to the folder"):
+    with pytest.raises(UserError, match="nothing can be written to this folder"):
         label_folder(job, output, no_model, quiet=True)
 
 
