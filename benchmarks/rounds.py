@@ -203,9 +203,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("out", type=Path, metavar="OUT", help="folder of all that is made")
     add("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="(all)")
     add("--size", default="256x192", metavar="HEIGHTxWIDTH", help="of the network (%(default)s)")
-    add("--first-steps", type=int, default=400, metavar="N", help="of the first model (400)")
+    add("--first-steps", type=int, default=600, metavar="N", help="of the first model (600)")
     add("--steps", type=int, default=200, metavar="N", help="of each round (200)")
-    add("--batch", type=int, default=4, metavar="N", help="pictures a step (4)")
+    add("--batch", type=int, default=2, metavar="N", help="pictures a step (2)")
     add("--learning-rate", type=float, default=0.001, help="(%(default)s)")
     add("--layers", help="that are trained (the preset's)")
     add("--seed", type=int, default=1, help="of the photographs' order and of trainings (1)")
@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     for arm in options.arms:
         if arm == "nothing":
             imagenet = Path(read_json(experiment.out / "first_0" / "rounds.json")["weights"])
-            for number in range(1, ROUNDS + 1):
+            for number in range(ROUNDS, 0, -1):
                 from_nothing(experiment, arm, number, imagenet)
         else:
             rounds(experiment, arm, first)
