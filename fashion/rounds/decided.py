@@ -3,7 +3,7 @@
 import copy
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from fashion.annotations import via
@@ -44,11 +44,12 @@ class Decided:
     seasons: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def labels(self) -> Counter[str]:
-        """How many instances of each label are decided."""
+    def labels(self, without: Collection[str] = ()) -> Counter[str]:
+        """How many instances of each label are decided, on other pictures than `without`."""
         return Counter(
             region_label(regions[0])
-            for image in self.pictures.values()
+            for name, image in self.pictures.items()
+            if name not in without
             for regions in group_regions(image.regions)
         )
 
