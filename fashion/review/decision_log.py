@@ -4,7 +4,8 @@ The first line names the annotation file; every other line is one decision:
 
     {"image": "bag_1.jpg", "key": "2", "verdict": "accept", "label": "bag_kis", "time": 17645228.2}
 
-`key` is the instance's (`fashion.review.page.instance_key`), or `WHOLE` for the whole picture.
+`key` is the instance's (`fashion.review.page.instance_key`), `WHOLE` for the whole picture, or
+`SEASON`, whose `label` is the picture's season where its labels are garments alone.
 `verdict` is accept, reject, outline (the outline is wrong) or "" (undecided again); `label` stands
 where the class was changed. Of several decisions about one label the latest counts, so that the
 logs of several people merge in any order. A line is on the disk before it is acknowledged, and a
@@ -28,6 +29,7 @@ from mrcnn.system.locks import lock
 FORMAT = "label decision log"
 VERDICTS = ("accept", "reject", "outline", "")
 WHOLE = "*"
+SEASON = "*season"
 
 
 @dataclass(frozen=True)

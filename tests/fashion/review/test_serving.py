@@ -243,6 +243,15 @@ def test_the_keyboard_alone(folder, browser):
     ]
 
 
+def test_boots_get_the_season_label_of_footwear(folder, browser):
+    regions = [region(label=label, instance=label) for label in ("boots", "belt")]
+    write_json(folder / "auto.json", {"a.jpg": entry("a.jpg", regions)})
+    with served(folder) as (_, port):
+        visit(browser, port)
+        press(browser, "ArrowDown", "4")
+        assert wait_for_log(folder, 1) == [("a.jpg", "boots", "", "footwear_kis")]
+
+
 def test_another_class_by_the_keyboard(folder, browser):
     with served(folder) as (_, port):
         visit(browser, port)
