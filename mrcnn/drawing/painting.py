@@ -17,6 +17,8 @@ from mrcnn.drawing.captions import Label, write_labels
 from mrcnn.drawing.palette import Colour, class_colour
 from mrcnn.errors import UserError
 
+LONGEST = 2048  # pixels of a drawing's longer side, unless the full size is asked for
+
 
 class Style(NamedTuple):
     """Sizes in pixels that suit one image."""
@@ -59,6 +61,16 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     if image.shape[2] == 1:
         return np.repeat(image, 3, axis=2)
     return np.array(image[..., :3], order="C")
+
+
+def smaller(image: np.ndarray, longest: int = LONGEST) -> np.ndarray:
+    """The image, uint8 [H, W, ...], shrunk to this longer side; a smaller one as it is."""
+    height, width = image.shape[:2]
+    factor = longest / max(height, width)
+    if factor >= 1:
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def overlay_masks(
