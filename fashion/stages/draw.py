@@ -128,7 +128,8 @@ def _draw_all(
 ) -> tuple[str, list[Path]]:
     """Draw each picture; how many were drawn, and what else was written."""
     from fashion.pictures.sheets import save_png
-    from fashion.stages.found import FoundFiles, garments_of, smaller
+    from fashion.stages.found import FoundFiles, garments_of
+    from mrcnn.drawing.painting import smaller
     from mrcnn.images.reading import read_image
 
     stage = drawing.choice.stage
