@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from mrcnn.errors import DatasetError
-from mrcnn.geometry.masks import box_probabilities
+from mrcnn.geometry.masks import box_probabilities, resize_detections
 
 PERSON = 1  # COCO's class id
 
@@ -46,22 +45,9 @@ class Detections:
         )
 
     def resized(self, height: int, width: int) -> "Detections":
-        """The same on the image resized to this size; masks by the nearest pixel."""
-        old = self.masks.shape[:2]
-        masks = np.zeros((len(self), height, width), bool)
-        for mask, own in zip(masks, np.moveaxis(self.masks, -1, 0), strict=True):
-            mask[:] = nearest_pixels(np.ascontiguousarray(own).view(np.uint8), height, width)
-        most = np.array([height, width] * 2)
-        rois = np.rint(self.rois * (most / np.array([*old, *old]))).astype(np.int32)
-        # However small, a box keeps a pixel.
-        rois[:, :2] = np.minimum(rois[:, :2], most[:2] - 1)
-        rois[:, 2:] = np.maximum(rois[:, 2:], rois[:, :2] + 1)
-        return replace(self, rois=rois, masks=np.moveaxis(masks, 0, -1))
-
-
-def nearest_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize uint8, uint16 or int32 [H, W] to another size, by the nearest pixel."""
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        """The same on the image resized to this size."""
+        rois, masks = resize_detections(self.rois, self.masks, height, width)
+        return replace(self, rois=rois, masks=masks)
 
 
 def detections_of(

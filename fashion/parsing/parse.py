@@ -22,13 +22,13 @@ from fashion.parsing.detections import (
     chosen_wearers,
     detections_of,
     labels_of_instances,
-    nearest_pixels,
     scores_of_instances,
 )
 from fashion.parsing.objects import ClothingObject, take_apart
 from fashion.parsing.settings import ParsingSettings
 from fashion.parsing.superpixels import refine, segment
 from mrcnn.drawing.painting import smaller
+from mrcnn.geometry.masks import nearest_pixels
 
 __all__ = ["Detections", "Parsed", "ParsingSettings", "parse"]
 

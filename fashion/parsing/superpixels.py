@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing.detections import ClassScores, nearest_pixels, scores_of_labels
+from fashion.parsing.detections import ClassScores, scores_of_labels
 from fashion.parsing.settings import ParsingSettings
 from fashion.parsing.skin import find_faces, heads, skin_pixels
 from mrcnn.drawing.painting import smaller
+from mrcnn.geometry.masks import nearest_pixels
 
 HAIR = 256  # a label within completion only, beyond those of uint8
 
