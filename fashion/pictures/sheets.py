@@ -33,10 +33,15 @@ _NOT_LOSSES = {"epoch", "step", "learning_rate", "lr", "seconds", "images_per_se
 def save_png(path: str | os.PathLike, image: np.ndarray) -> Path:
     """Write an image as PNG, whatever the suffix of `path`, and return the path.
 
+    A fourth channel, of uint8, is its transparency.
     Missing folders are created. Raises `UserError` where the file cannot be written.
     """
     path = Path(path)
-    done, data = cv2.imencode(".png", painting.as_rgb(image)[..., ::-1])
+    if image.ndim == 3 and image.shape[2] == 4:
+        pixels = cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA)
+    else:
+        pixels = cv2.cvtColor(painting.as_rgb(image), cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".png", pixels)
     if not done:
         raise UserError(f"an image of shape {image.shape} cannot be stored as PNG", path=path)
     return write_bytes(path, data.tobytes())

@@ -15,6 +15,7 @@ from fashion.labels import MODANET_TABLE, PERSON, SEASON_TABLE, ClassTable
 from fashion.stages.presets import PRESETS, make_config
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 from mrcnn.errors import DatasetError, WeightsError, WeightsNotFoundError
+from mrcnn.system.imports import modules_left_out
 from mrcnn.weights.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -342,7 +343,10 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
         IMAGE_RESIZE_MODE=choice.resize_mode,
         DETECTION_LAST_CLASS=len(stage.table) if weights.persons and not choice.persons else None,
     )
-    from mrcnn.model import MaskRCNN
+    # A fifth of the time that importing Keras takes is of packages that it only uses if they are
+    # there, and for what no detection needs: plots and sparse training data.
+    with modules_left_out("matplotlib", "scipy"):
+        from mrcnn.model import MaskRCNN
 
     model = MaskRCNN(mode="inference", config=config, model_dir=stage.logs)
     other_preset = f"choose another preset than {preset} with {{{choice.settings[1]}}}"
