@@ -151,7 +151,7 @@ PRESETS = {
             "VALIDATION_STEPS": 12,
             "STATE_SECONDS": 120,
         },
-        # Objects look larger in training, where the scale varies: a somewhat larger image finds more
+        # Training at random scales shows larger objects, so a somewhat larger image finds more
         # (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
         detection={"IMAGE_HEIGHT": 512, "IMAGE_WIDTH": 384},
         epochs=40,
