@@ -33,7 +33,7 @@ __all__ = [
 _OUTPUTS_PER_CLASS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
 CLASS_DEPENDENT_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
 
-# One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are no weights.
+# One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are not weights.
 _NOT_WEIGHTS = frozenset({"anchors"})
 
 

@@ -176,7 +176,7 @@ def compiled():
 
 
 def predictor(compiled, **changes):
-    """The predictor with another configuration of what goes on around the network."""
+    """The predictor with another configuration of what happens around the network."""
     compiled.config = tiny_config(**changes)
     return compiled
 
