@@ -44,10 +44,7 @@ def parse_arguments(
         action="store_true",
         help="write a VIA project (to be opened with Project, Load) with lists to choose from",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first annotation that cannot be used"
-    )
-    add_stream_arguments(parser)
+    add_stream_arguments(parser, "annotation")
     return parser.parse_args(arguments)
 
 

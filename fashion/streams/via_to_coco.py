@@ -33,10 +33,7 @@ def parse_arguments(
         metavar="ANN.json",
         help="COCO file whose categories, info and licences are taken over",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first region that cannot be used"
-    )
-    add_stream_arguments(parser)
+    add_stream_arguments(parser, "region")
     return parser.parse_args(arguments)
 
 
