@@ -54,7 +54,7 @@ class Conversion:
     empty_images: int = 0
 
     def summary(self, limit: int = 5) -> str:
-        """What was made of what, in a few lines."""
+        """What was converted, in a few lines."""
         parts = [
             f"{counted(self.images, 'image')}, {counted(self.instances, 'instance')}, "
             f"{counted(self.regions, 'region')}"

@@ -36,7 +36,7 @@ class CocoConversion:
     redrawn: int = 0
 
     def summary(self, limit: int = 5) -> str:
-        """What was made of what, in a few lines."""
+        """What was converted, in a few lines."""
         text = f"{counted(self.images, 'image')}, {counted(self.annotations, 'annotation')}"
         if self.run_lengths:
             text += f", {self.run_lengths} with holes written as run-length masks"

@@ -19,7 +19,8 @@ import numpy as np
 
 from fashion.json_files import read_json, reading
 from fashion.labels import MODANET, MODANET_TABLE
-from fashion.polygons.filling import polygons_to_mask, rle_to_mask
+from fashion.polygons.filling import rle_to_mask, run_lengths_of
+from fashion.polygons.run_lengths import RunLengthError
 from mrcnn.errors import DatasetError, counted
 
 NAME_KEYS = ("file_name", "image")
@@ -120,7 +121,7 @@ class ResultsFile:
             lines.append(f"Left out: {found} of other pictures.\n")
         for name, count in self.unknown_categories.most_common():
             found = counted(count, "detection")
-            lines.append(f'Left out: {found} of "{name}", which is no garment.\n')
+            lines.append(f'Left out: {found} of "{name}", which is not a garment.\n')
         return "".join(lines)
 
     def _digest(self, listing: Path | None) -> str:

@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     coco_writing.write(out, result.data)
     write_json(report, result.to_json(), indent=1)
     print(repair_table(result))
-    show("could not be repaired", result.unmended, options.show)
+    show("could not be repaired", result.unrepaired, options.show)
     left_over = [
         f"{file}, annotation {i}: {counted(count, 'polygon')}"
         for file, i, count in result.left_over

@@ -15,7 +15,7 @@ seconds to a minute, in little memory.
 import argparse
 from pathlib import Path
 
-from fashion.terminal import add_classes_argument, command_parser
+from fashion.terminal import add_classes_argument, add_strict_argument, command_parser, listed
 
 
 def parse_arguments(

@@ -46,10 +46,9 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     add("--resume", "the same as --model=last", dest="model", action="store_const", const="last")
     add(
         "--eval-only",
-        "of other projects; here see tools/evaluate.py or fashion-mrcnn evaluate",
+        "of other projects; here it is a command of its own, tools/evaluate.py",
         action=_EvaluateInstead,
         nargs=0,
-        help="of other projects; here it is a command of its own, tools/evaluate.py",
     )
     add("--logs", "log folder", type=Path, default=stage.logs, metavar="DIR")
     add(
@@ -86,13 +85,13 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         "GPU_COUNT",
         **at_least_1,
     )
-    parser.add_argument(
+    add(
         "--workers",
+        "image loaders (default: one for each core, at most 8)",
         type=whole(0),
         metavar="N",
-        help="image loaders (default: one for each core, at most 8)",
     )
-    parser.add_argument(
+    add(
         "--loader-resize",
         "how training pictures are resized: as Matterport does, or by OpenCV in a tenth of the "
         "time",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotations.annotated import AnnotatedImage
+from fashion.annotations.class_inference import FoundLabels, category_ids, infer_table
 from fashion.annotations.coco_reading import Conversion
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion, head_of
 from fashion.annotations.instances import group_regions
-from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.annotations.locating import picture_path
 from fashion.annotations.problems import Problem, ProblemLog, stop_at_first
 from fashion.annotations.via_reading import CORRECT

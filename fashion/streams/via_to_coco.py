@@ -15,8 +15,7 @@ folder, "via-*.json", or the name without the numbers.
 import argparse
 from pathlib import Path
 
-from fashion.terminal import add_classes_argument, add_stream_arguments, command_parser
-from mrcnn.errors import counted
+from fashion.terminal import add_classes_argument, add_stream_arguments, command_parser, listed
 
 
 def parse_arguments(
@@ -68,7 +67,5 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         )
         coco_writing.write(out, conversion.data)
         written = [out]
-    count = counted(len(written), "file")
-    names = out if written == [out] else f"{out.parent}: {count} {written[0].name} .."
-    print(f"{names}: {conversion.summary()}")
+    print(f"{listed(written)}: {conversion.summary()}")
     return 0 if conversion.annotations else 1

@@ -170,7 +170,7 @@ class DetectionTargetLayer(layers.Layer):
 
     Args:
         config: a Config, or the dictionary of `target_settings`.
-        seed: start of the random choice; the training loop sets it anew for every step.
+        seed: start of the random choice; the training loop sets it for every step.
 
     Attributes:
         random_keys: draws uniform numbers, of a shape and a seed generator; several devices put

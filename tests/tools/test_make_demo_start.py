@@ -51,7 +51,7 @@ def test_the_weights_are_small_and_fit_the_demo():
     assert DEMO_START.stat().st_size <= 20_000_000
     assert find_preset(preset_of(describe_weights(DEMO_START), None)).compact
     assert describe_weights(DEMO_START).classes == tuple(MODANET_STAGE.table.names)
-    assert describe_weights(DEMO_START).line().endswith("; they know no photographs")
+    assert describe_weights(DEMO_START).line().endswith("; trained on drawings, not on photographs")
 
 
 @pytest.mark.slow

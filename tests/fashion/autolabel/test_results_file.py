@@ -104,7 +104,7 @@ def test_ids_of_a_coco_file(tmp_path):
     assert found.unknown_pictures == 1, "the id 42 is x.jpg, not 000042.jpg"
     assert found.notes().splitlines() == [
         "Left out: 1 detection of other pictures.",
-        'Left out: 1 detection of "kite", which is no garment.',
+        'Left out: 1 detection of "kite", which is not a garment.',
     ]
 
 
