@@ -32,7 +32,7 @@ from mrcnn.errors import UserError
 from mrcnn.evaluation.image_ap import compute_matches
 from mrcnn.geometry.masks import unmold_mask
 
-# What scripts take from `from mrcnn.visualize import *` besides, imported when it is asked for.
+# What else scripts take from `from mrcnn.visualize import *`; imported when it is asked for.
 _LATER = {"plt": "matplotlib.pyplot", "find_contours": "skimage.measure", "utils": "mrcnn.utils"}
 _LATER |= {"Polygon": "matplotlib.patches", "patches": "matplotlib", "lines": "matplotlib"}
 

@@ -42,13 +42,13 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
     """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
 
     Raises:
-        DatasetError: it is no image with the configured number of channels, or has other values
+        DatasetError: it is not an image with the configured number of channels, or has other values
             than `grey_levels` takes.
     """
     channels = config.IMAGE_CHANNEL_COUNT
     if not isinstance(image, np.ndarray):
         raise DatasetError(
-            "this is no image",
+            "this is not an image",
             expected="a NumPy array, uint8 (height, width, channels)",
             found=type(image).__name__,
         )

@@ -53,7 +53,7 @@ def test_what_cannot_be_done_is_one_sentence(export, tmp_path, options, sentence
     assert done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-def test_a_former_export_stays_unless_told(export, tmp_path):
+def test_a_former_export_stays_by_default(export, tmp_path):
     (tmp_path / "out" / "saved_model").mkdir(parents=True)
     done = export()
     assert done.returncode == 2 and "there is an export already" in done.stderr

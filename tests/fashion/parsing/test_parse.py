@@ -108,7 +108,7 @@ def test_masks_of_another_picture_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"vote": "loud"}, "vote is 'loud': expected one of area, centroid"),
         ({"person": "all"}, "largest, each"),
@@ -124,6 +124,6 @@ def test_masks_of_another_picture_are_refused():
         ({"completion_border": 1.5}, "between 0 and 1"),
     ],
 )
-def test_settings_that_cannot_work(changes, told):
-    with pytest.raises(ConfigError, match=told):
+def test_settings_that_cannot_work(changes, reported):
+    with pytest.raises(ConfigError, match=reported):
         ParsingSettings(**changes)

@@ -72,7 +72,7 @@ def test_class_colours_are_stable_and_differ():
     assert all(type(channel) is int and 0 <= channel <= 255 for c in colours for channel in c)
     lab = cv2.cvtColor(np.float32([colours[:20]]) / 255, cv2.COLOR_RGB2LAB)[0]
     distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1e3 * np.eye(20)
-    assert distance.min() > 20  # ten times what the eye tells apart side by side
+    assert distance.min() > 20  # ten times what the eye can distinguish side by side
 
 
 def test_background_and_crowds_are_grey():
