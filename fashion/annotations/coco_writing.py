@@ -18,7 +18,7 @@ from fashion.annotations.via_shapes import ShapeError
 from fashion.json_files import write_json
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.polygons.filling import polygons_to_crop, polygons_to_mask
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.evaluation.coco_ap import encode_mask
 
 _CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area", OWN}
@@ -37,11 +37,11 @@ class CocoConversion:
 
     def summary(self, limit: int = 5) -> str:
         """What was made of what, in a few lines."""
-        text = f"{self.images} images, {self.annotations} annotations"
+        text = f"{counted(self.images, 'image')}, {counted(self.annotations, 'annotation')}"
         if self.run_lengths:
             text += f", {self.run_lengths} with holes written as run-length masks"
         if self.redrawn:
-            text += f", {self.redrawn} outlines changed since they left COCO"
+            text += f", {counted(self.redrawn, 'outline')} changed since they left COCO"
         return text + problem_text(self.problems, limit)
 
 

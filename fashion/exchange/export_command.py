@@ -15,7 +15,7 @@ seconds to a minute, in little memory.
 import argparse
 from pathlib import Path
 
-from fashion.terminal import command_parser
+from fashion.terminal import add_classes_argument, command_parser
 
 
 def parse_arguments(
@@ -29,11 +29,7 @@ def parse_arguments(
     parser.add_argument("annotations", type=Path, metavar="FILE", help="annotations, or a folder")
     parser.add_argument("out", type=Path, metavar="OUT", help="file or folder to write")
     parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
-    parser.add_argument(
-        "--classes",
-        metavar="TABLE",
-        help="modanet, season, or a class table file (default: by the labels in the file)",
-    )
+    add_classes_argument(parser, "by the labels in the file")
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="folder of the images (default: beside FILE)"
     )

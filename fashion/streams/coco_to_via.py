@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from fashion.terminal import add_stream_arguments, command_parser
+from mrcnn.errors import counted
 
 
 def parse_arguments(
@@ -62,7 +63,8 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         conversion, written = _stream(options, out)
     else:
         conversion, written = _whole(options, out), [out]
-    names = out if written == [out] else f"{out.parent}: {len(written)} files {written[0].name} .."
+    count = counted(len(written), "file")
+    names = out if written == [out] else f"{out.parent}: {count} {written[0].name} .."
     print(f"{names}: {conversion.summary()}")
     return 0 if conversion.instances else 1
 

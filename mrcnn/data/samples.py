@@ -17,7 +17,7 @@ from mrcnn.data.anchor_matching import AnchorIndex, build_rpn_targets
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import ImageCache, load_image_gt
 from mrcnn.data.legacy_head_targets import build_detection_targets, generate_random_rois
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.images.molding import mold_image
 
@@ -55,7 +55,8 @@ def no_images() -> DatasetError:
 def nothing_to_learn(images: int) -> DatasetError:
     """The error of a data set of so many images of which none gives an instance."""
     return DatasetError(
-        f"none of the {images} images of the data set gives an instance of a class to learn",
+        f"nothing can be learnt from {counted(images, 'image')} of the data set: there is no "
+        "instance of a class to learn",
         advice="check the annotations and the class table",
     )
 

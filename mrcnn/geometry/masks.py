@@ -271,6 +271,38 @@ def _fade_border(enlarged, size):
         enlarged[-outside:] *= weights[::-1]
 
 
+def resize_detections(
+    rois: np.ndarray, masks: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes and masks on their image resized to another size, such as that of a drawing.
+
+    Args:
+        rois: int [N, 4] in pixels, with area.
+        masks: bool [H, W, N].
+        height, width: the new size in pixels.
+
+    Returns:
+        int32 [N, 4], each box of at least a pixel, and bool [height, width, N] by the nearest
+        pixel: a mask thinner than a pixel may be empty.
+    """
+    old = masks.shape[:2]
+    most = np.array([height, width] * 2)
+    boxes = np.rint(rois * (most / np.array([*old, *old]))).astype(np.int32)
+    boxes[:, :2] = np.minimum(boxes[:, :2], most[:2] - 1)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+    new = np.zeros((masks.shape[-1], height, width), bool)
+    for mask, one in zip(np.moveaxis(masks, -1, 0), new, strict=True):
+        one[:] = nearest_pixels(np.ascontiguousarray(mask, bool).view(np.uint8), height, width)
+    return boxes, np.moveaxis(new, 0, -1)
+
+
+def nearest_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize labels, uint8 or int32 [H, W], to another size in pixels, by the nearest pixel."""
+    import cv2
+
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
 def mold_mask(
     mask: np.ndarray, config: MaskSettings, bbox: Sequence[int] | None = None
 ) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
+from mrcnn.system.files import saving
 from mrcnn.weights.h5_reading import read_layers
 
 STAMP = "%Y%m%dT%H%M"
@@ -160,14 +161,9 @@ def set_aside(path: Path) -> Path:
     Raises:
         WeightsError: its folder cannot be written.
     """
-    try:
+    advice = "make its folder writable, or name an earlier checkpoint"
+    with saving(path, WeightsError, problem="is damaged and cannot be renamed", advice=advice):
         return path.replace(path.with_name(f"damaged_{path.name}"))
-    except OSError as error:
-        raise WeightsError(
-            f"is damaged and cannot be renamed ({error.strerror or error})",
-            path=path,
-            advice="make its folder writable, or name an earlier checkpoint",
-        ) from error
 
 
 def _last_training(model_dir: str | Path, name: str) -> list[Path]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.data.loader import BatchLoader
-from mrcnn.errors import DatasetError, TrainingError, UserError
+from mrcnn.errors import DatasetError, TrainingError, UserError, counted
 from mrcnn.system.locks import holding
 from mrcnn.system.signals import handling_signals
 from mrcnn.training.checkpoints import LogFolder
@@ -294,7 +294,7 @@ class Trainer:
         if stops:
             print(
                 f"Stopped early: the best {decisive} is that of epoch {progress.best_epoch}, "
-                f"{plan.early_stopping} epochs or more ago.",
+                f"{counted(plan.early_stopping, 'epoch')} or more ago.",
                 flush=True,
             )
 
@@ -377,7 +377,7 @@ def why_over(progress: Progress, epochs: int, early_stopping: int) -> str:
     if early_stopping and epochs in progress.stopped:
         return f"The training up to epoch {epochs} was stopped early: nothing to train."
     if progress.epoch >= epochs:
-        return f"{progress.epoch} of {epochs} epochs are already done: nothing to train."
+        return f"{progress.epoch} of {counted(epochs, 'epoch')} done already: nothing to train."
     return ""
 
 

@@ -306,7 +306,7 @@ def test_bbox_and_area_are_worked_out_anew_where_an_outline_was_changed():
     changed, same = conversion.data["annotations"]
     assert (changed["bbox"], changed["area"]) == ([10, 10, 20, 10], 200)
     assert (same["bbox"], same["area"]) == ([0, 0, 1, 1], 4095)
-    assert "1 outlines changed" in conversion.summary()
+    assert "1 outline changed" in conversion.summary()
 
 
 def test_the_way_through_via_itself_changes_nothing():

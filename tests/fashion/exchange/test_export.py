@@ -56,7 +56,7 @@ def test_coco(tmp_path, data):
     assert path.name == "instances_train.json"
     assert report.lines() == (
         "3 images, 5 instances\n"
-        "written in another way: 1 instances with holes written as run-lengths"
+        "written in another way: instances with holes written as run-lengths (1)"
     )
     api = COCO(str(path))
     names = {c["id"]: c["name"] for c in api.dataset["categories"]}
