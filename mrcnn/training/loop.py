@@ -207,10 +207,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _saving_what_is_new(self, steps_before: int, kind: type[Exception]) -> Iterator[None]:
-        """Save the state before an error of this kind ends the training in the midst of an epoch.
-
-        Only between two steps: weights that have moved must have been counted.
-        """
+        """Save the state, between two steps, before an error of this kind ends the training."""
         try:
             yield
         except kind:
