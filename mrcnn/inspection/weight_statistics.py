@@ -143,7 +143,7 @@ def verdict(statistics: Sequence[WeightStatistics]) -> str:
         text += "none is dead, zero, not finite or beyond any usual size."
     if untouched:
         text += (
-            f" {untouched} biases and batch norms are as they were initialised: not trained, or "
+            f" Biases and batch norms as they were initialised: {untouched}, not trained, or "
             "moving statistics that TRAIN_BN = False leaves alone."
         )
     return text

@@ -101,7 +101,7 @@ def broken_head(here):
         (broken_json, r"via_region_data\.json: it is not valid JSON .* line 1, column \d+.*export"),
         (
             image_not_there,
-            r"of 2 images that it names, 1 cannot be found in .*: train1\.jpg; put them there",
+            r"1 of 2 images that it names cannot be found in .*: train1\.jpg; put them there",
         ),
         (
             unknown_classes,

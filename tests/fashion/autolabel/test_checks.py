@@ -23,7 +23,7 @@ def test_names_that_are_no_text(tmp_path):
 @pytest.mark.parametrize(
     ("names", "policy", "reported"),
     [
-        (["IMG_0001.jpg", "IMG_0002.jpg"], {}, r'none of the 2 pictures .* "IMG_0001\.jpg" is no'),
+        (["IMG_0001.jpg", "IMG_0002.jpg"], {}, r'\(2 pictures; the first: .*"IMG_0001\.jpg" is no'),
         (["IMG_0001.jpg"], {"garment": "bag"}, "season what they show"),  # still no season
         (["belt_yaz_1.jpg"], {}, '"belt" has no code in the label scheme'),
     ],

@@ -148,7 +148,7 @@ def test_a_picture_that_lost_a_file_is_done_again(folder):
 
 def test_other_settings_and_changed_pictures_are_refused(folder):
     finish(run(folder))
-    with pytest.raises(DatasetError, match=r"3 pictures .* other settings.*overwrite"):
+    with pytest.raises(DatasetError, match=r"other settings.*: 3 pictures .*overwrite"):
         finish(run(folder, made_with={"settings": {}}))
     Image.fromarray(person_picture()[:, ::-1]).save(folder / "b.png", optimize=True)
     Path(folder / "b.png").touch()
