@@ -271,6 +271,10 @@ class Config:
     # Batches kept ready ahead of the training step.
     LOADER_QUEUE = 8
 
+    # Images that a training may leave out because they cannot be loaded, each of which it names;
+    # Matterport's goes on after 5 errors. 0 ends it at the first.
+    SKIP_BAD_IMAGES = 0
+
     # How training images are resized: "exact" as Matterport's, or "fast" by OpenCV, which takes a
     # tenth of the time; grey levels differ by 1, and pictures do not darken along their border.
     LOADER_RESIZE = "exact"

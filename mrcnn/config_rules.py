@@ -176,7 +176,13 @@ RULES = (
         "a whole number of at least 1",
     ),
     (
-        ("VALIDATION_STEPS", "WARMUP_STEPS", "EVALUATE_EVERY", "EARLY_STOPPING"),
+        (
+            "VALIDATION_STEPS",
+            "WARMUP_STEPS",
+            "EVALUATE_EVERY",
+            "EARLY_STOPPING",
+            "SKIP_BAD_IMAGES",
+        ),
         _is_whole_not_negative,
         "a whole number of at least 0",
     ),

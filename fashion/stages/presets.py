@@ -90,6 +90,7 @@ PRESETS = {
             "WARMUP_STEPS": 100,
             "ADD_GT_TO_PROPOSALS": True,
             "STOP_TARGET_GRADIENTS": True,
+            "LOADER_RESIZE": "fast",
             "STEPS_PER_EPOCH": 120,
             "VALIDATION_STEPS": 20,
             "STATE_SECONDS": 120,

@@ -65,6 +65,11 @@ def test_demo_is_small_and_trains_all_layers_from_nothing():
     assert demo.epochs * config.STEPS_PER_EPOCH * config.BATCH_SIZE <= 10 * 3600
 
 
+def test_only_presets_that_are_to_train_as_the_original_code_resize_as_it_does():
+    exact = {name for name in PRESETS if modanet(name).LOADER_RESIZE == "exact"}
+    assert exact == {"default", "clothing-parsing"}
+
+
 def test_what_default_does_not_name_is_matterports():
     named = set(PRESETS["default"].values) | {"NAME", "NUM_CLASSES", "BATCH_SIZE"}
     plain, made = Config().to_dict(), modanet("default").to_dict()
