@@ -135,6 +135,10 @@ class Config:
     # in one doubling, or four times that, with a second one.
     MASK_SHAPE: Sequence[int] = [28, 28]
 
+    # True adds logits from the finest pyramid level to every mask: outlines of large objects become
+    # finer. It has layers of its own, which Matterport's files lack.
+    MASK_DETAIL = False
+
     # Most instances of an image used in training.
     MAX_GT_INSTANCES = 100
 

@@ -270,6 +270,7 @@ RULES = (
             "ADD_GT_TO_PROPOSALS",
             "SCALE_LEARNING_RATE",
             "DETECTION_EVERY_CLASS",
+            "MASK_DETAIL",
         ),
         _is_one_of(False, True),
         "False or True",

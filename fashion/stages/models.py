@@ -378,9 +378,10 @@ def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
         weights: described by `describe_weights`.
     """
     from mrcnn.weights.h5_reading import read_arrays, read_layers
+    from mrcnn.weights.matching import CLASS_DEPENDENT_LAYERS
 
     stored = read_layers(weights.path)
-    for name in ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"):
+    for name in stored.keys() & set(CLASS_DEPENDENT_LAYERS):
         arrays = read_arrays(weight for _, weight in stored[name])
         variables = model.keras_model.get_layer(name).weights
         for variable, array in zip(variables, arrays, strict=True):

@@ -195,6 +195,7 @@ def _settings(layers: list[StoredLayer]) -> dict[str, Any]:
         "len(RPN_ANCHOR_RATIOS)": width("rpn_class_raw", 2),
         "FPN_CLASSIF_FC_LAYERS_SIZE": width("mrcnn_class_conv1"),
         "MASK_HEAD_CHANNELS": width("mrcnn_mask_conv1"),
+        "MASK_DETAIL": bool(width("mrcnn_mask_detail")) or None,
     }
     return {name: value for name, value in settings.items() if value is not None}
 

@@ -18,7 +18,11 @@ from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.network.backbone import build_backbone, build_fpn
 from mrcnn.network.box_graph import norm_boxes_graph
 from mrcnn.network.detection import DetectionLayer
-from mrcnn.network.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.network.heads import (
+    build_fpn_mask_graph,
+    fpn_classifier_graph,
+    mask_detail_graph,
+)
 from mrcnn.network.losses import (
     LossLayer,
     class_loss_of_meta,
@@ -204,6 +208,9 @@ def _class_head(rois, features, meta, config):
 
 
 def _mask_head(rois, features, meta, config):
+    detail = None
+    if config.MASK_DETAIL:
+        detail = mask_detail_graph(features[0], config.NUM_CLASSES, config.MASK_HEAD_CHANNELS)
     return build_fpn_mask_graph(
         rois,
         features,
@@ -213,6 +220,7 @@ def _mask_head(rois, features, meta, config):
         config.TRAIN_BN,
         config.MASK_HEAD_CHANNELS,
         doublings=2 if config.MASK_SHAPE[0] > 2 * config.MASK_POOL_SIZE else 1,
+        detail=detail,
     )
 
 
