@@ -174,7 +174,7 @@ def _title(panel: str, parsed: Parsed) -> str:
     if panel == "clothing":
         return f"clothing: {garments or 'no'} garment{'s' * (garments != 1)}"
     if panel == "superpixels":
-        return f"superpixels: {np.count_nonzero(np.bincount(parsed.superpixels.ravel())[1:])}"
+        return f"superpixels: {parsed.superpixels.max()}"
     return panel
 
 
