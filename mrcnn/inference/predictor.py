@@ -211,7 +211,8 @@ class Predictor:
             wanted = [folded.outputs[DETECTIONS], folded.outputs[MASKS]]
             self._run_detection = _compiled(keras.Model(folded.inputs, wanted))
             self._folded_weights = FoldedWeights(folded.layers)
-        self._folded_weights.refresh()
+        else:
+            self._folded_weights.refresh()
         detections, masks = self._outputs(self._run_detection, molded_images, image_metas)
         return detections, masks
 

@@ -265,3 +265,13 @@ def test_arrays_that_do_not_fit_are_refused(change, found):
     with pytest.raises(UserError) as caught:
         painting.draw_detections(grey(), given, ["BG", "top", "bag"])
     assert caught.value.found == found
+
+
+def test_a_drawing_is_made_at_the_size_that_is_seen():
+    image, mask = np.full((40, 60, 3), 90, np.uint8), np.ones((40, 60, 1), bool)
+    result = {"rois": np.array([[0, 0, 40, 60]]), "class_ids": np.array([1]), "masks": mask}
+    small, shown = painting.smaller_detections(image, result, 30)
+    assert small.shape == (20, 30, 3) and shown["masks"].shape == (20, 30, 1)
+    assert shown["rois"].tolist() == [[0, 0, 20, 30]] and shown["class_ids"] is result["class_ids"]
+    same, unchanged = painting.smaller_detections(image, result, 60)
+    assert same is image and unchanged is result
