@@ -267,6 +267,7 @@ CODED_GARMENTS: tuple[str, ...] = (
     "outer",
     "dress",
 )
+ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)
 SEASON_LABELS: tuple[str, ...] = (
     "skirt_yaz",
     "bag_yaz",
@@ -386,6 +387,8 @@ SEASON_TABLE = season_table()
 
 
 def named_table(name: str | os.PathLike[str]) -> ClassTable:
-    """The class table a user names: "modanet", "photo", "season", or the path of a JSON file."""
+    """The class table a user names: modanet, photo, season, all, or the path of a JSON file."""
+    if str(name).casefold() == "all":
+        return season_table(ALL_LABELS)
     known = {"modanet": MODANET_TABLE, "photo": PHOTO_TABLE, "season": SEASON_TABLE}
     return known.get(str(name).casefold()) or ClassTable.from_file(name)

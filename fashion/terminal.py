@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fashion.command_table import with_commands
 from mrcnn.errors import UserError, printable
 
 
@@ -43,20 +44,15 @@ def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     return gap.join([first, *rest]).rstrip()
 
 
-def counted(number: int, thing: str, things: str | None = None) -> str:
-    """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
-    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
-
-
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of a description, and adds the default to each option's help."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
         shown = isinstance(default, str | int | float | os.PathLike) and default is not False
-        text = action.help or ""
+        text = with_commands(action.help or "")
         if not shown or default in ("", argparse.SUPPRESS) or "default" in text:
-            return action.help
+            return text
         return f"{text} (default: %(default)s)".strip()
 
 
@@ -71,7 +67,10 @@ def command_parser(
         how: further arguments of `ArgumentParser`.
     """
     return argparse.ArgumentParser(
-        prog=prog, description=description, formatter_class=HelpFormatter, **how
+        prog=prog,
+        description=with_commands(description or ""),
+        formatter_class=HelpFormatter,
+        **how,
     )
 
 
@@ -215,6 +214,21 @@ def _printable_streams() -> Iterator[None]:
         for stream, errors in zip(streams, former, strict=True):
             if not stream.closed:
                 stream.reconfigure(errors=errors)
+
+
+def add_classes_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --classes, of every command that reads labels: what `fashion.labels.named_table` takes.
+
+    default: what the command does without it, for its help.
+    """
+    parser.add_argument(
+        "--classes",
+        metavar="CLASSES",
+        help='classes of your own: a JSON file such as ["sneaker", "blazer"], which may have '
+        "colours and aliases too; or modanet, photo (modanet and persons), season (nine season "
+        f"labels), all (all fifty) (default: {default})",
+    )
+    parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
 
 
 def add_stream_arguments(parser: argparse.ArgumentParser) -> None:

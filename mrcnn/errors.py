@@ -24,6 +24,11 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
 class UserError(ValueError):
     """Input that the user can put right.
 

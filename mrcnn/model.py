@@ -24,10 +24,11 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.errors import ConfigError, WeightsError
 from mrcnn.inference import predictor
 from mrcnn.matterport_names import *  # noqa: F403 - exactly the names of its __all__
+from mrcnn.matterport_names import __getattr__ as __getattr__
 from mrcnn.network import graph_queries
 from mrcnn.network.build import build_model, pyramid_anchors
 from mrcnn.network.graph_queries import ancestor, describe_array, run_graph
-from mrcnn.training.checkpoints import LogFolder, choose_log_folder, find_last, readable_before
+from mrcnn.training.checkpoints import LogFolder, advice_about, choose_log_folder, find_last
 from mrcnn.training.epoch_evaluation import EpochEvaluation, evaluation_for
 from mrcnn.training.learning_rate import scaled_rate
 from mrcnn.training.processes import SingleDevice
@@ -128,9 +129,8 @@ class MaskRCNN:
                 class_mismatch="skip" if self.mode == "training" else "error",
             )
         except WeightsError as error:
-            if (earlier := readable_before(filepath)) is None:
+            if (advice := advice_about(filepath)) is None:
                 raise
-            advice = f"take the checkpoint before it, which is whole: {earlier}"
             raise error.replace(advice=advice) from error
         if report.skipped or report.missing_in_file:
             print(report.summary())

@@ -10,7 +10,10 @@ exclusive at y2 and x2; masks are [H, W, N]; images are RGB, 0..255.
 
 import colorsys
 import importlib
+import itertools
+import os
 import random
+import sys
 
 import numpy as np
 
@@ -46,11 +49,14 @@ __all__ = [
     "draw_box",
     "draw_boxes",
     "draw_rois",
+    "itertools",
     "np",
+    "os",
     "plot_overlaps",
     "plot_precision_recall",
     "random",
     "random_colors",
+    "sys",
 ]
 
 

@@ -34,6 +34,7 @@ from fashion.annotations.problems import Problem, Problems, problem_text, stop_a
 from fashion.annotations.via_reading import check_filename, posix_name
 from fashion.annotations.via_shapes import ShapeError, check_inside, polygon_shape
 from fashion.polygons.filling import exact_polygons, rle_to_mask
+from mrcnn.errors import counted
 
 
 @dataclass(slots=True)
@@ -55,7 +56,10 @@ class Conversion:
 
     def summary(self, limit: int = 5) -> str:
         """What was made of what, in a few lines."""
-        parts = [f"{self.images} images, {self.instances} instances, {self.regions} regions"]
+        parts = [
+            f"{counted(self.images, 'image')}, {counted(self.instances, 'instance')}, "
+            f"{counted(self.regions, 'region')}"
+        ]
         for count, text in (
             (self.empty_images, "images without annotation"),
             (self.run_lengths, "run-length masks turned into polygons"),

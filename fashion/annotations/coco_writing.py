@@ -18,7 +18,7 @@ from fashion.annotations.via_shapes import ShapeError
 from fashion.json_files import write_json
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.polygons.filling import polygons_to_crop, polygons_to_mask
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.evaluation.coco_ap import encode_mask
 
 _CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area", OWN}
@@ -37,11 +37,11 @@ class CocoConversion:
 
     def summary(self, limit: int = 5) -> str:
         """What was made of what, in a few lines."""
-        text = f"{self.images} images, {self.annotations} annotations"
+        text = f"{counted(self.images, 'image')}, {counted(self.annotations, 'annotation')}"
         if self.run_lengths:
             text += f", {self.run_lengths} with holes written as run-length masks"
         if self.redrawn:
-            text += f", {self.redrawn} outlines changed since they left COCO"
+            text += f", {counted(self.redrawn, 'outline')} changed since they left COCO"
         return text + problem_text(self.problems, limit)
 
 
@@ -141,7 +141,9 @@ class CocoBuilder:
             return list(like["categories"])
         # VIA makes an attribute of this name, with the ids as its values: in `fashion` they would
         # be read as codes, which only ModaNet's ids are.
-        above = "fashion" if self.table == MODANET_TABLE else "garment"
+        ids = [self.category_ids[row.name] for row in self.table]
+        is_code = self.table == MODANET_TABLE and ids == [row.id for row in self.table]
+        above = "fashion" if is_code else "garment"
         rows = [
             {"supercategory": above, "id": self.category_ids[row.name], "name": row.name}
             for row in self.table

@@ -17,7 +17,7 @@ import numpy as np
 
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images.reading import opened
@@ -55,7 +55,7 @@ class Conversion:
     def summary(self) -> str:
         """What was made of what, in one or two lines."""
         images, annotations = self.data["images"], self.data["annotations"]
-        text = f"{len(images)} images, {len(annotations)} instances"
+        text = f"{counted(len(images), 'image')}, {counted(len(annotations), 'instance')}"
         if self.too_small:
             text += f", {self.too_small} left out as too small"
         if self.unknown:

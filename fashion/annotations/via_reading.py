@@ -18,9 +18,11 @@ from fashion.annotations.annotated import (
     attribute_text,
     is_true,
 )
+from fashion.annotations.coco import EXTRA
 from fashion.annotations.problems import Problem, problem_text, stop_at_first
 from fashion.annotations.via_shapes import ShapeError, check_inside, outline
 from fashion.annotations.vocabulary import Vocabulary, options_of
+from fashion.command_table import with_commands
 from fashion.json_files import read_json
 from mrcnn.errors import DatasetError
 
@@ -153,7 +155,7 @@ def via_entries(data: Any, source: str) -> tuple[dict[str, Any], Annotations]:
         raise DatasetError(
             "it is a COCO file, not a VIA file",
             path=source,
-            advice="convert it with tools/coco_to_via.py",
+            advice=with_commands("convert it with tools/coco_to_via.py"),
         )
     old = any(isinstance(e, dict) and isinstance(e.get("regions"), dict) for e in data.values())
     return data, Annotations(version="1" if old else "2")
@@ -255,4 +257,7 @@ def _region(entry: Any, image: AnnotatedImage, number: int) -> Region:
     check_inside(points, image.width, image.height)
     attributes = entry.get("region_attributes")
     attributes = dict(attributes) if isinstance(attributes, Mapping) else {}
-    return Region(dict(shape), attributes, number, points)
+    shape = dict(shape)
+    if EXTRA in shape:  # where VIA does not show it, see `via_writing`
+        attributes[EXTRA] = shape.pop(EXTRA)
+    return Region(shape, attributes, number, points)

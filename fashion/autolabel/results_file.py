@@ -20,7 +20,7 @@ import numpy as np
 from fashion.json_files import read_json, reading
 from fashion.labels import MODANET, MODANET_TABLE
 from fashion.polygons.filling import polygons_to_mask, rle_to_mask
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 
 NAME_KEYS = ("file_name", "image")
 
@@ -116,9 +116,11 @@ class ResultsFile:
         """What is left out, a line each, for a terminal."""
         lines = []
         if self.unknown_pictures:
-            lines.append(f"{self.unknown_pictures} detections are of other pictures.\n")
+            found = counted(self.unknown_pictures, "detection")
+            lines.append(f"Left out: {found} of other pictures.\n")
         for name, count in self.unknown_categories.most_common():
-            lines.append(f'{count} detections of "{name}" are left out: it is no garment.\n')
+            found = counted(count, "detection")
+            lines.append(f'Left out: {found} of "{name}", which is no garment.\n')
         return "".join(lines)
 
     def _digest(self, listing: Path | None) -> str:

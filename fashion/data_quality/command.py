@@ -15,7 +15,8 @@ import argparse
 import os
 from pathlib import Path
 
-from fashion.terminal import command_parser, counted
+from fashion.terminal import add_classes_argument, command_parser
+from mrcnn.errors import counted
 
 FOLDER = Path("dataset_stats")
 
@@ -28,7 +29,7 @@ def parse_arguments(
     add = parser.add_argument
     add("data", type=Path, metavar="DATA", help="folder or annotation file")
     add("--images", type=Path, metavar="DIR", help="images (default: beside the annotations)")
-    add("--classes", metavar="TABLE", help="modanet, season, or a class table file")
+    add_classes_argument(parser, "by the labels in the files")
     add("--output", type=Path, default=FOLDER, metavar="DIR", help="folder to write to")
     add("--out", dest="output", type=Path, default=FOLDER, help=argparse.SUPPRESS)
     add("--samples", type=int, default=0, metavar="N", help="draw N annotated images")
@@ -83,8 +84,8 @@ def describe(options: argparse.Namespace) -> int:
             refused = [problem for part in parts for problem in part.annotations.problems]
             if refused:
                 raise DatasetError(
-                    f"none of its regions can be used ({len(refused)} problems, the first: "
-                    f"{refused[0]})",
+                    f"none of its regions can be used ({counted(len(refused), 'problem')}, the "
+                    f"first: {refused[0]})",
                     path=options.data,
                     advice="correct the annotations",
                 )

@@ -19,7 +19,7 @@ from fashion.html.gallery import WIDE, picture
 from fashion.html.page import embedded, fill, link, page_file
 from fashion.json_files import write_text
 from fashion.pictures.listing import image_size
-from fashion.terminal import counted
+from mrcnn.errors import counted
 from mrcnn.evaluation.curves import Curve
 from mrcnn.evaluation.matches import ImageQuality
 
@@ -231,7 +231,7 @@ def _seasons(page: Path, seasons: Mapping[str, Any]) -> str:
         [text, cell(counts[name]), bar_cell(counts[name] / total if total else None)]
         for name, text in labels
     ]
-    caption = f"False positives: {counts['false']} detections match no instance."
+    caption = f"False positives: {counted(counts['false'], 'detection')} without a match."
     parts = [
         table(["", "instances", "share"], rows, caption, "figures"),
         "<p>Where the garment is right and the season wrong, the two seasons' pictures are too "

@@ -6,15 +6,16 @@
         --image-prefix "/data/local-files/?d=garments/train/"
 
 FILE is a VIA or COCO file, shards of one ("via-*.json"), or a dataset folder, whose train/, val/
-and test/ become subsets. OUT is a new folder for yolo-seg, labelme and voc, else a file, or a
-folder for it. What a format has no place for is counted and reported. docs/annotation_tools.md says
-how each tool takes the files. A thousand images take seconds to a minute, in little memory.
+and test/ become subsets. OUT is a folder for yolo-seg, labelme and voc, else a file, or a folder
+for it. A second export there replaces the first. What a format has no place for is counted and
+reported. docs/annotation_tools.md says how each tool takes the files. A thousand images take
+seconds to a minute, in little memory.
 """
 
 import argparse
 from pathlib import Path
 
-from fashion.terminal import command_parser
+from fashion.terminal import add_classes_argument, command_parser
 
 
 def parse_arguments(
@@ -28,11 +29,7 @@ def parse_arguments(
     parser.add_argument("annotations", type=Path, metavar="FILE", help="annotations, or a folder")
     parser.add_argument("out", type=Path, metavar="OUT", help="file or folder to write")
     parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
-    parser.add_argument(
-        "--classes",
-        metavar="TABLE",
-        help="modanet, season, or a class table file (default: by the labels in the file)",
-    )
+    add_classes_argument(parser, "by the labels in the file")
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="folder of the images (default: beside FILE)"
     )

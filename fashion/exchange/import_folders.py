@@ -14,7 +14,7 @@ from fashion.annotations.via_shapes import ShapeError, polygon_shape
 from fashion.exchange.import_shapes import ImportReport, region
 from fashion.json_files import read_json
 from fashion.pictures.listing import image_size
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 
 Entries = Iterator[tuple[str, dict[str, Any]]]
 _NAME = re.compile(r"\s*(?:-|\d+\s*:)\s*(\S.*?)\s*")
@@ -62,7 +62,7 @@ def _labelme_region(shape: Any, report: ImportReport) -> dict[str, Any] | None:
         return None
     points = _pairs(shape.get("points"))
     if kind != "polygon" and len(points) != 2:
-        raise ShapeError(f"a {kind} has {len(points)} points instead of 2")
+        raise ShapeError(f"a {kind} has {counted(len(points), 'point')} instead of 2")
     attributes: dict[str, Any] = {"label": str(shape.get("label") or "")}
     more = shape.get("attributes")
     if isinstance(more, dict):
@@ -131,7 +131,7 @@ def _yolo_region(line: str, size: tuple[int, int], names: Mapping[int, str]) -> 
         shape = {"name": "rect", "x": x - width / 2, "y": y - height / 2}
         return region({**shape, "width": width, "height": height}, attributes)
     if len(shares) < 6 or len(shares) % 2:
-        raise ShapeError(f"it has {len(shares)} numbers, neither a box nor an outline")
+        raise ShapeError(f"it has {counted(len(shares), 'number')}, neither a box nor an outline")
     return region(polygon_shape(np.round(shares.reshape(-1, 2) * size, 4)), attributes)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from fashion.annotations.problems import Problem, ProblemLog, problem_text
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
 from fashion.polygons.filling import exact_polygons
+from mrcnn.errors import counted
 
 
 @dataclass(slots=True)
@@ -28,8 +29,8 @@ class ImportReport:
 
     def summary(self, limit: int = 5) -> str:
         """A line of totals, and the first problems."""
-        text = f"{self.images} images, {self.regions} regions"
-        skipped = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items() if count)
+        text = f"{counted(self.images, 'image')}, {counted(self.regions, 'region')}"
+        skipped = ", ".join(f"{kind} ({count})" for kind, count in self.skipped.items() if count)
         text += f"\nskipped: {skipped}" if skipped else ""
         return text + problem_text(self.problems, limit)
 

@@ -31,7 +31,8 @@ class ParsingSettings:
         compactness: SLIC's weight of distance in the image against distance in Lab.
         sigma: Gaussian blur before SLIC, in pixels.
         iterations: of SLIC's k-means.
-        superpixel_side: superpixels are found on the image shrunk to this longest side, in pixels.
+        superpixel_side: superpixels are found, vote and grow on the image shrunk to this longest
+            side, in pixels.
         person_only: superpixels within the persons only.
         vote: "area": the mean score of all pixels of a superpixel decides; "centroid": that of
             its centroid and the centroid's four neighbours.
@@ -65,7 +66,7 @@ class ParsingSettings:
     compactness: float = 20.0
     sigma: float = 2.0
     iterations: int = 5
-    superpixel_side: int = 1000
+    superpixel_side: int = 512
     person_only: bool = False
     vote: str = "area"
     agreement: float = 0.5

@@ -20,6 +20,7 @@ from typing import Any
 from fashion.json_files import read_json, write_json
 from fashion.pipeline.process import Interrupted, invocation, run_process
 from mrcnn.errors import UserError
+from mrcnn.system.files import saving
 from mrcnn.system.locks import lock
 
 STATE_FILE = "pipeline.json"
@@ -232,15 +233,9 @@ class Pipeline:
         return read_steps(self.folder)
 
     def _locked(self) -> "_Lock":
-        try:
+        with saving(self.folder, advice="name another with --output"):
             self.folder.mkdir(parents=True, exist_ok=True)
             return _Lock(self.folder / LOCK_FILE)
-        except OSError as error:
-            raise UserError(
-                f"the folder cannot be written to ({error.strerror or error})",
-                path=self.folder,
-                advice="name another with --output",
-            ) from error
 
 
 class _Lock:

@@ -25,8 +25,10 @@ from fashion.json_files import write_text
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, SEASONS, ClassTable
 from fashion.pipeline.engine import Step, duration
 from fashion.pipeline.results import RunResults, StageResult, StepResult, gather_results
+from mrcnn.errors import counted
 
 SHOWN_PAIRS, SHOWN_PICTURES, SHOWN_WORST = 4, 4, 2
+LEAST_EPOCHS = 3  # of a training from which a model learns something
 LOSS_PARTS = {
     "rpn_class_loss": "anchors: garment or not",
     "rpn_bbox_loss": "anchors: boxes",
@@ -98,9 +100,15 @@ def _intro(results: RunResults) -> str:
         if started
         else ""
     )
+    epochs = [len(stage.history) for stage in results.stages if stage.history]
+    quick = (
+        " This was a quick run, which shows that everything works, not what the models can learn."
+        if epochs and min(epochs) < LEAST_EPOCHS
+        else ""
+    )
     return (
         "The pictures on this page are drawn, not photographed; the figures say nothing about "
-        f"photographs.{weights}"
+        f"photographs.{weights}{quick}"
     )
 
 
@@ -267,8 +275,8 @@ def _labels(results: RunResults, page: Path) -> str:
     else:
         left = sum(totals.get("left_out", {}).values())
         text = (
-            f"{totals.get('labelled', 0)} of {totals.get('images', 0)} pictures got "
-            f"{totals.get('instances', 0)} labels by model 1; skipped: {left}."
+            f"{totals.get('labelled', 0)} of {counted(totals.get('images', 0), 'picture')} got "
+            f"{counted(totals.get('instances', 0), 'label')} by model 1; skipped: {left}."
         )
         parts.append(f"<p>{html.escape(text)}</p>")
     parts.append(_label_table(totals.get("labels", {}), quality))
@@ -335,7 +343,11 @@ def _parsed(results: RunResults, page: Path) -> str:
     if not results.parsed:
         return ""
     pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_WORST)
-    return f'<section id="parsing"><h2>Clothing parsing</h2>{pictures}</section>'
+    text = (
+        "Each sheet shows the picture, body, garments and superpixels, and then one label for each "
+        "pixel: by the masks alone, and joined with the superpixels."
+    )
+    return f'<section id="parsing"><h2>Clothing parsing</h2><p>{text}</p>{pictures}</section>'
 
 
 def _steps(results: RunResults) -> str:
@@ -383,11 +395,13 @@ def _folders(results: RunResults, page: Path) -> str:
         ("stage2/mask_rcnn_Season.h5", "weights of model 2"),
         ("step_logs", "what each step printed"),
     )
-    rows = [
-        f'<li><a href="{link(results.folder / place, page)}">{place}</a> {text}</li>'
-        for place, text in places
-        if (results.folder / place).exists()
-    ]
+    rows = []
+    for place, text in places:
+        path = results.folder / place
+        if path.exists():
+            # A gallery rather than a browser's listing of the folder.
+            target = path / INDEX if (path / INDEX).exists() else path
+            rows.append(f'<li><a href="{link(target, page)}">{place}</a> {text}</li>')
     return "".join(rows)
 
 

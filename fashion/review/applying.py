@@ -8,7 +8,7 @@ from pathlib import Path
 from fashion.annotations.annotated import AnnotatedImage, Annotations, Region
 from fashion.annotations.instances import group_regions
 from fashion.labels import MODANET_TABLE, fashion_code, parse_file_name
-from fashion.review.decision_log import WHOLE, Decision, latest, read_log
+from fashion.review.decision_log import SEASON, WHOLE, Decision, latest, read_log
 from fashion.review.page import instance_key
 from mrcnn.errors import DatasetError
 
@@ -72,7 +72,7 @@ def apply_log(
             counts["images"] += 1
         image.regions = sorted(kept, key=lambda region: region.number)
     annotations.images = images
-    about_instances = sum(key != WHOLE for _, key in decisions)
+    about_instances = sum(key not in (WHOLE, SEASON) for _, key in decisions)
     counts["unknown"] = about_instances - known
     return counts
 

@@ -4,7 +4,8 @@ The first line names the annotation file; every other line is one decision:
 
     {"image": "bag_1.jpg", "key": "2", "verdict": "accept", "label": "bag_kis", "time": 17645228.2}
 
-`key` is the instance's (`fashion.review.page.instance_key`), or `WHOLE` for the whole picture.
+`key` is the instance's (`fashion.review.page.instance_key`), `WHOLE` for the whole picture, or
+`SEASON`, whose `label` is the picture's season where its labels are garments alone.
 `verdict` is accept, reject, outline (the outline is wrong) or "" (undecided again); `label` stands
 where the class was changed. Of several decisions about one label the latest counts, so that the
 logs of several people merge in any order. A line is on the disk before it is acknowledged, and a
@@ -15,17 +16,20 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fashion.json_files import check_text
 from mrcnn.errors import DatasetError
+from mrcnn.system.files import saving
 from mrcnn.system.locks import lock
 
 FORMAT = "label decision log"
 VERDICTS = ("accept", "reject", "outline", "")
 WHOLE = "*"
+SEASON = "*season"
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,10 @@ class DecisionLog:
     def __init__(self, path: Path, annotations: str, sha256: str):
         self.path = path
         self.decisions: list[Decision] = []
-        try:
+        with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
             self._file = os.open(path, flags, 0o666)
-        except OSError as error:
-            raise _unwritable(path, error) from error
         try:
             self._open({"format": FORMAT, "annotations": annotations, "sha256": sha256})
         except BaseException:
@@ -106,18 +108,22 @@ class DecisionLog:
                 advice="end it, or review another part with another --decisions",
             )
         former, self.decisions, self._end = _read(self.path)
-        try:
+        with self._explained():
             os.ftruncate(self._file, self._end)
             if not former:
                 self._write([head])
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
         if former and former["sha256"] != head["sha256"]:
             raise DatasetError(
                 f"it was made for another state of {former['annotations']}",
                 path=self.path,
                 advice="move it away, or review the file that it was made for",
             )
+
+    def _explained(self) -> AbstractContextManager[None]:
+        advice = "make room or make the folder writable"
+        return saving(
+            self.path, DatasetError, problem="the decisions cannot be written", advice=advice
+        )
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Add decisions; they are on the disk afterwards, or none is.
@@ -151,14 +157,6 @@ class DecisionLog:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-
-def _unwritable(path: Path, error: OSError) -> DatasetError:
-    return DatasetError(
-        f"the decisions cannot be written ({error.strerror or error})",
-        path=path,
-        advice="make room or make the folder writable",
-    )
 
 
 def read_log(path: Path) -> tuple[dict[str, str], list[Decision]]:

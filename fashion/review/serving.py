@@ -20,7 +20,7 @@ from fashion.annotations.annotated import AnnotatedImage
 from fashion.annotations.instances import group_regions
 from fashion.html.page import fill, script_json
 from fashion.html.server import guard, listen, serve_page
-from fashion.labels import MODANET, SEASON_TABLE
+from fashion.labels import MODANET, SEASON_TABLE, coded_garment
 from fashion.pictures.listing import image_size
 from fashion.review.decision_log import WHOLE, DecisionLog, decision_of
 from fashion.review.page import THUMBNAIL, page_colours, page_instance, page_parts
@@ -39,7 +39,8 @@ class ReviewSettings:
         annotations: the annotation file.
         images: the folder of its images.
         log: the file for the decisions.
-        choices: further classes that a label can be given.
+        choices: further classes that a label can be given. Where none of them has a season, the
+            picture can be given one.
         thumbnail: pixels of the longer side.
     """
 
@@ -95,6 +96,8 @@ def make_review_app(
         "sha256": "",
         "colours": page_colours(choices, SEASON_TABLE),
         "choices": choices,
+        "coded": {name: coded_garment(name) for name in MODANET},
+        "pictureSeasons": set(settings.choices).isdisjoint(ALL_LABELS),
         "served": True,
     }
     head, tail, parts = page_parts(about, "")

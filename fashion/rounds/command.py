@@ -1,6 +1,7 @@
 """The command line of `rounds.py`."""
 
 import argparse
+import csv
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from fashion.html.server import require_flask
 from fashion.labels import MODANET_TABLE
 from fashion.pictures.listing import list_images
 from fashion.review.applying import read_logs, to_correct
+from fashion.rounds.decided import read_decided
 from fashion.rounds.folder import SETTINGS, STAGES, Round, RoundSettings, RoundsFolder, at_work
 from fashion.rounds.labelling import label_round, proposed
 from fashion.rounds.status import status_text
@@ -20,6 +22,7 @@ from fashion.stages.stage import fraction, part, whole
 from fashion.stages.training_labels import ALL_LABELS, with_labels
 from fashion.terminal import command_parser
 from mrcnn.errors import UserError
+from mrcnn.system.files import replacing, saving
 
 HOLDOUT = 50  # pictures, and at most this share of all:
 HOLDOUT_SHARE = 0.2
@@ -83,6 +86,7 @@ def run_rounds(options: argparse.Namespace) -> int:
         one = folder.current()
         if options.command == "train":
             write_project(folder, one)  # which a killed review leaves undone
+            write_seasons(folder)
             train_round(folder, one, options.rest)
             print(status_text(folder))
             return 0 if one.result.exists() else 130
@@ -169,6 +173,7 @@ def _review(folder: RoundsFolder, options: argparse.Namespace) -> int:
     settings = ReviewSettings(one.labels, folder.images, one.log(name), names)
     code = serve_review(images, settings, options.port)
     write_project(folder, one)
+    write_seasons(folder)
     print(status_text(folder))
     return code
 
@@ -179,3 +184,12 @@ def write_project(folder: RoundsFolder, one: Round) -> None:
     if rest.images:
         via.use_files(rest, folder.images)
         via.write_project(one.to_correct, rest, image_folder=folder.images)
+
+
+def write_seasons(folder: RoundsFolder) -> None:
+    """Write the table of the pictures that were given a season, where there are some."""
+    seasons = read_decided(folder).seasons
+    if seasons:
+        with saving(folder.seasons), replacing(folder.seasons, "w") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerows(sorted(row for row in seasons.items() if row[1]))

@@ -3,14 +3,14 @@
 import copy
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from fashion.annotations import via
 from fashion.annotations.annotated import AnnotatedImage, Annotations
 from fashion.annotations.instances import group_regions, region_label
 from fashion.review.applying import Latest, apply_log, is_to_correct, read_logs
-from fashion.review.decision_log import WHOLE, Decision
+from fashion.review.decision_log import SEASON, WHOLE, Decision
 from fashion.review.page import instance_key
 from fashion.rounds.corrections import read_corrections
 from fashion.rounds.folder import Round, RoundsFolder
@@ -31,6 +31,7 @@ class Decided:
         waiting: those of `begun` that wait for a correction.
         decisions: number of decisions that count, in each round.
         minutes: that people worked at them in each round, breaks left out.
+        seasons: of pictures that were given one, by name; "" where it was taken back.
         notes: sentences about corrections that were left out.
     """
 
@@ -40,13 +41,15 @@ class Decided:
     waiting: set[str] = field(default_factory=set)
     decisions: Counter[int] = field(default_factory=Counter)
     minutes: dict[int, float] = field(default_factory=dict)
+    seasons: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def labels(self) -> Counter[str]:
-        """How many instances of each label are decided."""
+    def labels(self, without: Collection[str] = ()) -> Counter[str]:
+        """How many instances of each label are decided, on other pictures than `without`."""
         return Counter(
             region_label(regions[0])
-            for image in self.pictures.values()
+            for name, image in self.pictures.items()
+            if name not in without
             for regions in group_regions(image.regions)
         )
 
@@ -73,10 +76,12 @@ def _add_round(state: Decided, one: Round) -> None:
     state.minutes[one.number] = minutes_of(decision.time for decision in new.values())
     own: dict[str, list[Decision]] = {}
     for decision in decisions.values():
+        if decision.key == SEASON:
+            state.seasons[decision.image] = decision.label  # "" where it was taken back
         own.setdefault(decision.image, []).append(decision)
     for image in via.read(one.labels):
         name = image.filename
-        if name not in own:
+        if all(decision.key == SEASON for decision in own.get(name, [])):
             continue
         state.begun.pop(name, None)
         state.waiting.discard(name)

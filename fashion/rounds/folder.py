@@ -1,6 +1,7 @@
 """The folder of `rounds.py`: plain files, of which each appears whole or not at all.
 
 rounds.json            photographs, stage, first weights, hold-out: fixed at the start
+seasons.csv            the pictures that were given a season, as name_seasons.py takes them
 corrections/           files of VIA, CVAT, Label Studio or LabelMe, put there by the user
 round_01/auto.json     what the model of the round before found, with report and journal
 round_01/labels.json   what is reviewed: that, and what was begun in the round before
@@ -119,6 +120,11 @@ class RoundsFolder:
     def stage(self) -> Stage:
         """The stage whose classes are labelled."""
         return STAGES[self.settings.stage]
+
+    @property
+    def seasons(self) -> Path:
+        """The table of the pictures that were given a season."""
+        return self.path / "seasons.csv"
 
     @property
     def corrections(self) -> Path:

@@ -11,16 +11,19 @@ from fashion.autolabel.command import StageDetector
 from fashion.autolabel.job import LabelJob
 from fashion.autolabel.pictures import FolderPictures
 from fashion.autolabel.policy import LabelPolicy
+from fashion.autolabel.report import report_path
 from fashion.autolabel.run import LabelFiles, LoadDetector, label_folder
 from fashion.json_files import file_digest, read_json, write_json
 from fashion.pictures.listing import list_images
 from fashion.review.decision_log import DecisionLog, read_log
 from fashion.rounds.decided import CARRIED, Decided, read_decided
 from fashion.rounds.folder import Round, RoundsFolder
-from fashion.rounds.queue import ranked
+from fashion.rounds.queue import Ranked, ranked
 from fashion.stages.models import ModelChoice, inference_weights, preset_of
 from fashion.stages.presets import find_preset
 from fashion.stages.training_labels import with_labels
+
+SUSPECTED = 0.1  # the least score of what no label is made of, but the queue looks at
 
 
 def label_round(folder: RoundsFolder, number: int) -> bool:
@@ -60,14 +63,15 @@ def labelling_job(
 ) -> tuple[LabelJob, LoadDetector]:
     """What labels these pictures with their classes alone."""
     confidence = folder.settings.min_confidence
-    choice = model_of(folder, weights, confidence)
+    least = min(confidence, SUSPECTED)
+    choice = model_of(folder, weights, least)
     file = inference_weights(choice, digest=True)
     preset = preset_of(file, None)
     batch = find_preset(preset).values.get("IMAGES_PER_GPU", 1)
     job = LabelJob(
         FolderPictures(folder.images, images),
         choice.stage.class_names,
-        LabelPolicy(min_confidence=confidence, low_confidence=confidence, labels="garments"),
+        LabelPolicy(min_confidence=confidence, low_confidence=least, labels="garments"),
         batch=batch,
         model={"model": file.sha256, "preset": preset},
     )
@@ -105,18 +109,29 @@ def _order(folder: RoundsFolder, one: Round, auto: Annotations, state: Decided) 
     before = folder.round(one.number - 1)
     if one.number > 1 and before.auto.exists():
         former = {image.filename: image for image in via.read(before.auto)}
-    found = ranked(
-        auto.images,
-        former,
-        state.labels(),
-        settings.duplicates,
-        [*state.pictures, *settings.holdout],
-        settings.min_confidence,
-    )
     holdout = set(settings.holdout)
-    groups = dict.fromkeys(state.begun, 0) | dict.fromkeys(holdout - state.begun.keys(), 1)
-    found.sort(key=lambda row: groups.get(row.picture, 2))
-    return [{**asdict(row), "holdout": row.picture in holdout} for row in found]
+    first = state.begun.keys() | holdout
+    known, found = [*state.pictures, *first], found_on(one)
+    counts = state.labels(without=holdout)
+
+    def ranks(is_first: bool) -> list[Ranked]:
+        images = [image for image in auto if (image.filename in first) == is_first]
+        duplicates = () if is_first else settings.duplicates
+        return ranked(images, former, counts, duplicates, known, found)
+
+    ahead = sorted(ranks(True), key=lambda row: row.picture not in state.begun)
+    rows = [*ahead, *ranks(False)]
+    return [{**asdict(row), "holdout": row.picture in holdout} for row in rows]
+
+
+def found_on(one: Round) -> dict[str, dict[str, float]]:
+    """The score of the surest detection of each class, by picture; of weak ones, too."""
+    report = report_path(one.auto)
+    images = read_json(report)["images"] if report.exists() else {}
+    return {
+        name: {label: max(scores) for label, scores in row.get("found", {}).items()}
+        for name, row in images.items()
+    }
 
 
 def proposed(folder: RoundsFolder, one: Round) -> list[str]:

@@ -1,17 +1,21 @@
 """Which pictures are most worth a look: the order in which a round proposes them.
 
-The priority of a picture is the sum of three numbers from 0 to 1:
+A picture is worth what it can teach. Each class on it counts with
 
-- uncertainty: how little sure its least sure label is, between the confidence from which detections
-  become labels (1) and certainty (0); half for a picture without a label;
-- disagreement: the share of the labels of the last two models that only one of them gave (classes
-  must agree, and the boxes overlap by half); 0 in the first round;
-- rarity: 1 / sqrt(1 + n), where n is how often people have decided on a label of its rarest class.
+    4 s (1 - s) / sqrt(1 + n),
+
+s the score of its surest detection, those below `min_confidence` included: what the model is sure
+of teaches it little, and what it barely suspects may be the garment that it has missed so far. n is
+how many labels of the class people have decided on, and how many are expected on the pictures
+further ahead in the queue, so that a round does not ask for the same thing a hundred times. The sum
+is multiplied by 1 to 2, by how far the last two models disagree: the share of their labels that
+only one of them gave (classes must agree, and the boxes overlap by half).
 
 Of near-duplicates the first is proposed; the others come last, and so do those of a picture that is
 decided.
 """
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,17 +27,20 @@ from fashion.annotations.annotated import AnnotatedImage
 from fashion.annotations.instances import group_regions, region_label, region_score
 
 OVERLAP = 0.5
+Scores = Mapping[str, float]  # of the surest detection of each class
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A picture of the queue, and why it is where it is."""
+    """A picture of the queue, and why it is where it is.
+
+    `teaches` is the class that counts most, "" where nothing was found.
+    """
 
     picture: str
     priority: float
-    uncertainty: float
+    teaches: str
     disagreement: float
-    rarity: float
     repeats: bool = False
 
 
@@ -52,7 +59,7 @@ def ranked(
     decided_labels: Counter[str],
     duplicates: Sequence[Collection[str]] = (),
     decided: Collection[str] = (),
-    min_confidence: float = 0.0,
+    found: Mapping[str, Scores] | None = None,
 ) -> list[Ranked]:
     """The pictures, the most worth a look first; of equal priority by name.
 
@@ -62,14 +69,13 @@ def ranked(
         decided_labels: how often people decided on a label of each class.
         duplicates: groups of near-duplicates.
         decided: the pictures that are decided.
-        min_confidence: the least score of a label.
+        found: by file name, what the last model found on a picture, unsure detections included;
+            where it has none, the labels stand for that.
     """
-    found = [_rank(image, former, decided_labels, min_confidence) for image in images]
-    found.sort(key=lambda one: (-one.priority, one.picture))
     group_of = {name: number for number, group in enumerate(duplicates) for name in group}
     seen = {group_of[name] for name in decided if name in group_of}
     first, repeats = [], []
-    for one in found:
+    for one in _by_worth(images, former, decided_labels, found or {}):
         group = group_of.get(one.picture)
         if group is not None and group in seen:
             repeats.append(replace(one, repeats=True))
@@ -80,26 +86,56 @@ def ranked(
     return first + repeats
 
 
-def _rank(
-    image: AnnotatedImage,
+def _by_worth(
+    images: Iterable[AnnotatedImage],
     former: Mapping[str, AnnotatedImage],
     decided_labels: Counter[str],
-    min_confidence: float,
-) -> Ranked:
-    labels = labels_of(image)
-    room = max(1 - min_confidence, 1e-6)
-    doubts = [min(1.0, max(0.0, (1 - label.score) / room)) for label in labels]
-    uncertainty = max(doubts, default=0.5)
-    before = former.get(image.filename)
-    disagreement = 0.0 if before is None else disagreement_of(labels, labels_of(before))
-    rarity = max((1 / math.sqrt(1 + decided_labels[label.name]) for label in labels), default=0.0)
-    return Ranked(
-        image.filename,
-        round(uncertainty + disagreement + rarity, 4),
-        round(uncertainty, 4),
-        round(disagreement, 4),
-        round(rarity, 4),
-    )
+    found: Mapping[str, Scores],
+) -> list[Ranked]:
+    """Always the picture that is worth most beside those before it.
+
+    Worth only falls as the queue grows, so that a picture which still leads with its worth of now
+    needs no comparison with the others.
+    """
+    expected = {name: float(count) for name, count in decided_labels.items()}
+    scores, disagreements = {}, {}
+    for image in images:
+        name, labels, before = image.filename, labels_of(image), former.get(image.filename)
+        scores[name] = found.get(name) or _surest(labels)
+        disagreements[name] = disagreement_of(labels, labels_of(before)) if before else 0.0
+
+    def rank(name: str) -> Ranked:
+        worths = {
+            label: 4 * score * (1 - score) / math.sqrt(1 + expected.get(label, 0.0))
+            for label, score in scores[name].items()
+        }
+        priority = (1 + disagreements[name]) * sum(worths.values())
+        teaches = max(sorted(worths), key=lambda label: worths[label], default="")
+        return Ranked(name, round(priority, 4), teaches, round(disagreements[name], 4))
+
+    def entry(one: Ranked) -> tuple[float, str, Ranked]:
+        return -one.priority, one.picture, one
+
+    heap = [entry(rank(name)) for name in scores]
+    heapq.heapify(heap)
+    order = []
+    while heap:
+        now = entry(rank(heap[0][2].picture))
+        if len(heap) > 1 and now[:2] > min(heap[1:3])[:2]:
+            heapq.heapreplace(heap, now)
+            continue
+        heapq.heappop(heap)
+        order.append(now[2])
+        for label, score in scores[now[1]].items():
+            expected[label] = expected.get(label, 0.0) + score
+    return order
+
+
+def _surest(labels: Sequence[FoundLabel]) -> dict[str, float]:
+    surest: dict[str, float] = {}
+    for label in labels:
+        surest[label.name] = max(surest.get(label.name, 0.0), label.score)
+    return surest
 
 
 def labels_of(image: AnnotatedImage) -> list[FoundLabel]:

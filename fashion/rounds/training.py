@@ -18,7 +18,7 @@ from fashion.rounds.decided import Decided, read_decided
 from fashion.rounds.folder import Round, RoundsFolder
 from fashion.rounds.labelling import model_of
 from fashion.stages.command import train_or_splash
-from fashion.stages.models import inference_model
+from fashion.stages.models import ModelChoice, inference_model
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
 from mrcnn.system.files import saving
@@ -122,13 +122,17 @@ def measure(folder: RoundsFolder, one: Round) -> dict[str, Any]:
     """
     names = via.read(one.dataset / "test" / ANNOTATION_FILE)
     figures: dict[str, Any] = {"pictures": len(names)}
-    if not any(image.regions for image in names):
-        return figures
-    choice = model_of(folder, one.weights, LEAST_SCORE)
+    if any(image.regions for image in names):
+        figures |= figures_of(model_of(folder, one.weights, LEAST_SCORE), one.dataset, "test")
+    return figures
+
+
+def figures_of(choice: ModelChoice, data: Path, subset: str) -> dict[str, float]:
+    """AP, AP50 and AP75 of a model's masks on `data/subset`. Raises `DatasetError`."""
     dataset = FashionDataset()
-    dataset.load(one.dataset, "test", choice.stage.table, keep_empty=True)
+    dataset.load(data, subset, choice.stage.table, keep_empty=True)
     dataset.prepare()
     model = inference_model(choice)
     rows = detect_all(dataset, lambda image: model.detect([image])[0])
     found = average_precision(ground_truth(dataset), rows, ("segm",))["segm"]
-    return figures | {name: round(found[name], 4) for name in FIGURES}
+    return {name: round(found[name], 4) for name in FIGURES}

@@ -63,9 +63,9 @@ def parse_arguments(
     add(
         "--size",
         type=picture_size,
-        metavar="N|HxW",
-        help="side of the square, or height x width, that pictures are brought to; multiples of 64 "
-        "(default: the preset's)",
+        metavar="PIXELS",
+        help="size that pictures are brought to: the side of a square, such as 512, or height x "
+        "width, such as 512x384; multiples of 64 (default: the preset's)",
     )
     add("--masks", choices=MASKS, default="full", help="what model.onnx gives")
     add("--int8", action="store_true", help="model.onnx computes in 8-bit integers")

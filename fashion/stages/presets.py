@@ -117,6 +117,7 @@ PRESETS = {
             "RPN_CHANNELS": 64,
             "MASK_HEAD_CHANNELS": 64,
             "MASK_SHAPE": [56, 56],
+            "MASK_DETAIL": True,
             "MINI_MASK_SHAPE": (112, 112),
             "FPN_CLASSIF_FC_LAYERS_SIZE": 256,
             "TRAIN_ROIS_PER_IMAGE": 64,

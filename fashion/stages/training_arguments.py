@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from fashion.command_table import with_commands
 from fashion.stages.arguments import add_drop_unknown_argument, add_model_arguments, of_presets
 from fashion.stages.stage import Stage, fraction, positive, whole
 from fashion.terminal import OPTIONS
@@ -19,9 +20,7 @@ class _EvaluateInstead(argparse.Action):
     """Points to where detectron2's --eval-only is."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.error(
-            "to evaluate without training, run tools/evaluate.py or fashion-mrcnn evaluate"
-        )
+        parser.error(with_commands("to evaluate without training, run tools/evaluate.py"))
 
 
 def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
@@ -51,7 +50,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         "--eval-only",
         action=_EvaluateInstead,
         nargs=0,
-        help="of other projects; here see tools/evaluate.py or fashion-mrcnn evaluate",
+        help="of other projects; here it is a command of its own, tools/evaluate.py",
     )
     parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="log folder")
     parser.add_argument(
@@ -119,7 +118,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         "--workers",
         type=whole(0),
         metavar="N",
-        help=f"image loaders {of_presets('LOADER_WORKERS')}",
+        help="image loaders (default: one for each core, at most 8)",
     )
     parser.add_argument(
         "--loader-resize",

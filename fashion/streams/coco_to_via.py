@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from fashion.terminal import add_stream_arguments, command_parser
+from mrcnn.errors import counted
 
 
 def parse_arguments(
@@ -35,7 +36,8 @@ def parse_arguments(
         type=Path,
         metavar="DIR",
         help="folder of the images: keys and sizes are then written as VIA itself makes them, so "
-        "that the file can be imported where the images are already open",
+        "that the file can be imported where the images are already open; images that were "
+        "annotated at another size are left out",
     )
     parser.add_argument(
         "--project",
@@ -61,7 +63,8 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         conversion, written = _stream(options, out)
     else:
         conversion, written = _whole(options, out), [out]
-    names = out if written == [out] else f"{out.parent}: {len(written)} files {written[0].name} .."
+    count = counted(len(written), "file")
+    names = out if written == [out] else f"{out.parent}: {count} {written[0].name} .."
     print(f"{names}: {conversion.summary()}")
     return 0 if conversion.instances else 1
 
@@ -88,6 +91,8 @@ def _stream(options: argparse.Namespace, out: Path) -> tuple:
 def _whole(options: argparse.Namespace, out: Path):
     """Convert with the whole file in memory."""
     from fashion.annotations import coco, coco_reading, via
+    from fashion.annotations.problems import stop_at_first
+    from fashion.streams import conversion as stream_conversion
 
     conversion = coco_reading.to_via(
         coco.read(options.annotations),
@@ -97,7 +102,13 @@ def _whole(options: argparse.Namespace, out: Path):
     )
     data = conversion.annotations
     if options.images:
-        via.use_files(data, options.images)
+        data.images = [
+            image
+            for image in data.images
+            if stream_conversion.use_file_that_fits(image, options.images, conversion)
+        ]
+        if options.strict:
+            stop_at_first(conversion.problems, options.annotations)
     if options.project:
         via.write_project(out, data, image_folder=options.images)
     else:

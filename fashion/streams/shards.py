@@ -18,7 +18,7 @@ from typing import IO, Self
 
 from fashion.annotations.locating import ANNOTATION_FILE, find_annotations
 from fashion.json_files import writing
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.system.files import is_file, shortened, sync_folder
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5,})-of-(?P<total>\d{5,})(?P<suffix>\.[^.]*)?")
@@ -74,7 +74,7 @@ def _files_in(folder: Path) -> list[Path]:
         return [find_annotations(folder)]
     if is_file(folder / ANNOTATION_FILE):
         raise DatasetError(
-            f"the folder has {ANNOTATION_FILE} and {len(shards)} shards",
+            f"the folder has {ANNOTATION_FILE} and {counted(len(shards), 'shard')}",
             path=folder,
             advice="name the file or the set that is meant",
         )
@@ -106,7 +106,7 @@ def _checked(shards: list[Path], source: Path) -> list[Path]:
     if missing or len(numbers) != total:
         some = ", ".join(map(str, missing[:5])) + (", .." if len(missing) > 5 else "")
         raise DatasetError(
-            f"there are {len(numbers)} of {total} shards (missing: {some})",
+            f"there are {len(numbers)} of {counted(total, 'shard')} (missing: {some})",
             path=source,
             advice="copy the others there, or write the set again",
         )

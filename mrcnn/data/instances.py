@@ -9,6 +9,8 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 
+MOST_LOADED = 200  # images whose masks are loaded before a training, a second or a few
+
 
 def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
     """What `dataset.load_mask` returns, as bool [height, width, N] and int32 [N].
@@ -49,6 +51,24 @@ def checked_class_ids(
         found = ", ".join(map(str, given[:8].tolist())) + ", ..." * (len(given) > 8)
         raise _error(dataset, image_id, "its class ids are not those of classes", expected, found)
     return numbers
+
+
+def require_class_ids(dataset: Dataset) -> None:
+    """Look at class ids before a training begins, not when the first of their images comes.
+
+    Those of `MOST_LOADED` images, evenly spaced: masks must be loaded for it.
+
+    Raises:
+        DatasetError: see `checked_class_ids`.
+    """
+    image_ids = dataset.image_ids
+    for image_id in image_ids[:: max(1, -(-len(image_ids) // MOST_LOADED))]:
+        try:
+            masks, class_ids = dataset.load_mask_crops(image_id) or dataset.load_mask(image_id)
+        except Exception:  # the loader ends with it, and names the image
+            continue
+        count = masks.shape[-1] if isinstance(masks, np.ndarray) else len(masks)
+        checked_class_ids(dataset, image_id, class_ids, count)
 
 
 def _bool_masks(dataset: Dataset, image_id: int, masks: np.ndarray) -> np.ndarray:

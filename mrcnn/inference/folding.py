@@ -14,7 +14,8 @@ from keras import layers
 
 from mrcnn.network.layers import BatchNorm, DepthwiseConv2D, WholeWindowConv2D
 
-DETECTION_LAYER, MASK_ROIS_LAYER = "mrcnn_detection", "roi_align_mask"
+DETECTION_LAYER = "mrcnn_detection"
+MASK_ROIS_LAYERS = ("roi_align_mask", "roi_align_mask_detail")
 
 
 def fold_inference(model: keras.Model) -> keras.Model:
@@ -43,11 +44,14 @@ class _Folding:
         # By the id of the output tensor, which is kept because an id is unique only while it lives.
         self.convolved: dict[int, tuple] = {}
         self.detections: Any = None
+        self.detected: Any = None
 
     def __call__(self, layer, *args, **kwargs):
-        if layer.name == MASK_ROIS_LAYER and self.detections is not None:
+        if layer.name in MASK_ROIS_LAYERS and self.detections is not None:
             rois, *others = args[0]
-            args = ([DetectedRows(name="detected_rows")([rois, self.detections]), *others],)
+            if self.detected is None:
+                self.detected = DetectedRows(name="detected_rows")([rois, self.detections])
+            args = ([self.detected, *others],)
         found = self.convolved.get(id(args[0])) if args else None
         if found is not None and _is_foldable(_inner(layer)):
             _, convolution, inputs = found

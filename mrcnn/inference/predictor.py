@@ -138,8 +138,9 @@ def boxes_in_window(
     """Normalised boxes on the molded image to int32 pixel boxes `[n, 4]` on the original."""
     normalised = norm_boxes(np.asarray(window), image_shape[:2])
     origin, size = normalised[[0, 1, 0, 1]], normalised[2:] - normalised[:2]
-    # A window one pixel high has no height in normalised coordinates, nor do its boxes.
     boxes = (boxes - origin) / np.tile(np.where(size > 0, size, 1), 2)
+    # A window one pixel high has no height in normalised coordinates; its boxes span the original.
+    boxes = np.where(np.tile(size > 0, 2), boxes, [0.0, 0.0, 1.0, 1.0])
     return denorm_boxes(boxes, original_image_shape[:2])
 
 
@@ -230,9 +231,15 @@ class Predictor:
         A batch holds consecutive images that get the same molded size.
 
         Raises:
-            ConfigError: the resize mode is 'crop', which would take a random part of each image.
+            ConfigError: the resize mode is 'crop', which would take a random part of each image, or
+                a script for TensorFlow 1 calls within a graph.
             DatasetError: see `mold_one`.
         """
+        if not tf.executing_eagerly():
+            raise ConfigError(
+                "detection runs within a graph of TensorFlow 1",
+                advice="leave out `with graph.as_default():` around `detect`",
+            )
         if self.config.IMAGE_RESIZE_MODE == "crop":
             raise ConfigError(
                 "{IMAGE_RESIZE_MODE} is 'crop', which is for training only",

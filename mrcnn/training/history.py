@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.config import LOSS_NAMES
-from mrcnn.errors import TrainingError, UserError
+from mrcnn.errors import TrainingError, UserError, counted
 from mrcnn.system.files import replacing, saving
 
 HISTORY_FILE = "history.csv"
@@ -95,7 +95,7 @@ def resumed_epochs(folder: Path, epochs: int) -> list[dict[str, float]]:
         kept = next(name for name in names if not name.exists())
         with saving(kept, TrainingError, advice="make room or make the folder writable"):
             shutil.copyfile(path, kept)
-        print(f"{path} has {len(rows)} of {epochs} epochs; it is kept as {kept.name}.")
+        print(f"{path} has {len(rows)} of {counted(epochs, 'epoch')}; it is kept as {kept.name}.")
     return rows
 
 

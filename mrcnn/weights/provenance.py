@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mrcnn.errors import printable
+from mrcnn.errors import counted, printable
 
 ATTRIBUTE = "provenance"
 DRAWINGS = "drawings"
@@ -72,7 +72,7 @@ class Provenance:
         Weights that know drawings only say so. Empty where the file says nothing.
         """
         parts = [
-            f"{len(self.classes)} classes" if self.classes else "",
+            counted(len(self.classes), "class", "classes") if self.classes else "",
             f"trained on {self.trained_on}" if self.trained_on else "",
             f"preset {self.preset}" if self.preset else "",
         ]

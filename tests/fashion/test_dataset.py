@@ -170,7 +170,7 @@ def test_instances_of_some_classes(folder):
     dataset = load(folder, instances_of=["top"])
     assert dataset.load_mask(0)[1].tolist() == [9]
     assert dataset.left_out == ["b.jpg"]
-    assert "1 images without instances left out" in dataset.summary()
+    assert "1 image without instances left out" in dataset.summary()
     with pytest.raises(DatasetError, match="no instance of skirt"):
         load(folder, instances_of=["skirt"])
     with pytest.raises(DatasetError, match='"sock" is not a class'):
@@ -274,7 +274,7 @@ def test_absent_images_are_listed_and_counted(tmp_path):
     ("entries", "reason"),
     [
         ([], "no region in its 0 images"),
-        ([entry()], "no region in its 1 images"),
+        ([entry()], "no region in its 1 image"),
         ([entry(regions=[region(label="sock")])], 'label "sock".*classes are bag, belt'),
         ([entry(regions=[region(SQUARE[:2], label="bag")])], "fewer than 3 points"),
     ],

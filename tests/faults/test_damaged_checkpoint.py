@@ -115,7 +115,7 @@ def test_the_state_stands_for_the_last_checkpoint(trained, damage, capsys):
     model.load_weights(model.find_last(), by_name=True)
     model.train(ShapesDataset(6), None, 0.01, 2, "all")
     told = capsys.readouterr().out
-    assert "at epoch 3, step 1" in told and "2 of 2 epochs are already done" in told
+    assert "at epoch 3, step 1" in told and "2 of 2 epochs done already" in told
     assert find_last(trained, "shapes") == last
     assert same_arrays(last, before)
     assert history.read_text() == rows

@@ -101,11 +101,11 @@ def broken_head(here):
         (broken_json, r"via_region_data\.json: it is not valid JSON .* line 1, column \d+.*export"),
         (
             image_not_there,
-            r"1 of 2 images that it names are not in .*: train1\.jpg; put them there",
+            r"of 2 images that it names, 1 cannot be found in .*: train1\.jpg; put them there",
         ),
         (
             unknown_classes,
-            r"1 regions, but none can be used \(.*kaftan.*; the classes are bag, belt",
+            r"1 region, but none can be used \(.*kaftan.*; the classes are bag, belt",
         ),
         (broken_head, r"train0\.jpg: not a readable image"),
     ],
@@ -157,7 +157,7 @@ def file_for_output(here):
         (
             no_weights,
             [],
-            r"x\.h5: there is no weight file of this name in .*another with --model\.",
+            r"x\.h5: there is no weight file of this name in .*another with --model: there is",
         ),
         (another_file, [], r"x\.h5: is a Git LFS pointer.*give a Keras 2 / Matterport \.h5"),
         (

@@ -149,7 +149,7 @@ def test_a_folder_without_a_usable_name_is_refused_without_tensorflow(here):
     for number in (1, 2):
         draw_picture(here / "images" / f"IMG_000{number}.jpg")
     error = error_of(here)
-    assert "none of the 2 pictures has a name from which it can be labelled" in error
+    assert "no picture has a name from which it can be labelled (2 pictures;" in error
     assert "IMG_0001.jpg" in error and "--garment and --season" in error
     assert not (here / "out").exists(), "no journal either, so that nothing is resumed"
     done = run(here, "--garment=any", "--season=yaz")
@@ -169,8 +169,8 @@ def error_of(here, *arguments):
         (["--model=gone.h5"], "gone.h5: there is no weight file"),
         (["--images=gone"], "gone: the image folder does not exist"),
         (["--output=images"], "images: is a folder; choose an annotation file with --output"),
-        (["--output=x.h5/a.json"], "nothing can be written to the folder"),
-        (["--previews=x.h5/p"], "nothing can be written to the folder"),
+        (["--output=x.h5/a.json"], "nothing can be written to this folder"),
+        (["--previews=x.h5/p"], "nothing can be written to this folder"),
         (["--garment=hat box"], "--garment cannot be used: expected bag, dress, ... or any"),
     ],
 )

@@ -33,7 +33,7 @@ def test_out_may_be_a_file_or_a_folder(tmp_path, annotations):
     ):
         done = run(tmp_path, "ann.json", out)
         assert (done.returncode, done.stderr) == (0, "")
-        assert "1 images, 2 instances, 3 regions" in done.stdout
+        assert "1 image, 2 instances, 3 regions" in done.stdout
         assert path.split("/")[-1] in done.stdout
         assert len(json.loads((tmp_path / path).read_text())["7"]["regions"]) == 3
 
@@ -99,10 +99,10 @@ def test_by_streams_and_in_shards(tmp_path, annotations):
     assert run(tmp_path, "ann.json", "whole.json").returncode == 0
     done = run(tmp_path, "ann.json", "stream.json", "--stream")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "stream.json: 1 images, 2 instances, 3 regions" in done.stdout
+    assert "stream.json: 1 image, 2 instances, 3 regions" in done.stdout
     assert (tmp_path / "stream.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     done = run(tmp_path, "ann.json", "shards/via.json", "--shard-size", "10")
-    assert "shards: 1 files via-00000-of-00001.json" in done.stdout
+    assert "shards: 1 file via-00000-of-00001.json" in done.stdout
     done = run(tmp_path, "ann.json", "p.json", "--stream", "--project")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 

@@ -51,6 +51,7 @@ def test_the_weights_are_small_and_fit_the_demo():
     assert DEMO_START.stat().st_size <= 20_000_000
     assert find_preset(preset_of(describe_weights(DEMO_START), None)).compact
     assert describe_weights(DEMO_START).classes == tuple(MODANET_STAGE.table.names)
+    assert describe_weights(DEMO_START).line().endswith("; they know no photographs")
 
 
 @pytest.mark.slow

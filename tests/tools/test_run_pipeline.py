@@ -66,7 +66,7 @@ def test_a_dry_run_prints_commands_and_does_nothing(tmp_path):
         (["--demo", "--model=gone.h5"], "gone.h5: there is no weight file"),
         (["--demo", "--stages=train9"], "expected some of data, convert"),
         (["--demo", "--stages=train2"], '"train2" uses the results of "split2"'),
-        (["--demo", "--output=file/out"], "the folder cannot be written to"),
+        (["--demo", "--output=file/out"], "cannot be written"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, arguments, told):

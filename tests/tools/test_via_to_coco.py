@@ -22,7 +22,7 @@ def test_what_coco_to_via_made_comes_back(tmp_path):
     assert run(tmp_path, "coco_to_via", "ann.json", "via.json").returncode == 0
     done = run(tmp_path, "via_to_coco", "via.json", "back", "--like", "ann.json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 images, 2 annotations" in done.stdout
+    assert "1 image, 2 annotations" in done.stdout
     assert json.loads((tmp_path / "back" / "instances.json").read_text()) == data
 
 

@@ -55,9 +55,10 @@ const givenLabel = (image, key) => labels.get(image)?.get(key) ?? "";
 
 function giveLabel(image, key, label) {
   const instance = byName.get(image)?.instances.find((one) => one.key === key);
-  if (!instance) return;
-  instance.first ??= instance.label;
-  instance.label = label || instance.first;
+  if (instance) {
+    instance.first ??= instance.label;
+    instance.label = label || instance.first;
+  } else if (key !== SEASON) return;
   const own = labels.get(image) ?? new Map();
   own.set(key, label);
   labels.set(image, own);
@@ -388,7 +389,7 @@ byId("file").onchange = async () => {
 };
 
 // ---- with a server: decisions go to it at once, and those of other tabs come from it ----
-const WHOLE = "*", SEASONS = ["ilkb", "yaz", "sonb", "kis", "4mev"], BATCH = 500, SECONDS = 2;
+const WHOLE = "*", SEASON = "*season", SEASONS = ["ilkb", "yaz", "sonb", "kis", "4mev"], BATCH = 500, SECONDS = 2;
 let unsent = [], received = 0, sending = false;
 
 function send(changes) {
@@ -447,10 +448,16 @@ function servedKey(key, made, image, instance) {
   return true;
 }
 
+// Where labels are garments alone, the picture has the season; the same key again takes it back.
 function giveSeason(image, season) {
+  if (about.pictureSeasons) {
+    decide([[image.name, SEASON, "", givenLabel(image.name, SEASON) === season ? "" : season]]);
+    return;
+  }
   const changes = [];
   for (const instance of image.instances) {
-    const label = `${instance.label.replace(/_[^_]*$/, "")}_${season}`;
+    const garment = instance.label.replace(/_[^_]*$/, "");
+    const label = `${about.coded[garment] ?? garment}_${season}`;
     if (about.choices.includes(label)) changes.push([image.name, instance.key, decisionOf(image, instance), label]);
   }
   if (changes.length) decide(changes);
@@ -483,7 +490,8 @@ function showServed(card, made, path, instance, choice) {
   path?.setAttribute("fill", colour);
   path?.setAttribute("stroke", colour);
   const lacks = entryOf(card.image.name, WHOLE)?.choice === "outline";
-  card.querySelector(".name").textContent = card.image.name + (lacks ? " · a garment has no label" : "");
+  const season = givenLabel(card.image.name, SEASON);
+  card.querySelector(".name").textContent = card.image.name + (season && ` · ${season}`) + (lacks ? " · a garment has no label" : "");
 }
 
 function beginServed() {

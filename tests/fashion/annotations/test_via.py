@@ -145,7 +145,7 @@ def test_a_bad_region_is_left_out_and_named(bad, reason):
     (problem,) = read.problems
     assert (problem.file, problem.region) == ("a.jpg", 2)
     assert reason in problem.reason
-    assert "1 images, 2 regions; 1 problem:\n  a.jpg, region 2: " in read.summary()
+    assert "1 image, 2 regions; 1 problem:\n  a.jpg, region 2: " in read.summary()
     with pytest.raises(DatasetError, match=r"a\.jpg, region 2"):
         via.from_json(data, strict=True)
 

@@ -165,7 +165,7 @@ def test_a_disk_that_fails_is_told_with_what_is_kept(path, monkeypatch):
         journal.append(record("a.jpg"))
         monkeypatch.setattr("fashion.autolabel.journal.SYNC_SECONDS", 0)
         monkeypatch.setattr("os.fsync", _fail)
-        with pytest.raises(JournalError, match=r"Input/output error.*; the 1 images"):
+        with pytest.raises(JournalError, match=r"Input/output error.*; the labels of 1 image are"):
             journal.append(record("b.jpg"))
 
 

@@ -103,8 +103,8 @@ def test_ids_of_a_coco_file(tmp_path):
     assert len(found.detections("bag_yaz_1.jpg", 30, 40)["scores"]) == 1
     assert found.unknown_pictures == 1, "the id 42 is x.jpg, not 000042.jpg"
     assert found.notes().splitlines() == [
-        "1 detections are of other pictures.",
-        '1 detections of "kite" are left out: it is no garment.',
+        "Left out: 1 detection of other pictures.",
+        'Left out: 1 detection of "kite", which is no garment.',
     ]
 
 

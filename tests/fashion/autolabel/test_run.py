@@ -303,7 +303,7 @@ def test_a_full_disk_in_the_middle_loses_nothing(folder, uninterrupted):
     assert "a.journal.jsonl: the journal cannot be written (File too large)" in process.stderr
     assert process.stderr.count("\n") == 1 and "Traceback" not in process.stderr
     kept = journal_lines(folder)
-    assert f"the {len(kept) - 1} images that are finished are kept in it" in process.stderr
+    assert f"the labels of {len(kept) - 1} images are kept in it" in process.stderr
     assert 5 < len(kept) < COUNT and all(json.loads(line) for line in kept)
     assert finish(start(folder))[0] == 0
     assert journal_lines(folder)[: len(kept)] == kept
@@ -379,7 +379,7 @@ def test_corrections_made_while_it_labels_are_not_overwritten(folder):
         output.write_text("{}")
         return detect(images)
 
-    with pytest.raises(UserError, match=f"no label is lost: the {COUNT} images"):
+    with pytest.raises(UserError, match=f"no label is lost: those of {COUNT} images"):
         label_folder(make_job(folder), output, lambda: correcting, quiet=True)
     assert output.read_text() == "{}"
     output.unlink()
@@ -392,7 +392,7 @@ def test_labels_of_pictures_that_are_elsewhere_now_are_told(folder, capsys):
     photograph(folder / "more" / "top_kis_1.png", [("top", (5, 5, 50, 50), 0.99)])
     job = make_job(folder, images=[folder / "more" / "top_kis_1.png"])
     assert label_folder(job, output, lambda: detect, quiet=True).images == 1
-    assert f"{COUNT} images that were labelled earlier are not among these 1" in (
+    assert f"Labelled earlier, but not among these photographs: {COUNT} images" in (
         capsys.readouterr().out
     )
     assert label_folder(make_job(folder), output, no_model, quiet=True).images == COUNT
@@ -435,7 +435,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(folder, where)
     bad = folder / "file" / "deeper"
     output = bad / "a.json" if where == "output" else folder / "out" / "a.json"
     job = make_job(folder, **({} if where == "output" else {where: bad}))
-    with pytest.raises(UserError, match="nothing can be written to the folder"):
+    with pytest.raises(UserError, match="nothing can be written to this folder"):
         label_folder(job, output, no_model, quiet=True)
 
 
@@ -487,7 +487,7 @@ def test_cut_outs_that_cannot_be_written_end_the_run_and_lose_nothing(folder):
         return detect(images)
 
     job = make_job(folder, segments=segments)
-    with pytest.raises(UserError, match=r"_segment_\d\.jpg: cannot be written.*that are finished"):
+    with pytest.raises(UserError, match=r"_segment_\d\.jpg: cannot be written.*the labels of"):
         label_folder(job, output, lambda: disturbing, quiet=True)
     assert not output.exists()
     segments.unlink()

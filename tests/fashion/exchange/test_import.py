@@ -68,7 +68,7 @@ def test_cvat_shapes(tmp_path):
     expected[7, 8] = True
     assert (mask_of([mask]) == expected).all()
     assert report.skipped == {"polyline": 1, "points": 1, "tag": 1, "shapes of other kinds": 1}
-    assert report.summary().startswith("1 images, 6 regions\nskipped: 1 polyline, 1 points")
+    assert report.summary().startswith("1 image, 6 regions\nskipped: polyline (1), points (1)")
 
 
 def test_cvat_shapes_that_cannot_be_read_are_listed_or_stop(tmp_path):

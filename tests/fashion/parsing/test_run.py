@@ -152,7 +152,7 @@ def test_other_settings_and_changed_pictures_are_refused(folder):
         finish(run(folder, made_with={"settings": {}}))
     Image.fromarray(person_picture()[:, ::-1]).save(folder / "b.png", optimize=True)
     Path(folder / "b.png").touch()
-    with pytest.raises(DatasetError, match=r"1 pictures .*the first is b\.png"):
+    with pytest.raises(DatasetError, match=r"1 picture .*the first is b\.png"):
         finish(run(folder))
     anew = run(folder)
     anew.overwrite = True

@@ -167,5 +167,5 @@ def test_the_truth_is_written_for_what_was_held_back(tmp_path):
     write_json(sources.truth, coco_data(annotations, [image], ("skirt", "top")))
     write_image(plan.season_images / name)
     sentence = steps_of(plan)["truth"].action()
-    assert sentence.endswith("1 pictures, 2 instances")
+    assert sentence.endswith("1 picture, 2 instances")
     assert (tmp_path / "stage2" / "truth" / "test" / name).is_file()

@@ -182,7 +182,7 @@ def test_two_people_and_the_cleaned_annotations(folder):
     command += ["--output=clean.json", "--project=project.json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "1 instances kept, 2 removed" in done.stdout
+    assert "1 instance kept, 2 removed" in done.stdout
     clean = json.loads((folder / "clean.json").read_text())
     kept = [r["region_attributes"] for e in clean.values() for r in e["regions"]]
     assert [(k["label"], k["fashion"]) for k in kept] == [("bag_kis", "4")]
@@ -241,6 +241,15 @@ def test_the_keyboard_alone(folder, browser):
         ("b.jpg", WHOLE, "outline", ""),
         ("b.jpg", WHOLE, "", ""),
     ]
+
+
+def test_boots_get_the_season_label_of_footwear(folder, browser):
+    regions = [region(label=label, instance=label) for label in ("boots", "belt")]
+    write_json(folder / "auto.json", {"a.jpg": entry("a.jpg", regions)})
+    with served(folder) as (_, port):
+        visit(browser, port)
+        press(browser, "ArrowDown", "4")
+        assert wait_for_log(folder, 1) == [("a.jpg", "boots", "", "footwear_kis")]
 
 
 def test_another_class_by_the_keyboard(folder, browser):

@@ -30,10 +30,27 @@ def test_the_least_certain_first():
 
 
 def test_rare_labels_first():
-    images = [image("a.jpg", ("bag", 0.9, SQUARE)), image("b.jpg", ("belt", 0.9, SQUARE))]
-    assert order(images, counts={"bag": 8}) == ["b.jpg", "a.jpg"]
-    (row, _) = ranked(images, {}, Counter(bag=8))
-    assert row.rarity == 1
+    images = [image("a.jpg", ("bag", 0.8, SQUARE)), image("b.jpg", ("belt", 0.8, SQUARE))]
+    rows = ranked(images, {}, Counter(bag=8))
+    assert [(row.picture, row.teaches) for row in rows] == [("b.jpg", "belt"), ("a.jpg", "bag")]
+    # 4 * .8 * .2, and for the bag divided by sqrt(1 + 8).
+    assert [row.priority for row in rows] == [0.64, pytest.approx(0.64 / 3, abs=1e-4)]
+
+
+def test_not_the_same_again_and_again():
+    """What is expected of the pictures ahead counts as if it were decided."""
+    images = [image(f"{n}.jpg", ("bag", 0.5, SQUARE)) for n in range(3)]
+    images += [image("belt.jpg", ("belt", 0.6, SQUARE))]
+    rows = ranked(images, {}, Counter())
+    assert [row.picture for row in rows] == ["0.jpg", "belt.jpg", "1.jpg", "2.jpg"]
+    assert [row.priority for row in rows] == [1, 0.96, pytest.approx(0.8165), pytest.approx(0.7071)]
+
+
+def test_what_is_barely_suspected():
+    images = [image(name, ("bag", 0.9, SQUARE)) for name in ("a.jpg", "b.jpg")]
+    found = {"b.jpg": {"bag": 0.9, "headwear": 0.2}}
+    rows = ranked(images, {}, Counter(bag=100), found=found)
+    assert [(row.picture, row.teaches) for row in rows] == [("b.jpg", "headwear"), ("a.jpg", "bag")]
 
 
 def test_models_that_disagree_first():
@@ -42,6 +59,7 @@ def test_models_that_disagree_first():
     former = [image("a.jpg", sure), image("b.jpg", ("belt", 0.9, SQUARE)), image("c.jpg")]
     rows = {row.picture: row.disagreement for row in ranked(images, dict_of(former), Counter())}
     assert rows == {"a.jpg": 0, "b.jpg": 1, "c.jpg": 1}
+    assert order(images, former)[-1] == "a.jpg"
 
 
 def dict_of(images):
@@ -77,7 +95,7 @@ def test_near_duplicates_are_proposed_once():
 def test_nothing_to_rank():
     assert order([]) == []
     (row,) = ranked([image("a.jpg")], {}, Counter())
-    assert (row.uncertainty, row.rarity) == (0.5, 0)
+    assert (row.priority, row.teaches) == (0, "")
 
 
 def test_labels_without_a_score_are_certain():

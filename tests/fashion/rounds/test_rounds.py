@@ -1,5 +1,6 @@
 """The rounds in real processes: from photographs to the second model, killed and resumed."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -16,14 +17,17 @@ from PIL import Image
 
 from fashion.annotations import via
 from fashion.json_files import file_digest
-from fashion.review.decision_log import WHOLE, Decision, DecisionLog
+from fashion.pictures.season_names import read_seasons, season_names
+from fashion.review.decision_log import SEASON, WHOLE, Decision, DecisionLog
 from fashion.review.page import instance_key
 from fashion.rounds.folder import RoundsFolder
 from fashion.rounds.labelling import proposed
+from tests.fashion.chromium import Chromium
 from tests.fashion.fake_detector import photograph
 
 SCRIPT = pathlib.Path(__file__).with_name("fake_rounds.py")
 COUNT = 14
+needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
 
 def rounds(folder, *words, code=0, **environment):
@@ -276,13 +280,10 @@ def test_one_process_at_work(folder):
         assert "another process labels or trains" in rounds(folder, "train", code=2)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_the_page_of_a_round(folder):
+@contextlib.contextmanager
+def review(folder):
+    """The served page of the last round, ended by Ctrl-C; its port."""
     pytest.importorskip("flask", reason="needs flask (pip install flask)")
-    start(folder)
-    state = opened(folder)
-    one = state.current()
-    wanted = proposed(state, one)
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), str(folder / "rounds"), "review", "--port=0"],
         stdout=subprocess.PIPE,
@@ -293,20 +294,88 @@ def test_the_page_of_a_round(folder):
     try:
         lines = iter(process.stdout.readline, "")
         found = (re.search(r"http://127\.0\.0\.1:(\d+)/", line) for line in lines)
-        port = int(next(filter(None, found))[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("GET", "/")
-        page = connection.getresponse().read().decode()
-        images = json.loads(page.split('id="images">')[1].split("</script>")[0])
-        assert [image["name"] for image in images] == wanted, "in the order of the queue"
-        decision = {"image": wanted[0], "key": "1", "verdict": "outline"}
-        body = json.dumps({"decisions": [decision]})
-        connection.request("POST", "/decisions", body, {"Content-Type": "application/json"})
-        assert connection.getresponse().status == 200
-        connection.close()
+        yield int(next(filter(None, found))[1])
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     finally:
         process.kill()
         process.communicate()
+
+
+def post(port, **decision):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    body = json.dumps({"decisions": [decision]})
+    connection.request("POST", "/decisions", body, {"Content-Type": "application/json"})
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+@needs_signals
+def test_the_page_of_a_round(folder):
+    start(folder)
+    state = opened(folder)
+    one = state.current()
+    wanted = proposed(state, one)
+    with review(folder) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", "/")
+        page = connection.getresponse().read().decode()
+        images = json.loads(page.split('id="images">')[1].split("</script>")[0])
+        assert [image["name"] for image in images] == wanted, "in the order of the queue"
+        connection.close()
+        post(port, image=wanted[0], key="1", verdict="outline")
     assert one.to_correct.exists()
+    assert not state.seasons.exists()
+
+
+@needs_signals
+def test_seasons_by_the_page(folder):
+    """They do not decide on the picture, outlive its round, and name it in the end."""
+    start(folder)
+    state = opened(folder)
+    first, second, third = proposed(state, state.current())[:3]
+    with review(folder) as port:
+        post(port, image=first, key=SEASON, verdict="", label="kis")
+        post(port, image=second, key=SEASON, verdict="", label="kis")
+        post(port, image=second, key=SEASON, verdict="", label="yaz")
+        post(port, image=third, key=SEASON, verdict="", label="yaz")
+        post(port, image=third, key=SEASON, verdict="", label="")
+    assert sorted(state.seasons.read_text().splitlines()) == sorted(
+        [f"{first},kis", f"{second},yaz"]
+    )
+    assert first not in decided_pictures(folder)
+    decide(folder, pictures=proposed(state, state.current())[3:])
+    rounds(folder, "train")
+    rounds(folder, "next")
+    assert first in names(opened(folder).current().labels), "labelled anew by the better model"
+    seasons = read_seasons(state.seasons)
+    named = season_names(folder / "images", seasons)
+    assert named.names == {first: f"kis_{first}", second: f"yaz_{second}"}
+
+
+@needs_signals
+def test_seasons_by_the_keyboard(folder):
+    start(folder)
+    state = opened(folder)
+    first = proposed(state, state.current())[0]
+    with review(folder) as port, Chromium() as browser:
+        browser.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+        wait_until(browser, "document.querySelector('li') !== null")
+        for key in ("ArrowDown", "4"):
+            browser.call("Input.dispatchKeyEvent", type="keyDown", key=key)
+        name = "document.querySelector('article .name').textContent"
+        wait_until(browser, f"{name} === '{first} \u00b7 kis'")
+        wait_until(browser, "unsent.length === 0 && received === 1")
+        browser.call("Input.dispatchKeyEvent", type="keyDown", key="z")
+        wait_until(browser, f"{name} === '{first}'")
+        browser.call("Input.dispatchKeyEvent", type="keyDown", key="2")
+        wait_until(browser, "unsent.length === 0 && received === 3")
+    assert state.seasons.read_text() == f"{first},yaz\n"
+
+
+def wait_until(browser, condition):
+    for _ in range(300):
+        if browser.run(condition):
+            return
+        time.sleep(0.1)
+    raise AssertionError(condition)

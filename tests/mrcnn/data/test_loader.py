@@ -228,12 +228,58 @@ def test_only_image_may_lose_its_instances_to_the_window_now_and_then():
     assert np.all(loader.batch(0)[4][:, 0] == 1)
 
 
+class BrokenPictures(MemoryDataset):
+    """Some of its pictures are lost, and one lets the data set's own code fail."""
+
+    lost, failing = {1}, {3}
+
+    def load_image(self, image_id):
+        if image_id in self.lost:
+            raise DatasetError("it is lost", path=self.image_info[image_id]["path"])
+        if image_id in self.failing:
+            raise KeyError("colour")
+        return super().load_image(image_id)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_as_many_bad_images_as_allowed_are_left_out_and_named(workers, capsys):
+    config = make_config(SKIP_BAD_IMAGES=2)
+    how = {"batch_size": 2, "shuffle": False, "workers": workers}
+    with BatchLoader(BrokenPictures(drawn_items(5)), config, **how) as loader:
+        ids = [ids for _, ids, _ in loader.stream(0, 5)]  # two passes
+    assert ids == [[0, 2], [2, 4], [4, 0], [2, 2], [4, 4]]
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2  # once each
+    assert said[0].startswith("left out (1 of at most 2): /pictures/1.jpg: cannot be used for")
+    assert "KeyError: 'colour'. While image 3 (/pictures/3.jpg) was loaded" in said[1]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_more_bad_images_than_allowed_end_the_training(workers, capsys):
+    how = {"batch_size": 1, "shuffle": False, "workers": workers}
+    dataset = BrokenPictures(drawn_items(5))
+    with (
+        BatchLoader(dataset, make_config(SKIP_BAD_IMAGES=1), **how) as loader,
+        pytest.raises(DatasetError, match=r"3\.jpg: more images than .* allows.*KeyError"),
+    ):
+        batches(loader, 0, 5)
+    assert capsys.readouterr().out.count("left out") == 1
+    with (
+        BatchLoader(dataset, make_config(), **how) as strict,
+        pytest.raises(DatasetError, match=r"1\.jpg.*it is lost"),
+    ):
+        batches(strict, 0, 5)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_no_image_with_an_instance(workers):
     loader = BatchLoader(
         MemoryDataset(empty_items(3)), make_config(), batch_size=1, workers=workers
     )
-    with nothing_left_behind(), pytest.raises(DatasetError, match="none of the 3 images"):
+    with (
+        nothing_left_behind(),
+        pytest.raises(DatasetError, match="from 3 images"),
+    ):
         batches(loader)
 
 

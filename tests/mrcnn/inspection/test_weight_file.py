@@ -74,6 +74,8 @@ def test_the_shapes_tell_the_network(tmp_path, counts, name):
         "FPN_CLASSIF_FC_LAYERS_SIZE": 32,
         "MASK_HEAD_CHANNELS": 12,
     }
+    write_layers(tmp_path / "x.h5", [*head(), kernel("mrcnn_mask_detail", 1, 1, 8, 4)])
+    assert read_contents(tmp_path / "x.h5").settings["MASK_DETAIL"] is True
 
 
 def test_totals_text_and_json(tmp_path):

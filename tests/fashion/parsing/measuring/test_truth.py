@@ -151,7 +151,7 @@ def test_pictures_without_truth_are_told_and_not_measured(tmp_path):
     empty = np.zeros((30, 40), np.uint8)
     measured = measure_pictures(truth, [(image, maps(empty)) for image in images(folder)])
     assert measured.levels[PIXEL].images == 1 and measured.without_truth == ["b.jpg"]
-    assert "1 pictures without truth, not measured: b.jpg" in write_measures(
+    assert "1 picture without truth, not measured: b.jpg" in write_measures(
         measured, tmp_path / "out"
     )
 
