@@ -137,7 +137,7 @@ def found_on(one: Round) -> dict[str, dict[str, float]]:
 def proposed(folder: RoundsFolder, one: Round) -> list[str]:
     """The pictures that a round proposes: what is begun, the hold-out, and then as many as asked.
 
-    Those that wait for a correction are not looked at again. Raises `DatasetError`.
+    Raises `DatasetError`.
     """
     rows = read_json(one.queue)["pictures"]
     taken = set(carried_pictures(one))
