@@ -23,7 +23,7 @@ from fashion.labels import ClassTable
 from fashion.pictures.listing import image_size
 from fashion.polygons.filling import polygons_to_crop
 from mrcnn.data.dataset import Dataset
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.geometry.mini_masks import MaskCrop
 
 SOURCE = "fashion"
@@ -36,10 +36,9 @@ class FashionDataset(Dataset):
 
     `load` one or more folders, then `prepare`. Each `image_info` holds `width`, `height` (pixels,
     upright as shown on a screen, which is what annotations refer to) and `instances`
-    (`fashion.annotations.instances.Instance`). Class numbers are the table's. It can be pickled
-    and sent to
-    worker processes. `problems` are the regions that were left out, `left_out` the images without
-    any instance.
+    (`fashion.annotations.instances.Instance`). Class numbers are the table's. It can be pickled and
+    sent to worker processes. `problems` are the regions that were left out, `left_out` the images
+    without any instance.
     """
 
     def __init__(self) -> None:
@@ -117,9 +116,9 @@ class FashionDataset(Dataset):
     def summary(self) -> str:
         """Counts of images and instances, and what was left out, for a terminal or a log."""
         instances = sum(len(info["instances"]) for info in self.image_info)
-        text = f"{len(self.image_info)} images, {instances} instances"
+        text = f"{counted(len(self.image_info), 'image')}, {counted(instances, 'instance')}"
         if self.left_out:
-            text += f", {len(self.left_out)} images without instances left out"
+            text += f", {counted(len(self.left_out), 'image')} without instances left out"
         return text + problem_text(self.problems)
 
     def image_reference(self, image_id: int) -> str:
@@ -154,8 +153,8 @@ class FashionDataset(Dataset):
         instances = info["instances"]
         if len(instances) * info["height"] * info["width"] > MOST_MASK_BYTES:
             raise DatasetError(
-                f"it has {len(instances)} instances on {info['width']} x {info['height']} pixels, "
-                f"whose masks would take more than {MOST_MASK_BYTES >> 30} GB",
+                f"it has {len(instances):,} instances on {info['width']} x {info['height']} "
+                f"pixels, whose masks would take more than {MOST_MASK_BYTES >> 30} GB",
                 path=info["path"],
                 advice="make the image smaller, or cut it into several",
             )
@@ -216,7 +215,7 @@ def _nothing_found(
 ) -> DatasetError:
     if not annotations.region_count and not problems:
         return DatasetError(
-            f"it has no region in its {len(annotations)} images",
+            f"it has no region in its {counted(len(annotations), 'image')}",
             path=path,
             advice="annotate them first",
         )
@@ -226,7 +225,7 @@ def _nothing_found(
     shown = "; ".join(reasons[:REASONS_SHOWN]) + ("; .." if len(reasons) > REASONS_SHOWN else "")
     count = annotations.region_count or len(problems)
     return DatasetError(
-        f"it has {count} regions, but none can be used ({problems[0].file}: {shown})",
+        f"it has {counted(count, 'region')}, but none can be used ({problems[0].file}: {shown})",
         path=path,
         advice=f"the classes are {', '.join(table.names)}",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mrcnn.errors import DatasetError
-from mrcnn.system.files import replacing
+from mrcnn.system.files import saving, write_bytes
 
 # COCO's largest annotation file has under half of it. Parsed, text takes some ten times the memory.
 MAX_BYTES = 1 << 30
@@ -116,7 +116,7 @@ def _text(path: Path) -> str:
 def check_regular(path: Path) -> None:
     """Raise `OSError` for a pipe or a device, which might never end, and for a folder."""
     if path.exists() and not path.is_file():
-        raise OSError("it is no file")
+        raise OSError("it is not a file")
 
 
 def may_hold_half_pairs(text: str, start: int = 0, end: int | None = None) -> bool:
@@ -143,8 +143,8 @@ def write_json(path: str | os.PathLike[str], data: Any, *, indent: int | None = 
     """Write `data` as UTF-8 JSON so that `path` holds the old content or the new, never a part.
 
     The text is written to a temporary file in the same folder, flushed to the disk, and renamed to
-    `path`. Folders above `path` are made. Raises `DatasetError` when the
-    folder cannot be written, or a number is one that JSON does not know (NaN, infinity).
+    `path`. Folders above `path` are made. Raises `DatasetError` when the folder cannot be written,
+    or a number is one that JSON does not know (NaN, infinity).
     """
     write_text(path, json_text(data, path, indent=indent) + "\n")
 
@@ -154,28 +154,24 @@ def json_text(data: Any, path: str | os.PathLike[str], *, indent: int | None = N
     try:
         return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise DatasetError(f"it cannot be written as JSON ({error})", path=path) from None
+        raise DatasetError(f"cannot be written as JSON ({error})", path=path) from None
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 `text` to `path`, whole or not at all; see `write_json`."""
-    path = Path(path)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, "w") as stream:
-            stream.write(text)
+        write_bytes(path, text.encode(), DatasetError)
 
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what writing text to `path` raises into `DatasetError` that names the file."""
     try:
-        yield
-    except OSError as error:
-        raise DatasetError(f"it cannot be written ({error.strerror or error})", path=path) from None
+        with saving(path, DatasetError):
+            yield
     except UnicodeEncodeError as error:
         raise DatasetError(
-            f"it cannot be written: UTF-8 cannot hold {error.object[error.start : error.end]!a}",
+            f"cannot be written: UTF-8 cannot hold {error.object[error.start : error.end]!a}",
             path=path,
             advice="rename the file whose name has it",
         ) from None

@@ -15,8 +15,10 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from fashion.command_table import with_commands
 from mrcnn.errors import UserError, printable
 
 
@@ -43,9 +45,9 @@ def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     return gap.join([first, *rest]).rstrip()
 
 
-def counted(number: int, thing: str, things: str | None = None) -> str:
-    """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
-    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+def listed(paths: Sequence[Path]) -> str:
+    """The files that were written, on one line; of more than three the first three."""
+    return ", ".join(map(str, paths[:3])) + (f" .. ({len(paths)} files)" if len(paths) > 3 else "")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -54,9 +56,9 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
         shown = isinstance(default, str | int | float | os.PathLike) and default is not False
-        text = action.help or ""
+        text = with_commands(action.help or "")
         if not shown or default in ("", argparse.SUPPRESS) or "default" in text:
-            return action.help
+            return text
         return f"{text} (default: %(default)s)".strip()
 
 
@@ -71,7 +73,10 @@ def command_parser(
         how: further arguments of `ArgumentParser`.
     """
     return argparse.ArgumentParser(
-        prog=prog, description=description, formatter_class=HelpFormatter, **how
+        prog=prog,
+        description=with_commands(description or ""),
+        formatter_class=HelpFormatter,
+        **how,
     )
 
 
@@ -103,6 +108,7 @@ OPTIONS: Mapping[str, str] = {
     "batch": "--batch",
     "body": "--body",
     "body_preset": "--body-preset",
+    "calibrate": "--calibrate",
     "classes": "--classes",
     "clothing": "--clothing",
     "clothing_preset": "--clothing-preset",
@@ -111,8 +117,10 @@ OPTIONS: Mapping[str, str] = {
     "detections": "--detections",
     "drop_unknown": "--drop-unknown",
     "fallback": "--fallback",
+    "formats": "--format",
     "garment": "--garment",
     "images": "--images",
+    "int8": "--int8",
     "iterations": "--iterations",
     "json": "--json",
     "labels": "--labels",
@@ -214,8 +222,30 @@ def _printable_streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
 
 
-def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --stream and --shard-size, of the conversions between annotation formats."""
+def add_classes_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --classes, of every command that reads labels: what `fashion.labels.named_table` takes.
+
+    default: what the command does without it, for its help.
+    """
+    parser.add_argument(
+        "--classes",
+        metavar="CLASSES",
+        help='classes of your own: a JSON file such as ["sneaker", "blazer"], which may have '
+        "colours and aliases too; or modanet, photo (modanet and persons), season (nine season "
+        f"labels), all (all fifty) (default: {default})",
+    )
+    parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
+
+
+def add_strict_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --strict, of the commands that skip and list what they cannot use."""
+    text = f"stop at the first {what} that cannot be used"
+    parser.add_argument("--strict", action="store_true", help=text)
+
+
+def add_stream_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --strict, --stream and --shard-size, of the conversions between annotation formats."""
+    add_strict_argument(parser, what)
     parser.add_argument(
         "--stream",
         action="store_true",

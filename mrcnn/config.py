@@ -135,6 +135,10 @@ class Config:
     # in one doubling, or four times that, with a second one.
     MASK_SHAPE: Sequence[int] = [28, 28]
 
+    # True adds logits from the finest pyramid level to every mask: outlines of large objects become
+    # finer. It has layers of its own, which Matterport's files lack.
+    MASK_DETAIL = False
+
     # Most instances of an image used in training.
     MAX_GT_INSTANCES = 100
 
@@ -270,6 +274,10 @@ class Config:
 
     # Batches kept ready ahead of the training step.
     LOADER_QUEUE = 8
+
+    # Images that a training may leave out because they cannot be loaded, each of which it names;
+    # Matterport's goes on after 5 errors. 0 ends it at the first.
+    SKIP_BAD_IMAGES = 0
 
     # How training images are resized: "exact" as Matterport's, or "fast" by OpenCV, which takes a
     # tenth of the time; grey levels differ by 1, and pictures do not darken along their border.

@@ -127,7 +127,7 @@ def parse_rate_schedule(text: str) -> RateSchedule:
             rising = milestones == tuple(sorted({e for e in milestones if e > 0}))
             if rising and 0 < factor < math.inf:
                 return RateSchedule(kind, milestones, factor)
-    except ValueError:  # a number that is none
+    except ValueError:  # not a number
         pass
     raise ConfigError(f"{text!r} is not a learning-rate schedule", expected=EXPECTED_SCHEDULE)
 
@@ -176,7 +176,13 @@ RULES = (
         "a whole number of at least 1",
     ),
     (
-        ("VALIDATION_STEPS", "WARMUP_STEPS", "EVALUATE_EVERY", "EARLY_STOPPING"),
+        (
+            "VALIDATION_STEPS",
+            "WARMUP_STEPS",
+            "EVALUATE_EVERY",
+            "EARLY_STOPPING",
+            "SKIP_BAD_IMAGES",
+        ),
         _is_whole_not_negative,
         "a whole number of at least 0",
     ),
@@ -264,6 +270,7 @@ RULES = (
             "ADD_GT_TO_PROPOSALS",
             "SCALE_LEARNING_RATE",
             "DETECTION_EVERY_CLASS",
+            "MASK_DETAIL",
         ),
         _is_one_of(False, True),
         "False or True",

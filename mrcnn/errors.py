@@ -24,10 +24,15 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """A number with its noun: "1 picture", "3 pictures", "1,200 pictures"."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
 class UserError(ValueError):
     """Input that the user can put right.
 
-    As text it is one printable line, although parts of it may come from files of others.
+    As text it is one printable line, although parts of it may come from other people's files.
 
     Attributes:
         problem: what is wrong, without the place, what was expected, and what to do about it.

@@ -11,6 +11,7 @@ import os
 import random
 import re
 from collections import OrderedDict
+from typing import Any
 
 import keras
 import keras.backend as K
@@ -122,3 +123,13 @@ __all__ = [
     "unmold_image",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What to say of names that are gone; `mrcnn.model` answers with it, too."""
+    if name == "DataGenerator":
+        raise AttributeError(
+            "mrcnn.model has no class DataGenerator: take data_generator(dataset, config, ...), "
+            "which gives the same batches"
+        )
+    raise AttributeError(f"module 'mrcnn.model' has no attribute {name!r}")

@@ -53,8 +53,11 @@ _LATER = {
 }
 
 # Its modules too, for scripts that import everything from here.
+_MODULES = {"tf": "tensorflow", "scipy": "scipy", "skimage": "skimage", "urllib": "urllib.request"}
+
 __all__ = [
     *_LATER,
+    *_MODULES,
     "Dataset",
     "apply_box_deltas",
     "box_refinement",
@@ -93,8 +96,11 @@ __all__ = [
 def __getattr__(name: str):
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
+    if name in _MODULES:
+        module = importlib.import_module(_MODULES[name])
+        return sys.modules["urllib"] if name == "urllib" else module
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, *_MODULES})

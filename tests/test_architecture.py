@@ -29,6 +29,7 @@ ORDER = (
     "mrcnn.visualize",
     "mrcnn.inspection",
     "mrcnn.export",
+    "fashion.command_table",
     "fashion.terminal",
     "fashion.commands",
     "fashion.json_files",

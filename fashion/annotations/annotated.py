@@ -23,6 +23,7 @@ import numpy as np
 from fashion.annotations.problems import Problem, Problems, problem_text
 from fashion.annotations.via_shapes import ShapeError, check_inside, outline
 from fashion.annotations.vocabulary import Vocabulary, attribute_text, is_true
+from mrcnn.errors import counted
 from mrcnn.images.reading import MAX_PIXELS
 
 
@@ -126,7 +127,7 @@ class Annotations:
     def summary(self, limit: int = 5) -> str:
         """One line of totals, then up to `limit` of the problems, for a terminal or a log."""
         good = sum(len(image.regions) for image in self.images)
-        text = f"{len(self.images)} images, {good} regions"
+        text = f"{counted(len(self.images), 'image')}, {counted(good, 'region')}"
         return text + problem_text(self.problems, limit)
 
 

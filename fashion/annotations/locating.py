@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from fashion.annotations import coco, via_reading
 from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.command_table import with_commands
 from fashion.json_files import read_json
-from fashion.terminal import counted
-from mrcnn.errors import DatasetError, printable
+from mrcnn.errors import DatasetError, counted, printable
 from mrcnn.system.files import is_file
 
 ANNOTATION_FILE = "via_region_data.json"
@@ -65,8 +65,10 @@ def find_annotations(folder: Path) -> Path:
     raise DatasetError(
         f"the folder has no {ANNOTATION_FILE}",
         path=folder,
-        advice="put the VIA annotations of its images there (tools/coco_to_via.py makes them of a "
-        "COCO file), or a COCO file",
+        advice=with_commands(
+            "put the VIA annotations of its images there (tools/coco_to_via.py makes them of a "
+            "COCO file), or a COCO file"
+        ),
     )
 
 
@@ -125,8 +127,8 @@ def check_present(annotations: Annotations, folder: Path, path: Path) -> None:
     missing = [image.filename for image in annotations if not is_file(folder / image.filename)]
     if missing:
         raise DatasetError(
-            f"{len(missing)} of {len(annotations)} images that it names are not in {folder}: "
-            f"{some(missing)}",
+            f"{len(missing)} of {counted(len(annotations), 'image')} that it names cannot be found "
+            f"in {folder}: {some(missing)}",
             path=path,
             advice="put them there, or take them out of the annotations",
         )
@@ -225,7 +227,7 @@ def check_links(names: Iterable[str], folder: Path) -> None:
     if leaving:
         some = ", ".join(leaving[:LINKS_SHOWN]) + (", .." if len(leaving) > LINKS_SHOWN else "")
         raise DatasetError(
-            f"{len(leaving)} of its images are links that lead out of it ({some})",
+            f"links among its images lead out of it ({len(leaving)}: {some})",
             path=folder,
             advice=f"copy the files there, or set {VARIABLE}=1 in the environment if you made the "
             "links yourself",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import overload
 
-from mrcnn.errors import DatasetError, printable
+from mrcnn.errors import DatasetError, counted, printable
 
 KEPT = 1000
 
@@ -72,7 +72,7 @@ def problem_text(problems: Problems, limit: int = 5) -> str:
     """Text that follows a line of totals: how many `problems` there are, and the first `limit`."""
     if not problems:
         return ""
-    lines = [f"; {len(problems)} problem{'s' if len(problems) > 1 else ''}:"]
+    lines = [f"; {counted(len(problems), 'problem')}:"]
     lines += [f"  {problem}" for problem in problems[:limit]]
     if len(problems) > limit:
         lines.append(f"  and {len(problems) - limit} more")

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fashion.annotations.annotated import AnnotatedImage, Annotations, attribute_text
-from fashion.annotations.locating import ANNOTATION_FILE
+from fashion.annotations.annotated import AnnotatedImage, Annotations, Region, attribute_text
+from fashion.annotations.coco import EXTRA
+from fashion.annotations.locating import ANNOTATION_FILE, picture_path
 from fashion.annotations.vocabulary import options_of, spelt_out
 from fashion.json_files import write_json
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
@@ -39,16 +40,7 @@ def entry_of(
 
     Regions that could not be used stand at their places, so that they can be corrected.
     """
-    numbered = [
-        (
-            region.number,
-            {
-                "shape_attributes": region.shape,
-                "region_attributes": spelt_out(region.attributes, options or {}),
-            },
-        )
-        for region in image.regions
-    ]
+    numbered = [(region.number, _region_of(region, options or {})) for region in image.regions]
     if image.unusable:
         numbered = sorted([*numbered, *image.unusable.items()], key=lambda pair: pair[0])
     return {
@@ -57,6 +49,15 @@ def entry_of(
         "regions": [region for _, region in numbered],
         "file_attributes": image.attributes,
     }
+
+
+def _region_of(
+    region: Region, options: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, Any]]:
+    attributes = dict(spelt_out(region.attributes, options))
+    # VIA shows every region attribute in its table; it keeps those of shapes without showing them.
+    carried = {EXTRA: attributes.pop(EXTRA)} if EXTRA in attributes else {}
+    return {"shape_attributes": region.shape | carried, "region_attributes": attributes}
 
 
 def native_key(image: AnnotatedImage) -> str:
@@ -93,7 +94,7 @@ def use_files(via: Annotations, folder: str | os.PathLike[str]) -> None:
 
 def use_file(image: AnnotatedImage, folder: str | os.PathLike[str]) -> None:
     """Do what `use_files` does for one image."""
-    path = Path(folder) / image.filename
+    path = picture_path(Path(folder), image.filename)
     image.size = path.stat().st_size if path.is_file() else -1
     image.key = native_key(image)
 
@@ -109,7 +110,7 @@ def write_project(
 
     In VIA 2, "Load" of the project menu opens it. `label` becomes a list to choose from: the
     classes of `table`, or, without it, the known table that holds all labels of the file, else the
-    labels met. Labels are shown on the regions and colour them. VIA looks for the images in
+    labels found. Labels are shown on the regions and colour them. VIA looks for the images in
     `image_folder`; without it the user adds them ("Add Files"), and VIA knows them by their names.
     A project that was read keeps its own settings and definitions.
 
@@ -149,7 +150,7 @@ def _definitions(via: Annotations, table: ClassTable | None) -> dict[str, Any]:
     own = via.attribute_definitions
     theirs = {kind: dict(own.get(kind) or {}) for kind in ("region", "file")}
     for definitions in theirs.values():
-        definitions.pop("coco", None)  # JSON text, which VIA would show beside each region
+        definitions.pop(EXTRA, None)  # JSON text, which VIA would show beside each region
     return {"region": region | theirs["region"], "file": theirs["file"]}
 
 

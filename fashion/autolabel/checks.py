@@ -1,10 +1,10 @@
-"""What is checked before pictures are labelled.
+"""Checks before pictures are labelled.
 
-What is wrong from the start must not end a run after hours, and no file of others may be lost.
+A mistake that could be seen at the start must not end a run after hours, and no file of anyone else
+may be lost.
 """
 
 import shutil
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from fashion.autolabel.report import annotation_paths, report_path
 from fashion.autolabel.segments import is_segment
 from fashion.json_files import file_digest
 from fashion.pictures.remote import RemotePicture
-from mrcnn.errors import UserError
+from fashion.stages.stage import writable_folder
+from mrcnn.errors import UserError, counted
 from mrcnn.system.files import unfinished
 
 # The least that an image takes on the disk: bytes in journal, annotations and report, and multiples
@@ -43,10 +44,11 @@ def require_names(job: LabelJob) -> None:
     first = next(reasons, None)
     if isinstance(first, LeftOut) and all(isinstance(reason, LeftOut) for reason in reasons):
         raise UserError(
-            f"none of the {len(job.images)} pictures has a name from which it can be labelled "
-            f"(the first: {first.detail})",
-            settings=("garment", "season"),
-            advice="rename them, or say with {garment} and {season} what they show",
+            f"no picture has a name from which it can be labelled "
+            f"({counted(len(job.images), 'picture')}; the first: {first.detail})",
+            settings=("garment", "season", "labels"),
+            advice="rename them, say with {garment} and {season} what they show, or label garments "
+            "without a season with {labels}=garments",
         )
 
 
@@ -65,7 +67,8 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
         )
     parents = {path.parent for path in job.images if not isinstance(path, RemotePicture)}
     sources = {parent.resolve() for parent in parents}
-    for setting, folder in (("segments", job.segments), ("previews", job.previews)):
+    drawings = (("segments", job.segments), ("previews", job.previews))
+    for setting, folder in drawings:
         if folder and folder.resolve() in sources:
             raise UserError(
                 "is the folder of the photographs",
@@ -73,20 +76,9 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
                 settings=(setting,),
                 advice=f"choose another with {{{setting}}}",
             )
-    for folder in (output.parent, job.segments, job.previews):
-        if folder is None:
-            continue
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder) as probe:
-                probe.write(b"probe")
-                probe.flush()
-        except OSError as error:
-            raise UserError(
-                f"nothing can be written to the folder ({error.strerror or error})",
-                path=folder,
-                advice="make it writable, make room, or choose another",
-            ) from error
+    for setting, folder in (("output", output.parent), *drawings):
+        if folder:
+            writable_folder(folder, setting)
 
 
 def require_own(output: Path, journal: LabelJournal) -> None:
@@ -126,7 +118,7 @@ def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
         free = shutil.disk_usage(places[device]).free
         if free < need:
             raise UserError(
-                f"the disk has too little room for labelling {todo} images",
+                f"the disk has too little room for labelling {counted(todo, 'image')}",
                 path=places[device],
                 settings=("output",),
                 expected=f"at least {need / 1e6:.1f} MB",
@@ -138,7 +130,7 @@ def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
 def remove_unfinished(job: LabelJob, output: Path) -> None:
     """Remove the temporary files that a killed run of this job left.
 
-    Others stay: they may belong to a process that is at work in the same folder.
+    Others stay: they may belong to a running process that uses the same folder.
     """
     stems: set[str] = set()
     if job.segments or job.previews:

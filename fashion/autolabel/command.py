@@ -7,7 +7,7 @@
     %(prog)s --images=s3://bucket/photos --engine=ray
 
 Writes VIA annotations with season labels (bag_4mev, skirt_yaz, ...) for stage 2: every instance of
-the garment that the name tells, with all its parts and holes. Without options:
+the garment that the name gives, with all its parts and holes. Without options:
 model1/mask_rcnn_Modanet.h5 on model1/images into custom_dataset_annotations.json in
 model1/samples/custom. Stopped at any moment, even killed, the same command resumes. What was left
 out and why is in the report beside the annotations. ResNet-101 takes a few seconds a photograph on
@@ -32,7 +32,7 @@ from fashion.autolabel.workers.crew import Crew, ResultsCrew
 from fashion.labels import MODANET
 from fashion.pictures.listing import list_images
 from fashion.pictures.remote import RemoteFolder, RemoteOutput, RemotePicture
-from fashion.stages.arguments import choose_classes, model_choice
+from fashion.stages.arguments import choose_classes, model_choice, with_missing_weights
 from fashion.stages.models import (
     ModelChoice,
     WeightFile,
@@ -44,7 +44,7 @@ from fashion.stages.presets import find_preset
 from fashion.stages.stage import MODANET_STAGE
 from fashion.terminal import command_parser
 from mrcnn.config import Config
-from mrcnn.errors import UserError
+from mrcnn.errors import DatasetError, UserError
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
@@ -80,12 +80,17 @@ def label(options: argparse.Namespace) -> int:
     _check_engine(options)
     choose_classes(options, digest=True)
     files = _files(options)
-    images = slim(list_images(options.images, options.limit))
+    choice = model_choice(options)
+    try:
+        images = slim(list_images(options.images, options.limit))
+    except DatasetError as error:
+        if options.from_results:
+            raise
+        raise with_missing_weights(error, lambda: inference_weights(choice)) from None
     if options.from_results:
         job, results = results_job(options, images)
         staff = Staff(make_crew=lambda job, *_: ResultsCrew(job, results))
         return _run(options, job, files, lambda: lambda images: (), staff)
-    choice = model_choice(options)
     weights = inference_weights(choice, digest=True)
     job = make_job(options, images, weights)
     staff = _staff(options)

@@ -14,10 +14,12 @@ import os
 import time
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
+from mrcnn.system.files import saving
 from mrcnn.system.locks import lock
 
 FORMAT = 1
@@ -91,12 +93,10 @@ class LabelJournal:
         self._restart = restart
         self._lines = _Index()
         self._synced = time.monotonic()
-        try:
+        with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
             self._handle: int | None = os.open(self.path, flags, 0o666)
-        except OSError as error:
-            raise self._unwritable(error) from error
         try:
             self._open()
         except BaseException:
@@ -116,17 +116,15 @@ class LabelJournal:
             self._read_written()
             return
         self._end = self._read_lines()
-        try:
-            # What stands after the last whole line would run into the next one.
+        with self._explained():
+            # Anything after the last whole line would run into the next one.
             os.ftruncate(self._file, self._end)
             if not self._end:
                 self._append({"journal": FORMAT, "settings": self.settings})
             self.sync()
-        except OSError as error:
-            raise self._unwritable(error) from error
 
     def _read_written(self) -> None:
-        """Enter the final files that an earlier run wrote; the rest may be of any kind."""
+        """Index the final files that an earlier run wrote; other lines may be anything."""
         with self._reader() as stream:
             for line in stream:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -134,7 +132,7 @@ class LabelJournal:
                     self._written[entry["written"], entry["sha256"]] = None
 
     def _read_lines(self) -> int:
-        """Enter all whole lines into the index; return the byte where the last of them ends."""
+        """Index all whole lines; return the byte where the last of them ends."""
         end = 0
         with self._reader() as stream:
             for number, line in enumerate(stream, 1):
@@ -241,16 +239,17 @@ class LabelJournal:
     def _append_or_explain(self, entry: dict[str, Any]) -> tuple[int, int]:
         """Add a line; return the bytes where it begins and ends."""
         try:
-            if self._restart:
-                self._start_over()
-            start = self._end
-            self._append(entry)
-            if time.monotonic() - self._synced >= SYNC_SECONDS:
-                self.sync()
-        except OSError as error:
+            with self._explained():
+                if self._restart:
+                    self._start_over()
+                start = self._end
+                self._append(entry)
+                if time.monotonic() - self._synced >= SYNC_SECONDS:
+                    self.sync()
+        except JournalError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._end)
-            raise self._unwritable(error) from error
+            raise
         return start, self._end
 
     def _start_over(self) -> None:
@@ -286,14 +285,15 @@ class LabelJournal:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def _unwritable(self, error: OSError) -> JournalError:
-        done = f"; the {len(self)} images that are finished are kept in it" if len(self) else ""
-        return JournalError(
-            f"the journal cannot be written ({error.strerror or error}){done}",
-            path=self.path,
+    def _explained(self) -> AbstractContextManager[None]:
+        done = f"the labels of {counted(len(self), 'image')} are kept in it; " if len(self) else ""
+        return saving(
+            self.path,
+            JournalError,
+            problem="the journal cannot be written",
+            advice=f"{done}make room or make the folder writable, and run the same command again, "
+            "or choose another {output}",
             settings=("output",),
-            advice="make room or make the folder writable, and run the same command again, or "
-            "choose another {output}",
         )
 
 

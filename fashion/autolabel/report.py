@@ -17,7 +17,7 @@ from fashion.autolabel.policy import REASONS
 from fashion.streams.shards import shards_of
 from fashion.streams.via_writing import ViaStreamWriter
 from fashion.terminal import text_table
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.system.files import replacing, saving
 
 SHOWN = 5
@@ -117,18 +117,18 @@ class LabelSummary:
         ]
         table = text_table(["label", "images", "instances", "mean score"], rows) if rows else ""
         lines = [
-            f"{self.labelled} of {self.images} images labelled: {self.instances} instances in "
-            f"{self.regions} regions"
+            f"{self.labelled} of {counted(self.images, 'image')} labelled: "
+            f"{counted(self.instances, 'instance')} in {counted(self.regions, 'region')}"
         ]
         for why, count in totals["left_out"].items():
             names = ", ".join(self.examples[why]) + (", ..." if count > SHOWN else "")
             lines.append(f"left out: {count}, {REASONS[why]} ({names})")
         if self.fallbacks:
-            lines.append(f"{self.fallbacks} images were labelled by the fallback")
+            lines.append(f"labelled by the fallback: {counted(self.fallbacks, 'image')}")
         if self.left:
             lines.append(
-                f"Stopped by {self.stopped_by} with {self.left} images to go: the same command, "
-                f"without --restart, resumes from here."
+                f"Stopped by {self.stopped_by} with {counted(self.left, 'image')} to go: the same "
+                f"command, without --restart, resumes from here."
             )
         return "\n".join([table, *lines] if table else lines)
 
@@ -165,8 +165,7 @@ def write_files(
     missing because `stopped_by` ended the run; the report then says that it is partial. The journal
     notes what was written. shard_size: annotations in files of so many images, see
     `fashion.streams.shards`. Raises `UserError` when a file cannot be written; the former one is
-    then
-    untouched.
+    then untouched.
     """
     summary = LabelSummary(left=left, stopped_by=stopped_by)
     report = report_path(output)
@@ -202,8 +201,8 @@ def write_files(
 def _explained(path: Path, journal: LabelJournal, count: int) -> Iterator[None]:
     """Add to an error of writing `path` where the labels are."""
     advice = (
-        f"no label is lost: all {count} images are in {journal.path}; make room, and run the same "
-        f"command again"
+        f"no label is lost: those of {counted(count, 'image')} are in {journal.path}; make room, "
+        f"and run the same command again"
     )
     try:
         with saving(path):

@@ -34,7 +34,7 @@ from fashion.autolabel.report import (
 from fashion.autolabel.workers.crew import Crew, LocalCrew
 from fashion.autolabel.workers.processes import ProcessCrew, core_count
 from fashion.pictures.remote import RemoteOutput
-from mrcnn.errors import UserError
+from mrcnn.errors import UserError, counted
 from mrcnn.system.signals import handling_signals
 
 LoadDetector = Callable[[], Detector]
@@ -63,7 +63,7 @@ class Staff:
         if self.workers == 1:
             return LocalCrew(job, load_detector())
         threads = max(1, core_count() // workers)
-        each = "1 thread" if threads == 1 else f"{threads} threads"
+        each = counted(threads, "thread")
         print(f"{workers} processes label, each with a model and {each}.")
         return ProcessCrew(job, load_detector, threads)
 
@@ -158,8 +158,8 @@ def _print_what_is_there(pictures: PictureList, journal: LabelJournal) -> None:
     others = len(journal) - sum(picture.path.name in journal for picture in pictures)
     if others:
         print(
-            f"{others} images that were labelled earlier are not among these {len(pictures)}: "
-            f"their labels stay in the journal, but leave the annotations."
+            f"Labelled earlier, but not among these photographs: {counted(others, 'image')}. "
+            f"The labels stay in the journal, but leave the annotations."
         )
 
 
@@ -189,8 +189,8 @@ def _label(
             raise
         except UserError as error:
             kept = (
-                f"the {len(journal)} images that are finished are kept in {journal.path}, and the "
-                f"same command resumes from there"
+                f"the labels of {counted(len(journal), 'image')} are kept in {journal.path}, and "
+                f"the same command resumes from there"
             )
             raise _with_advice(error, kept) from error
 
@@ -224,7 +224,7 @@ def _write(
     try:
         files.require_own(journal)  # they may have been changed while this run worked
     except UserError as error:
-        kept = f"no label is lost: the {len(names)} images that are finished are in {journal.path}"
+        kept = f"no label is lost: those of {counted(len(names), 'image')} are in {journal.path}"
         raise _with_advice(error, kept) from error
     summary = write_files(
         files.output,

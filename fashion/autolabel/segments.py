@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mrcnn.errors import UserError
 from mrcnn.system.files import replacing, saving
 
 ADVICE = "make room, make the folder writable, or choose another"
@@ -68,11 +67,8 @@ def remove_files(*paths: Path) -> bool:
     """Remove those of `paths` that are there; whether there was one. Raises `UserError`."""
     there = [path for path in paths if path.exists()]
     for path in there:
-        try:
+        with saving(path, problem="cannot be removed", advice=ADVICE):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"cannot be removed ({reason})", path=path, advice=ADVICE) from error
     return bool(there)
 
 

@@ -15,7 +15,8 @@ import argparse
 import os
 from pathlib import Path
 
-from fashion.terminal import command_parser, counted
+from fashion.terminal import add_classes_argument, command_parser
+from mrcnn.errors import counted
 
 FOLDER = Path("dataset_stats")
 
@@ -28,7 +29,7 @@ def parse_arguments(
     add = parser.add_argument
     add("data", type=Path, metavar="DATA", help="folder or annotation file")
     add("--images", type=Path, metavar="DIR", help="images (default: beside the annotations)")
-    add("--classes", metavar="TABLE", help="modanet, season, or a class table file")
+    add_classes_argument(parser, "by the labels in the files")
     add("--output", type=Path, default=FOLDER, metavar="DIR", help="folder to write to")
     add("--out", dest="output", type=Path, default=FOLDER, help=argparse.SUPPRESS)
     add("--samples", type=int, default=0, metavar="N", help="draw N annotated images")
@@ -67,7 +68,7 @@ def describe(options: argparse.Namespace) -> int:
     """Statistics, and samples where asked for; 1 when there is no instance."""
     from tqdm import tqdm
 
-    from fashion.annotations.label_survey import LabelSurvey, table_of
+    from fashion.annotations.class_inference import FoundLabels, infer_table
     from fashion.annotations.locating import annotation_parts
     from fashion.data_quality import counting, plots, report, samples
     from fashion.json_files import write_json
@@ -78,20 +79,20 @@ def describe(options: argparse.Namespace) -> int:
     if options.classes:
         table = named_table(options.classes)
     else:
-        labels = LabelSurvey.of(image for part in parts for image in part.annotations)
+        labels = FoundLabels.of(image for part in parts for image in part.annotations)
         if not labels.regions:
             refused = [problem for part in parts for problem in part.annotations.problems]
             if refused:
                 raise DatasetError(
-                    f"none of its regions can be used ({len(refused)} problems, the first: "
-                    f"{refused[0]})",
+                    f"none of its regions can be used ({counted(len(refused), 'problem')}, the "
+                    f"first: {refused[0]})",
                     path=options.data,
                     advice="correct the annotations",
                 )
             raise DatasetError(
                 "it has no region", path=options.data, advice="annotate the images first"
             )
-        table = table_of(labels, None, str(options.data))
+        table = infer_table(labels, None, str(options.data))
     total = sum(len(part.annotations) for part in parts)
     with tqdm(total=total, unit="image", desc="statistics", disable=None) as bar:
         figures = counting.collect(parts, table, bar.update)

@@ -3,15 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fashion.data_quality.counting import SIZE_LIMITS, SIZES, ClassCounts, Statistics
-from fashion.json_files import writing
+from mrcnn.drawing.figures import save_figure
 from mrcnn.errors import DatasetError
-from mrcnn.system.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,14 +19,14 @@ INK, FAINT = "#222222", "#d8d8d8"
 # Light to dark, for everything that is counted in steps.
 STEPS = ("#c6dbef", "#6baed6", "#2171b5", "#08306b")
 MOST_POLYGONS = 4  # instances with more polygons are counted with these
-INCHES, DOTS = (21.0, 11.5), 100
+INCHES = (21.0, 11.5)
 
 
 def write_sheet(path: str | os.PathLike[str], statistics: Statistics, title: str = "") -> None:
     """Draw the sheet as a PNG file, whole or not at all.
 
     Classes that do not occur are not drawn. Raises `DatasetError` when there is no instance at all,
-    or the file cannot be written.
+    `UserError` when the file cannot be written.
     """
     names = statistics.present()
     if not names:
@@ -57,10 +55,7 @@ def write_sheet(path: str | os.PathLike[str], statistics: Statistics, title: str
         axes.tick_params(colors=INK, length=0, labelsize=11)
         draw(axes)
     figure.suptitle(title or "Data set", fontsize=17, color=INK, x=0.01, ha="left")
-    with writing(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as stream:
-            figure.savefig(stream, format="png", dpi=DOTS)
+    save_figure(path, figure)
 
 
 class _Sheet:

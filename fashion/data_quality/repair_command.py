@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 
 from fashion.terminal import command_parser
+from mrcnn.errors import counted
 
 
 def parse_arguments(
@@ -24,7 +25,7 @@ def parse_arguments(
     parser.add_argument("annotations", type=Path, metavar="ANN.json", help="a COCO file")
     parser.add_argument("out", type=Path, metavar="OUT.json", help="COCO file, or folder for it")
     parser.add_argument(
-        "--classes",
+        "--only",
         nargs="+",
         metavar="NAME",
         help="classes to repair (default: boots footwear); others are copied as they are",
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     result = repair.repair(
         data,
         str(options.annotations),
-        classes=options.classes or repair.DEFECTIVE_CLASSES,
+        classes=options.only or repair.DEFECTIVE_CLASSES,
         several=not options.one_or_all,
     )
     out = via.output_path(options.out, "instances.json")
@@ -62,8 +63,11 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     coco_writing.write(out, result.data)
     write_json(report, result.to_json(), indent=1)
     print(repair_table(result))
-    show("could not be repaired", result.unmended, options.show)
-    left_over = [f"{file}, annotation {i}: {count} polygons" for file, i, count in result.left_over]
+    show("could not be repaired", result.unrepaired, options.show)
+    left_over = [
+        f"{file}, annotation {i}: {counted(count, 'polygon')}"
+        for file, i, count in result.left_over
+    ]
     show("removed, though they fit no other instance", left_over, options.show)
     print(f"masks twice in an image: {len(result.doubled_before)} before")
     show("masks twice in an image after", result.doubled_after, options.show)
@@ -87,9 +91,9 @@ def repair_table(result) -> str:
     ]
     rows = []
     for name, row in [*result.rows.items(), ("total", result.total())]:
-        repaired = sum(row.mended.values())
+        repaired = sum(row.repaired.values())
         before = f"{row.wrong_before} ({share(row.wrong_before, row.instances)})"
-        how = [str(count) for count in row.mended.values()]
+        how = [str(count) for count in row.repaired.values()]
         done = share(repaired, row.wrong_before)
         rows.append([name, str(row.instances), before, *how, done, str(row.wrong_after)])
     return text_table(head, rows)

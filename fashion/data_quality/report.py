@@ -5,6 +5,7 @@ import numpy as np
 from fashion.annotations.problems import problem_text
 from fashion.data_quality.counting import SIZES, ClassCounts, Statistics
 from fashion.terminal import text_table
+from mrcnn.errors import counted
 
 
 def statistics_text(statistics: Statistics) -> str:
@@ -30,9 +31,9 @@ def title(statistics: Statistics, name: str) -> str:
     """One line with the number of images and instances."""
     empty = statistics.instances_per_image.count(0)
     return (
-        f"{name}: {len(statistics.instances_per_image):,} images"
+        f"{name}: {counted(len(statistics.instances_per_image), 'image')}"
         f"{f' ({empty:,} without instances)' if empty else ''}, "
-        f"{sum(statistics.instances_per_image):,} instances"
+        f"{counted(sum(statistics.instances_per_image), 'instance')}"
     )
 
 

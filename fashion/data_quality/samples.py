@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from fashion.annotations.annotated import AnnotatedImage
@@ -14,12 +13,12 @@ from fashion.annotations.instances import Instance, image_instances
 from fashion.annotations.locating import AnnotationPart
 from fashion.labels import ClassTable
 from fashion.pictures.listing import wrong_size
+from fashion.pictures.sheets import save_png
 from fashion.polygons.filling import polygons_to_mask
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.errors import DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images.reading import read_image
-from mrcnn.system.files import replacing
 
 
 class ChosenImage(NamedTuple):
@@ -99,19 +98,15 @@ def write_samples(
 
     They are named after the subset and the image.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     written, errors = [], []
     for sample in samples:
         name = sample.image.filename.replace("/", "_")
-        path = folder / f"{sample.subset}_{name}.png".lstrip("_")
+        path = Path(folder) / f"{sample.subset}_{name}.png".lstrip("_")
         try:
             drawn = draw_sample(sample, table)
         except DatasetError as error:
             errors.append(str(error))
         else:
-            with replacing(path) as stream:
-                stream.write(cv2.imencode(".png", drawn[..., ::-1])[1])
-            written.append(path)
+            written.append(save_png(path, drawn))
         progress()
     return written, errors

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fashion.stages.stage import whole
 from fashion.terminal import command_parser
+from mrcnn.errors import counted
 
 
 def parse_arguments(
@@ -50,10 +51,10 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     how = {"quiet": options.quiet, "workers": options.workers or os.cpu_count() or 1}
     if options.kind == "train":
         path = dataset.write_training_set(options.out, count, seed, first, **how)
-        print(f"{count} pictures in {options.out}, their annotations: {path}")
+        print(f"{counted(count, 'picture')} in {options.out}, their annotations: {path}")
         return 0
     out = options.out.absolute()
     truth = options.truth or out.with_name(f"{out.name}_truth.json")
     dataset.write_custom_set(out, truth, count, seed, options.labels, first, **how)
-    print(f"{count} pictures without labels in {options.out}, the truth: {truth}")
+    print(f"{counted(count, 'picture')} without labels in {options.out}, the truth: {truth}")
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mrcnn.errors import counted
 from mrcnn.evaluation.curves import (
     RECALLS,
     Calibration,
@@ -212,7 +213,7 @@ def calibration_chart(found: Calibration) -> "Figure":
     right, promised = found.shares_right[used], found.mean_scores[used]
     shares.bar(middles[used], right, width[used], color=DEEP, label="are right")
     bottoms, gaps = np.minimum(right, promised), np.abs(promised - right)
-    label = "distance from the scores' promise"
+    label = "gap to the mean score"
     style = {"color": WRONG, "alpha": 0.35, "label": label}
     shares.bar(middles[used], gaps, width[used], bottoms, **style)
     shares.plot([0, 1], [0, 1], color=INK, linestyle="dashed", linewidth=1.2)
@@ -245,7 +246,7 @@ def iou_chart(found: IouHistogram, iou: float) -> "Figure":
     if not found.counts.any():
         _nothing(axes, "no instance was touched")
     mean = "" if found.mean_matched is None else f"mean of the matches {found.mean_matched:.3f}; "
-    title = f"{mean}{found.untouched} instances untouched"
+    title = f"{mean}{counted(found.untouched, 'instance')} untouched"
     _label(axes, title, "IoU of the masks", "instances")
     return figure
 

@@ -1,6 +1,7 @@
 """What stands out in an evaluation, as sentences."""
 
 from fashion.evaluation.numbers import EvaluationNumbers
+from mrcnn.errors import counted
 
 SHOWN = 3
 WEAK_AP50 = 0.5
@@ -31,7 +32,7 @@ def _best_score(numbers: EvaluationNumbers) -> str:
         return "Nothing was found."
     best, now = curve.best, curve.at_score
     if best is None or now is None:
-        return f"Of {curve.detections} detections not one is right."
+        return f"Of {counted(curve.detections, 'detection')} not one is right."
     return (
         f"One confidence for all classes: {best.score:.2f} is best, with a precision of "
         f"{best.precision:.2f} and a recall of {best.recall:.2f} (F1 {best.f1:.2f}); "
@@ -78,8 +79,8 @@ def _season_pairs(numbers: EvaluationNumbers) -> str:
     if not garments:
         return ""
     return (
-        f"Of {garments} instances whose garment is right, {counts['garment_right_season_wrong']} "
-        f"are in the wrong season."
+        f"Right garment, wrong season: {counts['garment_right_season_wrong']} of "
+        f"{counted(garments, 'instance')}."
     )
 
 

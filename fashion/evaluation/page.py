@@ -19,7 +19,7 @@ from fashion.html.gallery import WIDE, picture
 from fashion.html.page import embedded, fill, link, page_file
 from fashion.json_files import write_text
 from fashion.pictures.listing import image_size
-from fashion.terminal import counted
+from mrcnn.errors import counted
 from mrcnn.evaluation.curves import Curve
 from mrcnn.evaluation.matches import ImageQuality
 
@@ -49,8 +49,7 @@ def write_page(
 
     page: in the folder that holds the charts of `fashion.evaluation.report.write_charts`.
     pictures: under "best" and "worst", images and their drawn files. about: model and
-    data, as a sentence. Raises `UserError` when it
-    cannot be written.
+    data, as a sentence. Raises `UserError` when it cannot be written.
     """
     write_text(page, page_text(page, numbers, pictures, about))
     return page
@@ -231,7 +230,7 @@ def _seasons(page: Path, seasons: Mapping[str, Any]) -> str:
         [text, cell(counts[name]), bar_cell(counts[name] / total if total else None)]
         for name, text in labels
     ]
-    caption = f"False positives: {counts['false']} detections match no instance."
+    caption = f"False positives: {counted(counts['false'], 'detection')} without a match."
     parts = [
         table(["", "instances", "share"], rows, caption, "figures"),
         "<p>Where the garment is right and the season wrong, the two seasons' pictures are too "

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 from collections.abc import Iterable
 
 from fashion.json_files import read_json, write_json
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 
 IOU = 0.5
 
@@ -104,8 +104,8 @@ def _detect(
     if run.augmentation:
         from mrcnn.inference.test_time_augmentation import AugmentedDetector
 
-        passes = run.augmentation.passes
-        print(f"Test-time augmentation: {run.augmentation}, {passes} passes an image")
+        passes = counted(run.augmentation.passes, "pass", "passes")
+        print(f"Test-time augmentation: {run.augmentation}, {passes} an image")
         detect = AugmentedDetector.of_model(detector, run.augmentation).detect
     return detect_all(
         dataset,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fashion.terminal import text_table
+from mrcnn.errors import counted
 from mrcnn.evaluation.coco_ap import KINDS, SIZES
 
 _TITLES = {"bbox": "boxes", "segm": "masks"}
@@ -84,7 +85,7 @@ def _image_ap(measured: Mapping[str, Any]) -> str:
     text = (
         f"Per-image AP at IoU {measured['iou']:g} (Matterport's compute_ap, all classes together; "
         f"not COCO's AP50): {_cell(measured['mean_image_ap'])}, the mean of "
-        f"{measured['images']} images"
+        f"{counted(measured['images'], 'image')}"
     )
     without = measured["images_without_truth"]
     if without:

@@ -6,15 +6,16 @@
         --image-prefix "/data/local-files/?d=garments/train/"
 
 FILE is a VIA or COCO file, shards of one ("via-*.json"), or a dataset folder, whose train/, val/
-and test/ become subsets. OUT is a new folder for yolo-seg, labelme and voc, else a file, or a
-folder for it. What a format has no place for is counted and reported. docs/annotation_tools.md says
-how each tool takes the files. A thousand images take seconds to a minute, in little memory.
+and test/ become subsets. OUT is a folder for yolo-seg, labelme and voc, else a file, or a folder
+for it. A second export there replaces the first. What a format has no place for is counted and
+reported. docs/annotation_tools.md says how each tool takes the files. A thousand images take
+seconds to a minute, in little memory.
 """
 
 import argparse
 from pathlib import Path
 
-from fashion.terminal import command_parser
+from fashion.terminal import add_classes_argument, add_strict_argument, command_parser, listed
 
 
 def parse_arguments(
@@ -28,11 +29,7 @@ def parse_arguments(
     parser.add_argument("annotations", type=Path, metavar="FILE", help="annotations, or a folder")
     parser.add_argument("out", type=Path, metavar="OUT", help="file or folder to write")
     parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
-    parser.add_argument(
-        "--classes",
-        metavar="TABLE",
-        help="modanet, season, or a class table file (default: by the labels in the file)",
-    )
+    add_classes_argument(parser, "by the labels in the file")
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="folder of the images (default: beside FILE)"
     )
@@ -58,9 +55,7 @@ def parse_arguments(
     parser.add_argument(
         "--shard-size", type=int, metavar="N", help="coco: write files of N images each"
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first region that cannot be used"
-    )
+    add_strict_argument(parser, "region")
     return parser.parse_args(arguments)
 
 
@@ -82,6 +77,5 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         strict=options.strict,
     )
     report, written = export(options.annotations, options.out, settings)
-    names = ", ".join(map(str, written[:3])) + (" .." if len(written) > 3 else "")
-    print(f"{names}: {report.lines()}{problem_text(report.problems)}")
+    print(f"{listed(written)}: {report.lines()}{problem_text(report.problems)}")
     return 0 if report.objects else 1

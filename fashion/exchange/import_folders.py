@@ -11,10 +11,10 @@ import numpy as np
 
 from fashion.annotations.locating import IMAGE_SUFFIXES
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
-from fashion.exchange.import_shapes import ImportReport, region
+from fashion.exchange.import_shapes import ImportReport, point_pairs, region
 from fashion.json_files import read_json
 from fashion.pictures.listing import image_size
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 
 Entries = Iterator[tuple[str, dict[str, Any]]]
 _NAME = re.compile(r"\s*(?:-|\d+\s*:)\s*(\S.*?)\s*")
@@ -60,9 +60,9 @@ def _labelme_region(shape: Any, report: ImportReport) -> dict[str, Any] | None:
     if kind not in ("polygon", "rectangle", "circle"):
         report.skipped[f"shapes of the type {kind}"] += 1
         return None
-    points = _pairs(shape.get("points"))
+    points = point_pairs(shape.get("points"))
     if kind != "polygon" and len(points) != 2:
-        raise ShapeError(f"a {kind} has {len(points)} points instead of 2")
+        raise ShapeError(f"a {kind} has {counted(len(points), 'point')} instead of 2")
     attributes: dict[str, Any] = {"label": str(shape.get("label") or "")}
     more = shape.get("attributes")
     if isinstance(more, dict):
@@ -131,7 +131,7 @@ def _yolo_region(line: str, size: tuple[int, int], names: Mapping[int, str]) -> 
         shape = {"name": "rect", "x": x - width / 2, "y": y - height / 2}
         return region({**shape, "width": width, "height": height}, attributes)
     if len(shares) < 6 or len(shares) % 2:
-        raise ShapeError(f"it has {len(shares)} numbers, neither a box nor an outline")
+        raise ShapeError(f"it has {counted(len(shares), 'number')}, neither a box nor an outline")
     return region(polygon_shape(np.round(shares.reshape(-1, 2) * size, 4)), attributes)
 
 
@@ -185,14 +185,6 @@ def _picture(stem: Path) -> Path:
             advice="put it there: without its size the labels cannot be read",
         )
     return picture
-
-
-def _pairs(given: Any) -> np.ndarray:
-    """The points [[x, y], ..] as float64 [n, 2]."""
-    try:
-        return np.array(given, dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError, OverflowError):
-        raise ShapeError("its points are not pairs of numbers") from None
 
 
 def _entry(

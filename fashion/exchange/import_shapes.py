@@ -11,6 +11,7 @@ import numpy as np
 from fashion.annotations.problems import Problem, ProblemLog, problem_text
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
 from fashion.polygons.filling import exact_polygons
+from mrcnn.errors import counted
 
 
 @dataclass(slots=True)
@@ -28,8 +29,8 @@ class ImportReport:
 
     def summary(self, limit: int = 5) -> str:
         """A line of totals, and the first problems."""
-        text = f"{self.images} images, {self.regions} regions"
-        skipped = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items() if count)
+        text = f"{counted(self.images, 'image')}, {counted(self.regions, 'region')}"
+        skipped = ", ".join(f"{kind} ({count})" for kind, count in self.skipped.items() if count)
         text += f"\nskipped: {skipped}" if skipped else ""
         return text + problem_text(self.problems, limit)
 
@@ -50,6 +51,14 @@ def whole(values: Mapping[str, Any], key: str) -> int:
     if not math.isfinite(value):
         raise ShapeError(f"its {key} is not finite")
     return int(value)
+
+
+def point_pairs(given: Any) -> np.ndarray:
+    """The points [[x, y], ..] of a shape as float64 [n, 2]. Raises `ShapeError`."""
+    try:
+        return np.array(given, dtype=np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        raise ShapeError("its points are not pairs of numbers") from None
 
 
 def region(shape: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fashion.annotations.vocabulary import OTHER_ATTRIBUTES
 from fashion.exchange.files import Pictures
 from fashion.labels import ClassTable
 from fashion.polygons.filling import polygons_to_crop
+from mrcnn.errors import counted
 
 _KNOWN = {*OTHER_ATTRIBUTES, "label", "fashion"}
 
@@ -82,9 +83,9 @@ class ExportReport:
 
     def lines(self) -> str:
         """A line of totals, one of what was written in another way, one of what was lost."""
-        text = f"{self.images} images, {self.objects} instances"
+        text = f"{counted(self.images, 'image')}, {counted(self.objects, 'instance')}"
         for name, counts in (("written in another way", self.notes), ("lost", self.losses)):
-            listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            listed = ", ".join(f"{what} ({count})" for what, count in counts.items() if count)
             text += f"\n{name}: {listed}" if listed else ""
         return text
 

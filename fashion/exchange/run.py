@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.annotations.class_inference import FoundLabels, category_ids, infer_table
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion
-from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.annotations.locating import SUBSETS
 from fashion.annotations.problems import Problem, stop_at_first
 from fashion.annotations.via_reading import add_regions, image_of_entry
@@ -17,7 +17,7 @@ from fashion.annotations.via_shapes import ShapeError, check_inside
 from fashion.annotations.via_writing import entry_of, native_key, output_path
 from fashion.annotations.vocabulary import OTHER_ATTRIBUTES
 from fashion.exchange.cvat import CvatExporter, cvat_entries
-from fashion.exchange.files import OutputFolder, Pictures
+from fashion.exchange.files import OutputFolder, Pictures, another_file
 from fashion.exchange.import_folders import labelme_entries, yolo_entries
 from fashion.exchange.import_shapes import ImportReport
 from fashion.exchange.items import (
@@ -37,7 +37,6 @@ from fashion.streams.coco_writing import CocoStreamWriter
 from fashion.streams.images import ImageStream, open_annotations
 from fashion.streams.shards import PendingFiles
 from fashion.streams.via_writing import ViaStreamWriter
-from mrcnn.errors import DatasetError
 
 FORMATS = ("coco", "yolo-seg", "labelme", "voc", "cvat", "label-studio")
 FOLDER_FORMATS = ("yolo-seg", "labelme", "voc")
@@ -81,7 +80,7 @@ class _Source:
 
 @dataclass
 class _Survey:
-    labels: LabelSurvey = field(default_factory=LabelSurvey)
+    labels: FoundLabels = field(default_factory=FoundLabels)
     attributes: dict[str, None] = field(default_factory=dict)
 
     def add(self, image: AnnotatedImage) -> None:
@@ -106,7 +105,7 @@ def export(path: Path, out: Path, settings: ExportSettings) -> tuple[ExportRepor
             for image in source.stream:
                 survey.add(image)
         like = _categories(sources) if settings.table is None else None
-        table = settings.table or table_of(survey.labels, like, str(path))
+        table = settings.table or infer_table(survey.labels, like, str(path))
         report = ExportReport()
         if settings.form == "coco":
             written = _export_coco(out, sources, survey.labels, table, like, settings, report)
@@ -204,8 +203,7 @@ def _export_folder(
             exporter = LabelMeExporter(folder, report)
         for image in _images(sources, table, settings, report):
             exporter.add(image)
-            if settings.place:
-                image.pictures.put(image.filename, folder.place(exporter.image_path(image)))
+            folder.picture(exporter.image_path(image), image.pictures, image.filename)
         exporter.finish()
     return [out]
 
@@ -245,11 +243,7 @@ def _put_beside(out: Path, subset: str, filename: str, pictures: Pictures) -> No
     target = out.parent / "images" / subset / filename
     if target.exists():
         if not same_content(pictures.source(filename), target):
-            raise DatasetError(
-                "another file is there already",
-                path=target,
-                advice="move it away, or name another folder",
-            )
+            raise another_file(target)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.put(filename, target)
@@ -258,7 +252,7 @@ def _put_beside(out: Path, subset: str, filename: str, pictures: Pictures) -> No
 def _export_coco(
     out: Path,
     sources: list[_Source],
-    labels: LabelSurvey,
+    labels: FoundLabels,
     table: ClassTable,
     like: dict[str, Any] | None,
     settings: ExportSettings,

@@ -1,6 +1,6 @@
 """Charts of the pipeline's page as HTML and SVG: curves, bars, the confusion matrix.
 
-Colours are classes and custom properties of `pages/pipeline.css`, so that one chart fits the light
+Colours are classes and custom properties of `static/pipeline.css`, so that one chart fits the light
 and the dark scheme. All text is escaped here.
 """
 
@@ -8,6 +8,8 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from mrcnn.errors import counted
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 14, 44
@@ -181,7 +183,8 @@ def confusion_table(confusion: Mapping[str, Any], colours: Mapping[str, str]) ->
         body += f'<tr><th scope="row">{_swatch(labels[row], colours)}{name}</th>{cells}</tr>'
     counts = ""
     if "images" in confusion:
-        counts = f"{confusion['images']} pictures, {confusion.get('instances', 0)} instances. "
+        instances = counted(confusion.get("instances", 0), "instance")
+        counts = f"{counted(confusion['images'], 'picture')}, {instances}. "
     caption = (
         f"{counts}Rows: the true class. Columns: the class that was found. Detections with a score "
         f"of {confusion['score']:g} or more; a match overlaps with an IoU of {confusion['iou']:g} "

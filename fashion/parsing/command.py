@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fashion.command_table import with_commands
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.settings import (
     PERSONS,
@@ -16,17 +17,17 @@ from fashion.parsing.settings import (
     VOTES,
     ParsingSettings,
 )
-from fashion.stages.arguments import CLASSES_HELP
+from fashion.stages.arguments import CLASSES_DEFAULT, with_missing_weights
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import fraction, positive, whole, writable_folder
 from fashion.stages.training_labels import find_table
-from fashion.terminal import counted
-from mrcnn.errors import UserError
+from fashion.terminal import add_classes_argument
+from mrcnn.errors import DatasetError, UserError, counted
 
 if TYPE_CHECKING:
     from fashion.parsing.files import OutputJob
     from fashion.parsing.measuring.truth import Truth
-    from fashion.parsing.models import Detector
+    from fashion.parsing.models import Detect, Detector
     from fashion.parsing.run import ParsingRun, ParsingSummary
 
 
@@ -37,7 +38,8 @@ PORT = 8765
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is parsed, with which models, and where to."""
     add = parser.add_argument
-    add("images", type=Path, nargs="?", metavar="IMAGES", help="a picture, or a folder of them")
+    add("pictures", type=Path, nargs="?", metavar="IMAGES", help="a picture, or a folder of them")
+    add("--images", type=Path, metavar="IMAGES", help="the same, as other commands take it")
     add("--output", type=Path, metavar="DIR", help="folder for all that is written")
     add(
         "--clothing",
@@ -53,7 +55,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "fetches mask_rcnn_coco.h5 if it is missing (default: the garments' weights, if they know "
         "persons)",
     )
-    add("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
+    add_classes_argument(parser, CLASSES_DEFAULT)
     add("--stage", choices=STAGES, default="all", help="what is written")
     for option in ("clothing", "body"):
         add(f"--{option}-preset", choices=list(PRESETS), help="if the weights do not name it")
@@ -219,7 +221,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
         raise UserError(
             "there is nothing to parse, or no place to write to",
             settings=("output",),
-            advice="type: parse_clothing.py IMAGES {output}=DIR",
+            advice=with_commands("type: tools/parse_clothing.py IMAGES {output}=DIR"),
         )
     from tqdm import tqdm
 
@@ -230,7 +232,10 @@ def parse_pictures(options: argparse.Namespace) -> int:
     from fashion.stages.draw import report_skipped
 
     settings = settings_of(options, _named_table(options))
-    images = list_images(options.images, options.limit)
+    try:
+        images = list_images(options.images, options.limit)
+    except DatasetError as error:
+        raise with_missing_weights(error, lambda: _detectors(options)) from None
     _check_truth(options)
     clothing, body = _detectors(options)
     table = clothing.table if clothing else MODANET_TABLE
@@ -239,11 +244,16 @@ def parse_pictures(options: argparse.Namespace) -> int:
     job = _job(options, settings, clothing, body)
     writable_folder(options.output, "output")
     with tqdm(total=len(images), unit="image", desc="parsing") as bar:
+
+        def load() -> "tuple[Detect | None, Detect | None]":
+            bar.clear()  # what is printed while the network is built has its own lines
+            return load_detectors(clothing, body)
+
         run = ParsingRun(
             images,
             job,
             settings,
-            lambda: load_detectors(clothing, body),
+            load,
             overwrite=options.overwrite,
             progress=bar.update,
         )

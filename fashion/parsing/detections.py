@@ -1,12 +1,12 @@
 """The detections of a picture, and the evidence at each pixel for each garment class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mrcnn.errors import DatasetError
-from mrcnn.geometry.masks import box_probabilities
+from mrcnn.geometry.masks import box_probabilities, resize_detections
 
 PERSON = 1  # COCO's class id
 
@@ -44,6 +44,11 @@ class Detections:
             soft,
         )
 
+    def resized(self, height: int, width: int) -> "Detections":
+        """The same on the image resized to this size."""
+        rois, masks = resize_detections(self.rois, self.masks, height, width)
+        return replace(self, rois=rois, masks=masks)
+
 
 def detections_of(
     result: Mapping[str, np.ndarray] | None,
@@ -78,7 +83,9 @@ def detections_of(
     rois = np.asarray(result["rois"], np.int32).reshape(-1, 4)
     soft = result.get("soft_masks")
     found = Detections(ids, scores, rois, masks, None if soft is None else np.asarray(soft))
-    kept = (scores >= minimum_confidence) & masks.any(axis=(0, 1))
+    # Each mask lies in one piece of memory, as `MaskRCNN.detect` gives them.
+    pixels = np.moveaxis(masks, -1, 0).reshape(len(ids), height * width)
+    kept = (scores >= minimum_confidence) & pixels.any(axis=1)
     if class_ids is not None:
         kept &= np.isin(ids, list(class_ids))
     order = np.flatnonzero(kept)
@@ -95,7 +102,10 @@ def wearers(garments: Detections, persons: Detections) -> np.ndarray:
 
 def _flat(instances: Detections) -> np.ndarray:
     # As floats, because NumPy multiplies their matrices with BLAS.
-    return instances.masks.reshape(-1, len(instances)).astype(np.float32)
+    # Who wears what shows in every n-th pixel, too.
+    step = max(1, max(instances.masks.shape[:2]) // 512)
+    seen = instances.masks[::step, ::step]
+    return seen.reshape(-1, len(instances)).astype(np.float32)
 
 
 def chosen_wearers(
@@ -143,30 +153,38 @@ def scores_of_labels(labels: np.ndarray) -> ClassScores:
 
 
 def scores_of_instances(garments: Detections, on_top: frozenset[int] = frozenset()) -> ClassScores:
-    """Evidence and pixel-level labels of detected garments.
+    """Evidence and pixel-level labels (`labels_of_instances`) of detected garments.
 
     Soft masks are used where the detector gave them; otherwise a mask is certain within its pixels.
-    A pixel belongs to the class of the greatest support among the masks that contain it, but
-    classes of `on_top` win over all others: a belt is small beside the trousers under it.
     """
     height, width = garments.masks.shape[:2]
     class_ids = np.unique(garments.class_ids)
     support = np.zeros((len(class_ids), height, width), np.float32)
     foreground = np.zeros((height, width), np.float32)
-    labels = np.zeros((height, width), np.uint8)
-    best = np.zeros((height, width), np.float32)
     rows = np.searchsorted(class_ids, garments.class_ids)
     for index, row in enumerate(rows):
         box, probability = _probability(garments, index)
         weighted = probability * garments.scores[index]
         np.maximum(support[row][box], weighted, out=support[row][box])
         np.maximum(foreground[box], probability, out=foreground[box])
-        class_id = int(garments.class_ids[index])
-        rank = weighted + 2.0 * (class_id in on_top)
+    return ClassScores(class_ids, support, foreground, labels_of_instances(garments, on_top))
+
+
+def labels_of_instances(garments: Detections, on_top: frozenset[int] = frozenset()) -> np.ndarray:
+    """The pixel-level labels of detected garments, uint8 [H, W].
+
+    A pixel belongs to the class of the greatest support among the masks that contain it, but
+    classes of `on_top` win over all others: a belt is small beside the trousers under it.
+    """
+    labels = np.zeros(garments.masks.shape[:2], np.uint8)
+    best = np.zeros(labels.shape, np.float32)
+    for index, class_id in enumerate(garments.class_ids.tolist()):
+        box, probability = _probability(garments, index)
+        rank = probability * garments.scores[index] + np.float32(2 * (class_id in on_top))
         wins = garments.masks[..., index][box] & (rank > best[box])
         labels[box][wins] = class_id
-        best[box][wins] = rank[wins]
-    return ClassScores(class_ids, support, foreground, labels)
+        np.copyto(best[box], rank, where=wins)
+    return labels
 
 
 def _probability(garments: Detections, index: int) -> tuple[tuple[slice, slice], np.ndarray]:

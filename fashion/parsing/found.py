@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from fashion.parsing.files import OutputJob
 from fashion.parsing.run import folder_names
 from fashion.polygons.filling import polygons_to_mask
 from fashion.polygons.tracing import PolygonPart
-from fashion.stages.found import FoundFiles, Garment
+from fashion.stages.found import THUMBNAIL, FoundFiles, Garment
+from mrcnn.drawing.painting import smaller
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.images.reading import read_image
+from mrcnn.system.background import read_ahead
 
 
 @dataclass
@@ -41,18 +43,35 @@ def found_files(images: Iterable[Path], job: OutputJob, subject: str) -> ParsedF
         DatasetError: a record cannot be read.
     """
     found = ParsedFound(job.folder, "Parsed clothing", f"Pictures: {subject}.")
-    for path, name in folder_names(images).items():
-        try:
-            record = read_json(job.folder / name / job.record_name)
-        except DatasetError:
+    names = folder_names(images)
+    records = read_ahead(lambda path: _recorded(job, names[path]), names, workers=2, ahead=4)
+    for path, picture in records:
+        if picture is None:
             continue  # it could not be parsed, which the run has reported
-        size = record["image"]["height"], record["image"]["width"]
-        garments = [_garment(row, size) for row in record["garments"]]
-        found.objects += len(garments) + len(record["persons"] or ())
-        drawing = _drawing(job, name, record["files"])
-        if drawing is not None:
-            found.add(path.name, garments, drawing, read_image(drawing))
+        found.objects += len(picture.garments) + picture.persons
+        if picture.drawing is not None:
+            found.add(path.name, picture.garments, *picture.drawing)
     return found
+
+
+class _Recorded(NamedTuple):
+    """What a picture's record tells, and its drawing: the file, and its pixels made small."""
+
+    garments: list[Garment]
+    persons: int
+    drawing: tuple[Path, np.ndarray] | None
+
+
+def _recorded(job: OutputJob, name: str) -> _Recorded | None:
+    try:
+        record = read_json(job.folder / name / job.record_name)
+    except DatasetError:
+        return None
+    size = record["image"]["height"], record["image"]["width"]
+    garments = [_garment(row, size) for row in record["garments"]]
+    path = _drawing(job, name, record["files"])
+    drawing = None if path is None else (path, smaller(read_image(path), THUMBNAIL))
+    return _Recorded(garments, len(record["persons"] or ()), drawing)
 
 
 def _drawing(job: OutputJob, name: str, files: list[str]) -> Path | None:

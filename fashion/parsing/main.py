@@ -36,7 +36,9 @@ def parse_arguments(
     add_setting_arguments(parser)
     add_truth_arguments(parser)
     add_server_arguments(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.images = options.images or options.pictures
+    return options
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:

@@ -1,11 +1,13 @@
 """Parsing a folder of photographs: after any end of the process it resumes at the next picture.
 
 photograph -> detectors -> parse -> files -> record
+
+The detectors have this thread; others read the next photographs, and parse and write those before.
 """
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +19,11 @@ from fashion.parsing.models import Detect
 from fashion.parsing.parse import Parsed, ParsingSettings, parse
 from fashion.pictures.listing import file_stamp, read_or_error
 from fashion.stages.found import CSV, PAGE, PREDICTIONS
-from mrcnn.errors import DatasetError, UserError
+from mrcnn.errors import DatasetError, UserError, counted
 from mrcnn.images.reading import decoded
 from mrcnn.system.background import read_ahead
 
-# Parsing takes some 100 bytes a pixel, plus one for each garment.
+# Parsing takes some 40 bytes a pixel, plus one for each garment, of each photograph at work.
 MOST_PIXELS = 60_000_000
 # Bytes of a name: file systems take 255, with the suffix.
 _NAME_BYTES = 240
@@ -56,6 +58,15 @@ class LabelMapFiles(NamedTuple):
     joint_labels: np.ndarray
 
 
+class _Detected(NamedTuple):
+    """What the detectors found on a photograph, or the error instead of its pixels."""
+
+    path: Path
+    image: np.ndarray | UserError
+    garments: dict[str, np.ndarray] | None = None
+    persons: dict[str, np.ndarray] | None = None
+
+
 @dataclass
 class ParsingRun:
     """A run over pictures; `each` does the work and yields the results.
@@ -88,18 +99,21 @@ class ParsingRun:
         names = folder_names(self._named_in_text())
         done = self._finished(names)
         todo = [path for path in names if path not in done]
-        fresh = read_ahead(_read_or_error, todo, workers=2, ahead=4)
-        detectors = self.load() if todo else (None, None)
+        detected = self._detected(todo, *(self.load() if todo else (None, None)))
+        fresh = read_ahead(
+            lambda found: self._finish(found, names), detected, workers=2, ahead=3, finish=True
+        )
         for path in names:
             if path in done:
                 self.summary.kept += 1
                 yield path, _label_maps(self.job.folder / names[path])
             else:
-                _, image = next(fresh)
-                if isinstance(image, UserError):
-                    self.summary.unreadable.append(image)
+                _, parsed = next(fresh)
+                if isinstance(parsed, UserError):
+                    self.summary.unreadable.append(parsed)
                 else:
-                    yield path, self._parse(path, names[path], image, detectors)
+                    self._count(parsed)
+                    yield path, parsed
             self.progress()
 
     def _named_in_text(self) -> list[Path]:
@@ -128,8 +142,8 @@ class ParsingRun:
                 others.append(path.name)
         if others:
             raise DatasetError(
-                f"{len(others)} pictures in this folder were parsed with other settings, or have "
-                f"changed since (the first is {others[0]})",
+                f"parsed with other settings, or changed since: {counted(len(others), 'picture')} "
+                f"in this folder (the first is {others[0]})",
                 path=self.job.folder,
                 settings=("overwrite", "output"),
                 advice="give {overwrite} to parse them again, or another {output}",
@@ -139,25 +153,31 @@ class ParsingRun:
     def _identity(self, path: Path) -> dict:
         return {**self.job.record(), "picture": file_stamp(path)}
 
-    def _parse(
-        self,
-        path: Path,
-        name: str,
-        image: np.ndarray,
-        detectors: tuple[Detect | None, Detect | None],
-    ) -> Parsed:
-        clothing, body = detectors
-        garments = clothing(image) if clothing else None
-        persons = body(image) if body else None
+    def _detected(
+        self, paths: Iterable[Path], clothing: Detect | None, body: Detect | None
+    ) -> Iterator[_Detected]:
+        for path, image in read_ahead(_read_or_error, paths, workers=2, ahead=4):
+            if isinstance(image, UserError):
+                yield _Detected(path, image)
+            else:
+                garments = clothing(image) if clothing else None
+                yield _Detected(path, image, garments, body(image) if body else None)
+
+    def _finish(self, found: _Detected, names: Mapping[Path, str]) -> Parsed | UserError:
+        path, image, garments, persons = found
+        if isinstance(image, UserError):
+            return image
         parsed = parse(image, garments, persons, self.settings, self.job.table)
         source = {"file": path.name}
-        write_parsed(self.job, name, parsed, source, self._identity(path))
+        write_parsed(self.job, names[path], parsed, source, self._identity(path))
+        return parsed
+
+    def _count(self, parsed: Parsed) -> None:
         summary = self.summary
         summary.parsed += 1
         summary.persons += len(parsed.persons)
-        summary.nobody += body is not None and not len(parsed.persons)
+        summary.nobody += parsed.looked_for_persons and not len(parsed.persons)
         summary.garments.update(o.name for o in parsed.objects if o.kind == "garment")
-        return parsed
 
 
 def folder_names(images: Iterable[Path]) -> dict[Path, str]:

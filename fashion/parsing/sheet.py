@@ -4,7 +4,7 @@ Panels are uint8 RGB [H, W, 3] of the photograph's own size. A class has the col
 table in every panel, in the legend, and in every run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +14,7 @@ from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.parse import Parsed
 from fashion.pictures.sheets import contact_sheet
 from mrcnn.drawing import captions, painting
+from mrcnn.errors import counted
 
 PANELS = (
     "original",
@@ -78,7 +79,7 @@ def draw_body(parsed: Parsed, *, boxes: bool = False) -> np.ndarray:
     pale = _pale(parsed.image)
     if parsed.body is None:
         return pale
-    canvas = np.where(parsed.body[..., None], parsed.image, pale)
+    canvas = cv2.copyTo(parsed.image, parsed.body.view(np.uint8), pale)
     colours = [PERSON_COLOURS[i % len(PERSON_COLOURS)] for i in range(len(persons))]
     canvas = painting.draw_contours(canvas, persons.masks, colours)
     if boxes:
@@ -106,7 +107,8 @@ def draw_boundaries(image: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
     """The photograph under the boundaries of its superpixels, one pixel wide."""
     canvas = painting.as_rgb(image)
     edges = find_boundaries(superpixels)
-    canvas[edges] = (0.35 * canvas[edges] + 0.65 * np.array((255, 230, 60))).astype(np.uint8)
+    mixed = 0.35 * np.arange(256)[:, None] + 0.65 * np.array((255, 230, 60))
+    cv2.copyTo(cv2.LUT(canvas, mixed.astype(np.uint8)[None]), edges.view(np.uint8), canvas)
     return canvas
 
 
@@ -127,16 +129,15 @@ def draw_labels(
 ) -> np.ndarray:
     """A label map, uint8 [H, W], in the classes' colours over the pale photograph."""
     canvas = _pale(image)
-    paint = palette(table)[labels]
-    shade = painting.as_rgb(image).mean(axis=2, keepdims=True)
-    inside = labels > 0
-    mixed = alpha * paint + (1 - alpha) * shade
-    canvas[inside] = mixed[inside].astype(np.uint8)
+    colours = palette(table)
+    paint = colours.take(labels, axis=0)
+    shade = cv2.transform(painting.as_rgb(image), np.full((3, 3), 1 / 3))
+    cv2.copyTo(cv2.addWeighted(paint, alpha, shade, 1 - alpha, 0), labels, canvas)
     if superpixels is not None:
         edges = find_boundaries(superpixels)
         canvas[edges] = (0.6 * canvas[edges] + 0.4 * np.array(_LINE)).astype(np.uint8)
     edges = _rim(labels)
-    canvas[edges] = (0.6 * paint[edges]).astype(np.uint8)
+    canvas[edges] = (0.6 * colours).astype(np.uint8)[labels[edges]]
     return canvas
 
 
@@ -151,12 +152,14 @@ def palette(table: ClassTable) -> np.ndarray:
 
 def draw_sheet(
     parsed: Parsed,
+    panels: Mapping[str, np.ndarray],
     table: ClassTable = MODANET_TABLE,
-    options: SheetOptions | None = None,
     title: str = "",
 ) -> np.ndarray:
-    """All panels with titles, and a legend below with each class's share of the photograph."""
-    panels = draw_panels(parsed, table, options)
+    """All panels with titles, and a legend below with each class's share of the photograph.
+
+    panels: of `draw_panels`.
+    """
     titles = [_title(name, parsed) for name in panels]
     pictures = [_fitting(panel) for panel in panels.values()]
     height, width = pictures[0].shape[:2]
@@ -168,11 +171,11 @@ def draw_sheet(
 def _title(panel: str, parsed: Parsed) -> str:
     persons, garments = len(parsed.persons), len(parsed.garments)
     if panel == "body" and persons != 1:
-        return f"body: {f'{persons} persons' if persons else 'nobody'}"
+        return f"body: {persons} persons" if persons else "body: nobody"
     if panel == "clothing":
-        return f"clothing: {garments or 'no'} garment{'s' * (garments != 1)}"
+        return f"clothing: {counted(garments, 'garment') if garments else 'no garments'}"
     if panel == "superpixels":
-        return f"superpixels: {np.count_nonzero(np.bincount(parsed.superpixels.ravel())[1:])}"
+        return f"superpixels: {parsed.superpixels.max()}"
     return panel
 
 
@@ -198,8 +201,8 @@ def _fitting(panel: np.ndarray) -> np.ndarray:
 def _pale(image: np.ndarray) -> np.ndarray:
     """The photograph in light greys, against which class colours stand out."""
     grey = cv2.cvtColor(painting.as_rgb(image), cv2.COLOR_RGB2GRAY)
-    light = (150 + 0.4 * grey).astype(np.uint8)
-    return np.repeat(light[..., None], 3, axis=2)
+    light = (150 + 0.4 * np.arange(256)).astype(np.uint8)
+    return cv2.cvtColor(cv2.LUT(grey, light), cv2.COLOR_GRAY2RGB)
 
 
 def _heading(width: int, title: str) -> np.ndarray:

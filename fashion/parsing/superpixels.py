@@ -10,6 +10,8 @@ from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.detections import ClassScores, scores_of_labels
 from fashion.parsing.settings import ParsingSettings
 from fashion.parsing.skin import find_faces, heads, skin_pixels
+from mrcnn.drawing.painting import smaller
+from mrcnn.geometry.masks import nearest_pixels
 
 HAIR = 256  # a label within completion only, beyond those of uint8
 
@@ -43,12 +45,10 @@ def _segment_whole(image: np.ndarray, settings: ParsingSettings, segments: int) 
     from skimage.segmentation import slic
 
     height, width = image.shape[:2]
-    factor = settings.superpixel_side / max(height, width)
-    if factor < 1:
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = smaller(image, settings.superpixel_side)
+    if small is not image:
         found = _segment_whole(small, settings, segments)
-        return cv2.resize(found, (width, height), interpolation=cv2.INTER_NEAREST)
+        return nearest_pixels(found, height, width)
     lab = to_lab(image)
     if settings.sigma > 0:
         lab = cv2.GaussianBlur(lab, (0, 0), settings.sigma, borderType=cv2.BORDER_REFLECT)

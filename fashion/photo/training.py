@@ -142,7 +142,7 @@ def photo_model(weights: Path, confidence: float = LEAST_SCORE):
 
 
 def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[float, float]]:
-    """What to divide the class logits by, for scores that tell how often garments are right.
+    """What to divide the class logits by, for scores that say how often garments are right.
 
     Guo et al., "On Calibration of Modern Neural Networks" (2017): above 1 scores are less sure.
 
@@ -167,6 +167,8 @@ def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[flo
 def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) -> str:
     """Label the tagged photographs of `source` into the data set folder `target`; a summary.
 
+    Each is looked at as it is and mirrored.
+
     Args:
         weights: what labels them.
         source: the folder with photos/ and tags.json.
@@ -174,12 +176,14 @@ def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) ->
         sure: the least score of a label.
     """
     from mrcnn.images.reading import read_image
+    from mrcnn.inference.test_time_augmentation import Augmentation, AugmentedDetector
 
-    tags, model = read_json(source / "tags.json"), photo_model(weights)
+    tags = read_json(source / "tags.json")
+    detector = AugmentedDetector.of_model(photo_model(weights), Augmentation(flip=True))
     labels = label_tagged(
         tags,
         lambda name: read_image(source / "photos" / name),
-        lambda picture: model.detect([picture])[0],
+        lambda picture: detector.detect([picture])[0],
         sure,
     )
     target.mkdir(parents=True, exist_ok=True)
@@ -187,6 +191,34 @@ def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) ->
         shutil.copyfile(source / "photos" / image["file_name"], target / image["file_name"])
     write_json(target / ANNOTATIONS, labels.data)
     return labels.summary(len(tags))
+
+
+def average_weights(files: Sequence[Path], target: Path) -> str:
+    """Write the mean of trained weights of one network; a sentence on it.
+
+    Wortsman et al., "Robust fine-tuning of zero-shot models" (2022): between weights and what
+    further training made of them there are some that are better than both.
+
+    Args:
+        files: checkpoints, each trained on from the one before.
+        target: the file to write.
+    """
+    from mrcnn.weights.h5_reading import read_arrays, read_layers
+    from mrcnn.weights.h5_writing import write_layers
+
+    stored = [read_layers(file) for file in files]
+
+    def mean_layer(name: str) -> list[tuple[str, np.ndarray]]:
+        arrays = [read_arrays(weight for _, weight in layers[name]) for layers in stored]
+        names = [own for own, _ in stored[0][name]]
+        return [
+            (own, np.mean(values, axis=0, dtype=np.float64).astype(np.float32))
+            for own, *values in zip(names, *arrays, strict=True)
+        ]
+
+    layers = ((name, mean_layer(name)) for name in stored[0])
+    write_layers(target, layers, weights_note("photo", PHOTO_TABLE))
+    return f"{target}: the mean of {len(files)} files"
 
 
 def measure_photo(weights: Path, validation: Path, confidence: float, target: Path) -> str:

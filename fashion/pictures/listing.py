@@ -17,7 +17,7 @@ from fashion.annotations.locating import (
     some,
 )
 from fashion.pictures.remote import RemoteFolder, RemotePicture, list_remote, read_remote
-from mrcnn.errors import DatasetError, UserError, printable
+from mrcnn.errors import DatasetError, UserError, counted, printable
 from mrcnn.images.reading import is_video, opened, orientation
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def list_images(
     leaving = [path for path in found if leads_out(folder, path.name)]
     if leaving:
         print(
-            f"skipped: {len(leaving)} links that lead out of {folder} (the first is "
+            f"skipped, leading out of {folder}: {counted(len(leaving), 'link')} (the first is "
             f"{printable(leaving[0].name)}); {VARIABLE}=1 in the environment accepts them",
             file=sys.stderr,
         )

@@ -13,6 +13,7 @@ the name of one.
 from pathlib import Path
 
 from fashion.terminal import command_parser
+from mrcnn.errors import counted
 
 SHOWN = 5
 
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     seasons = read_seasons(options.table) if options.table else None
     found = season_names(options.photographs, seasons)
     place_pictures(options.photographs, options.out, found.names)
-    print(f"{len(found.names)} pictures: {options.out.absolute()}")
+    print(f"{counted(len(found.names), 'picture')}: {options.out.absolute()}")
     if found.without:
         names = ", ".join(found.without[:SHOWN]) + (", ..." if len(found.without) > SHOWN else "")
         print(f"{len(found.without)} without a season were left out ({names})")

@@ -7,7 +7,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ import cv2
 import numpy as np
 
 from mrcnn.drawing import captions, painting
+from mrcnn.drawing.figures import save_figure
 from mrcnn.errors import UserError
-from mrcnn.system.files import replacing, saving
+from mrcnn.system.files import write_bytes
 from mrcnn.training.history import read_history
 
 ClassNames = Sequence[str] | Mapping[int, str]
@@ -33,10 +33,15 @@ _NOT_LOSSES = {"epoch", "step", "learning_rate", "lr", "seconds", "images_per_se
 def save_png(path: str | os.PathLike, image: np.ndarray) -> Path:
     """Write an image as PNG, whatever the suffix of `path`, and return the path.
 
+    A fourth channel, of uint8, is its transparency.
     Missing folders are created. Raises `UserError` where the file cannot be written.
     """
     path = Path(path)
-    done, data = cv2.imencode(".png", painting.as_rgb(image)[..., ::-1])
+    if image.ndim == 3 and image.shape[2] == 4:
+        pixels = cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA)
+    else:
+        pixels = cv2.cvtColor(painting.as_rgb(image), cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".png", pixels)
     if not done:
         raise UserError(f"an image of shape {image.shape} cannot be stored as PNG", path=path)
     return write_bytes(path, data.tobytes())
@@ -54,8 +59,7 @@ def save_detections_png(
     """Draw detections on an image and write it as PNG of the image's own size.
 
     result: see `mrcnn.drawing.painting.draw_detections`. class_names, colours: by class id. With
-    `legend` a
-    strip is added below the image that lists the classes. Returns the path.
+    `legend` a strip is added below the image that lists the classes. Returns the path.
     """
     picture = painting.draw_detections(image, result, class_names, colours)
     if legend:
@@ -170,9 +174,7 @@ def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Pat
         panel.grid(alpha=0.3)
         if names:
             panel.legend(fontsize=8)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return write_bytes(Path(png_path), buffer.getvalue())
+    return save_figure(png_path, figure)
 
 
 def _plot_pair(
@@ -245,16 +247,3 @@ def _fit(image: np.ndarray, tile: int) -> np.ndarray:
         return image
     new_size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return cv2.resize(image, new_size, interpolation=cv2.INTER_AREA)
-
-
-def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a file, whole or not at all, and return its path; missing folders are created.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    with saving(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as stream:
-            stream.write(data)
-    return path

@@ -25,6 +25,7 @@ from mrcnn.drawing.painting import as_rgb
 from mrcnn.errors import DatasetError, DownloadError, UserError
 from mrcnn.images.reading import MAX_PIXELS, opened, read_image
 from mrcnn.system.background import changed_environment
+from mrcnn.system.files import saving
 from mrcnn.system.http import ClosingRedirects, http_opener, within
 
 Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -110,7 +111,7 @@ def paint_video(
             raise UserError("the video has no frame that can be decoded", path=source)
         size = frame.shape[1], frame.shape[0]
         frames = _bar(_frames(capture, frame), count, source.name, progress)
-        with _writer(output, rate, size) as (writer, target):
+        with saving(output), _writer(output, rate, size) as (writer, target):
             for frame in frames:
                 painted = paint(np.ascontiguousarray(frame[..., ::-1]))
                 writer.write(np.ascontiguousarray(painted[..., ::-1]))
@@ -305,8 +306,6 @@ def _writer(
         writer.release()
         _require_whole(temporary, output)
         temporary.replace(target)
-    except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror or error})", path=output) from error
     finally:
         if writer is not None:
             writer.release()

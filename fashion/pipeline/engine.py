@@ -20,6 +20,7 @@ from typing import Any
 from fashion.json_files import read_json, write_json
 from fashion.pipeline.process import Interrupted, invocation, run_process
 from mrcnn.errors import UserError
+from mrcnn.system.files import saving
 from mrcnn.system.locks import lock
 
 STATE_FILE = "pipeline.json"
@@ -36,7 +37,7 @@ class Command:
     """A command of a step: the words after the interpreter.
 
     `resumed` are the words that continue an interrupted run, once `started` says that the run has
-    left something to continue. `accepted` are the exit codes that are no failure.
+    left something to continue. `accepted` are the exit codes that do not mean failure.
     """
 
     words: tuple[str, ...]
@@ -232,15 +233,9 @@ class Pipeline:
         return read_steps(self.folder)
 
     def _locked(self) -> "_Lock":
-        try:
+        with saving(self.folder, advice="name another with --output"):
             self.folder.mkdir(parents=True, exist_ok=True)
             return _Lock(self.folder / LOCK_FILE)
-        except OSError as error:
-            raise UserError(
-                f"the folder cannot be written to ({error.strerror or error})",
-                path=self.folder,
-                advice="name another with --output",
-            ) from error
 
 
 class _Lock:

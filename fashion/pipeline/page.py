@@ -25,8 +25,10 @@ from fashion.json_files import write_text
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, SEASONS, ClassTable
 from fashion.pipeline.engine import Step, duration
 from fashion.pipeline.results import RunResults, StageResult, StepResult, gather_results
+from mrcnn.errors import counted
 
 SHOWN_PAIRS, SHOWN_PICTURES, SHOWN_WORST = 4, 4, 2
+LEAST_EPOCHS = 3  # of a training from which a model learns something
 LOSS_PARTS = {
     "rpn_class_loss": "anchors: garment or not",
     "rpn_bbox_loss": "anchors: boxes",
@@ -88,20 +90,21 @@ def page_text(results: RunResults, page: Path) -> str:
 
 def _intro(results: RunResults) -> str:
     """What the pictures are, and what the training started from."""
-    step = results.step("train1")
-    started = step is not None and any(DEMO_START.name in text for text in step.commands)
     if not results.drawn:
         return "The pictures are yours."
-    weights = (
-        " Model 1 does not start from nothing: its start weights were trained before, for two "
-        "hours, on other drawings."
-        if started
-        else ""
-    )
-    return (
+    text = (
         "The pictures on this page are drawn, not photographed; the figures say nothing about "
-        f"photographs.{weights}"
+        "photographs."
     )
+    step = results.step("train1")
+    if step is not None and any(DEMO_START.name in command for command in step.commands):
+        text += (
+            " Model 1 does not start from nothing: its start weights were trained before, for two "
+            "hours, on other drawings."
+        )
+    if any(0 < len(stage.history) < LEAST_EPOCHS for stage in results.stages):
+        text += " This was a quick run: it shows that everything works, not what can be learnt."
+    return text
 
 
 def _none(text: str) -> str:
@@ -267,8 +270,8 @@ def _labels(results: RunResults, page: Path) -> str:
     else:
         left = sum(totals.get("left_out", {}).values())
         text = (
-            f"{totals.get('labelled', 0)} of {totals.get('images', 0)} pictures got "
-            f"{totals.get('instances', 0)} labels by model 1; skipped: {left}."
+            f"{totals.get('labelled', 0)} of {counted(totals.get('images', 0), 'picture')} got "
+            f"{counted(totals.get('instances', 0), 'label')} by model 1; skipped: {left}."
         )
         parts.append(f"<p>{html.escape(text)}</p>")
     parts.append(_label_table(totals.get("labels", {}), quality))
@@ -335,7 +338,8 @@ def _parsed(results: RunResults, page: Path) -> str:
     if not results.parsed:
         return ""
     pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_WORST)
-    return f'<section id="parsing"><h2>Clothing parsing</h2>{pictures}</section>'
+    text = "The picture, body, garments, superpixels; one label a pixel, without and with these."
+    return f'<section id="parsing"><h2>Clothing parsing</h2><p>{text}</p>{pictures}</section>'
 
 
 def _steps(results: RunResults) -> str:
@@ -383,11 +387,12 @@ def _folders(results: RunResults, page: Path) -> str:
         ("stage2/mask_rcnn_Season.h5", "weights of model 2"),
         ("step_logs", "what each step printed"),
     )
-    rows = [
-        f'<li><a href="{link(results.folder / place, page)}">{place}</a> {text}</li>'
-        for place, text in places
-        if (results.folder / place).exists()
-    ]
+    rows = []
+    for place, text in places:
+        path = results.folder / place
+        if path.exists():
+            target = path / INDEX if (path / INDEX).exists() else path
+            rows.append(f'<li><a href="{link(target, page)}">{place}</a> {text}</li>')
     return "".join(rows)
 
 

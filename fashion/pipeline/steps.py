@@ -12,6 +12,7 @@ from fashion.pipeline.engine import Command, Step
 from fashion.pipeline.plan import RunPlan, shown
 from fashion.review.season_truth import write_season_truth
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
+from mrcnn.errors import counted
 
 SCRIPTS = {
     "train1": "model1/samples/custom/trainModaNet.py",
@@ -247,8 +248,11 @@ def _measuring2(plan: RunPlan, dataset: Path, weights: Path) -> list[Step]:
     folder = plan.work / "stage2" / "truth"
 
     def write_truth() -> str:
-        counts = write_season_truth(truth, images, folder / "test", all_garments=plan.all_garments)
-        return f"{shown(folder / 'test')}: {counts[0]} pictures, {counts[1]} instances"
+        pictures, instances = write_season_truth(
+            truth, images, folder / "test", all_garments=plan.all_garments
+        )
+        counts = f"{counted(pictures, 'picture')}, {counted(instances, 'instance')}"
+        return f"{shown(folder / 'test')}: {counts}"
 
     step = Step(
         "truth",

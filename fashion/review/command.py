@@ -22,6 +22,7 @@ from pathlib import Path
 
 from fashion.stages.stage import fraction, part, whole
 from fashion.terminal import command_parser
+from mrcnn.errors import counted
 
 
 def parse_arguments(
@@ -35,8 +36,8 @@ def parse_arguments(
     add("--output", type=Path, metavar="FILE", help="page, or with --apply the cleaned annotations")
     add("--apply", type=Path, nargs="+", metavar="FILE", help="decisions of the page")
     add("--serve", action="store_true", help="serve the page on this machine")
-    add("--port", type=whole(0), default=8766, metavar="N", help="of --serve (8766; 0: any)")
-    add("--decisions", type=Path, metavar="FILE", help="of --serve (ANN.decisions.jsonl)")
+    add("--port", type=whole(0), default=8766, metavar="N", help="of --serve; 0 takes any")
+    add("--decisions", type=Path, metavar="FILE", help="of --serve (default: ANN.decisions.jsonl)")
     add("--part", type=part, metavar="I/N", help="only every N-th image, from the I-th on")
     add("--only-accepted", action="store_true", help="with --apply: remove the undecided too")
     add("--any-version", action="store_true", help="apply decisions made on another state of ANN")
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         )
         print(f"VIA project: {options.project.absolute()} (open it in VIA 2 with Project, Load)")
         if unusable := sum(len(image.unusable) for image in annotations):
-            print(f"{unusable} regions that cannot be used are in it, to be corrected")
+            print(f"in it, to be corrected: {counted(unusable, 'region')} that cannot be used")
     return 0
 
 
@@ -127,7 +128,7 @@ def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
             table=SEASON_TABLE,
             progress=bar.update,
         )
-    print(f"{count} images. Open in a browser: {page}")
+    print(f"{counted(count, 'image')}. Open in a browser: {page}")
 
 
 def _is_wanted(image, max_score: float | None) -> bool:
@@ -162,13 +163,14 @@ def _apply(options: argparse.Namespace, annotations):
     _require_new(output, options.overwrite)
     via.write(output, annotations)
     print(
-        f"{counts['kept']} instances kept, {counts['removed']} removed, and with them "
-        f"{counts['images']} images: {output.absolute()}"
+        f"{counted(counts['kept'], 'instance')} kept, {counts['removed']} removed, and with them "
+        f"{counted(counts['images'], 'image')}: {output.absolute()}"
     )
     if counts["unusable"]:
-        print(f"{counts['unusable']} regions that cannot be used are still in it, to be corrected")
+        count = counted(counts["unusable"], "region")
+        print(f"still in it, to be corrected: {count} that cannot be used")
     if counts["unknown"]:
-        print(f"{counts['unknown']} decisions are about instances that are not in the file")
+        print(f"about instances that are not in the file: {counted(counts['unknown'], 'decision')}")
     return rest
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fashion.stages.stage import whole
 from fashion.terminal import command_parser
+from mrcnn.errors import counted
 
 
 def parse_arguments(
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
             progress=bar.update,
         )
     print(quality_table(quality))
-    print(f"{quality.images} images, {quality.unlabelled} of them not labelled", end="")
+    print(f"{counted(quality.images, 'image')}, {quality.unlabelled} of them not labelled", end="")
     print(problem_text([*auto.problems, *truth.problems, *quality.problems]))
     if options.json:
         write_json(options.json, quality.as_json(), indent=1)
@@ -79,5 +80,5 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         written, errors = write_worst(quality, images, options.output, options.worst)
         for sentence in errors:
             print(f"not drawn: {sentence}")
-        print(f"{len(written)} pictures in {options.output.absolute()}")
+        print(f"{counted(len(written), 'picture')} in {options.output.absolute()}")
     return 0 if quality.comparisons else 1

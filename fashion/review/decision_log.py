@@ -16,12 +16,14 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fashion.json_files import check_text
 from mrcnn.errors import DatasetError
+from mrcnn.system.files import saving
 from mrcnn.system.locks import lock
 
 FORMAT = "label decision log"
@@ -88,12 +90,10 @@ class DecisionLog:
     def __init__(self, path: Path, annotations: str, sha256: str):
         self.path = path
         self.decisions: list[Decision] = []
-        try:
+        with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
             self._file = os.open(path, flags, 0o666)
-        except OSError as error:
-            raise _unwritable(path, error) from error
         try:
             self._open({"format": FORMAT, "annotations": annotations, "sha256": sha256})
         except BaseException:
@@ -108,18 +108,22 @@ class DecisionLog:
                 advice="end it, or review another part with another --decisions",
             )
         former, self.decisions, self._end = _read(self.path)
-        try:
+        with self._explained():
             os.ftruncate(self._file, self._end)
             if not former:
                 self._write([head])
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
         if former and former["sha256"] != head["sha256"]:
             raise DatasetError(
                 f"it was made for another state of {former['annotations']}",
                 path=self.path,
                 advice="move it away, or review the file that it was made for",
             )
+
+    def _explained(self) -> AbstractContextManager[None]:
+        advice = "make room or make the folder writable"
+        return saving(
+            self.path, DatasetError, problem="the decisions cannot be written", advice=advice
+        )
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Add decisions; they are on the disk afterwards, or none is.
@@ -153,14 +157,6 @@ class DecisionLog:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-
-def _unwritable(path: Path, error: OSError) -> DatasetError:
-    return DatasetError(
-        f"the decisions cannot be written ({error.strerror or error})",
-        path=path,
-        advice="make room or make the folder writable",
-    )
 
 
 def read_log(path: Path) -> tuple[dict[str, str], list[Decision]]:
@@ -214,5 +210,5 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 
 def _head(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ValueError("it is no log of decisions")
+        raise ValueError("it is not a log of decisions")
     return {name: str(value.get(name, "")) for name in ("annotations", "sha256")}

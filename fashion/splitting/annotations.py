@@ -86,13 +86,13 @@ class AnnotationSource:
 def read_source(path: str | os.PathLike[str], table: ClassTable | None = None) -> AnnotationSource:
     """Read a VIA 1 or 2 annotation or project file, or a COCO file, to be divided.
 
-    `table` names classes for which a VIA file has only codes. Raises `DatasetError` for a file that
-    is neither, and for file names that lead out of the folder.
+    `table` knows the aliases of classes, and names those for which a VIA file has only codes.
+    Raises `DatasetError` for a file that is neither, and for names that lead out of the folder.
     """
     path = Path(path)
     data = read_json(path)
     if coco.is_coco(data):
-        return _coco_source(path, data)
+        return _coco_source(path, data, table)
     via = from_json(data, str(path))  # checks the entries
     source = AnnotationSource(path, data.get("_via_img_metadata", data), ANNOTATION_FILE)
     source.options = options_of(via.attribute_definitions)
@@ -102,10 +102,13 @@ def read_source(path: str | os.PathLike[str], table: ClassTable | None = None) -
     return source
 
 
-def _coco_source(path: Path, data: dict[str, Any]) -> AnnotationSource:
+def _coco_source(path: Path, data: dict[str, Any], table: ClassTable | None) -> AnnotationSource:
     coco.check(data, str(path))
     source = AnnotationSource(path, data, COCO_FILE)
-    labels = {coco.identity(entry["id"]): str(entry["name"]) for entry in data["categories"]}
+    labels: dict[Any, str] = {}
+    for entry in data["categories"]:
+        row = table.find(str(entry["name"])) if table else None
+        labels[coco.identity(entry["id"])] = row.name if row else str(entry["name"])
     names = {coco.identity(image["id"]): str(image["file_name"]) for image in data["images"]}
     for name in names.values():
         check_filename(name, str(path))

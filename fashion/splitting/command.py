@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashion.terminal import command_parser
+from fashion.terminal import add_classes_argument, command_parser
 
 if TYPE_CHECKING:
     from fashion.splitting.annotations import AnnotationSource
@@ -38,7 +38,8 @@ def parse_arguments(
     add("annotations", type=Path, metavar="ANN.json", help="a VIA 1 or 2 file, or a COCO file")
     add("images", type=Path, metavar="IMAGES", help="folder of its images")
     add("out", type=Path, nargs="?", metavar="OUT", help="dataset folder (default: --stage's)")
-    add("--stage", type=int, choices=(1, 2), help="use the folders of this stage")
+    add("--stage", type=int, choices=(1, 2), help="use the folders and classes of this stage")
+    add_classes_argument(parser, "the stage's, else by the labels in the file")
     add("--ratios", default="80/10/10", metavar="T/V/T", help="train/val/test")
     add("--seed", type=int, default=0, help="random seed")
     how = parser.add_mutually_exclusive_group()
@@ -83,13 +84,15 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     options = parse_arguments(arguments, prog)
     from tqdm import tqdm
 
+    from fashion.labels import named_table
     from fashion.splitting import split as split_dataset
     from fashion.splitting.annotations import read_source
     from fashion.splitting.record import SplitFolder
 
     stage = find_stage(options.stage)
     settings = make_settings(options, stage)
-    source = read_source(options.annotations, stage.table if stage else None)
+    table = named_table(options.classes) if options.classes else stage.table if stage else None
+    source = read_source(options.annotations, table)
     folder = SplitFolder(stage.dataset if stage and options.out is None else options.out)
     total = len(source.names) if settings.near_duplicates else 0
     with tqdm(total=total, unit="image", disable=None if total else True) as bar:

@@ -27,7 +27,7 @@ from fashion.splitting.choosing import (
 from fashion.splitting.near_duplicates import near_duplicate_groups, read_fingerprints
 from fashion.splitting.placing import Placer, is_there, same_content
 from fashion.splitting.record import RECORD, SplitFolder, checksum_of, flat_name
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,9 @@ def plan_split(
     subset_of = choice.subset_of
     if not subset_of:
         raise DatasetError(
-            f"none of its {len(source.names)} images can be placed: {len(missing)} are not in "
-            f"{images}, {len(unreadable)} cannot be read, {len(choice.not_listed)} are in no list",
+            f"none of its images can be placed: of {counted(len(source.names), 'image')}, "
+            f"{len(missing)} cannot be found in {images}, {len(unreadable)} cannot be read, and "
+            f"{len(choice.not_listed)} cannot be found in any list",
             path=source.path,
             advice="check the folder",
         )

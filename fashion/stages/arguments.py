@@ -1,18 +1,17 @@
 """The command-line options that choose a model and its labels, and the `ModelChoice` they mean."""
 
 import argparse
+from collections.abc import Callable
 
 from fashion.stages.models import ModelChoice
 from fashion.stages.presets import PRESETS
 from fashion.stages.stage import Stage, fraction
 from fashion.stages.training_labels import with_labels
+from fashion.terminal import add_classes_argument
 from mrcnn.config import Config
+from mrcnn.errors import UserError
 
-CLASSES_HELP = (
-    'classes of your own: a JSON file such as ["sneaker", "blazer"], which may have colours and '
-    "aliases too; or modanet, season (the nine labels), all (the fifty season labels). Weights "
-    "remember the classes that they were trained with (default: those, else the stage's)"
-)
+CLASSES_DEFAULT = "those that the weights were trained with, else the stage's"
 
 
 def add_model_arguments(
@@ -62,10 +61,13 @@ def add_model_arguments(
         type=fraction,
         metavar="0..1",
         help="drop detections scored lower "
-        + (of_presets("DETECTION_MIN_CONFIDENCE") if confidence is None else f"({confidence:g})"),
+        + (
+            of_presets("DETECTION_MIN_CONFIDENCE")
+            if confidence is None
+            else f"(default: {confidence:g})"
+        ),
     )
-    parser.add_argument("--classes", metavar="FILE|NAME", help=CLASSES_HELP)
-    parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
+    add_classes_argument(parser, CLASSES_DEFAULT)
     parser.set_defaults(stage=stage)
 
 
@@ -101,6 +103,17 @@ def model_choice(options: argparse.Namespace) -> ModelChoice:
         resize_mode=getattr(options, "resize_mode", None),
         logs=options.logs,
     )
+
+
+def with_missing_weights(error: UserError, find_weights: Callable[[], object]) -> UserError:
+    """The error about missing pictures; where the weights cannot be found either, it says both."""
+    try:
+        find_weights()
+    except UserError as other:
+        names = {name: f"{{{name}}}" for name in other.settings}
+        advice = f"{error.advice}. Besides, {other.sentence(names)}"
+        return error.replace(advice=advice, settings=(*error.settings, *other.settings))
+    return error
 
 
 def add_drop_unknown_argument(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,7 @@ def train_or_splash(
         prog: the script as it is typed.
     """
     parser = command_parser(description, prog)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train|splash")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{train,splash}")
     training = commands.add_parser(
         "train", help="train the stage's model", formatter_class=HelpFormatter
     )

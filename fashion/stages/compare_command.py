@@ -14,6 +14,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from fashion.stages.arguments import with_missing_weights
 from fashion.stages.models import ModelChoice, inference_model, inference_weights
 from fashion.stages.stage import (
     MODANET_STAGE,
@@ -23,7 +24,8 @@ from fashion.stages.stage import (
     whole,
     writable_folder,
 )
-from fashion.terminal import command_parser, counted
+from fashion.terminal import command_parser
+from mrcnn.errors import DatasetError, counted
 
 
 def parse_arguments(
@@ -43,7 +45,7 @@ def parse_arguments(
         add(f"--logs{number}", type=Path, default=stage.logs, metavar="DIR", help="for last")
     add(
         "--classes",
-        metavar="FILE|NAME",
+        metavar="CLASSES",
         help="the season model's labels, if the file does not name them",
     )
     add("--class-table", dest="classes", help=argparse.SUPPRESS)
@@ -77,11 +79,19 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     from fashion.stages.draw import report_skipped
     from fashion.stages.training_labels import with_labels
 
-    images = list_images(options.images, options.limit)
+    def find_weights() -> list[ModelChoice]:
+        choices = [
+            with_labels(chosen_model(options, 1, MODANET_STAGE), None),
+            with_labels(chosen_model(options, 2, SEASON_STAGE), options.classes),
+        ]
+        return [replace(choice, weights=inference_weights(choice)) for choice in choices]
+
+    try:
+        images = list_images(options.images, options.limit)
+    except DatasetError as error:
+        raise with_missing_weights(error, find_weights) from None
+    choices = find_weights()
     writable_folder(options.output, "output")
-    choices = [chosen_model(options, 1, MODANET_STAGE), chosen_model(options, 2, SEASON_STAGE)]
-    choices = [with_labels(choices[0], None), with_labels(choices[1], options.classes)]
-    choices = [replace(choice, weights=inference_weights(choice)) for choice in choices]
     models = [
         ComparedModel(title, _one_by_one(inference_model(choice)), choice.stage.table)
         for choice, title in zip(choices, ("garments", "seasons"), strict=True)

@@ -3,23 +3,30 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from fashion.command_table import with_commands
 from fashion.pictures.listing import list_images, output_names
-from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
+from fashion.stages.arguments import (
+    add_model_arguments,
+    choose_classes,
+    model_choice,
+    with_missing_weights,
+)
 from fashion.stages.models import ModelChoice, WeightFile, inference_model, inference_weights
 from fashion.stages.stage import Stage, whole, writable_folder
-from fashion.terminal import OPTIONS, counted
-from mrcnn.errors import DatasetError, UserError
+from fashion.terminal import OPTIONS
+from mrcnn.errors import DatasetError, UserError, counted
 from mrcnn.images.reading import is_video
 
 if TYPE_CHECKING:
+    from fashion.stages.found import Garment
     from mrcnn.model import MaskRCNN
 
 
@@ -63,14 +70,22 @@ class _Drawing:
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The image, uint8 RGB [H, W, 3], with its detections drawn on it, and the detections."""
+        result = self.detect(image)
+        return self.draw(image, result), result
+
+    def detect(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The detections on an image, which are counted."""
+        result = self.model.detect([image])[0]
+        self.found.update(self.choice.stage.class_names[i] for i in result["class_ids"])
+        return result
+
+    def draw(self, image: np.ndarray, result: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The image with detections drawn on it."""
         from mrcnn.drawing.painting import draw_detections
 
         stage = self.choice.stage
-        names = stage.class_names
-        result = self.model.detect([image])[0]
-        self.found.update(names[i] for i in result["class_ids"])
         colours = {row.id: row.colour for row in stage.table}
-        return draw_detections(image, result, names, colours), result
+        return draw_detections(image, result, stage.class_names, colours)
 
 
 def draw_pictures(options: argparse.Namespace) -> int:
@@ -95,7 +110,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
         return 0
     print(
         f"Nothing was found. {OPTIONS['min_confidence']}=0.3 shows whether the model is unsure or "
-        "blind; tools/inspect_model.py shows why.",
+        + with_commands("blind; tools/inspect_model.py shows why."),
         file=sys.stderr,
     )
     return 1
@@ -109,27 +124,29 @@ def _pictures(options: argparse.Namespace, choice: ModelChoice) -> list[Path]:
     try:
         return list_images(options.images, options.limit)
     except DatasetError as error:
-        raise with_missing_weights(error, choice) from None
+        raise with_missing_weights(error, lambda: inference_weights(choice)) from None
 
 
-def with_missing_weights(error: DatasetError, choice: ModelChoice) -> UserError:
-    """The error about missing pictures; where the weights are missing as well, it says both."""
-    try:
-        inference_weights(choice)
-    except UserError as other:
-        names = {name: f"{{{name}}}" for name in other.settings}
-        advice = f"{error.advice}. Besides, {other.sentence(names)}"
-        return error.replace(advice=advice, settings=(*error.settings, *other.settings))
-    return error
+class _Detected(NamedTuple):
+    """The detections on a picture, or the error instead of its pixels."""
+
+    path: Path
+    image: np.ndarray | UserError
+    result: Mapping[str, np.ndarray]
 
 
 def _draw_all(
     images: list[Path], options: argparse.Namespace, drawing: _Drawing
 ) -> tuple[str, list[Path]]:
-    """Draw each picture; how many were drawn, and what else was written."""
+    """Draw each picture; how many were drawn, and what else was written.
+
+    While the network has a picture, threads read the next ones, and draw and write those before.
+    """
+    from fashion.pictures.listing import read_or_error
     from fashion.pictures.sheets import save_png
-    from fashion.stages.found import FoundFiles, garments_of, smaller
-    from mrcnn.images.reading import read_image
+    from fashion.stages.found import THUMBNAIL, FoundFiles, garments_of
+    from mrcnn.drawing.painting import smaller, smaller_detections
+    from mrcnn.system.background import read_ahead
 
     stage = drawing.choice.stage
     names = output_names(images)
@@ -139,18 +156,29 @@ def _draw_all(
     files: FoundFiles | None = None
     if options.images.is_dir():
         files = FoundFiles(options.output, "What was found", subject)
-    unreadable: list[UserError] = []
-    for path in tqdm(images, unit="image", desc=stage.name):
-        try:
-            image = read_image(path)
-        except DatasetError as error:
-            unreadable.append(error)
-            continue
-        picture, result = drawing(image)
-        picture = picture if options.full_size else smaller(picture)
+
+    def detected() -> Iterator[_Detected]:
+        for path, image in read_ahead(read_or_error, images, workers=2, ahead=4):
+            is_readable = not isinstance(image, UserError)
+            yield _Detected(path, image, drawing.detect(image) if is_readable else {})
+
+    def finish(found: _Detected) -> "tuple[list[Garment], Path, np.ndarray] | UserError":
+        path, image, result = found
+        if isinstance(image, UserError):
+            return image
+        shown = (image, result) if options.full_size else smaller_detections(image, result)
+        picture = drawing.draw(*shown)
         target = save_png(options.output / names[path], picture)
-        if files:
-            files.add(path.name, garments_of(image, result, stage.table), target, picture)
+        garments = garments_of(image, result, stage.table) if files else []
+        return garments, target, smaller(picture, THUMBNAIL)
+
+    unreadable: list[UserError] = []
+    done = read_ahead(finish, detected(), workers=2, ahead=3, finish=True)
+    for found, what in tqdm(done, total=len(images), unit="image", desc=stage.name):
+        if isinstance(what, UserError):
+            unreadable.append(what)
+        elif files:
+            files.add(found.path.name, *what)
     report_skipped(unreadable)
     drawn = len(images) - len(unreadable)
     return counted(drawn, "picture"), files.write() if files and drawn else []

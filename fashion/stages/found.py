@@ -11,32 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from fashion.html.page import escaped, fill, link, page_file, thumbnail
 from fashion.json_files import write_json
 from fashion.labels import ClassTable
 from fashion.pictures.colours import dominant_colour
-from fashion.pictures.sheets import write_bytes
-from fashion.terminal import counted
+from mrcnn.errors import counted
 from mrcnn.evaluation.coco_ap import encode_mask
+from mrcnn.system.files import write_bytes
 
 CSV, PREDICTIONS, PAGE = "garments.csv", "predictions.json", "index.html"
 SHOWN = 500  # pictures in the gallery, some 20 kB each
 THUMBNAIL = 440
-LONGEST = 2048  # pixels of a drawing's longer side, unless the full size is asked for
 _HEAD = ("picture", "garment", "score", "x1", "y1", "x2", "y2", "area", "colour", "wearer")
-
-
-def smaller(image: np.ndarray, longest: int = LONGEST) -> np.ndarray:
-    """The image, uint8 [H, W, 3], shrunk to this longer side; a smaller one as it is."""
-    height, width = image.shape[:2]
-    factor = longest / max(height, width)
-    if factor >= 1:
-        return image
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)
@@ -115,7 +103,7 @@ class FoundFiles:
     def add(
         self, name: str, garments: Sequence[Garment], drawing: Path, pixels: np.ndarray
     ) -> None:
-        """Note a picture.
+        """Record a picture.
 
         Args:
             name: of its file.
@@ -201,5 +189,5 @@ def _figure(picture: _Picture, page: Path) -> str:
 
 
 def _plain_cell(text: str) -> str:
-    """A text that spreadsheets take for no formula."""
+    """A text that spreadsheets do not take for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -15,6 +15,7 @@ from fashion.labels import MODANET_TABLE, PERSON, SEASON_TABLE, ClassTable
 from fashion.stages.presets import PRESETS, make_config
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 from mrcnn.errors import DatasetError, WeightsError, WeightsNotFoundError
+from mrcnn.system.imports import modules_left_out
 from mrcnn.weights.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 NOTE = "fashion_stage"
 LONGEST_NOTE = 60_000  # bytes; HDF5 attributes hold 64 kB
 COCO_WEIGHTS = "mask_rcnn_coco.h5"
-DEMO_OUTPUTS = REPOSITORY / "outputs"  # where `make demo` trains
+PIPELINE_OUTPUTS = REPOSITORY / "outputs"  # where `make demo` trains
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class WeightFile:
         sha256: of its content, in hexadecimal digits; None unless it was asked for.
         table: `classes` with their colours and aliases; None where it does not name classes.
         persons: whether it detects persons beside these classes, as the class after them.
-        provenance: where its knowledge comes from.
+        provenance: what it was trained on.
     """
 
     path: Path
@@ -116,8 +117,9 @@ def find_weights(
         if place.is_file():
             return place
     searched = ", ".join(str(place.absolute().parent) for place in places)
-    others = [path for path in sorted(DEMO_OUTPUTS.glob("stage[12]/*.h5")) if path.is_file()]
-    known = f": this machine has {', '.join(map(str, others))}" if others else ""
+    others = sorted(PIPELINE_OUTPUTS.glob(f"*/stage[12]/{stage.weights}"))
+    others += [PHOTO_WEIGHTS] if stage.table == MODANET_TABLE else []
+    known = f": there is {' and '.join(map(str, others))}" if others else ""
     raise WeightsNotFoundError(
         f"there is no weight file of this name in {searched}",
         path=given.name,
@@ -341,7 +343,10 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
         IMAGE_RESIZE_MODE=choice.resize_mode,
         DETECTION_LAST_CLASS=len(stage.table) if weights.persons and not choice.persons else None,
     )
-    from mrcnn.model import MaskRCNN
+    # A fifth of the time that importing Keras takes is of packages that it only uses if they are
+    # there, and for what no detection needs: plots and sparse training data.
+    with modules_left_out("matplotlib", "scipy"):
+        from mrcnn.model import MaskRCNN
 
     model = MaskRCNN(mode="inference", config=config, model_dir=stage.logs)
     other_preset = f"choose another preset than {preset} with {{{choice.settings[1]}}}"
@@ -373,9 +378,10 @@ def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
         weights: described by `describe_weights`.
     """
     from mrcnn.weights.h5_reading import read_arrays, read_layers
+    from mrcnn.weights.matching import CLASS_DEPENDENT_LAYERS
 
     stored = read_layers(weights.path)
-    for name in ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"):
+    for name in stored.keys() & set(CLASS_DEPENDENT_LAYERS):
         arrays = read_arrays(weight for _, weight in stored[name])
         variables = model.keras_model.get_layer(name).weights
         for variable, array in zip(variables, arrays, strict=True):

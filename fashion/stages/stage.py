@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fashion import REPOSITORY
 from fashion.labels import MODANET_TABLE, SEASON_TABLE, ClassTable
-from mrcnn.errors import UserError
+from mrcnn.system.files import saving
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,10 @@ def writable_folder(folder: Path, setting: str) -> Path:
     Raises:
         UserError: it cannot be created or written to.
     """
-    try:
+    problem, advice = "nothing can be written to this folder", f"choose another with {{{setting}}}"
+    with saving(folder, problem=problem, advice=advice, settings=(setting,)):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise UserError(
-            f"nothing can be written to this folder ({error.strerror or error})",
-            path=folder,
-            settings=(setting,),
-            advice=f"choose another with {{{setting}}}",
-        ) from error
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
+            probe.flush()
+    return folder

@@ -19,12 +19,11 @@ from fashion.stages.models import (
 from fashion.stages.presets import Part, Preset, find_preset, make_config, parse_schedule
 from fashion.stages.stage import Stage, writable_folder
 from fashion.stages.training_labels import describe_labels, require_known_labels
-from fashion.terminal import counted
 from mrcnn.config import Config
 from mrcnn.data.augmentation import augmentation_preset
-from mrcnn.errors import ConfigError, WeightsError
-from mrcnn.system.files import replacing
-from mrcnn.training.processes import is_chief
+from mrcnn.errors import ConfigError, WeightsError, counted
+from mrcnn.system.files import replacing, saving
+from mrcnn.training.processes import is_chief, require_drivers
 from mrcnn.weights.provenance import Provenance
 
 
@@ -61,6 +60,7 @@ def train(options: argparse.Namespace) -> int:
     Everything that can be wrong is checked before TensorFlow is imported and the network is built.
     """
     stage: Stage = options.stage
+    require_drivers(options.gpus or 1)
     folder, strict = options.dataset, options.strict
     train_set = _load(folder, "train", stage.table, strict)
     # Average precision counts what is detected where nothing is, as tools/evaluate.py does.
@@ -117,7 +117,7 @@ def _provenance(
     options: argparse.Namespace, preset: str, count: int, start: WeightFile | None
 ) -> Provenance:
     """What the trained weights say of themselves: this data set's name, and what came before."""
-    own = f"{count:,} pictures of {options.dataset.resolve().name}"
+    own = f"{counted(count, 'picture')} of {options.dataset.resolve().name}"
     former = start.provenance.trained_on if start else ""
     # Weights that a resumed training starts from name its data set already.
     text = former if former.startswith(own) else f"{own}, after {former}" if former else own
@@ -245,13 +245,11 @@ def _finish(log_dir: Path, target: Path, overwrite: bool) -> None:
             f"or name the best weights with --model."
         )
         return
-    try:
-        with replacing(target) as copy, best.open("rb") as stream:
-            shutil.copyfileobj(stream, copy)
-    except OSError as error:
-        raise WeightsError(
-            f"the best weights {best} could not be copied there ({error.strerror or error})",
-            path=target,
-            advice="copy them yourself",
-        ) from error
+    problem = f"the best weights {best} could not be copied there"
+    with (
+        saving(target, WeightsError, problem=problem, advice="copy them yourself"),
+        replacing(target) as copy,
+        best.open("rb") as stream,
+    ):
+        shutil.copyfileobj(stream, copy)
     print(f"Best weights, copied for the next stage: {target}")

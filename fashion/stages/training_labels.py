@@ -6,18 +6,15 @@ from pathlib import Path
 
 from fashion.dataset import FashionDataset
 from fashion.labels import (
-    CODED_GARMENTS,
+    ALL_LABELS,
     SEASON_TABLE,
-    SEASONS,
     ClassTable,
     named_table,
     season_table,
 )
 from fashion.stages.models import ModelChoice, described_weights
-from fashion.terminal import counted, text_table
-from mrcnn.errors import DatasetError, WeightsNotFoundError
-
-ALL_LABELS = tuple(f"{garment}_{season}" for garment in CODED_GARMENTS for season in SEASONS)
+from fashion.terminal import text_table
+from mrcnn.errors import DatasetError, WeightsNotFoundError, counted
 
 
 def with_labels(choice: ModelChoice, classes: str | None, *, digest: bool = False) -> ModelChoice:
@@ -56,8 +53,6 @@ def find_table(text: str) -> ClassTable:
 
     Labels `<garment>_<season>` get their region codes, whether the file has them or not.
     """
-    if text.casefold() == "all":
-        return season_table(ALL_LABELS)
     table = named_table(text)
     return with_codes(table) if Path(text).is_file() else table
 
@@ -96,8 +91,8 @@ def require_known_labels(dataset: FashionDataset, table: ClassTable, place: Path
     regions = dropped + sum(len(info["instances"]) for info in dataset.image_info)
     if dropped > MOST_UNKNOWN * regions:
         raise DatasetError(
-            f"{dropped:,} of {regions:,} regions have labels that are not among the classes: "
-            f"{_some(unknown)}",
+            f"the labels of {dropped:,} of {counted(regions, 'region')} are not among the "
+            f"classes: {_some(unknown)}",
             path=place,
             settings=("classes", "drop_unknown"),
             advice="name all classes with {classes}, correct the labels, or leave these regions "

@@ -14,7 +14,7 @@ may then also be the shards of a file: their folder, "ann-*.json", or the name w
 import argparse
 from pathlib import Path
 
-from fashion.terminal import add_stream_arguments, command_parser
+from fashion.terminal import add_stream_arguments, command_parser, listed
 
 
 def parse_arguments(
@@ -35,17 +35,15 @@ def parse_arguments(
         type=Path,
         metavar="DIR",
         help="folder of the images: keys and sizes are then written as VIA itself makes them, so "
-        "that the file can be imported where the images are already open",
+        "that the file can be imported where the images are already open; images that were "
+        "annotated at another size are left out",
     )
     parser.add_argument(
         "--project",
         action="store_true",
         help="write a VIA project (to be opened with Project, Load) with lists to choose from",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first annotation that cannot be used"
-    )
-    add_stream_arguments(parser)
+    add_stream_arguments(parser, "annotation")
     return parser.parse_args(arguments)
 
 
@@ -61,8 +59,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         conversion, written = _stream(options, out)
     else:
         conversion, written = _whole(options, out), [out]
-    names = out if written == [out] else f"{out.parent}: {len(written)} files {written[0].name} .."
-    print(f"{names}: {conversion.summary()}")
+    print(f"{listed(written)}: {conversion.summary()}")
     return 0 if conversion.instances else 1
 
 
@@ -88,6 +85,8 @@ def _stream(options: argparse.Namespace, out: Path) -> tuple:
 def _whole(options: argparse.Namespace, out: Path):
     """Convert with the whole file in memory."""
     from fashion.annotations import coco, coco_reading, via
+    from fashion.annotations.problems import stop_at_first
+    from fashion.streams import conversion as stream_conversion
 
     conversion = coco_reading.to_via(
         coco.read(options.annotations),
@@ -97,7 +96,13 @@ def _whole(options: argparse.Namespace, out: Path):
     )
     data = conversion.annotations
     if options.images:
-        via.use_files(data, options.images)
+        data.images = [
+            image
+            for image in data.images
+            if stream_conversion.use_file_that_fits(image, options.images, conversion)
+        ]
+        if options.strict:
+            stop_at_first(conversion.problems, options.annotations)
     if options.project:
         via.write_project(out, data, image_folder=options.images)
     else:

@@ -1,8 +1,7 @@
 """COCO to VIA and back, image by image, for files larger than memory.
 
 What is written is what `fashion.annotations.coco_reading` and `fashion.annotations.coco_writing`
-make of whole files, byte by
-byte; only problems may be listed in another order.
+make of whole files, byte by byte; only problems may be listed in another order.
 """
 
 import os
@@ -10,13 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fashion.annotations.annotated import AnnotatedImage
+from fashion.annotations.class_inference import FoundLabels, category_ids, infer_table
 from fashion.annotations.coco_reading import Conversion
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion, head_of
-from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
-from fashion.annotations.problems import ProblemLog, stop_at_first
+from fashion.annotations.instances import group_regions
+from fashion.annotations.locating import picture_path
+from fashion.annotations.problems import Problem, ProblemLog, stop_at_first
 from fashion.annotations.via_reading import CORRECT
 from fashion.annotations.via_writing import entry_of, native_key, use_file
 from fashion.labels import ClassTable
+from fashion.pictures.listing import wrong_size
 from fashion.streams.coco_writing import CocoStreamWriter
 from fashion.streams.images import ImageStream, images_of_coco
 from fashion.streams.shards import annotation_files
@@ -46,10 +49,8 @@ def coco_to_via(
     """Turn the COCO file `path` (or shards) into the VIA file `out`; what was met, and the files.
 
     `first_polygon`: as `fashion.annotations.coco_reading.to_via`. `images`: the folder of the
-    images, for keys and
-    sizes as `fashion.annotations.via_writing.use_files` gives them. Raises `DatasetError`, with
-    `strict` at the
-    first problem; then nothing is written.
+    images, for keys and sizes; see `use_file_that_fits`. Raises `DatasetError`, with `strict` at
+    the first problem; then nothing is written.
     """
     conversion = Conversion(problems=ProblemLog())
     with (
@@ -57,14 +58,34 @@ def coco_to_via(
         ViaStreamWriter(out, shard_size=shard_size) as writer,
     ):
         for image in images_of_coco(stream.index, conversion, first_polygon=first_polygon):
+            fits = images is None or use_file_that_fits(image, Path(images), conversion)
             if strict:
                 stop_at_first(conversion.problems, stream.source)
-            if images is not None:
-                use_file(image, images)
+            if not fits:
+                continue
             writer.add(image.key or native_key(image), entry_of(image))
         if strict:  # a file without images may still have annotations
             stop_at_first(conversion.problems, stream.source)
     return conversion, writer.paths
+
+
+def use_file_that_fits(image: AnnotatedImage, folder: Path, conversion: Conversion) -> bool:
+    """Take key and size in bytes of an image from its file, if that is what was annotated.
+
+    False, and a problem, where the annotations are for another size in pixels than that of the
+    file; the image is then no longer counted.
+    """
+    path = picture_path(folder, image.filename)
+    reason = wrong_size(path, image.width, image.height)
+    if reason is None:
+        use_file(image, folder)
+        return True
+    conversion.problems.append(Problem(image.filename, None, f"{reason}; it is left out"))
+    conversion.images -= 1
+    conversion.regions -= image.region_count
+    conversion.instances -= len(group_regions(image.regions))
+    conversion.empty_images -= not image.regions
+    return False
 
 
 def via_to_coco(
@@ -79,12 +100,12 @@ def via_to_coco(
     """Turn the VIA file `path` (or shards) into the COCO file `out`; what was met, and the files.
 
     `table` and `like`: as `fashion.annotations.coco_writing.from_via`. The labels are gathered in
-    a first
-    pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is written.
+    a first pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is
+    written.
     """
     with ImageStream(path, wanted="via", strict=strict) as stream:
-        labels = LabelSurvey.of(stream)
-        table = table or table_of(labels, like, stream.source)
+        labels = FoundLabels.of(stream)
+        table = table or infer_table(labels, like, stream.source)
         result = CocoConversion(problems=ProblemLog())
         builder = CocoBuilder(table, category_ids(labels, table, like), result)
         categories = builder.categories(like)

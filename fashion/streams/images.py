@@ -23,15 +23,15 @@ from fashion.annotations.problems import ProblemLog, problem_text, stop_at_first
 from fashion.annotations.via_reading import CORRECT, add_regions, image_of_entry
 from fashion.streams.index import AnnotationIndex, Place
 from fashion.streams.shards import annotation_files
+from mrcnn.errors import counted
 
 
 class ImageStream:
     """The images of annotation files, one after the other, as often as they are iterated over.
 
-    Each round reads the files again and gives the images of
-    `fashion.annotations.via_reading.read`, or for COCO
-    those of `fashion.annotations.coco_reading.to_via`. A context manager: its end removes the
-    index on the disk.
+    Each round reads the files again and gives the images of `fashion.annotations.via_reading.read`,
+    or for COCO those of `fashion.annotations.coco_reading.to_via`. A context manager: its end
+    removes the index on the disk.
 
     Attributes:
         source: what the user named, for messages.
@@ -73,7 +73,7 @@ class ImageStream:
 
     def summary(self, limit: int = 5) -> str:
         """One line of totals of the last round, then up to `limit` of the problems."""
-        text = f"{len(self)} images, {self.region_count} regions"
+        text = f"{counted(len(self), 'image')}, {counted(self.region_count, 'region')}"
         return text + problem_text(self.problems, limit)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:

@@ -15,7 +15,7 @@ that the table does not name are left out. A hundred maps of 550 x 830 pixels ta
 import argparse
 from pathlib import Path
 
-from fashion.terminal import command_parser
+from fashion.terminal import add_classes_argument, command_parser
 
 
 def parse_arguments(
@@ -28,12 +28,7 @@ def parse_arguments(
     add("out", type=Path, metavar="OUT.json", help="the COCO file to write")
     add("--table", type=Path, required=True, metavar="FILE.json", help="numbers and their classes")
     add("--images", type=Path, metavar="DIR", help="folder of the photographs (default: all JPEG)")
-    add(
-        "--classes",
-        default="modanet",
-        metavar="FILE",
-        help="class table: modanet, photo (with persons), or a JSON file (default: %(default)s)",
-    )
+    add_classes_argument(parser, "modanet")
     add("--only", type=Path, metavar="FILE.txt", help="convert the maps that this file lists alone")
     add("--pairs", default="boots,footwear", metavar="CLASSES", help="(default: %(default)s)")
     add("--minimum-area", type=int, default=40, metavar="PIXELS", help="(default: %(default)s)")
@@ -47,7 +42,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     from fashion.annotations import coco_writing, label_maps
     from fashion.labels import named_table
 
-    classes = named_table(options.classes)
+    classes = named_table(options.classes or "modanet")
     labels = label_maps.read_label_table(options.table, classes)
     names = options.only and [Path(line).stem for line in options.only.read_text().split()]
     conversion = label_maps.convert_label_maps(

@@ -18,7 +18,7 @@ from typing import IO, Self
 
 from fashion.annotations.locating import ANNOTATION_FILE, find_annotations
 from fashion.json_files import writing
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.system.files import is_file, shortened, sync_folder
 
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5,})-of-(?P<total>\d{5,})(?P<suffix>\.[^.]*)?")
@@ -52,8 +52,8 @@ def annotation_files(path: str | os.PathLike[str]) -> list[Path]:
 
     In a folder it is the one set of shards there, else the file that
     `fashion.annotations.locating.find_annotations` finds. Raises `DatasetError` where shards of a
-    set are
-    missing, where two sets, or a set and a file, could be meant, and where nothing is there.
+    set are missing, where two sets, or a set and a file, could be meant, and where nothing is
+    there.
     """
     path = Path(path)
     if is_file(path):
@@ -74,7 +74,7 @@ def _files_in(folder: Path) -> list[Path]:
         return [find_annotations(folder)]
     if is_file(folder / ANNOTATION_FILE):
         raise DatasetError(
-            f"the folder has {ANNOTATION_FILE} and {len(shards)} shards",
+            f"the folder has {ANNOTATION_FILE} and {counted(len(shards), 'shard')}",
             path=folder,
             advice="name the file or the set that is meant",
         )
@@ -106,7 +106,7 @@ def _checked(shards: list[Path], source: Path) -> list[Path]:
     if missing or len(numbers) != total:
         some = ", ".join(map(str, missing[:5])) + (", .." if len(missing) > 5 else "")
         raise DatasetError(
-            f"there are {len(numbers)} of {total} shards (missing: {some})",
+            f"there are {len(numbers)} of {counted(total, 'shard')} (missing: {some})",
             path=source,
             advice="copy the others there, or write the set again",
         )
@@ -215,7 +215,7 @@ class EntryWriter(abc.ABC):
     Args:
         path: the file; folders above it are made.
         shard_size: write files of so many entries, named as in `fashion.streams.shards`, instead
-        of one.
+            of one.
         ready: called with the path and the sha256 (hexadecimal) of each file when all are on the
             disk, just before they appear.
 

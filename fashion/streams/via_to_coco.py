@@ -15,7 +15,7 @@ folder, "via-*.json", or the name without the numbers.
 import argparse
 from pathlib import Path
 
-from fashion.terminal import add_stream_arguments, command_parser
+from fashion.terminal import add_classes_argument, add_stream_arguments, command_parser, listed
 
 
 def parse_arguments(
@@ -25,21 +25,14 @@ def parse_arguments(
     parser = command_parser(__doc__, prog)
     parser.add_argument("annotations", type=Path, metavar="VIA.json", help="a VIA 1 or 2 file")
     parser.add_argument("out", type=Path, metavar="OUT", help="COCO file, or folder for it")
-    parser.add_argument(
-        "--classes",
-        metavar="TABLE",
-        help="modanet, season, or a class table file (default: by the labels in the file)",
-    )
+    add_classes_argument(parser, "by the labels in the file")
     parser.add_argument(
         "--like",
         type=Path,
         metavar="ANN.json",
         help="COCO file whose categories, info and licences are taken over",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first region that cannot be used"
-    )
-    add_stream_arguments(parser)
+    add_stream_arguments(parser, "region")
     return parser.parse_args(arguments)
 
 
@@ -74,6 +67,5 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         )
         coco_writing.write(out, conversion.data)
         written = [out]
-    names = out if written == [out] else f"{out.parent}: {len(written)} files {written[0].name} .."
-    print(f"{names}: {conversion.summary()}")
+    print(f"{listed(written)}: {conversion.summary()}")
     return 0 if conversion.annotations else 1

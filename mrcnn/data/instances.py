@@ -9,6 +9,8 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 
+MOST_LOADED = 200  # images whose masks are loaded before a training, a second or a few
+
 
 def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
     """What `dataset.load_mask` returns, as bool [height, width, N] and int32 [N].
@@ -33,13 +35,13 @@ def checked_class_ids(
     """The class ids of an image's instances as int32 [N].
 
     Raises:
-        DatasetError: they are not `count`, or one is no class number of the data set: 1 to
+        DatasetError: they are not `count`, or one is not a class number of the data set: 1 to
             `num_classes` - 1, negative for a crowd.
     """
     given = np.asarray(class_ids).reshape(-1)
     if count is not None and len(given) != count:
         raise _error(
-            dataset, image_id, "it has another number of class ids than of masks", count, len(given)
+            dataset, image_id, "it does not have as many class ids as masks", count, len(given)
         )
     numbers = given.astype(np.int32) if given.dtype.kind in "iuf" or not given.size else None
     last = dataset.num_classes - 1
@@ -51,16 +53,36 @@ def checked_class_ids(
     return numbers
 
 
+def require_class_ids(dataset: Dataset) -> None:
+    """Look at class ids before a training begins, not when the first of their images comes.
+
+    Those of `MOST_LOADED` images, evenly spaced: masks must be loaded for it.
+
+    Raises:
+        DatasetError: see `checked_class_ids`.
+    """
+    image_ids = dataset.image_ids
+    for image_id in image_ids[:: max(1, -(-len(image_ids) // MOST_LOADED))]:
+        try:
+            masks, class_ids = dataset.load_mask_crops(image_id) or dataset.load_mask(image_id)
+        except Exception:  # the loader ends with it, and names the image
+            continue
+        count = masks.shape[-1] if isinstance(masks, np.ndarray) else len(masks)
+        checked_class_ids(dataset, image_id, class_ids, count)
+
+
 def _bool_masks(dataset: Dataset, image_id: int, masks: np.ndarray) -> np.ndarray:
     if masks.dtype == bool or not masks.size:
         return masks.astype(bool, copy=False)
     expected = "bool, or numbers of which the greatest is 1 or from 128 to 255"
     if masks.dtype.kind not in "iuf":
-        raise _error(dataset, image_id, "its masks are no numbers", expected, masks.dtype)
+        raise _error(dataset, image_id, "its masks are not numbers", expected, masks.dtype)
     low, high = masks.min(), masks.max()
     if low < 0 or not (high <= 1 or 127.5 < high <= 255):
         found = f"numbers from {low:g} to {high:g}"
-        raise _error(dataset, image_id, "its masks have other values than masks", expected, found)
+        raise _error(
+            dataset, image_id, "its masks do not have the values of masks", expected, found
+        )
     return masks > (0.5 if high <= 1 else 127.5)
 
 

@@ -8,7 +8,7 @@ import os
 import random as python_random
 import secrets
 from collections import deque
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -88,17 +88,28 @@ class SampleSource:
         """The sample at a position.
 
         An image without any instance to learn from is replaced by the next of the pass that has
-        one. Raises DatasetError that names the image that cannot be loaded, or says that no image
-        has an instance. Any other error is a bug in the data set and gets a note with the image.
+        one, as is one that cannot be loaded where SKIP_BAD_IMAGES allows it. Raises DatasetError
+        that names the image that cannot be loaded, or says that no image has an instance. Any other
+        error is a bug in the data set and gets a note with the image.
         """
         order, place = self.order.around(position)
+        bad: dict[int, str] = {}
         for attempt in range(max(len(order), LEAST_ATTEMPTS)):
             image_id = int(order[(place + attempt) % len(order)])
             if image_id in self._empty:
                 continue
             seeds = np.random.SeedSequence(self.seed, spawn_key=(SAMPLE_STREAM, position, attempt))
-            sample = self._load(image_id, seeds)
+            try:
+                sample = self._load(image_id, seeds)
+            except (TrainingError, ConfigError):
+                raise
+            except Exception as error:
+                bad[image_id] = _reason(error)
+                if len(bad) > self.config.SKIP_BAD_IMAGES:
+                    raise
+                continue
             if sample is not None:
+                sample.instead_of = bad
                 return sample
         raise nothing_to_learn(len(self.order.image_ids))
 
@@ -145,8 +156,15 @@ class SampleSource:
         return self.dataset.image_info[image_id].get("path")
 
 
+def _reason(error: Exception) -> str:
+    """An error as a line of text, with the image that its notes name."""
+    if isinstance(error, DatasetError):
+        return error.sentence()
+    return " ".join([f"{type(error).__name__}: {error}.", *getattr(error, "__notes__", [])])
+
+
 def _with_instances(dataset: Dataset, image_ids: np.ndarray) -> np.ndarray:
-    """Those that are not noted (`class_ids` of `image_info`) to be without instances, if any."""
+    """Those whose `class_ids` in `image_info` do not say that they have no instance, if any."""
     noted = (dataset.image_info[image_id].get("class_ids") for image_id in image_ids)
     kept = image_ids[np.array([ids is None or len(ids) > 0 for ids in noted], bool)]
     return kept if len(kept) else image_ids
@@ -187,7 +205,7 @@ class BatchLoader:
             unless the data set's class does.
         queue: batches kept ready; by default config.LOADER_QUEUE.
         random_rois: number of random regions per image, as an eighth input, for USE_RPN_ROIS False.
-        repeat_factors: how often each image is shown in a pass, see `class_balance.repeat_factors`;
+        repeat_factors: how often each image is shown in a pass, see `pass_order.repeat_factors`;
             None: once.
 
     Raises ConfigError for a value out of range, DatasetError for an empty data set.
@@ -247,6 +265,7 @@ class BatchLoader:
             repeat_factors=repeat_factors,
         )
         self._pool: ThreadPool | ProcessPool | None = None
+        self._bad: set[int] = set()
 
     def sample(self, position: int) -> TrainingSample:
         """The sample at a position of the sequence, loaded by the caller."""
@@ -265,7 +284,8 @@ class BatchLoader:
     ) -> Generator[tuple[int, list[int], list[np.ndarray]], None, None]:
         """(step, image ids, inputs) for first_step, first_step + 1, ... before last_step.
 
-        Endless if last_step is None. The ids are those of the images actually in the batch.
+        Endless if last_step is None. The ids are those of the images actually in the batch. Images
+        that are left out, see Config.SKIP_BAD_IMAGES, are named in a line each.
         Raises DatasetError for an image that cannot be used, TrainingError if a worker dies, and
         whatever a bug in the data set raises, with a note that names the image.
         """
@@ -273,7 +293,25 @@ class BatchLoader:
         read = self._read_here if self.workers == 0 else self._read_ahead
         with contextlib.closing(read(steps)) as parts:
             for step, samples in parts:
+                for sample in samples:
+                    self._report(sample.instead_of)
                 yield step, [sample.image_id for sample in samples], self._collate(samples)
+
+    def _report(self, bad: Mapping[int, str]) -> None:
+        """Name images that were left out; DatasetError where they are too many."""
+        most = self.source.config.SKIP_BAD_IMAGES
+        for image_id in bad.keys() - self._bad:
+            self._bad.add(image_id)
+            if len(self._bad) > most:
+                raise DatasetError(
+                    f"more images than {{SKIP_BAD_IMAGES}} allows cannot be loaded, this one among "
+                    f"them ({bad[image_id]})",
+                    path=self.source.dataset.image_info[image_id].get("path"),
+                    settings=("SKIP_BAD_IMAGES",),
+                    expected=f"at most {most}",
+                    advice="correct the data set, or leave these images out of it",
+                )
+            print(f"left out ({len(self._bad)} of at most {most}): {bad[image_id]}", flush=True)
 
     def close(self) -> None:
         """End the workers. A loader that is used again starts new ones."""

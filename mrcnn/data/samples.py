@@ -6,7 +6,7 @@ widens it to what the network takes.
 """
 
 import random as python_random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -17,7 +17,7 @@ from mrcnn.data.anchor_matching import AnchorIndex, build_rpn_targets
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import ImageCache, load_image_gt
 from mrcnn.data.legacy_head_targets import build_detection_targets, generate_random_rois
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.images.molding import mold_image
 
@@ -43,6 +43,8 @@ class TrainingSample:
     masks: np.ndarray  # [height, width, N] bool, or mini masks
     random_rois: np.ndarray | None = None  # [R, 4] int32
     detection_targets: tuple | None = None  # what build_detection_targets returns
+    # Images in whose place it stands, with the reason why they cannot be loaded.
+    instead_of: dict[int, str] = field(default_factory=dict)
 
 
 def no_images() -> DatasetError:
@@ -53,7 +55,8 @@ def no_images() -> DatasetError:
 def nothing_to_learn(images: int) -> DatasetError:
     """The error of a data set of so many images of which none gives an instance."""
     return DatasetError(
-        f"none of the {images} images of the data set gives an instance of a class to learn",
+        f"nothing can be learnt from {counted(images, 'image')} of the data set: there is no "
+        "instance of a class to learn",
         advice="check the annotations and the class table",
     )
 

@@ -5,12 +5,13 @@ matplotlib is imported when a figure is made, not with this module.
 
 import os
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from mrcnn.drawing.painting import mask_outlines
-from mrcnn.system.files import replacing, saving
+from mrcnn.system.files import write_bytes
 
 # matplotlib's backends that write files and open no window.
 _NO_WINDOW = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
@@ -30,12 +31,9 @@ def new_figure(rows: int, columns: int, panel: tuple[float, float] = (1.0, 1.0))
 
 def save_figure(path: str | os.PathLike, figure) -> Path:
     """Write a figure as PNG, whole or not at all, and make its folder. Raises UserError."""
-    path = Path(path)
-    with saving(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as stream:
-            figure.savefig(stream, format="png")
-    return path
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return write_bytes(path, buffer.getvalue())
 
 
 def axes_for(ax, figsize: tuple[float, float] | None):

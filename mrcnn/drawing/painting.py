@@ -16,6 +16,9 @@ import numpy as np
 from mrcnn.drawing.captions import Label, write_labels
 from mrcnn.drawing.palette import Colour, class_colour
 from mrcnn.errors import UserError
+from mrcnn.geometry.masks import resize_detections
+
+LONGEST = 2048  # pixels of a drawing's longer side, unless the full size is asked for
 
 
 class Style(NamedTuple):
@@ -59,6 +62,27 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     if image.shape[2] == 1:
         return np.repeat(image, 3, axis=2)
     return np.array(image[..., :3], order="C")
+
+
+def smaller(image: np.ndarray, longest: int = LONGEST) -> np.ndarray:
+    """The image, uint8 [H, W, ...], shrunk to this longer side; a smaller one as it is."""
+    height, width = image.shape[:2]
+    factor = longest / max(height, width)
+    if factor >= 1:
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def smaller_detections(
+    image: np.ndarray, result: Mapping[str, np.ndarray], longest: int = LONGEST
+) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+    """An image, and detections as `MaskRCNN.detect` gives them, shrunk to this longer side."""
+    small = smaller(image, longest)
+    if small is image:
+        return image, result
+    rois, masks = resize_detections(result["rois"], result["masks"], *small.shape[:2])
+    return small, {**result, "rois": rois, "masks": masks}
 
 
 def overlay_masks(

@@ -94,6 +94,7 @@ class PortableROIAlign(layers.Layer):
         boxes, image_meta, *feature_maps = inputs
         image_shape = parse_image_meta_graph(image_meta)["image_shape"][0]
         levels = _levels(boxes[0], image_shape[0] * image_shape[1])
+        levels = tf.minimum(levels, len(feature_maps) - 1)
         sizes = [[int(n) for n in f.shape[1:3]] for f in feature_maps]
         cells = [height * width for height, width in sizes]
         starts = tf.gather(tf.constant([sum(cells[:k]) for k in range(len(cells))]), levels)

@@ -15,11 +15,12 @@ from mrcnn.images.resizing import resize
 
 # A predicted pixel belongs to the instance from this probability on.
 MASK_THRESHOLD = 0.5
+STRIP = 50  # times as long as high, or the reverse, and a picture is a strip
 RESAMPLES = ("exact", "fast", "aligned")  # how `box_mask` enlarges
 
 
 class MaskSettings(Protocol):
-    """What of a Config `mold_mask` uses."""
+    """The part of a Config that `mold_mask` uses."""
 
     @property
     def MASK_SHAPE(self) -> Sequence[int]:
@@ -46,8 +47,9 @@ def resize_mask(
     Returns:
         [new height, new width, instances] of the mask's dtype.
     """
-    rows, rows_inside = nearest_indices(mask.shape[0], scale)
-    columns, columns_inside = nearest_indices(mask.shape[1], scale)
+    strip = is_strip(mask.shape)
+    rows, rows_inside = nearest_indices(mask.shape[0], scale, strip)
+    columns, columns_inside = nearest_indices(mask.shape[1], scale, strip)
     if crop is not None:
         y, x, height, width = crop
         rows, rows_inside = rows[y : y + height], rows_inside[y : y + height]
@@ -62,13 +64,25 @@ def resize_mask(
     return out
 
 
-def nearest_indices(size: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def is_strip(shape: Sequence[int]) -> bool:
+    """Whether a picture (height, width, ...) is so long that its short side may be lost."""
+    return max(shape[:2]) > STRIP * min(shape[:2])
+
+
+def nearest_indices(size: int, scale: float, strip: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Source index of each resized pixel along one side, and whether scipy takes it for inside.
 
     At some sizes the last position exceeds the last index by one unit of rounding; scipy then
     finds nothing there.
+
+    The short side of a strip keeps one pixel at least, as that of its image. One or two are taken
+    from its middle or its quarters: at its ends, where scipy looks, instances are rare.
     """
     new_size = round(size * scale)
+    if strip and new_size <= 2:
+        new_size = max(1, new_size)
+        indices = (np.arange(new_size) * 2 + 1) * size // (2 * new_size)
+        return indices, np.ones(new_size, bool)
     step = (size - 1) / (new_size - 1) if new_size > 1 else 1.0
     position = np.arange(new_size) * step
     indices = np.floor(position + 0.5).astype(np.intp)
@@ -255,6 +269,38 @@ def _fade_border(enlarged, size):
         weights = (1.0 + position[:outside]).astype(enlarged.dtype)[:, None]
         enlarged[:outside] *= weights
         enlarged[-outside:] *= weights[::-1]
+
+
+def resize_detections(
+    rois: np.ndarray, masks: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes and masks on their image resized to another size, such as that of a drawing.
+
+    Args:
+        rois: int [N, 4] in pixels, with area.
+        masks: bool [H, W, N].
+        height, width: the new size in pixels.
+
+    Returns:
+        int32 [N, 4], each box of at least a pixel, and bool [height, width, N] by the nearest
+        pixel: a mask thinner than a pixel may be empty.
+    """
+    old = masks.shape[:2]
+    most = np.array([height, width] * 2)
+    boxes = np.rint(rois * (most / np.array([*old, *old]))).astype(np.int32)
+    boxes[:, :2] = np.minimum(boxes[:, :2], most[:2] - 1)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+    new = np.zeros((masks.shape[-1], height, width), bool)
+    for mask, one in zip(np.moveaxis(masks, -1, 0), new, strict=True):
+        one[:] = nearest_pixels(np.ascontiguousarray(mask, bool).view(np.uint8), height, width)
+    return boxes, np.moveaxis(new, 0, -1)
+
+
+def nearest_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize labels, uint8 or int32 [H, W], to another size in pixels, by the nearest pixel."""
+    import cv2
+
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def mold_mask(

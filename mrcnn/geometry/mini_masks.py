@@ -2,8 +2,8 @@
 
 A mask that a data set draws into its box need never be as large as the image: `resized_crops` and
 `shrink_masks` give bit for bit what `mrcnn.geometry.masks.resize_mask`,
-`mrcnn.geometry.boxes.extract_bboxes` and
-`mrcnn.geometry.masks.minimize_mask` give for full-size masks.
+`mrcnn.geometry.boxes.extract_bboxes` and `mrcnn.geometry.masks.minimize_mask` give for full-size
+masks.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.geometry.masks import nearest_indices
+from mrcnn.geometry.masks import is_strip, nearest_indices
 
 
 class MaskCrop(NamedTuple):
@@ -45,14 +45,15 @@ def resized_crops(
     Returns:
         One crop each, tight around the set pixels; of size 0 where there is none.
     """
-    rows = _source_indices(image_shape[0], scale, padding[0], window and window[0::2])
-    columns = _source_indices(image_shape[1], scale, padding[1], window and window[1::2])
+    strip = is_strip(image_shape)
+    rows = _source_indices(image_shape[0], scale, strip, padding[0], window and window[0::2])
+    columns = _source_indices(image_shape[1], scale, strip, padding[1], window and window[1::2])
     return [_tight(_resized(crop, *rows, *columns)) for crop in crops]
 
 
-def _source_indices(size, scale, padding, window):
+def _source_indices(size, scale, strip, padding, window):
     """Source index of each resized pixel, ascending, and the offset of the first one."""
-    indices, inside = nearest_indices(size, scale)
+    indices, inside = nearest_indices(size, scale, strip)
     if window is None:
         return indices[inside], padding[0]
     start, length = window
@@ -106,9 +107,9 @@ def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.n
     """Each mask (bool [h, w], any sizes above 0), resampled to `mini_shape`: bool [N, *mini_shape].
 
     Bit for bit what `mrcnn.geometry.masks.minimize_mask` gives for masks that fill their boxes:
-    bilinear
-    with half-pixel centres, nothing outside the box, more than half counts as set; a full crop
-    stays full. Only the source pixels that are needed are read, so the time hardly depends on size.
+    bilinear with half-pixel centres, nothing outside the box, more than half counts as set; a full
+    crop stays full. Only the source pixels that are needed are read, so the time hardly depends on
+    size.
     """
     if not len(crops):
         return np.zeros((0, *mini_shape), dtype=bool)

@@ -42,13 +42,13 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
     """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
 
     Raises:
-        DatasetError: it is no image with the configured number of channels, or has other values
+        DatasetError: it is not an image with the configured number of channels, or has other values
             than `grey_levels` takes.
     """
     channels = config.IMAGE_CHANNEL_COUNT
     if not isinstance(image, np.ndarray):
         raise DatasetError(
-            "this is no image",
+            "this is not an image",
             expected="a NumPy array, uint8 (height, width, channels)",
             found=type(image).__name__,
         )
@@ -138,8 +138,9 @@ def boxes_in_window(
     """Normalised boxes on the molded image to int32 pixel boxes `[n, 4]` on the original."""
     normalised = norm_boxes(np.asarray(window), image_shape[:2])
     origin, size = normalised[[0, 1, 0, 1]], normalised[2:] - normalised[:2]
-    # A window one pixel high has no height in normalised coordinates, nor do its boxes.
     boxes = (boxes - origin) / np.tile(np.where(size > 0, size, 1), 2)
+    # A window one pixel high has no height in normalised coordinates; its boxes span the original.
+    boxes = np.where(np.tile(size > 0, 2), boxes, [0.0, 0.0, 1.0, 1.0])
     return denorm_boxes(boxes, original_image_shape[:2])
 
 
@@ -210,7 +211,8 @@ class Predictor:
             wanted = [folded.outputs[DETECTIONS], folded.outputs[MASKS]]
             self._run_detection = _compiled(keras.Model(folded.inputs, wanted))
             self._folded_weights = FoldedWeights(folded.layers)
-        self._folded_weights.refresh()
+        else:
+            self._folded_weights.refresh()
         detections, masks = self._outputs(self._run_detection, molded_images, image_metas)
         return detections, masks
 
@@ -230,9 +232,15 @@ class Predictor:
         A batch holds consecutive images that get the same molded size.
 
         Raises:
-            ConfigError: the resize mode is 'crop', which would take a random part of each image.
+            ConfigError: the resize mode is 'crop', which would take a random part of each image, or
+                a script for TensorFlow 1 calls within a graph.
             DatasetError: see `mold_one`.
         """
+        if not tf.executing_eagerly():
+            raise ConfigError(
+                "detection runs within a graph of TensorFlow 1",
+                advice="leave out `with graph.as_default():` around `detect`",
+            )
         if self.config.IMAGE_RESIZE_MODE == "crop":
             raise ConfigError(
                 "{IMAGE_RESIZE_MODE} is 'crop', which is for training only",

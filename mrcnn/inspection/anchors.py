@@ -14,6 +14,7 @@ from mrcnn.config import Config
 from mrcnn.data.anchor_matching import AnchorIndex
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_image_gt
+from mrcnn.errors import counted
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
 
@@ -117,9 +118,9 @@ class AnchorFit:
         share = all_of_them["at_50"]
         word = "well" if share >= GOOD else "moderately" if share >= MODERATE else "badly"
         text = (
-            f"The anchors fit {word}: {share:.0%} of {len(self.best_iou)} instances have an anchor "
-            f"of IoU {USABLE} or more, {all_of_them['at_70']:.0%} of {POSITIVE} or more; the best "
-            f"anchor's IoU is {all_of_them['mean']:.2f} on average."
+            f"The anchors fit {word}: {share:.0%} of {counted(len(self.best_iou), 'instance')} "
+            f"have an anchor of IoU {USABLE} or more, {all_of_them['at_70']:.0%} of {POSITIVE} or "
+            f"more; the best anchor's IoU is {all_of_them['mean']:.2f} on average."
         )
         reason = "" if share >= GOOD else self._reason()
         advice = ""

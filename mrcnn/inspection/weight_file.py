@@ -1,8 +1,7 @@
 """What a `.h5` weight file holds, without building a network.
 
 It reads every layout that `mrcnn.weights.h5_reading` reads: Matterport's files and ours, whole
-Keras 2
-models, the ImageNet files. Neither Keras nor TensorFlow is imported.
+Keras 2 models, the ImageNet files. Neither Keras nor TensorFlow is imported.
 """
 
 import json
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mrcnn.errors import counted
 from mrcnn.weights.h5_reading import read_attributes, read_layers
 
 # The blocks of stages 2 to 5, by which the backbones of this project differ.
@@ -104,8 +104,8 @@ class FileContents:
         with_weights = sum(bool(layer.weights) for layer in self.layers)
         lines = [
             f"{self.path}: {kind}, {self.size / 1e6:.1f} MB, layer names of {self.layout}",
-            f"{len(self.layers)} layers, {with_weights} of them with weights: "
-            f"{self.weight_count} arrays, {self.parameters:,} numbers",
+            f"{counted(len(self.layers), 'layer')}, {with_weights} of them with weights: "
+            f"{counted(self.weight_count, 'array')}, {counted(self.parameters, 'number')}",
         ]
         if self.settings:
             lines.append("from its shapes:")
@@ -194,6 +194,7 @@ def _settings(layers: list[StoredLayer]) -> dict[str, Any]:
         "len(RPN_ANCHOR_RATIOS)": width("rpn_class_raw", 2),
         "FPN_CLASSIF_FC_LAYERS_SIZE": width("mrcnn_class_conv1"),
         "MASK_HEAD_CHANNELS": width("mrcnn_mask_conv1"),
+        "MASK_DETAIL": bool(width("mrcnn_mask_detail")) or None,
     }
     return {name: value for name, value in settings.items() if value is not None}
 

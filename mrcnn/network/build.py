@@ -1,7 +1,9 @@
 """The training graph and the inference graph, each on one screen, and the precision they use."""
 
+import base64
 import contextlib
 import pathlib
+import zlib
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -16,7 +18,11 @@ from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.network.backbone import build_backbone, build_fpn
 from mrcnn.network.box_graph import norm_boxes_graph
 from mrcnn.network.detection import DetectionLayer
-from mrcnn.network.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.network.heads import (
+    build_fpn_mask_graph,
+    fpn_classifier_graph,
+    mask_detail_graph,
+)
 from mrcnn.network.losses import (
     LossLayer,
     class_loss_of_meta,
@@ -43,6 +49,7 @@ class NormaliseBoxes(layers.Layer):
         return keras.KerasTensor(inputs[0].shape, "float32")
 
 
+@keras.saving.register_keras_serializable("mrcnn")
 class GroundTruthProposals(layers.Layer):
     """The instances' boxes as further proposals, `[batch, n, 4]`; rows without one are zero.
 
@@ -60,11 +67,19 @@ class GroundTruthProposals(layers.Layer):
         return keras.KerasTensor(inputs[0].shape, "float32")
 
 
+@keras.saving.register_keras_serializable("mrcnn")
 class Anchors(layers.Layer):
-    """The normalised anchors of the training size, repeated for each image of the batch."""
+    """The normalised anchors of the training size, repeated for each image of the batch.
 
-    def __init__(self, anchors: np.ndarray, **kwargs):
+    Args:
+        anchors: float32 `[anchors, 4]`, or the text that `get_config` makes of them.
+    """
+
+    def __init__(self, anchors: np.ndarray | str, **kwargs):
         super().__init__(**kwargs)
+        if isinstance(anchors, str):
+            packed = zlib.decompress(base64.b64decode(anchors))
+            anchors = np.frombuffer(packed, "<f4").reshape(-1, 4)
         self.anchors = np.asarray(anchors, np.float32)
 
     def call(self, image):
@@ -74,6 +89,41 @@ class Anchors(layers.Layer):
     def compute_output_spec(self, image):
         """One row an image."""
         return keras.KerasTensor((image.shape[0], *self.anchors.shape), "float32")
+
+    def get_config(self) -> dict:
+        """Keras configuration."""
+        # A million numbers at 1024 x 1024: as a list they would take Keras seconds.
+        packed = base64.b64encode(zlib.compress(self.anchors.astype("<f4").tobytes()))
+        return {**super().get_config(), "anchors": packed.decode("ascii")}
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class Leading(layers.Layer):
+    """The first values along an axis, as slicing gives them, which a saved `.h5` cannot hold.
+
+    Args:
+        count: how many.
+        axis: 1 for RoIs, -1 for columns.
+    """
+
+    def __init__(self, count: int, axis: int, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.count, self.axis = count, axis
+
+    def call(self, inputs):
+        """`[batch, rois, ...]`, of any type -> the same with fewer RoIs or columns."""
+        return inputs[:, : self.count] if self.axis == 1 else inputs[..., : self.count]
+
+    def compute_output_spec(self, inputs):
+        """The shape of the slice."""
+        shape = list(inputs.shape)
+        shape[self.axis] = min(shape[self.axis], self.count)
+        return keras.KerasTensor(shape, inputs.dtype)
+
+    def get_config(self) -> dict:
+        """Keras configuration."""
+        return {**super().get_config(), "count": self.count, "axis": self.axis}
 
 
 def pyramid_anchors(config: Config, image_shape: Sequence[int]) -> np.ndarray:
@@ -158,6 +208,9 @@ def _class_head(rois, features, meta, config):
 
 
 def _mask_head(rois, features, meta, config):
+    detail = None
+    if config.MASK_DETAIL:
+        detail = mask_detail_graph(features[0], config.NUM_CLASSES, config.MASK_HEAD_CHANNELS)
     return build_fpn_mask_graph(
         rois,
         features,
@@ -167,6 +220,7 @@ def _mask_head(rois, features, meta, config):
         config.TRAIN_BN,
         config.MASK_HEAD_CHANNELS,
         doublings=2 if config.MASK_SHAPE[0] > 2 * config.MASK_POOL_SIZE else 1,
+        detail=detail,
     )
 
 
@@ -179,7 +233,8 @@ def _inference_model(config: Config, kind: type[keras.Model]) -> keras.Model:
     detections = DetectionLayer(config, name="mrcnn_detection")(
         [rois, mrcnn_class, mrcnn_bbox, meta]
     )
-    mrcnn_mask = _mask_head(detections[..., :4], features, meta, config)
+    boxes = Leading(4, axis=-1, name="detected_boxes")(detections)
+    mrcnn_mask = _mask_head(boxes, features, meta, config)
     outputs = [detections, mrcnn_class, mrcnn_bbox, mrcnn_mask, rois, rpn_class, rpn_bbox]
     return kind([image, meta, anchors], outputs, name="mask_rcnn")
 
@@ -229,7 +284,7 @@ def _training_model(config: Config, kind: type[keras.Model]) -> keras.Model:
     # statistics of the batch, the other RoIs must pass through as well.
     masked = [class_ids, sampled, mask_target]
     if config.TRAIN_BN is False:
-        masked = [x[:, : targets.most_positives] for x in masked]
+        masked = [Leading(targets.most_positives, axis=1)(x) for x in masked]
         if targets.most_positives:
             masked = PositiveRows(name="positive_rows", dtype="float32")(masked)
     mask_class_ids, mask_rois, mask_target = masked

@@ -63,6 +63,7 @@ def build_fpn_mask_graph(
     train_bn: bool | None = True,
     channels: int = 256,
     doublings: int = 1,
+    detail: keras.KerasTensor | None = None,
 ) -> keras.KerasTensor:
     """A mask of each RoI for each class.
 
@@ -75,6 +76,7 @@ def build_fpn_mask_graph(
         train_bn: see `BatchNorm`.
         channels: of the convolutions.
         doublings: of the side, 1 or 2; the second has half the channels.
+        detail: of `mask_detail_graph`, which is added to the masks' logits; None: nothing is.
 
     Returns:
         `mrcnn_mask`, float in 0..1, `[batch, rois, side, side, num_classes]` where `side` is
@@ -93,8 +95,43 @@ def build_fpn_mask_graph(
             width, 2, strides=2, activation="relu", name=f"mrcnn_mask_deconv{name}"
         )
         x = _each_roi(deconv)(x)
-    mask = layers.Conv2D(num_classes, 1, activation="sigmoid", name="mrcnn_mask", dtype="float32")
-    return _each_roi(mask)(x)
+    if detail is None:
+        mask = layers.Conv2D(
+            num_classes, 1, activation="sigmoid", name="mrcnn_mask", dtype="float32"
+        )
+        return _each_roi(mask)(x)
+    logits = layers.Conv2D(num_classes, 1, name="mrcnn_mask_logits", dtype="float32")
+    side = pool_size * 2**doublings
+    align = PyramidROIAlign([side, side], name="roi_align_mask_detail")
+    cut = align([rois, image_meta, detail])
+    x = layers.Add(name="mrcnn_mask_sum", dtype="float32")([_each_roi(logits)(x), cut])
+    return layers.Activation("sigmoid", name="mrcnn_mask", dtype="float32")(x)
+
+
+def mask_detail_graph(
+    finest: keras.KerasTensor, num_classes: int, channels: int = 256
+) -> keras.KerasTensor:
+    """Logits of every class for every cell of P2, from which each RoI's mask gets its detail.
+
+    The mask head alone sees a large RoI in cells of 16 or 32 pixels. Like PointRend (Kirillov et
+    al., 2020) this takes outlines from the finest level, but in one pass over the image. Its last
+    layer begins with zeros, so that a trained mask head is at first left as it is.
+
+    Args:
+        finest: P2, float `[batch, h, w, depth]`.
+        num_classes: background included.
+        channels: of the convolutions.
+
+    Returns:
+        `mrcnn_mask_detail`, float32 `[batch, h, w, num_classes]`.
+    """
+    x = finest
+    for index in (1, 2):
+        name = f"mrcnn_mask_detail_conv{index}"
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(x)
+    return layers.Conv2D(
+        num_classes, 1, kernel_initializer="zeros", name="mrcnn_mask_detail", dtype="float32"
+    )(x)
 
 
 def _each_roi(layer: layers.Layer) -> TimeDistributed:

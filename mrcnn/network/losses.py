@@ -206,17 +206,19 @@ def is_normalisation(weight: keras.Variable) -> bool:
     return "gamma" in weight.name or "beta" in weight.name
 
 
+@keras.saving.register_keras_serializable("mrcnn")
 class LossLayer(layers.Layer):
     """Puts one of the loss functions into the graph under its name; the output is a scalar.
 
     Args:
-        function: takes the list of inputs as its arguments.
+        function: takes the list of inputs as its arguments; or the name of one of `LOSSES`.
     """
 
-    def __init__(self, function: Callable[..., tf.Tensor], **kwargs: Any):
+    def __init__(self, function: Callable[..., tf.Tensor] | str, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.function = function
+        self.function = LOSSES[function] if isinstance(function, str) else function
+        self._name_of_function = function if isinstance(function, str) else function.__name__
 
     def call(self, inputs):
         """The loss of `inputs`."""
@@ -225,6 +227,10 @@ class LossLayer(layers.Layer):
     def compute_output_spec(self, inputs):
         """A float32 scalar."""
         return keras.KerasTensor((), "float32")
+
+    def get_config(self) -> dict:
+        """Keras configuration; class weights, which belong to a data set, are not in it."""
+        return {**super().get_config(), "function": self._name_of_function}
 
 
 def _class_parts_of_meta(target_class_ids, pred_class_logits, image_meta, class_weights=None):
@@ -273,3 +279,13 @@ def rpn_bbox_loss_of_batch(
 ) -> tf.Tensor:
     """`rpn_bbox_loss_graph` without the argument it does not use."""
     return rpn_bbox_loss_graph(None, target_bbox, rpn_match, rpn_bbox)
+
+
+# By name, for `LossLayer`.
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
+    "rpn_class_loss_graph": rpn_class_loss_graph,
+    "rpn_bbox_loss_of_batch": rpn_bbox_loss_of_batch,
+    "class_loss_of_meta": class_loss_of_meta,
+    "mrcnn_bbox_loss_graph": mrcnn_bbox_loss_graph,
+    "mrcnn_mask_loss_graph": mrcnn_mask_loss_graph,
+}

@@ -51,7 +51,8 @@ def pyramid_roi_align(
     Args:
         boxes: normalised, float32 `[batch, rois, 4]`.
         image_area: see `roi_levels`.
-        feature_maps: `[P2, P3, P4, P5]`, float32 `[batch, h, w, channels]`.
+        feature_maps: `[P2, P3, P4, P5]`, float32 `[batch, h, w, channels]`; or fewer, the coarsest
+            of which serves all larger boxes.
         pool_shape: `(height, width)` of the output.
 
     Returns:
@@ -61,7 +62,8 @@ def pyramid_roi_align(
     batch, rois = tf.shape(boxes)[0], tf.shape(boxes)[1]
     flat = tf.stop_gradient(tf.reshape(boxes, [-1, 4]))
     images = tf.repeat(tf.range(batch), rois)
-    levels = roi_levels(flat, image_area)
+    coarsest = FINEST_LEVEL + len(feature_maps) - 1
+    levels = tf.minimum(roi_levels(flat, image_area), coarsest)
     places, crops = [], []
     for level, feature_map in enumerate(feature_maps, start=FINEST_LEVEL):
         place = tf.where(levels == level)[:, 0]

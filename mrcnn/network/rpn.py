@@ -54,7 +54,9 @@ def build_rpn_model(
     anchor_stride: int, anchors_per_location: int, depth: int, channels: int = 512
 ) -> keras.Model:
     """The shared network as a nested model named `rpn_model`; `depth` is that of its input."""
-    feature_map = layers.Input(shape=(None, None, depth), name="input_rpn_feature_map")
+    # Of the default format float32, a nested model would convert bfloat16 maps there and back.
+    dtype = keras.config.dtype_policy().compute_dtype
+    feature_map = layers.Input((None, None, depth), dtype=dtype, name="input_rpn_feature_map")
     outputs = rpn_graph(feature_map, anchors_per_location, anchor_stride, channels)
     return keras.Model(feature_map, outputs, name="rpn_model")
 

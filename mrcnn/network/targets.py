@@ -17,6 +17,15 @@ from mrcnn.network.box_graph import box_refinement_graph, overlaps_graph
 POSITIVE_IOU = 0.5
 CROWD_IOU = 0.001
 
+TARGET_SETTINGS = (
+    "count",
+    "positive_ratio",
+    "bbox_std_dev",
+    "mask_shape",
+    "use_mini_mask",
+    "stop_gradients",
+)
+
 
 def sample_rois(
     overlaps: tf.Tensor,
@@ -128,6 +137,19 @@ def mask_targets(
     return tf.round(tf.reshape(crops, tf.stack([batch, count, *mask_shape])))
 
 
+def target_settings(config: Config) -> dict[str, Any]:
+    """The values of a Config that decide on targets, named as in `TARGET_SETTINGS`."""
+    values = (
+        int(config.TRAIN_ROIS_PER_IMAGE),
+        float(config.ROI_POSITIVE_RATIO),
+        [float(s) for s in np.asarray(config.BBOX_STD_DEV)],
+        [int(n) for n in config.MASK_SHAPE],
+        bool(config.USE_MINI_MASK),
+        bool(getattr(config, "STOP_TARGET_GRADIENTS", False)),
+    )
+    return dict(zip(TARGET_SETTINGS, values, strict=True))
+
+
 @keras.saving.register_keras_serializable("mrcnn")
 class DetectionTargetLayer(layers.Layer):
     """Samples RoIs and gives each its targets.
@@ -147,24 +169,25 @@ class DetectionTargetLayer(layers.Layer):
     original. `STOP_TARGET_GRADIENTS` treats targets as the constants they are meant to be.
 
     Args:
-        config: a Config; used are TRAIN_ROIS_PER_IMAGE, ROI_POSITIVE_RATIO, BBOX_STD_DEV,
-            MASK_SHAPE, USE_MINI_MASK and STOP_TARGET_GRADIENTS.
-        seed: start of the random choice; the training loop sets it anew for every step.
+        config: a Config, or the dictionary of `target_settings`.
+        seed: start of the random choice; the training loop sets it for every step.
 
     Attributes:
         random_keys: draws uniform numbers, of a shape and a seed generator; several devices put
             another there.
     """
 
-    def __init__(self, config: Config, seed: int = 0, **kwargs: Any):
+    def __init__(self, config: Config | dict[str, Any], seed: int = 0, **kwargs: Any):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.count = int(config.TRAIN_ROIS_PER_IMAGE)
-        self.positive_ratio = float(config.ROI_POSITIVE_RATIO)
-        self.bbox_std_dev = [float(s) for s in np.asarray(config.BBOX_STD_DEV)]
-        self.mask_shape = tuple(int(n) for n in config.MASK_SHAPE)
-        self.use_mini_mask = bool(config.USE_MINI_MASK)
-        self.stop_gradients = bool(getattr(config, "STOP_TARGET_GRADIENTS", False))
+        settings = config if isinstance(config, dict) else target_settings(config)
+        self.seed = seed
+        self.count: int = settings["count"]
+        self.positive_ratio: float = settings["positive_ratio"]
+        self.bbox_std_dev = tuple(settings["bbox_std_dev"])
+        self.mask_shape = tuple(settings["mask_shape"])
+        self.use_mini_mask: bool = settings["use_mini_mask"]
+        self.stop_gradients: bool = settings["stop_gradients"]
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.random_keys = keras.random.uniform
 
@@ -231,12 +254,17 @@ class DetectionTargetLayer(layers.Layer):
         shapes = [((4,), "float32"), ((), "int32"), ((4,), "float32"), (self.mask_shape, "float32")]
         return [keras.KerasTensor((batch, self.count, *rest), dtype) for rest, dtype in shapes]
 
+    def get_config(self) -> dict:
+        """Keras configuration."""
+        settings = {name: getattr(self, name) for name in TARGET_SETTINGS}
+        return {**super().get_config(), "config": settings, "seed": self.seed}
+
 
 @keras.saving.register_keras_serializable("mrcnn")
 class PositiveRows(layers.Layer):
     """The first RoIs of each image, as many as the image with the most positives has.
 
-    Their number is rounded up to a multiple of `STEP`, since a convolution prepares itself anew for
+    Their number is rounded up to a multiple of `STEP`, since a convolution is set up again for
     each size of a batch; at least one step is taken, and never more RoIs than there are.
     """
 

@@ -1,8 +1,8 @@
 """Work in background threads, and settings of the whole process that are changed for a while.
 
 `mrcnn.system.background` prepares items while earlier ones are used. The settings (environment
-variables, the
-number of OpenCV's threads) return to what they were when their last user is done, in any order.
+variables, the number of OpenCV's threads) return to what they were when their last user is done, in
+any order.
 """
 
 import contextlib
@@ -18,12 +18,20 @@ Result = TypeVar("Result")
 
 
 def read_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    ahead: int,
+    *,
+    finish: bool = False,
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with `function(item)`, in order, computed in threads.
 
     At most `ahead` results are computed or waiting at any time. What `function` raises is raised
     where its result is due.
+
+    finish: work through what was taken from `items`, whatever ends the iteration: for a function
+        that writes what `items` computed.
     """
     waiting: deque[tuple[Item, Future]] = deque()
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -38,7 +46,8 @@ def read_ahead(
                 yield first, future.result()
         finally:
             for _, future in waiting:
-                future.cancel()
+                if not finish:
+                    future.cancel()
 
 
 # Read when the libraries of a process start: those of NumPy, and TensorFlow.

@@ -37,10 +37,23 @@ def is_folder(path: str | os.PathLike) -> bool:
         return False
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write UTF-8 text, whole or not at all. Raises UserError if that fails."""
-    with saving(path), replacing(path, "w") as stream:
-        stream.write(text)
+def write_bytes(path: str | os.PathLike, data: bytes, kind: type[UserError] = UserError) -> Path:
+    """Write a file, whole or not at all, and return its path; missing folders are created.
+
+    Raises:
+        UserError: of that kind, where it cannot be written.
+    """
+    path = Path(path)
+    with saving(path, kind):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as stream:
+            stream.write(data)
+    return path
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    """As `write_bytes`, in UTF-8 with the line ends as given."""
+    return write_bytes(path, text.encode())
 
 
 @contextlib.contextmanager
@@ -79,14 +92,18 @@ def saving(
     path: object,
     kind: type[UserError] = UserError,
     *,
+    problem: str = "cannot be written",
     advice: str = "make room or choose another place",
+    settings: tuple[str, ...] = (),
 ) -> Iterator[None]:
     """Explain in one sentence why `path` cannot be written: `with saving(p), replacing(p) as f:`.
 
     Args:
         path: the file or folder that the block writes.
         kind: of the error.
+        problem: what does not work then; the system's reason follows in brackets.
         advice: what to do, as a command.
+        settings: the arguments that `advice` names.
 
     Raises:
         UserError: of that kind, for an OSError in the block.
@@ -97,7 +114,8 @@ def saving(
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise kind(f"cannot be written ({reason})", path=path, advice=advice) from error
+        text = f"{problem} ({reason})"
+        raise kind(text, path=path, advice=advice, settings=settings) from error
 
 
 def sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Names and places of checkpoints, as Matterport's scripts know them.
+"""Names and places of checkpoints, as Matterport's scripts expect them.
 
 logs/fashion20240102T0304/mask_rcnn_fashion_0007.h5
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrcnn.errors import WeightsError, WeightsNotFoundError
+from mrcnn.system.files import saving
 from mrcnn.weights.h5_reading import read_layers
 
 STAMP = "%Y%m%dT%H%M"
@@ -86,7 +87,7 @@ def _minutes_after(model_dir: Path, name: str) -> Iterator[datetime.datetime]:
     """The minute after each log folder of `name`."""
     for path in model_dir.iterdir() if model_dir.is_dir() else ():
         if (time := _time_of(path.name, name)) is not None:
-            with contextlib.suppress(OverflowError):  # the last minute that there is
+            with contextlib.suppress(OverflowError):  # the last minute of the calendar
                 yield time + datetime.timedelta(minutes=1)
 
 
@@ -137,6 +138,14 @@ def readable_before(path: str | Path) -> Path | None:
     return next((p for p in reversed(earlier) if is_readable(p)), None)
 
 
+def advice_about(path: str | Path) -> str | None:
+    """What to load instead of weights that cannot be read; None where nothing better is known."""
+    if len(str(path)) == 1:  # a script of 2018, which takes find_last()[1]
+        return "take model.find_last() as it is: it is the path, no longer a pair"
+    earlier = readable_before(path)
+    return None if earlier is None else f"take the checkpoint before it, which is whole: {earlier}"
+
+
 def is_readable(path: Path) -> bool:
     """Whether a weight file is whole and lists its layers; its numbers are not checked."""
     try:
@@ -147,19 +156,14 @@ def is_readable(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged checkpoint so that nobody takes it for one; its new path.
+    """Rename a damaged checkpoint so that it is not mistaken for a good one; its new path.
 
     Raises:
         WeightsError: its folder cannot be written.
     """
-    try:
+    advice = "make its folder writable, or name an earlier checkpoint"
+    with saving(path, WeightsError, problem="is damaged and cannot be renamed", advice=advice):
         return path.replace(path.with_name(f"damaged_{path.name}"))
-    except OSError as error:
-        raise WeightsError(
-            f"is damaged and cannot be renamed ({error.strerror or error})",
-            path=path,
-            advice="make its folder writable, or name an earlier checkpoint",
-        ) from error
 
 
 def _last_training(model_dir: str | Path, name: str) -> list[Path]:

@@ -46,7 +46,7 @@ class ProgressBar:
         """Show the mean losses after one more step."""
         parts = [f"loss {means[0]:.3f}"]
         parts += [f"{name} {x:.3f}" for name, x in zip(SHORT_NAMES, means[1:], strict=True)]
-        parts.append(f"{self._steps_per_second() * self.batch_size:.1f} img/s")
+        parts.append(speed_text(self._steps_per_second() * self.batch_size))
         self.bar.set_postfix_str(", ".join(parts), refresh=False)
         self.bar.update()
 
@@ -59,6 +59,12 @@ class ProgressBar:
     def close(self) -> None:
         """Leave the line as it is."""
         self.bar.close()
+
+
+def speed_text(images_per_second: float) -> str:
+    """Images per second for a person; never "0.0"."""
+    digits = ".1f" if images_per_second >= 1 else ".2g"
+    return f"{images_per_second:{digits}} img/s"
 
 
 class TensorBoardScalars(keras.callbacks.Callback):

@@ -12,13 +12,13 @@ import numpy as np
 
 from mrcnn.config import LOSS_NAMES
 from mrcnn.data.loader import BatchLoader
-from mrcnn.errors import DatasetError, TrainingError, UserError
+from mrcnn.errors import DatasetError, TrainingError, UserError, counted
 from mrcnn.system.locks import holding
 from mrcnn.system.signals import handling_signals
 from mrcnn.training.checkpoints import LogFolder
 from mrcnn.training.epoch_evaluation import EpochEvaluation
 from mrcnn.training.history import MASK_AP, write_history
-from mrcnn.training.log import Checkpoints, ProgressBar, TensorBoardScalars
+from mrcnn.training.log import Checkpoints, ProgressBar, TensorBoardScalars, speed_text
 from mrcnn.training.processes import SingleDevice
 from mrcnn.training.state import Progress, save_state
 from mrcnn.training.step import TrainingStep
@@ -81,7 +81,7 @@ class Trainer:
         step: the compiled step.
         loader: training batches; its batch n must be a function of n alone.
         validation_loader: validation batches, or None.
-        log: the log folder, created if absent; no other training can be at work there.
+        log: the log folder, created if absent; no other training can use it meanwhile.
         progress: where to start.
         distribution: the processes of the training. All of them run the same plan and compute the
             same numbers; only the chief writes.
@@ -111,7 +111,7 @@ class Trainer:
 
         Raises:
             TrainingError: a loss is no longer finite, a loader worker died, another process of
-                the training has gone, or another training is at work in the log folder.
+                the training has gone, or another training uses the log folder.
             KeyboardInterrupt: after Ctrl-C, once the state is written.
         """
         if not self.distribution.is_chief:
@@ -177,7 +177,7 @@ class Trainer:
         )
         with contextlib.closing(bar):
             while self.progress.step < plan.steps_per_epoch:
-                self._one_step(self._next(batches, steps_before), callbacks)
+                self._one_step(self._next(batches, steps_before), callbacks, steps_before)
                 bar.update(self._means())
                 self._stop_if(interrupted())
                 if time.monotonic() - last_saved > plan.state_seconds:
@@ -202,23 +202,31 @@ class Trainer:
 
     def _next(self, batches, steps_before: int):
         """The next batch; where there is none, the steps since the last state are not lost."""
-        try:
+        with self._saving_what_is_new(steps_before, UserError):
             return next(batches)
-        except UserError:
+
+    @contextlib.contextmanager
+    def _saving_what_is_new(self, steps_before: int, kind: type[Exception]) -> Iterator[None]:
+        """Save the state, between two steps, before an error of this kind ends the training."""
+        try:
+            yield
+        except kind:
             if self.progress.step > steps_before:
                 self._save_and_report()
             raise
 
-    def _one_step(self, item, callbacks) -> None:
+    def _one_step(self, item, callbacks, steps_before: int) -> None:
         number, image_ids, inputs = item
         _require_built_size(self.loader, image_ids, inputs[0])
-        callbacks.on_train_batch_begin(self.progress.step)
+        with self._saving_what_is_new(steps_before, Exception):
+            callbacks.on_train_batch_begin(self.progress.step)
         losses = self.step.train(inputs, number)
         self._require_sane(losses, f"At step {number}", image_ids, self.loader)
         self.progress.totals = np.add(self.progress.totals, losses, dtype=np.float64).tolist()
         self.progress.step += 1
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
-        callbacks.on_train_batch_end(self.progress.step - 1, logs)
+        with self._saving_what_is_new(steps_before, Exception):
+            callbacks.on_train_batch_end(self.progress.step - 1, logs)
 
     def _require_sane(self, losses, when: str, image_ids: Sequence[int], loader) -> None:
         """Raise TrainingError where a loss is not finite, or too large to recover from."""
@@ -286,7 +294,7 @@ class Trainer:
         if stops:
             print(
                 f"Stopped early: the best {decisive} is that of epoch {progress.best_epoch}, "
-                f"{plan.early_stopping} epochs or more ago.",
+                f"{counted(plan.early_stopping, 'epoch')} or more ago.",
                 flush=True,
             )
 
@@ -360,7 +368,7 @@ def _epoch_line(row: dict, best_by: str | None) -> str:
         parts.append(f"mask AP {row[MASK_AP]:.3f}, box AP {row['val_box_AP']:.3f}")
     parts.append(f"{row['seconds']:.0f} s")
     if "images_per_second" in row:
-        parts.append(f"{row['images_per_second']:.1f} img/s")
+        parts.append(speed_text(row["images_per_second"]))
     return ", ".join(parts) + (f" (best {best_by} so far)" if best_by else "")
 
 
@@ -369,7 +377,7 @@ def why_over(progress: Progress, epochs: int, early_stopping: int) -> str:
     if early_stopping and epochs in progress.stopped:
         return f"The training up to epoch {epochs} was stopped early: nothing to train."
     if progress.epoch >= epochs:
-        return f"{progress.epoch} of {epochs} epochs are already done: nothing to train."
+        return f"{progress.epoch} of {counted(epochs, 'epoch')} done already: nothing to train."
     return ""
 
 

@@ -9,11 +9,14 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.errors import ConfigError
+from mrcnn.errors import ConfigError, counted
 
 VARIABLE = "TF_CONFIG"
 EXPECTED = (
@@ -84,6 +87,40 @@ def is_chief(environment: Mapping[str, str] = os.environ) -> bool:
     return cluster is None or cluster.worker == 0
 
 
+def require_drivers(count: int, devices: Path = Path("/dev")) -> None:
+    """Refuse at once what `strategies.require_devices` would refuse once TensorFlow is imported.
+
+    On Linux a GPU that can be used has a file in `devices`. Where there may be other ways to a GPU
+    (another system, AMD's driver, Windows around Linux), and where TensorFlow is imported anyway,
+    nothing is refused here.
+
+    Raises:
+        ConfigError: there are fewer GPUs than `count`.
+    """
+    others = any((devices / name).exists() for name in ("kfd", "dxg"))
+    if count <= 1 or sys.platform != "linux" or others or "tensorflow" in sys.modules:
+        return
+    found = sum(re.fullmatch(r"nvidia\d+", path.name) is not None for path in devices.iterdir())
+    if found < count:
+        raise too_few_gpus(count, f"this machine has {counted(found, 'GPU')}", found)
+
+
+def too_few_gpus(count: int, said: str, usable: int) -> ConfigError:
+    """The error about fewer devices than GPU_COUNT.
+
+    Args:
+        count: GPU_COUNT.
+        said: what there is instead, for the message.
+        usable: the number of devices that can be asked for.
+    """
+    return ConfigError(
+        f"{{GPU_COUNT}} is {count}, but {said}",
+        settings=("GPU_COUNT", "IMAGES_PER_GPU"),
+        advice=f"set {{GPU_COUNT}} to {max(1, usable)} (without a GPU the processor is used) and "
+        "choose {IMAGES_PER_GPU}",
+    )
+
+
 class SingleDevice:
     """A training in one process on one device.
 
@@ -124,7 +161,7 @@ class SingleDevice:
         """Give every process the chief's values of these Keras variables."""
 
     def require_equal(self, name: str, own: Mapping[str, object]) -> None:
-        """Raise ConfigError where a process has other values than the chief.
+        """Raise ConfigError where a process's values differ from the chief's.
 
         Args:
             name: what the values belong to, for the message.

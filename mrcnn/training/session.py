@@ -11,6 +11,7 @@ import keras
 
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.instances import require_class_ids
 from mrcnn.data.jitter import without_jitter
 from mrcnn.data.loader import BatchLoader
 from mrcnn.data.pass_order import class_balance
@@ -94,7 +95,7 @@ class Session:
             continuation: the end of the last call in this process.
 
         Raises:
-            ConfigError: this process has other settings or another data set than the chief.
+            ConfigError: this process has settings or a data set that differ from the chief's.
             TrainingError: another process has gone, or the log folder is in use.
         """
         if continuation:
@@ -241,7 +242,7 @@ def begin_together(
         step: of the model, with its weights.
 
     Raises:
-        ConfigError: this process has other settings or another data set than the chief.
+        ConfigError: this process has settings or a data set that differ from the chief's.
         TrainingError: another process has gone.
     """
     if distribution.workers == 1:
@@ -255,9 +256,17 @@ def begin_together(
 
 
 def require_fitting_classes(config: Config, dataset: Dataset) -> None:
-    """Raise ConfigError unless a data set has the classes that NUM_CLASSES counts."""
+    """Raise unless a data set has the classes that NUM_CLASSES counts, and its images no others.
+
+    Raises:
+        ConfigError: another number of classes.
+        DatasetError: see `mrcnn.data.instances.require_class_ids`; not with SKIP_BAD_IMAGES, as
+            which images to leave out is found as they are loaded.
+    """
     count = dataset.num_classes
     if count == config.NUM_CLASSES:
+        if not config.SKIP_BAD_IMAGES:
+            require_class_ids(dataset)
         return
     names = ", ".join(dataset.class_names[1:8]) + ", ..." * (count > 8)
     raise ConfigError(

@@ -17,9 +17,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mrcnn.errors import ConfigError, TrainingError, printable
+from mrcnn.errors import ConfigError, TrainingError, counted, printable
 from mrcnn.training.distributed_step import DistributedStep
-from mrcnn.training.processes import Cluster, SingleDevice, read_cluster
+from mrcnn.training.processes import (
+    Cluster,
+    SingleDevice,
+    read_cluster,
+    too_few_gpus,
+)
 from mrcnn.training.step import TrainingStep
 
 # What collective operations end with where a process has gone, or its machine.
@@ -142,12 +147,8 @@ def require_devices(count: int) -> list[str]:
     if len(found) >= count:
         return [":".join(device.name.split(":")[-2:]) for device in found[:count]]
     also = f" and {len(processors)} logical processors" if found and not gpus else ""
-    raise ConfigError(
-        f"{{GPU_COUNT}} is {count}, but TensorFlow finds {len(gpus)} GPUs{also} on this machine",
-        settings=("GPU_COUNT", "IMAGES_PER_GPU"),
-        advice=f"set {{GPU_COUNT}} to {max(1, len(found))} (without a GPU the processor is used) "
-        f"and choose {{IMAGES_PER_GPU}}",
-    )
+    there = f"TensorFlow finds {counted(len(gpus), 'GPU')}{also} on this machine"
+    raise too_few_gpus(count, there, len(found))
 
 
 class SeveralWorkers(SeveralDevices):
@@ -333,7 +334,8 @@ def _show_gpus(count: int) -> None:
     if len(gpus) < max(count, 2):
         if count > max(1, len(gpus)):
             raise ConfigError(
-                f"{{GPU_COUNT}} is {count}, but TensorFlow finds {len(gpus)} GPUs on this machine",
+                f"{{GPU_COUNT}} is {count}, but TensorFlow finds {counted(len(gpus), 'GPU')} on "
+                "this machine",
                 settings=("GPU_COUNT",),
                 advice="count the GPUs of each worker; a worker without a GPU is one device",
             )

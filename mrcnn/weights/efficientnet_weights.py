@@ -15,7 +15,7 @@ import numpy as np
 
 from mrcnn.errors import DownloadError, WeightsError
 from mrcnn.network.efficientnet import LEVELS
-from mrcnn.system.files import is_file
+from mrcnn.system.files import is_file, saving
 from mrcnn.weights.h5_writing import write_layers
 from mrcnn.weights.pytorch_file import read_tensors
 
@@ -37,14 +37,8 @@ def converted_imagenet_file(folder: str | os.PathLike) -> Path:
     path = Path(folder) / FILE.with_suffix(".h5").name
     if not is_file(path):
         tensors = read_tensors(package_file())
-        try:
+        with saving(folder, WeightsError, advice="choose another one by FASHION_MRCNN_CACHE"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WeightsError(
-                f"the folder cannot be made ({error.strerror})",
-                path=folder,
-                advice="choose another one by FASHION_MRCNN_CACHE",
-            ) from error
         write_layers(path, keras_layers(tensors))
     return path
 

@@ -30,10 +30,16 @@ __all__ = [
 
 # The layers whose last axis is the number of classes (`mrcnn_bbox` only reshapes, but stands in
 # everybody's exclude lists), with the outputs each has per class.
-_OUTPUTS_PER_CLASS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
-CLASS_DEPENDENT_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
+_OUTPUTS_PER_CLASS = {
+    "mrcnn_class_logits": 1,
+    "mrcnn_bbox_fc": 4,
+    "mrcnn_mask": 1,
+    "mrcnn_mask_logits": 1,
+    "mrcnn_mask_detail": 1,
+}
+CLASS_DEPENDENT_LAYERS = (*_OUTPUTS_PER_CLASS, "mrcnn_bbox")
 
-# One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are no weights.
+# One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are not weights.
 _NOT_WEIGHTS = frozenset({"anchors"})
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from mrcnn.errors import ConfigError
 from mrcnn.weights import matching
 
 
@@ -16,8 +15,12 @@ def is_plain_h5(path: str | os.PathLike) -> bool:
     return name.endswith(".h5") and not name.endswith(".weights.h5")
 
 
+@keras.saving.register_keras_serializable("mrcnn")
 class ScriptModel(keras.Model):
     """A functional model that reads and writes Matterport's layout under a plain `.h5` name."""
+
+    def _make_predict_function(self) -> None:
+        """Nothing: scripts of Keras 2 prepare detection in other threads by this."""
 
     def save_weights(self, filepath: str | os.PathLike, *args: Any, **options: Any) -> None:
         """As Keras', but that a plain `.h5` file gets Matterport's layout.
@@ -42,26 +45,6 @@ class ScriptModel(keras.Model):
             return matching.load_weights(self, filepath, by_name=by_name)
         return super().load_weights(filepath, *args, **options)
 
-    def save(self, filepath: str | os.PathLike, *args: Any, **options: Any) -> None:
-        """Refused: the graph is made of a Config, which a file of Keras' does not hold.
 
-        Raises:
-            ConfigError: always; it says what to use.
-        """
-        raise ConfigError(
-            f"a whole model cannot be saved as {filepath}",
-            advice="save its weights, save_weights('NAME.h5') (ModelCheckpoint: "
-            "save_weights_only=True and a name that ends with .weights.h5), build the model from "
-            "its Config and load them; for other programs use tools/export_model.py",
-        )
-
-    def to_json(self, **options: Any) -> str:
-        """Refused, as `save` is.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError(
-            "the graph cannot be written as JSON",
-            advice="keep its settings, Config.to_json(), and build the model from them",
-        )
+# Keras' old format, a whole model in a `.h5` file, looks for the plain name.
+keras.saving.get_custom_objects()["ScriptModel"] = ScriptModel

@@ -10,7 +10,7 @@ import pytest
 
 import fashion
 import mrcnn
-from fashion import commands
+from fashion import command_table, commands
 from tests.support import REPOSITORY
 
 SCRIPTS = [
@@ -45,8 +45,8 @@ def test_every_script_is_in_the_table_under_its_own_path():
 def test_the_page_lists_every_command_with_its_script():
     page = (REPOSITORY / "docs" / "commands.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `fashion-mrcnn ([^`]+)` \| (.*?) \| `([^`]+)` \|$", page, re.MULTILINE)
-    told = {name: (summary, script) for name, summary, script in rows}
-    assert told == {n: (c.summary, c.script) for n, c in commands.COMMANDS.items()}
+    reported = {name: (summary, script) for name, summary, script in rows}
+    assert reported == {n: (c.summary, c.script) for n, c in commands.COMMANDS.items()}
 
 
 def test_both_packages_have_the_same_version():
@@ -130,3 +130,28 @@ def test_importing_fashion_imports_nothing_else():
 def test_there_is_no_other_lazy_name():
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = fashion.lode
+
+
+@pytest.mark.parametrize(
+    ("text", "installed"),
+    [
+        ("convert it with tools/coco_to_via.py", "convert it with fashion-mrcnn convert to-via"),
+        ("python3 tools/evaluate.py --stage=2", "fashion-mrcnn evaluate --stage=2"),
+        ("what generateVggAnno.py wrote", "what fashion-mrcnn label wrote"),
+        ("trainModaNet.py train --resume", "fashion-mrcnn train --resume"),
+        ("run mine.py", "run mine.py"),
+    ],
+)
+def test_advice_names_scripts_in_a_clone_and_else_commands(text, installed, monkeypatch):
+    assert command_table.with_commands(text) == text
+    monkeypatch.setattr(command_table, "IN_CLONE", False)
+    assert command_table.with_commands(text) == installed
+
+
+def test_no_placeholder_reads_as_a_pipe(capsys):
+    """Somebody who copies a usage line into a shell would start another program."""
+    for command in commands.COMMANDS.values():
+        module, _, name = command.target.partition(":")
+        with pytest.raises(SystemExit):
+            getattr(importlib.import_module(module), name)(["--help"])
+        assert not re.search(r"[A-Z]\|[A-Z]", capsys.readouterr().out), command.script

@@ -170,7 +170,7 @@ def test_instances_of_some_classes(folder):
     dataset = load(folder, instances_of=["top"])
     assert dataset.load_mask(0)[1].tolist() == [9]
     assert dataset.left_out == ["b.jpg"]
-    assert "1 images without instances left out" in dataset.summary()
+    assert "1 image without instances left out" in dataset.summary()
     with pytest.raises(DatasetError, match="no instance of skirt"):
         load(folder, instances_of=["skirt"])
     with pytest.raises(DatasetError, match='"sock" is not a class'):
@@ -193,7 +193,7 @@ def test_images_without_instances_stay_on_request(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", [None, 1, 3, 6, 8])
-def test_a_size_that_is_not_told_comes_from_the_upright_image(tmp_path, orientation):
+def test_a_missing_size_comes_from_the_upright_image(tmp_path, orientation):
     """Annotations refer to the picture as VIA shows it: turned by its EXIF orientation."""
     write_json(
         tmp_path / "train" / "via_region_data.json", {"x": entry(size=None, regions=[region()])}
@@ -274,7 +274,7 @@ def test_absent_images_are_listed_and_counted(tmp_path):
     ("entries", "reason"),
     [
         ([], "no region in its 0 images"),
-        ([entry()], "no region in its 1 images"),
+        ([entry()], "no region in its 1 image"),
         ([entry(regions=[region(label="sock")])], 'label "sock".*classes are bag, belt'),
         ([entry(regions=[region(SQUARE[:2], label="bag")])], "fewer than 3 points"),
     ],

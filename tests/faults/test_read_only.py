@@ -63,7 +63,7 @@ def test_labelling_says_where_it_cannot_write(here):
     script = REPOSITORY / "tests" / "fashion" / "fake_detector.py"
     done = with_read_only([sys.executable, script, json.dumps(options)], out)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert f"{out}: nothing can be written to the folder (Read-only file system)" in done.stderr
+    assert f"{out}: nothing can be written to this folder (Read-only file system)" in done.stderr
 
 
 HOLD = """

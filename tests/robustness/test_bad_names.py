@@ -115,7 +115,7 @@ def test_the_longest_names_can_be_written(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_longer_names_are_told_as_such(tmp_path):
+def test_longer_names_are_reported_as_such(tmp_path):
     image = read_image(write_image(tmp_path / "a.png"))
     with pytest.raises(UserError, match=r"cannot be written \(File name too long"):
         save_png(tmp_path / ("a" * 256), image)
@@ -142,7 +142,7 @@ def linked(tmp_path):
     return folder
 
 
-def test_links_that_lead_out_are_told_apart(linked):
+def test_links_that_lead_out_are_recognised(linked):
     assert [name for name in "abcd" if leads_out(linked, f"{name}.jpg")] == ["d"]
 
 
@@ -155,7 +155,7 @@ def test_a_folder_that_is_a_link_out(linked):
 
 
 def test_no_picture_outside_is_taken_into_a_data_set(linked):
-    sentence = r"train: 1 of its images are links that lead out of it \(d\.jpg\); copy the files"
+    sentence = r"train: links among its images lead out of it \(1: d\.jpg\); copy the files"
     for read in (
         lambda: FashionDataset().load(linked.parent, "train", MODANET_TABLE),
         lambda: annotation_parts(linked),
@@ -186,7 +186,7 @@ def test_the_folder_that_a_user_names_may_be_a_link(linked):
 
 def test_pictures_to_draw_on_are_counted(linked, capsys):
     assert [path.name for path in list_images(linked)] == ["a.jpg", "b.jpg", "c.jpg"]
-    assert "skipped: 1 links that lead out of" in capsys.readouterr().err
+    assert "skipped, leading out of" in capsys.readouterr().err
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_is_not(tmp_path):
@@ -213,7 +213,7 @@ def test_a_message_is_one_line_without_what_steers_a_terminal(capsys):
 def call(folder, *arguments, **environment):
     command = [sys.executable, *map(os.fspath, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=1800)
 
 
 def test_a_name_that_is_too_long_ends_a_script_with_a_sentence(tmp_path):

@@ -33,7 +33,7 @@ def test_out_may_be_a_file_or_a_folder(tmp_path, annotations):
     ):
         done = run(tmp_path, "ann.json", out)
         assert (done.returncode, done.stderr) == (0, "")
-        assert "1 images, 2 instances, 3 regions" in done.stdout
+        assert "1 image, 2 instances, 3 regions" in done.stdout
         assert path.split("/")[-1] in done.stdout
         assert len(json.loads((tmp_path / path).read_text())["7"]["regions"]) == 3
 
@@ -62,7 +62,7 @@ def test_a_project(tmp_path, annotations):
     )
 
 
-def test_what_is_left_out_is_told(tmp_path):
+def test_what_is_left_out_is_reported(tmp_path):
     write_json(tmp_path / "ann.json", coco_data([{}, {"image_id": 99}]))
     done = run(tmp_path, "ann.json", "x.json")
     assert done.returncode == 0
@@ -77,7 +77,7 @@ def test_what_is_left_out_is_told(tmp_path):
     [
         (None, "ann.json: it does not exist"),
         ("{", "ann.json: it is not valid JSON"),
-        ("{}", "ann.json: it is no COCO annotation file"),
+        ("{}", "ann.json: it is not a COCO annotation file"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, text, reason):
@@ -99,15 +99,15 @@ def test_by_streams_and_in_shards(tmp_path, annotations):
     assert run(tmp_path, "ann.json", "whole.json").returncode == 0
     done = run(tmp_path, "ann.json", "stream.json", "--stream")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "stream.json: 1 images, 2 instances, 3 regions" in done.stdout
+    assert "stream.json: 1 image, 2 instances, 3 regions" in done.stdout
     assert (tmp_path / "stream.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     done = run(tmp_path, "ann.json", "shards/via.json", "--shard-size", "10")
-    assert "shards: 1 files via-00000-of-00001.json" in done.stdout
+    assert "via-00000-of-00001.json: " in done.stdout
     done = run(tmp_path, "ann.json", "p.json", "--stream", "--project")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_help_tells_the_command():
+def test_help_shows_the_command():
     done = run(REPOSITORY, "--help")
     assert done.returncode == 0
     assert "tools/coco_to_via.py instances_train.json" in done.stdout

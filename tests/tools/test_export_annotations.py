@@ -20,8 +20,8 @@ def test_there_and_back(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         "out/annotations.xml, out/annotations.labels.json: 3 images, 5 instances\n"
-        "written in another way: 1 instances with holes written as masks, "
-        "1 instances of several parts written as groups\n"
+        "written in another way: instances with holes written as masks (1), "
+        "instances of several parts written as groups (1)\n"
     )
     done = run(tmp_path, "import_annotations", "out/annotations.xml", "back")
     assert (done.returncode, done.stderr) == (0, "")

@@ -30,7 +30,7 @@ def test_maps_become_instances_of_the_classes_that_the_table_names(tmp_path):
         "--classes", "photo",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 images, 3 instances" in done.stdout
+    assert "1 image, 3 instances" in done.stdout
     data = json.loads((tmp_path / "out.json").read_text())
     assert [row["category_id"] for row in data["annotations"]] == [6, 4, 4]
     assert data["categories"][13]["name"] == "person"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fashion.labels import MODANET, PHOTO_TABLE
-from fashion.photo.training import trained_weights, write_photo_weights
+from fashion.photo.training import average_weights, trained_weights, write_photo_weights
 from fashion.stages.models import describe_weights
 from mrcnn.errors import WeightsNotFoundError
 from mrcnn.evaluation.coco_ap import encode_mask
@@ -25,12 +25,12 @@ def options_of(tmp_path, *more):
 
 def test_the_stages(tmp_path):
     names = [step.name for step in make_photo_weights.steps(options_of(tmp_path))]
-    assert names == ["data", "first", "more", "second", "measure", "write"]
+    assert names == ["data", "first", "more", "second", "mean", "measure", "write"]
     without = make_photo_weights.steps(options_of(tmp_path, "--more-epochs=0"))
     assert [step.name for step in without] == ["data", "first", "measure", "write"]
 
 
-def test_another_seed_trains_anew_but_keeps_the_data(tmp_path):
+def test_another_seed_trains_again_but_keeps_the_data(tmp_path):
     one, other = (
         make_photo_weights.steps(options_of(tmp_path, f"--seed={seed}")) for seed in (1, 2)
     )
@@ -59,6 +59,18 @@ def test_a_temperature_divides_the_class_logits_alone(tmp_path):
     stored = read_layers(tmp_path / "half.h5")
     values = {name: next(iter(read_arrays([rows[0][1]]))).max() for name, rows in stored.items()}
     assert values == {"mrcnn_class_logits": 0.5, "mrcnn_mask": 1}
+
+
+def test_the_mean_of_two_trainings(tmp_path):
+    for name, value in (("one", 1.0), ("other", 4.0)):
+        kernel = np.full((2, 3), value, np.float32)
+        write_layers(tmp_path / f"{name}.h5", [("mrcnn_mask", [("mrcnn_mask/kernel:0", kernel)])])
+    files = [tmp_path / "one.h5", tmp_path / "other.h5"]
+    assert average_weights(files, tmp_path / "mean.h5").endswith("the mean of 2 files")
+    (stored,) = read_layers(tmp_path / "mean.h5")["mrcnn_mask"]
+    assert stored[0] == "mrcnn_mask/kernel:0"
+    (mean,) = read_arrays([stored[1]])
+    np.testing.assert_array_equal(mean, np.full((2, 3), 2.5))
 
 
 def test_no_training_has_no_weights(tmp_path):

@@ -54,7 +54,7 @@ def test_a_page(folder):
     assert str(folder / "page.html") in done.stdout
     done = run(folder, "auto.json", "images", "--max-score=0.8")
     assert (folder / "auto.review.html").read_text().count("data:image/jpeg;base64,") == 1
-    assert "1 images" in done.stdout
+    assert "1 image" in done.stdout
 
 
 def test_cleaned_annotations(folder):
@@ -86,7 +86,7 @@ def test_a_via_project(folder):
     assert not (folder / "auto.review.html").exists()
 
 
-def test_regions_that_cannot_be_read_are_told(folder):
+def test_regions_that_cannot_be_read_are_reported(folder):
     """They are not on the page, and stay in the cleaned file to be corrected."""
     data = json.loads((folder / "auto.json").read_text())
     data["2"]["regions"].append(region(label="bag_yaz", points=[(1, 1), (5, 5)]))
@@ -96,9 +96,9 @@ def test_regions_that_cannot_be_read_are_told(folder):
     assert done.returncode == 0
     assert "auto.json; 1 problem:\n  bag_yaz_2.jpg, region 2: " in done.stderr
     assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 2, "bag_yaz_2.jpg": 2}
-    assert "1 regions that cannot be used are still in it" in done.stdout
+    assert "still in it, to be corrected: 1 region that cannot be used" in done.stdout
     done = run(folder, "auto.json", "images", "--project=p.json")
-    assert "1 regions that cannot be used are in it" in done.stdout
+    assert "in it, to be corrected: 1 region that cannot be used" in done.stdout
     entries = json.loads((folder / "p.json").read_text())["_via_img_metadata"].values()
     assert sum(len(one["regions"]) for one in entries) == 4
 

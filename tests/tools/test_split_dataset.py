@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from fashion.splitting import command
 from tests.fashion.factories import coco_data, entry, region, write_json
 from tests.fashion.splitting.test_split import NAMES, coco_of, tree, via_data, write_picture
 from tests.support import REPOSITORY
@@ -57,6 +58,16 @@ def test_options(world, mode):
     assert len(tree(world / "shown")) == 5
     assert len(tree(world / "in")) == (0 if mode == "move" else 20)
     assert json.loads((world / "out" / "split.json").read_text())["settings"]["mode"] == mode
+
+
+def test_a_class_table_names_the_codes(world, capsys):
+    data = {name: entry(name, [region(fashion="2")]) for name in NAMES}
+    write_json(world / "ann.json", data)
+    paths = [str(world / name) for name in ("ann.json", "in", "out")]
+    for options, label in (([], "2"), (["--classes=modanet"], "belt")):
+        assert command.main([*paths, "--dry-run", "--ignore-duplicates", *options]) == 0
+        lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+        assert [label, "20", "100.00"] in lines
 
 
 def test_a_dry_run_changes_nothing(world):

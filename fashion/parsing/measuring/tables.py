@@ -16,8 +16,9 @@ import numpy as np
 
 from fashion.json_files import write_json, write_text
 from fashion.parsing.measuring.measures import OVERALL, ClassFigures, ParsingMeasures
-from fashion.pictures.sheets import write_bytes
 from fashion.terminal import text_table
+from mrcnn.drawing.figures import save_figure
+from mrcnn.errors import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +81,8 @@ def measures_text(levels: Levels) -> str:
     """All tables, one below the other."""
     first = next(iter(levels.values()))
     parts = [
-        f"{first.images} pictures; outlines may be off by {first.tolerance:.2%} of the diagonal",
+        f"{counted(first.images, 'picture')}; outlines may be off by {first.tolerance:.2%} of the "
+        "diagonal",
         overall_text(levels),
         classes_text(levels),
     ]
@@ -160,10 +162,8 @@ def write_png(path: str | os.PathLike[str], levels: Levels) -> None:
     for index, (level, measures) in enumerate(levels.items()):
         _recap(figure.add_subplot(grid[1 + index // 2, index % 2]), level, measures)
     first = next(iter(levels.values()))
-    figure.suptitle(f"{first.images} pictures", fontsize=15, color=INK, x=0.01, ha="left")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    write_bytes(Path(path), buffer.getvalue())
+    figure.suptitle(counted(first.images, "picture"), fontsize=15, color=INK, x=0.01, ha="left")
+    save_figure(path, figure)
 
 
 def _bars(axes: "Axes", levels: Levels, name: str, legend: bool) -> None:

@@ -20,7 +20,7 @@ from fashion.parsing.measuring.measures import IGNORED, ParsingMeasures
 from fashion.parsing.measuring.tables import write_tables
 from fashion.parsing.settings import TOLERANCE
 from fashion.pictures.listing import image_size
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 
 PIXEL, JOINT = "pixel level", "joint"
 
@@ -186,5 +186,6 @@ def write_measures(measured: Measured, output: Path) -> str:
     text = write_tables(measured.levels, output)
     if measured.without_truth:
         shown = ", ".join(measured.without_truth[:5])
-        text += f"\n{len(measured.without_truth)} pictures without truth, not measured: {shown}"
+        count = counted(len(measured.without_truth), "picture")
+        text += f"\n{count} without truth, not measured: {shown}"
     return text

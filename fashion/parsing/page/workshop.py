@@ -26,8 +26,9 @@ from fashion.parsing.objects import ClothingObject
 from fashion.parsing.parse import Parsed, ParsingSettings, parse
 from fashion.parsing.sheet import SheetOptions, draw_panels
 from mrcnn.drawing.painting import draw_labels
-from mrcnn.errors import DatasetError, UserError
+from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
+from mrcnn.system.files import saving
 
 THUMBNAIL = 112  # pixels, shown at half the size
 KEPT = 4  # photographs in memory
@@ -151,18 +152,19 @@ class Workshop:
 def _decode(data: bytes) -> tuple[np.ndarray, tuple[int, int] | None]:
     """An uploaded file as uint8 RGB [H, W, 3], and its width and height if it was shrunk."""
     try:
-        with tempfile.TemporaryDirectory(prefix="parsing_") as folder:
+        with (
+            saving(
+                tempfile.gettempdir(),
+                problem="the upload cannot be stored",
+                advice="make room there",
+            ),
+            tempfile.TemporaryDirectory(prefix="parsing_") as folder,
+        ):
             path = Path(folder, "upload")
             path.write_bytes(data)
             image = read_image(path, MOST_PIXELS)
     except DatasetError as error:
         raise error.replace(path="The upload") from None
-    except OSError as error:
-        raise UserError(
-            f"the upload cannot be stored ({error.strerror or error})",
-            path=tempfile.gettempdir(),
-            advice="make room there",
-        ) from None
     height, width = image.shape[:2]
     factor = LONGEST_SIDE / max(height, width)
     if factor >= 1:

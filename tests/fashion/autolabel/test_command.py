@@ -11,6 +11,7 @@ from fashion.autolabel.command import label
 from fashion.labels import MODANET_TABLE
 from fashion.stages.models import weights_note
 from fashion.stages.stage import MODANET_STAGE
+from mrcnn.errors import DatasetError
 from tests.fashion.fake_detector import detect, folder_of_photographs
 from tests.stages.factory import head_weights
 
@@ -47,6 +48,16 @@ def test_the_detector_gets_batches_of_the_size_asked_for(run, tmp_path):
     assert report["settings"]["min_confidence"] == 0.7, "the preset's"
 
 
+def test_missing_photographs_and_missing_weights_are_told_together(run, tmp_path):
+    nowhere = f"--images={tmp_path / 'nowhere'}"
+    with pytest.raises(DatasetError, match="does not exist") as alone:
+        run(nowhere)
+    assert "Besides" not in str(alone.value.advice)
+    with pytest.raises(DatasetError) as both:
+        run(nowhere, "--model=none.h5")
+    assert "Besides, none.h5: there is no weight file" in both.value.advice
+
+
 def test_nothing_labelled_is_a_failure(run, capsys):
     assert run("--min-confidence=1", "--low-confidence=1")[0] == 1
     assert "0 of 12 images labelled" in capsys.readouterr().out
@@ -59,7 +70,7 @@ def test_stopped_it_says_so_and_names_the_files(run, tmp_path, capsys):
         return detect(images)
 
     assert run("--batch=2", detector=stopping)[0] == 130
-    told = capsys.readouterr().out
-    assert "Stopped by SIGTERM with" in told
-    assert f"Annotations: {tmp_path / 'custom_dataset_annotations.json'}" in told
+    reported = capsys.readouterr().out
+    assert "Stopped by SIGTERM with" in reported
+    assert f"Annotations: {tmp_path / 'custom_dataset_annotations.json'}" in reported
     assert run("--batch=2")[0] == 0

@@ -5,7 +5,7 @@ from PIL import Image
 from fashion.annotations import via
 from fashion.data_quality import counting, plots
 from fashion.labels import MODANET_TABLE, ClassTable
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, UserError
 from tests.fashion.factories import entry, region
 
 
@@ -60,7 +60,7 @@ def test_no_instance(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DatasetError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         plots.write_sheet(
             tmp_path / "file" / "sheet.png", figures([entry(regions=[region()])], MODANET_TABLE)
         )

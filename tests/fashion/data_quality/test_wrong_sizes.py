@@ -2,7 +2,9 @@
 
 import pytest
 
+from fashion.annotations.coco_writing import from_via
 from fashion.annotations.locating import annotation_parts
+from fashion.annotations.via import read
 from fashion.data_quality.counting import collect
 from fashion.data_quality.samples import choose_samples, write_samples
 from fashion.exchange.run import FORMATS, ExportSettings, export
@@ -12,6 +14,8 @@ from fashion.review.page import page_images
 from fashion.splitting.annotations import read_source
 from fashion.splitting.record import SplitFolder
 from fashion.splitting.split import Settings, plan_split
+from fashion.streams import coco_to_via
+from mrcnn.errors import DatasetError
 from tests.fashion.factories import entry, region, write_image, write_json
 
 
@@ -51,6 +55,19 @@ def test_statistics_and_samples(world):
         choose_samples(parts, MODANET_TABLE, 2), MODANET_TABLE, world / "out"
     )
     assert ([path.name for path in drawn], len(errors)) == (["good.jpg.png"], 1)
+
+
+@pytest.mark.parametrize("way", [[], ["--stream"], ["--project"], ["--first-polygon"]])
+def test_coco_to_via_with_the_images(world, way, capsys):
+    data = from_via(read(world / "in" / "via.json")).data
+    ann, out = str(write_json(world / "ann.json", data)), world / "out.json"
+    assert coco_to_via.main([ann, str(out), "--images", str(world / "in"), *way]) == 0
+    said = capsys.readouterr().out
+    assert "1 image, 1 instance, 1 region" in said
+    assert "turned.jpg: its annotations are for 40 x 30" in said
+    assert "turned" not in out.read_text()
+    with pytest.raises(DatasetError, match="its annotations are for 40 x 30"):
+        coco_to_via.main([ann, str(out), "--images", str(world / "in"), *way, "--strict"])
 
 
 @pytest.mark.parametrize("near_duplicates", [True, False])

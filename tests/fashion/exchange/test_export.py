@@ -15,6 +15,7 @@ from pycocotools.coco import COCO
 from fashion.annotations import via
 from fashion.annotations.instances import image_instances
 from fashion.annotations.locating import VARIABLE
+from fashion.exchange.files import RECORD
 from fashion.exchange.run import FOLDER_FORMATS, FORMATS, ExportSettings, export, import_annotations
 from fashion.exchange.voc import voc_palette
 from fashion.labels import MODANET_TABLE
@@ -55,7 +56,7 @@ def test_coco(tmp_path, data):
     assert path.name == "instances_train.json"
     assert report.lines() == (
         "3 images, 5 instances\n"
-        "written in another way: 1 instances with holes written as run-lengths"
+        "written in another way: instances with holes written as run-lengths (1)"
     )
     api = COCO(str(path))
     names = {c["id"]: c["name"] for c in api.dataset["categories"]}
@@ -275,7 +276,7 @@ def test_sizes_come_from_the_pictures_which_are_put_beside(tmp_path, form, place
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_size_that_nobody_tells_is_one_sentence_and_nothing_is_left(tmp_path, form):
+def test_an_unknown_size_is_one_sentence_and_nothing_is_left(tmp_path, form):
     data = folder(tmp_path / "data", size=None)
     (data / "train" / SECOND).unlink()
     with pytest.raises(DatasetError, match=r"sub/b.*do not have its size.*--images"):
@@ -316,11 +317,87 @@ def test_the_categories_of_a_coco_file_stay(tmp_path):
 def test_nothing_is_mixed_with_what_is_there(tmp_path, data):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
-    with pytest.raises(DatasetError, match="is not an empty folder"):
+    with pytest.raises(DatasetError, match="neither an empty folder nor an earlier export"):
         run(data, tmp_path / "full", "voc")
     (tmp_path / "empty").mkdir()
     run(data, tmp_path / "empty", "voc")
     assert (tmp_path / "empty" / "labelmap.txt").is_file()
+
+
+def contents(out):
+    """The files of an export without its record, by name."""
+    files = {p.relative_to(out).as_posix(): p for p in out.rglob("*") if p.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if path.name != RECORD}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("place", ["copy", "link"])
+def test_a_second_export_replaces_the_first(tmp_path, data, form, place):
+    out = tmp_path / "out"
+    run(data, out, form, place=place)
+    (out / "notes.txt").write_text("somebody's own")
+    changed = entries()
+    changed[0]["regions"][3]["region_attributes"]["label"] = "skirt"
+    write_json(data / "train" / "via_region_data.json", {str(n): e for n, e in enumerate(changed)})
+    before = contents(out)
+    run(data, out, form, place=place)
+    run(data, tmp_path / "fresh", form, place=place)
+    after = contents(out)
+    assert after != before
+    assert after.pop("notes.txt") == b"somebody's own"
+    assert after == contents(tmp_path / "fresh")
+
+
+def test_a_third_export_knows_the_pictures_of_the_first(tmp_path, data):
+    out = tmp_path / "out"
+    run(data, out, "labelme", place="copy")
+    run(data, out, "labelme")
+    run(data, out, "labelme", place="copy")
+    write_json(data / "train" / "via_region_data.json", {"0": entries()[0]})
+    before = contents(out)
+    with pytest.raises(DatasetError, match=r"c\.jpg: this picture of the earlier export is not in"):
+        run(data, out, "labelme", place="copy")
+    assert contents(out) == before
+    run(data, tmp_path / "apart", "labelme")
+    assert set(contents(tmp_path / "apart")) == {"train/a.json"}
+
+
+@pytest.mark.parametrize("form", FOLDER_FORMATS)
+def test_labels_that_leave_the_annotations_leave_the_export(tmp_path, data, form):
+    run(data, tmp_path / "out", form)
+    write_json(data / "train" / "via_region_data.json", {"0": entries()[0]})
+    run(data, tmp_path / "out", form)
+    run(data, tmp_path / "fresh", form)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_what_was_corrected_in_an_export_is_not_overwritten(tmp_path, data):
+    out = tmp_path / "out"
+    run(data, out, "labelme", place="copy")
+    (out / "train" / "a.json").write_text("corrected in LabelMe")
+    before = contents(out)
+    with pytest.raises(DatasetError, match=r"a\.json: somebody has changed it since the earlier"):
+        run(data, out, "labelme", place="copy")
+    assert contents(out) == before
+    (out / "train" / "a.json").unlink()
+    write_image(out / "train" / "a.jpg", HEIGHT, WIDTH)
+    with pytest.raises(DatasetError, match=r"a\.jpg: another file is there already"):
+        run(data, out, "labelme", place="copy")
+
+
+def test_the_record_is_no_annotation_of_the_folder(tmp_path, data):
+    run(data, tmp_path / "out", "labelme", place="copy")
+    report, _ = import_annotations(tmp_path / "out", tmp_path / "via.json", "labelme")
+    assert not report.problems
+
+
+def test_a_record_that_leaves_its_folder_is_refused(tmp_path, data):
+    write_json(tmp_path / "out" / RECORD, {"files": {"../a.txt": [[0, 0]]}, "pictures": []})
+    with pytest.raises(DatasetError, match="must not leave it"):
+        run(data, tmp_path / "out", "voc")
+    write_json(tmp_path / "out" / RECORD, {"files": 3})
+    with pytest.raises(DatasetError, match="no record of an export"):
+        run(data, tmp_path / "out", "voc")
 
 
 @pytest.mark.parametrize("form", FOLDER_FORMATS)

@@ -25,7 +25,7 @@ def sentence_of(find, *arguments):
     return caught.value.sentence(OPTIONS)
 
 
-def test_the_file_named_is_taken_and_told_apart_by_its_stamp(tmp_path):
+def test_the_file_named_is_taken_and_recognised_by_its_stamp(tmp_path):
     path = head_weights(tmp_path / "a.h5", notes=weights_note("demo", MODANET_TABLE))
     found = find_clothing(str(path))
     assert found.path == path

@@ -79,10 +79,13 @@ def test_boxes_and_boundaries_are_drawn_on_request():
 
 
 def test_the_legend_grows_with_the_classes_and_tells_when_there_is_none():
-    few = draw_sheet(parsed(persons=person()), title="a")
+    def sheet(result):
+        return draw_sheet(result, draw_panels(result), title="a")
+
+    few = sheet(parsed(persons=person()))
     items = [(row.id, 0.9, (8 * row.id, 10, 8 * row.id + 6, 70)) for row in MODANET_TABLE]
-    many = draw_sheet(parsed(detections(*items), person()), title="a")
-    none = draw_sheet(parsed(detections(), person()), title="a")
+    many = sheet(parsed(detections(*items), person()))
+    none = sheet(parsed(detections(), person()))
     assert many.shape[0] > few.shape[0] and many.shape[1] == few.shape[1]
     top = np.array(MODANET_TABLE.colour_of(TOP))
     assert (few[-40:] == top).all(axis=-1).any()
@@ -95,5 +98,5 @@ def test_odd_shapes(shape):
     image = np.full((*shape, 3), 90, np.uint8)
     whole = detections((TOP, 0.9, np.ones(shape, bool)), shape=shape)
     result = parsed(whole, detections((1, 0.9, np.ones(shape, bool)), shape=shape), image)
-    sheet = draw_sheet(result, options=SheetOptions(boxes=True, boundaries=True))
+    sheet = draw_sheet(result, draw_panels(result, options=SheetOptions(True, True)))
     assert sheet.dtype == np.uint8 and max(sheet.shape) < 4000

@@ -141,7 +141,7 @@ def test_all_that_a_run_has_made_is_there(tmp_path):
     assert "not done" not in text and "in this run" not in text
     anchors = {link[1:] for link in outline.links if link.startswith("#")}
     assert anchors <= set(outline.ids)
-    assert "run/stage1/pictures" in outline.links
+    assert "run/stage1/pictures/index.html" in outline.links
     assert "http" not in text.replace("http-equiv", "")
 
 

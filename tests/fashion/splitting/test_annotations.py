@@ -1,6 +1,6 @@
 import pytest
 
-from fashion.labels import SEASON_TABLE
+from fashion.labels import SEASON_TABLE, ClassTable
 from fashion.splitting.annotations import read_source
 from mrcnn.errors import DatasetError
 from tests.fashion.factories import coco_data, entry, region, via_1, via_project, write_json
@@ -18,6 +18,13 @@ def test_coco(tmp_path):
     assert source.matrix(["1.jpg", "3.jpg"], ["bag", "belt"]).tolist() == [[2, 0], [0, 1]]
     part = source.part({"3.jpg", "2.jpg"})
     assert part == {**data, "images": IMAGES[1:], "annotations": [data["annotations"][1]]}
+
+
+def test_aliases_of_classes_of_ones_own_are_one_class(tmp_path):
+    rows = [{"id": 1, "name": "bags", "aliases": ["bag", "belt"]}]
+    table = ClassTable.from_json({"classes": rows})
+    data = coco_data([{"image_id": 1}, {"image_id": 3, "category_id": 2}], IMAGES)
+    assert read_source(write_json(tmp_path / "ann.json", data), table).classes() == ["bags"]
 
 
 def test_coco_annotations_of_no_image(tmp_path):

@@ -190,7 +190,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(world, mode, step, monke
     assert tree(world / "images") == tree(world / "f")
 
 
-def test_what_cannot_be_placed_is_told_and_left_alone(world):
+def test_what_cannot_be_placed_is_reported_and_left_alone(world):
     data = via_data([*NAMES, "gone.png", "broken.png"]) | {"e": entry("0x.png")}
     write_json(world / "via.json", data)
     write_picture(world / "in" / "0x.png", 100)
@@ -356,7 +356,7 @@ def test_a_subset_without_any_instance_is_named(tmp_path):
 
 
 def test_no_image_at_all(world):
-    with pytest.raises(DatasetError, match=r"none of its 20 images .* 20 are not in"):
+    with pytest.raises(DatasetError, match=r"none .* of 20 images, 20 cannot be found in"):
         divide(world, images="nowhere")
     write_json(world / "via.json", {})
     with pytest.raises(DatasetError, match="none of its 0 images"):

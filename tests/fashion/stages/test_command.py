@@ -58,7 +58,7 @@ def splash(stage, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        ([], "train|splash"),
+        ([], "{train,splash}"),
         (["paint"], "invalid choice"),
         (["splash"], "--image"),  # one of the two is needed
         (["splash", "--image=a.jpg", "--video=a.avi"], "not allowed with"),

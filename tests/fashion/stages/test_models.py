@@ -38,6 +38,7 @@ def stage_1(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "MODANET_STAGE", first)
     monkeypatch.setattr(models, "SEASON_STAGE", second)
     monkeypatch.setattr(models, "PHOTO_WEIGHTS", tmp_path / "package" / "photo.h5")
+    monkeypatch.setattr(models, "PIPELINE_OUTPUTS", tmp_path / "outputs")
     for name in ("model1", "model2", "here"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -89,7 +90,12 @@ def test_missing_weights_name_all_folders_that_were_searched(stage_1, tmp_path):
     for folder in ("here", "model1", "model2"):
         assert str(tmp_path / folder) in str(caught.value)
     assert str(caught.value).startswith("x.h5: there is no weight file of this name in ")
-    assert caught.value.sentence({"model": "--model"}).endswith("choose another with --model.")
+    photo, demo = tmp_path / "package" / "photo.h5", tmp_path / "outputs/demo/stage1"
+    told = caught.value.sentence({"model": "--model"})
+    assert told.endswith(f"choose another with --model: there is {photo}.")
+    trained = touch(demo / "mask_rcnn_Modanet.h5")
+    with pytest.raises(WeightsNotFoundError, match=f"there is {trained} and {photo}"):
+        find_weights("x.h5", stage_1)
 
 
 def test_last_is_the_last_checkpoint(stage_1, tmp_path):

@@ -65,6 +65,11 @@ def test_demo_is_small_and_trains_all_layers_from_nothing():
     assert demo.epochs * config.STEPS_PER_EPOCH * config.BATCH_SIZE <= 10 * 3600
 
 
+def test_only_presets_that_are_to_train_as_the_original_code_resize_as_it_does():
+    exact = {name for name in PRESETS if modanet(name).LOADER_RESIZE == "exact"}
+    assert exact == {"default", "clothing-parsing"}
+
+
 def test_what_default_does_not_name_is_matterports():
     named = set(PRESETS["default"].values) | {"NAME", "NUM_CLASSES", "BATCH_SIZE"}
     plain, made = Config().to_dict(), modanet("default").to_dict()
@@ -88,6 +93,14 @@ def test_overrides_win_and_none_leaves_the_presets_value():
 
 def test_inference_takes_one_image_at_a_time():
     assert modanet("clothing-parsing", inference=True).BATCH_SIZE == 1
+
+
+def test_photographs_are_detected_at_a_larger_size_than_trained_at():
+    train, detect = (make_config("photo", "x", 3, inference=i) for i in (False, True))
+    assert train.IMAGE_SHAPE[:2].tolist() == [448, 320]
+    assert detect.IMAGE_SHAPE[:2].tolist() == [512, 384]
+    own = make_config("photo", "x", 3, inference=True, IMAGE_HEIGHT=448, IMAGE_WIDTH=320)
+    assert own.IMAGE_SHAPE[:2].tolist() == [448, 320]
 
 
 def test_deviations_become_arrays():

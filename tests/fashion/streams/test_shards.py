@@ -63,7 +63,7 @@ def test_nothing_is_left_of_a_failure(tmp_path):
 def test_what_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     files = PendingFiles(tmp_path / "file" / "via.json")
-    with pytest.raises(DatasetError, match=r"via\.json: it cannot be written"):
+    with pytest.raises(DatasetError, match=r"via\.json: cannot be written"):
         files.open()
 
 

@@ -122,3 +122,20 @@ def test_one_pixel():
     assert class_ids.tolist() == [2] and boxes.shape == (1, 4)
     assert mask[64, 64, 0]
     assert meta[1:4].tolist() == [1, 1, 3]
+
+
+@pytest.mark.parametrize("use_mini_mask", [True, False])
+@pytest.mark.parametrize("max_dim", [64, 512, 1024])  # it is 0, 2 or 3 rows high, rounded
+def test_a_strip_keeps_its_instance(use_mini_mask, max_dim):
+    mask = np.zeros((10, 3000, 1), bool)
+    mask[2:8, 100:2900] = True
+    dataset = MemoryDataset([(np.full((10, 3000, 3), 9, np.uint8), mask, [2])])
+    config = make_config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=max_dim)
+    image, _, class_ids, boxes, masks = load_image_gt(
+        dataset, config, 0, use_mini_mask=use_mini_mask
+    )
+    assert image.shape == (max_dim, max_dim, 3)
+    assert class_ids.tolist() == [2]
+    assert masks.any()
+    assert abs(boxes[0, 3] - boxes[0, 1] - 2800 * max_dim / 3000) <= 2
+    assert (image[boxes[0, 0] : boxes[0, 2], boxes[0, 1] : boxes[0, 3]] == 9).any()

@@ -5,12 +5,12 @@ import pytest
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_image_gt
-from mrcnn.data.instances import load_instances
+from mrcnn.data.instances import MOST_LOADED, load_instances, require_class_ids
 from mrcnn.data.pass_order import classes_of_images
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import average_precision, ground_truth, results_of
 from mrcnn.geometry.mini_masks import MaskCrop
-from tests.mrcnn.golden_dataset import make_config
+from tests.mrcnn.golden_dataset import MemoryDataset, make_config
 
 WEDGE = np.zeros((40, 40, 2), bool)
 WEDGE[4:36, 4:20, 0] = True
@@ -78,7 +78,7 @@ def test_areas_do_not_wrap():
         (np.where(WEDGE, 1000, 0), "found numbers from 0 to 1000"),
         (np.where(WEDGE, 1.0, -1.0), "found numbers from -1 to 1"),
         (np.where(WEDGE, np.nan, 0.0), "found numbers from nan to nan"),
-        (WEDGE.astype("U5"), "its masks are no numbers"),
+        (WEDGE.astype("U5"), "its masks are not numbers"),
         (WEDGE[:, :, 0], r"the masks are not \[height, width, N\]"),
     ],
 )
@@ -126,3 +126,32 @@ def test_an_instance_without_a_pixel_is_not_missed():
     masks = WEDGE.copy()
     masks[:, :, 1] = False
     assert [row["category_id"] for row in ground_truth(Given(masks, [1, 3]))["annotations"]] == [1]
+
+
+class Counting(MemoryDataset):
+    """So many images with one instance of class 1, but for one image; it notes which are loaded."""
+
+    def __init__(self, count, wrong):
+        masks = np.ones((4, 4, 1), bool)
+        super().__init__([(None, masks, [5 if i == wrong else 1]) for i in range(count)])
+        self.loaded = []
+
+    def load_mask(self, image_id):
+        self.loaded.append(image_id)
+        return super().load_mask(image_id)
+
+
+def test_class_ids_are_looked_at_before_a_training():
+    with pytest.raises(DatasetError, match="its class ids are not those of classes"):
+        require_class_ids(Counting(3, wrong=2))
+    require_class_ids(MemoryDataset([]))
+    large = Counting(MOST_LOADED * 2 + 1, wrong=1)
+    require_class_ids(large)
+    assert len(large.loaded) <= MOST_LOADED
+    assert large.loaded[:3] == [0, 3, 6]
+
+    class Unreadable(Counting):
+        def load_mask(self, image_id):
+            raise KeyError("colour")
+
+    require_class_ids(Unreadable(2, wrong=1))  # for the loader, which names the image

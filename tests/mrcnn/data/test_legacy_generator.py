@@ -56,7 +56,7 @@ def test_generator_passes_once_over_the_images_and_then_again():
 def test_generator_skips_images_without_instances_and_ends_without_any():
     dataset = MemoryDataset(empty_items(2) + drawn_items(1))
     assert seen(data_generator(dataset, make_config(), shuffle=False), 2) == [[2], [2]]
-    with pytest.raises(DatasetError, match="none of the 2 images"):
+    with pytest.raises(DatasetError, match="nothing can be learnt from 2 images"):
         next(data_generator(MemoryDataset(empty_items(2)), make_config()))
     with pytest.raises(DatasetError, match="no image"):
         next(data_generator(MemoryDataset([]), make_config()))

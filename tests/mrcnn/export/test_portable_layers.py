@@ -21,14 +21,15 @@ from tests.mrcnn.models import inference_inputs, recipe_model, tiny_config
 TOLERANCE = 2e-5  # probabilities and normalised boxes; a few roundings of float32
 
 
-@pytest.fixture(scope="module")
-def tiny():
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "detail"])
+def tiny(request):
     """A model, inputs, and what its predictor finds."""
-    model = recipe_model("inference", tiny_config())
-    inputs = inference_inputs(tiny_config())
+    config = tiny_config(MASK_DETAIL=request.param)
+    model = recipe_model("inference", config)
+    inputs = inference_inputs(config)
     # A window with borders, so that clipping to it counts.
     inputs[1][:, 7:11] = 20, 8, 100, 120
-    return model, inputs, Predictor(model, tiny_config()).run_detection(*inputs[:2])
+    return model, inputs, Predictor(model, config).run_detection(*inputs[:2])
 
 
 def run(network, inputs):
@@ -128,9 +129,10 @@ def test_boxes_without_area_are_kept_once_in_lite_too():
         assert np.asarray(kept)[np.asarray(is_kept)].tolist() == [0, 1, 3]
 
 
-def test_roi_align_by_gathering():
+@pytest.mark.parametrize("levels", [4, 1])
+def test_roi_align_by_gathering(levels):
     rng = np.random.default_rng(3)
-    maps = [rng.normal(0, 1, (1, n, n, 5)).astype(np.float32) for n in (64, 32, 16, 8)]
+    maps = [rng.normal(0, 1, (1, n, n, 5)).astype(np.float32) for n in (64, 32, 16, 8)[:levels]]
     boxes = random_boxes(rng, 40)
     boxes[0, :3] = [[0, 0, 1, 1], [0, 0, 0, 0], [0.5, 0.5, 0.5, 0.9]]
     boxes[0, 3] = [-0.2, 0.1, 1.3, 0.9]  # outside counts as 0

@@ -94,9 +94,9 @@ def test_a_convolution_that_others_read_too_stays_beside_the_folded_one():
 # ---- the whole network ----
 
 
-@pytest.fixture(scope="module")
-def model():
-    return recipe_model("inference", tiny_config())
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "detail"])
+def model(request):
+    return recipe_model("inference", tiny_config(MASK_DETAIL=request.param))
 
 
 def test_the_network_gives_the_same_outputs(model):

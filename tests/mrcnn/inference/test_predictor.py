@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from mrcnn.errors import DatasetError
+from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import norm_boxes
 from mrcnn.inference import predictor as inference
 from mrcnn.inference.predictor import (
@@ -109,6 +110,9 @@ def test_a_window_of_one_pixel_row():
     row = norm_boxes(np.array([[64, 0, 65, 256]]), (256, 256))
     boxes = inference.boxes_in_window(row, window, (256, 256, 3), (1, 512, 3))
     assert boxes.tolist() == [[0, 0, 1, 512]]
+    # A strip is one row in the network, and its detections are as high as it is.
+    boxes = inference.boxes_in_window(row, window, (256, 256, 3), (10, 3000, 3))
+    assert boxes.tolist() == [[0, 0, 10, 3000]]
 
 
 def test_molding_one_image():
@@ -140,6 +144,21 @@ def test_what_is_no_image_is_refused(shape):
         mold_one(np.zeros(shape, np.uint8), tiny_config())
 
 
+@pytest.mark.parametrize("image", [None, "a.jpg", [[[0, 0, 0]]]])
+def test_what_is_no_array_is_refused(image):
+    kind = type(image).__name__
+    with pytest.raises(DatasetError, match=rf"not an image: expected a NumPy .*found {kind}"):
+        mold_one(image, tiny_config())
+
+
+def test_detecting_within_a_graph_of_tensorflow_1_is_refused(compiled):
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(ConfigError, match=r"leave out `with graph.as_default\(\)"),
+    ):
+        list(predictor(compiled).detect([picture(30, 40)], 1))
+
+
 def test_a_batch_of_several_sizes_is_refused_with_a_way_out():
     config = tiny_config(IMAGE_RESIZE_MODE="none")
     images = [np.zeros((64, 64, 3), np.uint8), np.zeros((64, 128, 3), np.uint8)]
@@ -157,7 +176,7 @@ def compiled():
 
 
 def predictor(compiled, **changes):
-    """The predictor with another configuration of what goes on around the network."""
+    """The predictor with another configuration of what happens around the network."""
     compiled.config = tiny_config(**changes)
     return compiled
 
@@ -253,6 +272,14 @@ def test_anchors_follow_a_molded_size_that_is_not_square(compiled):
     centres = (anchors[:, :2] + anchors[:, 2:] + [1 / 63, 1 / 191]) / 2
     last = 3 * 16 * 48 - 1
     np.testing.assert_allclose(centres[last], [60 / 63, 188 / 191], atol=1e-6)
+
+
+def test_anchors_of_the_latest_sizes_are_kept(compiled):
+    kept = predictor(compiled, IMAGE_RESIZE_MODE="none")
+    for number in range(1, inference.ANCHOR_SIZES + 3):
+        last = kept.anchors((64, 64 * number))
+    assert len(kept._anchors) == inference.ANCHOR_SIZES
+    assert kept.anchors((64, 64 * number)) is last
 
 
 def test_any_number_of_images_in_batches_of_neighbours(compiled):

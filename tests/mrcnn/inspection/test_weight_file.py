@@ -1,4 +1,4 @@
-"""What is told of a weight file without building a network."""
+"""What is known of a weight file without building a network."""
 
 import json
 
@@ -61,7 +61,7 @@ def test_the_small_backbone_by_its_depthwise_convolutions(tmp_path, counts, sett
         ((1, 2, 0, 1), "a ResNet of 1-2-0-1 blocks"),
     ],
 )
-def test_the_shapes_tell_the_network(tmp_path, counts, name):
+def test_the_shapes_show_the_network(tmp_path, counts, name):
     write_layers(tmp_path / "x.h5", [*blocks(counts), *head()])
     contents = read_contents(tmp_path / "x.h5")
     assert contents.layout == "matterport" and not contents.whole_model
@@ -74,6 +74,8 @@ def test_the_shapes_tell_the_network(tmp_path, counts, name):
         "FPN_CLASSIF_FC_LAYERS_SIZE": 32,
         "MASK_HEAD_CHANNELS": 12,
     }
+    write_layers(tmp_path / "x.h5", [*head(), kernel("mrcnn_mask_detail", 1, 1, 8, 4)])
+    assert read_contents(tmp_path / "x.h5").settings["MASK_DETAIL"] is True
 
 
 def test_totals_text_and_json(tmp_path):

@@ -375,6 +375,15 @@ def test_pictures_of_several_sizes_are_for_detection_only():
         build_model("training", config)
 
 
+def test_channels_first_are_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ConfigError, match=r"set_image_data_format\('channels_last'\)"):
+            build_model("inference", tiny_config())
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_numbers_of_rows(build):
     config, model = build(
         "inference",

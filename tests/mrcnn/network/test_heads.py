@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.network.heads import build_fpn_mask_graph, fpn_classifier_graph
+from mrcnn.network.heads import (
+    build_fpn_mask_graph,
+    fpn_classifier_graph,
+    mask_detail_graph,
+)
 from mrcnn.network.layers import BatchNorm, TimeDistributed
 
 CLASSES, DEPTH = 3, 4
@@ -54,6 +58,35 @@ def test_mask_head(pool_size, doublings, side):
     (masks,) = run(mask_head(pool_size, doublings=doublings), ROIS)
     assert masks.shape == (2, 5, side, side, CLASSES)
     assert masks.min() >= 0 and masks.max() <= 1
+
+
+def mask_head_with_detail():
+    def graph(rois, maps, meta, num_classes):
+        detail = mask_detail_graph(maps[0], num_classes, channels=8)
+        return build_fpn_mask_graph(rois, maps, meta, 7, num_classes, channels=8, detail=detail)
+
+    return head_model(graph)
+
+
+def test_detail_changes_nothing_until_it_has_learnt():
+    plain, detailed = mask_head(pool_size=7), mask_head_with_detail()
+    for layer in plain.layers:
+        name = "mrcnn_mask_logits" if layer.name == "mrcnn_mask" else layer.name
+        if layer.weights:
+            detailed.get_layer(name).set_weights(layer.get_weights())
+    np.testing.assert_allclose(run(detailed, ROIS)[0], run(plain, ROIS)[0], rtol=0, atol=1e-6)
+
+
+def test_detail_is_cut_from_the_finest_level_for_every_roi():
+    model = mask_head_with_detail()
+    model.get_layer("mrcnn_mask_logits").set_weights(
+        [np.zeros_like(w) for w in model.get_layer("mrcnn_mask_logits").get_weights()]
+    )
+    kernel, _ = model.get_layer("mrcnn_mask_detail").get_weights()
+    model.get_layer("mrcnn_mask_detail").set_weights([kernel * 0, np.float32([-4, 0, 4])])
+    (masks,) = run(model, [[[0, 0, 1, 1], [0.2, 0.2, 0.3, 0.3]]] * 2)
+    expected = 1 / (1 + np.exp([4.0, 0.0, -4.0]))
+    np.testing.assert_allclose(masks, np.broadcast_to(expected, masks.shape), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

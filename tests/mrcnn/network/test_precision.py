@@ -8,6 +8,7 @@ import pytest
 
 from mrcnn.network import build
 from mrcnn.network.build import build_model, building_in, resolve_precision
+from mrcnn.network.rpn import build_rpn_model
 from tests.mrcnn.models import inference_inputs, tiny_batch, tiny_config
 
 
@@ -23,7 +24,7 @@ def test_a_named_precision_is_taken(name):
         ("avx2 amx_bf16 amx_tile", "bfloat16"),
         ("avx2 avx512f", "float32"),
         ("", "float32"),
-        (None, "float32"),  # a system that does not tell
+        (None, "float32"),  # a system that does not say
     ],
 )
 def test_auto_asks_the_processor(flags, chosen, monkeypatch, tmp_path):
@@ -104,6 +105,14 @@ def test_bfloat16_inference_gives_float32_close_to_float32s(inference_models):
     rough, exact = outputs["bfloat16"][6], outputs["float32"][6]
     # Each of some 30 layers rounds to 8 significant bits, .2 % on average.
     assert 0 < np.linalg.norm(rough - exact) / np.linalg.norm(exact) < 0.03
+
+
+def test_no_feature_map_is_converted_on_its_way_into_the_rpn():
+    with building_in("bfloat16"):
+        model = build_rpn_model(1, 3, depth=16)
+    assert model.inputs[0].dtype == "bfloat16"
+    assert {output.dtype for output in model.outputs} == {"float32"}
+    assert build_rpn_model(1, 3, depth=16).inputs[0].dtype == "float32"
 
 
 def test_bfloat16_weights_are_float32(inference_models):

@@ -166,6 +166,12 @@ def test_all_rois_on_one_level_leave_the_others_empty():
     assert align([[[0, 0, 1, 1]]], constant_maps())[0, 0, 0, 0, 0] == 5
 
 
+def test_the_coarsest_of_fewer_maps_serves_all_larger_boxes():
+    boxes = [[[0, 0, 1, 1], [0.4, 0.4, 0.45, 0.45]]]
+    assert align(boxes, constant_maps()[:1])[0, :, 0, 0, 0].tolist() == [2, 2]
+    assert align(boxes, constant_maps()[:2])[0, :, 0, 0, 0].tolist() == [3, 2]
+
+
 def test_maps_of_one_cell():
     maps = [np.full((1, 1, 1, 1), 7.0)] * 4
     assert align([[[0, 0, 1, 1], [0, 0, 0, 0]]], maps).ravel().tolist()[-4:] == [7.0] * 4

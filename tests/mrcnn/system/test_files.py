@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mrcnn.errors import DatasetError, UserError, WeightsError
-from mrcnn.system.files import replacing, saving, unfinished
+from mrcnn.system.files import replacing, saving, unfinished, write_bytes, write_text
 from tests.support import REPOSITORY
 
 
@@ -110,13 +110,31 @@ def test_why_a_file_cannot_be_written(tmp_path):
     )
 
 
+def test_a_whole_file_in_a_new_folder(tmp_path):
+    path = tmp_path / "deep" / "er" / "a.bin"
+    assert write_bytes(path, b"") == path and path.read_bytes() == b""
+    write_text(path, "gömlek\n")
+    assert path.read_bytes() == "gömlek\n".encode() and names(path.parent) == ["a.bin"]
+    with pytest.raises(WeightsError, match="cannot be written"):
+        write_bytes(path / "below", b"", WeightsError)
+
+
+def test_another_problem_and_a_setting(tmp_path):
+    words = {"problem": "cannot be removed", "advice": "choose another with {output}"}
+    with pytest.raises(UserError) as caught, saving(tmp_path, **words, settings=("output",)):
+        (tmp_path / "a.json").unlink()
+    assert caught.value.sentence({"output": "--output"}) == (
+        f"{tmp_path}: cannot be removed (No such file or directory); choose another with --output."
+    )
+
+
 def test_other_errors_are_not_a_failed_write(tmp_path):
     with pytest.raises(ZeroDivisionError), saving(tmp_path):
         raise ZeroDivisionError
-    told = DatasetError("there is no image", path="a.jpg")
+    reported = DatasetError("there is no image", path="a.jpg")
     with pytest.raises(UserError) as caught, saving(tmp_path):
-        raise told
-    assert caught.value is told
+        raise reported
+    assert caught.value is reported
 
 
 def test_what_a_killed_process_left_is_known_by_its_name(tmp_path):

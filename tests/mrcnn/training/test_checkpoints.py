@@ -73,7 +73,9 @@ def make(root, files):
         path.touch()
 
 
-# The last case of the reference takes the folders of `fashionista` for those of `fashion`.
+# Not the last case: there Matterport's takes the folder of `fashionista` for one of `fashion`, and
+# a script would go on with another training's weights. The measured file stays as it is;
+# `test_folders_of_a_longer_name_are_others` asserts the opposite.
 @pytest.mark.parametrize("case", BEHAVIOUR["find_last"][:-1], ids=lambda case: case["files"][-1])
 def test_find_last_of_the_reference(case, tmp_path):
     make(tmp_path, case["files"])

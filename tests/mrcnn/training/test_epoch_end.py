@@ -59,6 +59,45 @@ def test_callbacks_find_the_checkpoint_of_their_epoch_and_do_not_cost_it(tmp_pat
     assert history["loss"] == [row["loss"] for row in progress.history][: len(history["loss"])]
 
 
+class FailingBatch(keras.callbacks.Callback):
+    """Raises before or after the third step of the training."""
+
+    def __init__(self, when):
+        super().__init__()
+        setattr(self, f"on_train_batch_{when}", self._count)
+        self.steps = 0
+
+    def _count(self, batch, logs=None):
+        self.steps += 1
+        if self.steps == 3:
+            raise RuntimeError("the server that shows the losses is away")
+
+
+@pytest.mark.parametrize(("when", "steps"), [("begin", 2), ("end", 3)])
+def test_a_callback_that_fails_within_an_epoch_does_not_cost_its_steps(tmp_path, when, steps):
+    config = type("LongerConfig", (ShortConfig,), {"STEPS_PER_EPOCH": 4})()
+    model = MaskRCNN("training", config, tmp_path)
+    with pytest.raises(RuntimeError, match="server"):
+        model.train(
+            ShapesDataset(4), None, 0.001, 1, "heads", custom_callbacks=[FailingBatch(when)]
+        )
+    progress = read_progress(model._log.folder)
+    assert (progress.epoch, progress.step) == (0, steps)
+    assert config.STATE_SECONDS > 60  # so that it was not saved by the clock
+
+
+def test_a_whole_model_is_saved_at_the_end_of_an_epoch(tmp_path):
+    model = MaskRCNN("training", ShortConfig(), tmp_path)
+    path = str(tmp_path / "best.keras")
+    checkpoint = keras.callbacks.ModelCheckpoint(path, save_best_only=True)
+    model.train(
+        ShapesDataset(4), ShapesDataset(2), 0.001, 1, "heads", custom_callbacks=[checkpoint]
+    )
+    loaded = keras.models.load_model(path)
+    for weight, value in zip(loaded.weights, model.keras_model.weights, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
 def test_the_history_of_a_training_is_where_scripts_look_for_it(tmp_path):
     model = MaskRCNN("training", ShortConfig(), tmp_path)
     rows = model.train(ShapesDataset(4), ShapesDataset(2), 0.001, 2, "heads")

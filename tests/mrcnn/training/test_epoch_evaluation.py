@@ -62,6 +62,24 @@ def test_figures_and_pictures(perfect):
     assert all(p.shape == (48, 64 + 4 + 64, 3) and p.dtype == np.uint8 for p in pictures.values())
 
 
+def test_what_is_found_in_pictures_without_instances_counts(monkeypatch):
+    class HalfEmpty(ShapesDataset):
+        def load_mask(self, image_id):
+            masks, class_ids = super().load_mask(image_id)
+            return (masks, class_ids) if image_id % 2 else (masks[:, :, :0], class_ids[:0])
+
+    measured = []
+    for found_in in (ShapesDataset(4), HalfEmpty(4)):
+        evaluation = EpochEvaluation(HalfEmpty(4), config_with(), every=1, pictures=0)
+        detector = Perfect(found_in)
+        monkeypatch.setattr(
+            evaluation, "_predictor_with_weights_of", lambda model, detector=detector: detector
+        )
+        measured.append(evaluation.run(None, lambda: None).figures[MASK_AP])
+    assert measured[1] == pytest.approx(1)
+    assert measured[0] < 0.8
+
+
 def test_pictures_show_annotations_beside_what_is_sure(perfect, monkeypatch):
     shown = []
     monkeypatch.setattr(

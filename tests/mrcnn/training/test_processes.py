@@ -1,6 +1,7 @@
 """Which process is which, what a slice is, and how the rate follows the devices."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +24,7 @@ from mrcnn.training.processes import (
     SingleDevice,
     is_chief,
     read_cluster,
+    require_drivers,
     train_set_facts,
 )
 from mrcnn.training.strategies import distribution_for
@@ -88,6 +90,20 @@ def test_fewer_devices_than_gpu_count():
     found = len(tf.config.list_physical_devices("GPU"))
     with pytest.raises(ConfigError, match=f"GPU_COUNT is 3, but TensorFlow finds {found} GPUs"):
         MaskRCNN("training", config, "logs")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="devices are files on Linux")
+def test_fewer_gpus_are_noticed_without_tensorflow(tmp_path, monkeypatch):
+    require_drivers(2, tmp_path)  # TensorFlow is imported, and has its own say
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    for name in ("nvidia0", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    require_drivers(1, tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        require_drivers(2, tmp_path)
+    assert refused.value.sentence().startswith("GPU_COUNT is 2, but this machine has 1 GPU; set")
+    (tmp_path / "kfd").touch()  # AMD's driver counts otherwise
+    require_drivers(2, tmp_path)
 
 
 def test_detecting_takes_one_device_whatever_gpu_count_is(tmp_path):

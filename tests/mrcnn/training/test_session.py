@@ -111,7 +111,7 @@ def test_nothing_is_left_to_train(model, log, capsys):
     session = session_of(model, log)
     session.begin(ShapesDataset(2), None, None)
     assert session.is_over(2) and not session.is_over(3)
-    assert capsys.readouterr().out == "2 of 2 epochs are already done: nothing to train.\n"
+    assert capsys.readouterr().out == "2 of 2 epochs done already: nothing to train.\n"
 
 
 def test_one_process_begins_where_it_is(model, log):

@@ -104,8 +104,8 @@ def test_ctrl_c_finishes_the_batches_at_hand(folder, by_one_process):
     finished = finished_names(folder)
     assert 0 < len(finished) < COUNT
     assert f"Stopped by Ctrl-C with {COUNT - len(finished)} images to go" in output
-    told = json.loads((folder / "out" / "a.report.json").read_text())
-    assert told["totals"]["images"] == len(finished)
+    reported = json.loads((folder / "out" / "a.report.json").read_text())
+    assert reported["totals"]["images"] == len(finished)
     assert not all_alive(worker_ids(folder))
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == by_one_process
@@ -155,7 +155,7 @@ def test_an_error_of_loading_arrives_as_it_was_raised(folder, capfd):
     with pytest.raises(WeightsError) as raised:
         label_folder(job_of(options), Path(options["output"]), Broken(), quiet=True, staff=Staff(2))
     assert raised.value.path == "x.h5" and raised.value.settings == ("model",)
-    assert "images that are finished are kept in" in raised.value.advice
+    assert "are kept in" in raised.value.advice
     assert "not to be seen" not in capfd.readouterr().out
 
 
@@ -280,7 +280,7 @@ def test_workers_that_do_not_come_up(folder):
         work(folder, lambda worker, task: "by a test" if worker else None, workers=4)
 
 
-def test_an_error_in_a_worker_is_told_as_it_is(folder):
+def test_an_error_in_a_worker_is_reported_as_it_is(folder):
     options = options_of(folder)
     job = job_of(options)
 
