@@ -231,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
     for arm in options.arms:
         if arm == "nothing":
             imagenet = Path(read_json(experiment.out / "first_0" / "rounds.json")["weights"])
-            for number in range(ROUNDS, 0, -1):
+            for number in range(1, ROUNDS + 1):
                 from_nothing(experiment, arm, number, imagenet)
         else:
             rounds(experiment, arm, first)

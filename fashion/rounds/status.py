@@ -57,6 +57,8 @@ def status_text(folder: RoundsFolder) -> str:
         )
     if last.result.exists():
         lines.append("Next: next, which labels the rest with the new model.")
+    elif last.dataset.exists():
+        lines.append("Next: train, which has begun.")
     else:
         lines.append(
             f"Next: review ({counted(len(left), 'proposed picture')} undecided), then train."

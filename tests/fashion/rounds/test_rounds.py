@@ -165,8 +165,11 @@ def test_killed_while_the_data_set_is_written(folder):
     part.mkdir(parents=True)
     (part / "half.png").touch()
     rounds(folder, "train")
-    assert not (opened(folder).round(1).dataset / "train" / "half.png").exists()
+    one = opened(folder).round(1)
+    assert not (one.dataset / "train" / "half.png").exists()
     assert not part.exists()
+    one.result.unlink()  # as if it had been killed after that
+    assert "Next: train, which has begun." in rounds(folder, "status")
 
 
 def test_what_is_begun_or_waits_is_taken_over(folder):
