@@ -90,8 +90,8 @@ def test_what_is_no_mask_is_refused(masks, said):
 @pytest.mark.parametrize(
     ("class_ids", "said"),
     [
-        ([1], "another number of class ids than of masks: expected 2, found 1"),
-        ([1, 2, 3], "another number of class ids than of masks: expected 2, found 3"),
+        ([1], "it does not have as many class ids as masks: expected 2, found 1"),
+        ([1, 2, 3], "it does not have as many class ids as masks: expected 2, found 3"),
         ([1, 4], "expected whole numbers from 1 to 3, negative for a crowd, found 1, 4"),
         ([-4, 1], "found -4, 1"),
         ([0, 1], "found 0, 1"),
