@@ -20,6 +20,7 @@ from typing import Any
 
 from fashion.command_table import with_commands
 from mrcnn.errors import UserError, printable
+from mrcnn.errors import counted as counted  # commands import it from here, too
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
