@@ -1,4 +1,4 @@
-"""Floating point operations of a TensorFlow graph, and the most that the machine does a second."""
+"""What a TensorFlow graph computes and converts, and the most that the machine does a second."""
 
 import time
 
@@ -16,6 +16,22 @@ def graph_gflop(graph: tf.Graph, rows: int = 1) -> float:
     as `rows`; what is computed inside loops and conditions is left out.
     """
     return sum(_operations(op, rows) for op in graph.get_operations()) / 1e9
+
+
+def converted(graph: tf.Graph, rows: int = 1) -> tuple[float, float]:
+    """How many values the graph converts between number formats: of weights, and of features.
+
+    Each conversion counts, although TensorFlow may do equal ones once.
+    """
+    weights = features = 0.0
+    for op in graph.get_operations():
+        if op.type == "Cast" and op.inputs[0].dtype.is_floating and op.outputs[0].dtype.is_floating:
+            values = float(np.prod(_shape(op.outputs[0], rows)))
+            if op.inputs[0].op.type in ("ReadVariableOp", "Const"):
+                weights += values
+            else:
+                features += values
+    return weights, features
 
 
 def _operations(op, rows: int) -> float:

@@ -8,8 +8,8 @@ CCP holds Clothing Co-Parsing: photos/, instances_train.json, instances_val.json
 instances_test.json (COCO). A first model learns from 100 photographs. Then three rounds of 100 each
 are made by the code of rounds.py, with pictures chosen by the queue ("queue") and at random
 ("random"); and models are trained from ImageNet's weights on photographs that are labelled from
-nothing ("nothing"): the first hundred and those chosen at random. All see the same number of
-training pictures: what the first model and its rounds saw together.
+nothing ("nothing"): the first hundred and those chosen at random. Of the same round, all have seen
+as many steps: the first model's and its rounds' together.
 
 The network is that of the preset photo at a smaller size (--size), so that this takes an hour and a
 half of one core. OUT is resumed: what is done is not done again. --test measures the models once
@@ -47,7 +47,7 @@ SMALLER = {
     "TRAIN_ROIS_PER_IMAGE": 32,
     "VALIDATION_STEPS": 1,
 }
-HEAD = ("model", "round", "photographs", "keys", "outlines", "AP50", "AP")
+HEAD = ("model", "round", "photographs", "keys", "outlines", "AP50", "AP", "a point")
 
 
 class Experiment:
@@ -137,7 +137,8 @@ def from_nothing(experiment: Experiment, arm: str, number: int, imagenet: Path) 
     folder = experiment.folder(f"{arm}_{number}", Path(imagenet), names)
     experiment.correct(folder, "truth", names)
     weights = experiment.train(folder, 1, options.first_steps + number * options.steps)
-    work = Work(0, sum(drawn(experiment.truth[name]) for name in names))
+    new = names[PICTURES:] or names
+    work = Work(0, sum(drawn(experiment.truth[name]) for name in new))
     experiment.row(arm, number, len(names), work, weights)
     return weights
 
@@ -183,13 +184,20 @@ def measure_test(experiment: Experiment) -> None:
 
 
 def table(experiment: Experiment, part: str) -> str:
-    """All models that were measured on a part."""
+    """All models that were measured on a part.
+
+    "a point" is how many keys and outlines it took for each point of AP50 above the first model's.
+    """
     rows = [read_json(path) for path in sorted((experiment.out / "rows").glob("*.json"))]
-    lines = [
-        [str(row[name]) for name in HEAD[:5]] + [f"{row[part][name]:.3f}" for name in HEAD[5:]]
-        for row in rows
-        if part in row
-    ]
+    (first,) = (row for row in rows if row["model"] == "first")
+    lines = []
+    for row in rows:
+        if part in row:
+            points = 100 * (row[part]["AP50"] - first[part]["AP50"])
+            price = (row["keys"] + row["outlines"]) / points if points > 0 else 0
+            cells = [row[name] for name in HEAD[:5]]
+            cells += [f"{row[part][name]:.3f}" for name in ("AP50", "AP")]
+            lines.append([*map(str, cells), f"{price:.0f}" if price else "-"])
     return f"On {part}:\n{text_table(HEAD, lines)}"
 
 
@@ -223,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
     for arm in options.arms:
         if arm == "nothing":
             imagenet = Path(read_json(experiment.out / "first_0" / "rounds.json")["weights"])
-            for number in range(ROUNDS, 0, -1):
+            for number in range(1, ROUNDS + 1):
                 from_nothing(experiment, arm, number, imagenet)
         else:
             rounds(experiment, arm, first)

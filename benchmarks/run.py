@@ -1,20 +1,19 @@
 #!/usr/bin/env python3
 """All benchmarks, one after the other, as one table.
 
-    python3 benchmarks/run.py --json benchmarks.json
-    python3 benchmarks/run.py --quick                      # small sizes, a few minutes
-    python3 benchmarks/run.py --parts inference loader
+    python3 benchmarks/run.py
+    python3 benchmarks/run.py --photographs DIR --json benchmarks.json    # whole commands, too
+    python3 benchmarks/run.py --quick --parts detection loader            # few rounds
 
 Each part is a script of this folder in a process of its own, which compares its ways in turn, in
 one run; the column `ratio` is how many times faster a way is than the baseline of its part (marked
 with 1.00). GFLOP/s are those of convolutions and matrix products, and `of peak` their share of what
 a matrix product or convolution reached on the machine in the same process. Where torchvision is
-installed its times stand below the parts that have a counterpart there. A part that fails is named,
-and the others go on; the exit code is then 1.
+installed its times stand beside ours. A part that fails is named, and the others go on; the exit
+code is then 1.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
@@ -27,7 +26,6 @@ from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 STANDARD_ERROR = 2  # the file descriptor
-PARTS = ("inference", "training", "loader", "post-processing", "labelling", "torchvision")
 
 
 class Row(NamedTuple):
@@ -49,36 +47,36 @@ def parse_arguments(arguments=None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    add("--quick", action="store_true", help="ResNet-50, small images, few rounds")
-    add("--precision", choices=["float32", "bfloat16", "auto"], default="float32")
+    add("--photographs", type=Path, metavar="DIR", help="time whole commands on some of them")
+    add("--quick", action="store_true", help="the small networks alone, few rounds")
     add("--json", type=Path, metavar="FILE", help="write the rows and the raw figures there too")
     return parser.parse_args(arguments)
 
 
 def commands(options: argparse.Namespace) -> dict[str, list[str]]:
     """Script and arguments of each part that was asked for."""
-    precision = ["--precision", options.precision]
     if options.quick:
-        sizes = ["--backbone", "resnet50", "--size", "256", "--repeat", "3"]
+        repeat = ["--repeat", "2"]
         found = {
-            "inference": ["inference_stages.py", *sizes, *precision],
-            "training": ["training_step.py", *sizes, *precision],
+            "detection": ["detection.py", *repeat],
+            "exports": ["exports.py", *repeat, "--engines", "onnx", "int8"],
+            "training": ["training.py", *repeat],
             "loader": ["loader.py", "--samples", "3"],
-            "post-processing": ["post_processing.py", "--instances", "1", "10", "--repeat", "3"],
+            "masks": ["masks.py", "--instances", "1", "10", "--repeat", "3"],
             "labelling": ["labelling.py", "--counts", "1,10"],
-            "torchvision": ["torchvision_times.py", "--size", "256", "--train-size", "256"],
         }
     else:
         found = {
-            "inference": ["inference_stages.py", *precision],
-            "training": ["training_step.py", *precision],
+            "detection": ["detection.py"],
+            "exports": ["exports.py"],
+            "training": ["training.py"],
             "loader": ["loader.py"],
-            "post-processing": ["post_processing.py"],
+            "masks": ["masks.py"],
             "labelling": ["labelling.py", "--counts", "1,10,100"],
-            "torchvision": ["torchvision_times.py"],
+            "resnet101": ["detection.py", "--network", "resnet101"],
         }
-    if importlib.util.find_spec("torchvision") is None:
-        found.pop("torchvision")
+    if options.photographs:
+        found["commands"] = ["commands.py", str(options.photographs)]
     return {part: found[part] for part in options.parts if part in found}
 
 
@@ -93,15 +91,23 @@ def run_part(command: list[str], folder: Path) -> dict | None:
     return json.loads(target.read_text(encoding="utf-8")) if target.exists() else None
 
 
-def inference_rows(figures: dict) -> list[Row]:
-    """Stages of a detection, against the plain graph."""
-    peak, plain = figures["peak_gflops"], figures["seconds"]["plain"]
+def detection_rows(figures: dict) -> list[Row]:
+    """Stages of a detection in each number format, the whole against the plain graph."""
     rows = []
-    for name, values in figures["seconds"].items():
-        base = plain if name in ("plain", "detect") else []
-        gflop = figures["gflop"].get(name, 0.0)
-        rows.append(Row("inference", name, "s", values, base, gflop, peak))
+    for precision, stages in figures["seconds"].items():
+        peak = figures["peak_gflops"][precision]
+        for name, values in stages.items():
+            base = stages["plain"] if name in ("plain", "detect") else []
+            gflop = figures["gflop"][precision].get(name, 0.0)
+            way = f"{precision}, {name}"
+            rows.append(Row(figures["network"], way, "s", values, base, gflop, peak))
     return rows
+
+
+def exports_rows(figures: dict) -> list[Row]:
+    """A picture in each engine, against detect."""
+    seconds = figures["seconds"]
+    return [Row("exports", way, "s", values, seconds["detect"]) for way, values in seconds.items()]
 
 
 def training_rows(figures: dict) -> list[Row]:
@@ -110,9 +116,9 @@ def training_rows(figures: dict) -> list[Row]:
     for layers, ways in figures["layers"].items():
         base = next(iter(ways.values()))["clock"]
         for way, found in ways.items():
-            name = f"{layers}, {way}"
-            row = Row("training", name, "s", found["clock"], base, found["gflop"])
-            rows.append(row._replace(peak=figures["peak_gflops"]))
+            row = Row("training", f"{layers}, {way}", "s", found["clock"], base)
+            gflop = found.get("gflop", 0.0)
+            rows.append(row._replace(gflop=gflop, peak=figures["peak_gflops"]))
     return rows
 
 
@@ -122,10 +128,10 @@ def loader_rows(figures: dict) -> list[Row]:
     return [Row("loader", way, "ms", values, ways["classic"]) for way, values in ways.items()]
 
 
-def post_processing_rows(figures: dict) -> list[Row]:
+def masks_rows(figures: dict) -> list[Row]:
     """Each kind of work, by size of the photograph and number of instances."""
     return [
-        Row("post-processing", f"{way}, {size}, {count}", "ms", values, [])
+        Row("masks", f"{way}, {size}, {count}", "ms", values, [])
         for way, sizes in figures.items()
         for size, counts in sizes.items()
         for count, values in counts.items()
@@ -133,7 +139,7 @@ def post_processing_rows(figures: dict) -> list[Row]:
 
 
 def labelling_rows(figures: dict) -> list[Row]:
-    """Seconds an image of runs of different lengths."""
+    """Seconds a picture of runs of different lengths."""
     rows = []
     for run in figures["runs"]:
         workers = f", {run['workers']} workers" if run["workers"] > 1 else ""
@@ -142,22 +148,27 @@ def labelling_rows(figures: dict) -> list[Row]:
     return rows
 
 
-def torchvision_rows(figures: dict) -> list[Row]:
-    """Another network of the family."""
+def commands_rows(figures: list[dict]) -> list[Row]:
+    """Each command to its first result, and each further photograph."""
+    ways = {"first_wall": "to the first result", "each_wall": "each further photograph"}
     return [
-        Row("torchvision", f"ResNet-50, {name}", "s", values, [])
-        for name, values in figures["seconds"].items()
+        Row("commands", f"{row['command']}, {way}", "s", [row[key]], [])
+        for row in figures
+        for key, way in ways.items()
     ]
 
 
 READERS = {
-    "inference": inference_rows,
+    "commands": commands_rows,
+    "detection": detection_rows,
+    "exports": exports_rows,
     "training": training_rows,
     "loader": loader_rows,
-    "post-processing": post_processing_rows,
+    "masks": masks_rows,
     "labelling": labelling_rows,
-    "torchvision": torchvision_rows,
+    "resnet101": detection_rows,
 }
+PARTS = tuple(READERS)
 
 
 def line(row: Row) -> str:

@@ -36,10 +36,9 @@ class FashionDataset(Dataset):
 
     `load` one or more folders, then `prepare`. Each `image_info` holds `width`, `height` (pixels,
     upright as shown on a screen, which is what annotations refer to) and `instances`
-    (`fashion.annotations.instances.Instance`). Class numbers are the table's. It can be pickled
-    and sent to
-    worker processes. `problems` are the regions that were left out, `left_out` the images without
-    any instance.
+    (`fashion.annotations.instances.Instance`). Class numbers are the table's. It can be pickled and
+    sent to worker processes. `problems` are the regions that were left out, `left_out` the images
+    without any instance.
     """
 
     def __init__(self) -> None:

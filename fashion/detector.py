@@ -60,7 +60,7 @@ def load(
         min_confidence: drop detections scored lower, 0 to 1; None for the preset's.
 
     Raises:
-        WeightsError: the file is missing, damaged, no weight file, or of another network.
+        WeightsError: the file is missing, damaged, not a weight file, or of another network.
         ConfigError: there is no such preset, or a value cannot be used.
     """
     if preset:
@@ -138,7 +138,7 @@ class GarmentDetector:
         """What is on a picture: a file, or uint8 RGB [height, width, 3].
 
         Raises:
-            DatasetError: there is no such file, or it is no picture.
+            DatasetError: there is no such file, or it is not a picture.
         """
         from mrcnn.images.reading import read_image
 

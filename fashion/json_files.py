@@ -116,7 +116,7 @@ def _text(path: Path) -> str:
 def check_regular(path: Path) -> None:
     """Raise `OSError` for a pipe or a device, which might never end, and for a folder."""
     if path.exists() and not path.is_file():
-        raise OSError("it is no file")
+        raise OSError("it is not a file")
 
 
 def may_hold_half_pairs(text: str, start: int = 0, end: int | None = None) -> bool:
@@ -143,8 +143,8 @@ def write_json(path: str | os.PathLike[str], data: Any, *, indent: int | None = 
     """Write `data` as UTF-8 JSON so that `path` holds the old content or the new, never a part.
 
     The text is written to a temporary file in the same folder, flushed to the disk, and renamed to
-    `path`. Folders above `path` are made. Raises `DatasetError` when the
-    folder cannot be written, or a number is one that JSON does not know (NaN, infinity).
+    `path`. Folders above `path` are made. Raises `DatasetError` when the folder cannot be written,
+    or a number is one that JSON does not know (NaN, infinity).
     """
     write_text(path, json_text(data, path, indent=indent) + "\n")
 

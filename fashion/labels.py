@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from fashion.json_files import read_json, write_json
+from fashion.json_files import read_json
 from mrcnn.drawing.palette import Colour, class_colour
 from mrcnn.errors import DatasetError
 
@@ -148,7 +148,7 @@ class ClassTable:
             data = data.get("classes")
         if not isinstance(data, list):
             raise DatasetError(
-                "it is no class table",
+                "it is not a class table",
                 expected='a list of class names, or {"classes": [..]}',
             )
         if len(data) > MOST_CLASSES:
@@ -171,10 +171,6 @@ class ClassTable:
             for row in self._rows
         ]
         return {"name": self.name, "classes": rows}
-
-    def to_file(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as JSON; the file appears whole or not at all."""
-        write_json(path, self.to_json(), indent=2)
 
 
 def _row(index: int, entry: str | GarmentClass) -> GarmentClass:
@@ -295,9 +291,11 @@ def fashion_code(garment: str, season: str) -> int | None:
     """
     name = canonical_name(garment)
     if name is None:
-        raise DatasetError(f'"{garment}" is no garment', advice=f"those are {', '.join(MODANET)}")
+        raise DatasetError(
+            f'"{garment}" is not a garment', advice=f"those are {', '.join(MODANET)}"
+        )
     if season not in SEASONS:
-        raise DatasetError(f'"{season}" is no season', advice=f"those are {', '.join(SEASONS)}")
+        raise DatasetError(f'"{season}" is not a season', advice=f"those are {', '.join(SEASONS)}")
     name = coded_garment(name)
     if name not in CODED_GARMENTS:
         return None
@@ -320,7 +318,7 @@ def decode(code: int | str) -> tuple[str, str]:
         number = 0
     if not 1 <= number <= 5 * len(CODED_GARMENTS):
         raise DatasetError(
-            f'"{code}" is no region code', advice=f"those are 1 to {5 * len(CODED_GARMENTS)}"
+            f'"{code}" is not a region code', advice=f"those are 1 to {5 * len(CODED_GARMENTS)}"
         )
     return CODED_GARMENTS[(number - 1) // 5], tuple(SEASONS)[(number - 1) % 5]
 
@@ -345,11 +343,11 @@ def parse_file_name(name: str) -> tuple[str, str] | str:
         return f'the file name "{name}" is not of the form {wanted}'
     garment = canonical_name(pieces[0])
     if garment is None:
-        return f'"{pieces[0]}" in the file name "{name}" is no garment: expected {wanted}'
+        return f'"{pieces[0]}" in the file name "{name}" is not a garment: expected {wanted}'
     season = pieces[1].casefold()
     if season not in SEASONS:
         return (
-            f'"{pieces[1]}" in the file name "{name}" is no season ({", ".join(SEASONS)}): '
+            f'"{pieces[1]}" in the file name "{name}" is not a season ({", ".join(SEASONS)}): '
             f"expected {wanted}"
         )
     return garment, season
@@ -375,7 +373,7 @@ def season_table(labels: Iterable[str] = SEASON_LABELS) -> ClassTable:
         parsed = parse_file_name(label)
         code = None if isinstance(parsed, str) else fashion_code(*parsed)
         if code is None:
-            raise DatasetError(f'"{label}" is no season label such as "skirt_yaz"')
+            raise DatasetError(f'"{label}" is not a season label such as "skirt_yaz"')
         rows.append(GarmentClass(index, label, class_colour(index), (), str(code)))
     return ClassTable(rows, name="season")
 

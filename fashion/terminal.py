@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fashion.command_table import with_commands
@@ -42,6 +43,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
     first = cells[0].ljust(widths[0])
     rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
     return gap.join([first, *rest]).rstrip()
+
+
+def listed(paths: Sequence[Path]) -> str:
+    """The files that were written, on one line; of more than three the first three."""
+    return ", ".join(map(str, paths[:3])) + (f" .. ({len(paths)} files)" if len(paths) > 3 else "")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -102,6 +108,7 @@ OPTIONS: Mapping[str, str] = {
     "batch": "--batch",
     "body": "--body",
     "body_preset": "--body-preset",
+    "calibrate": "--calibrate",
     "classes": "--classes",
     "clothing": "--clothing",
     "clothing_preset": "--clothing-preset",
@@ -110,8 +117,10 @@ OPTIONS: Mapping[str, str] = {
     "detections": "--detections",
     "drop_unknown": "--drop-unknown",
     "fallback": "--fallback",
+    "formats": "--format",
     "garment": "--garment",
     "images": "--images",
+    "int8": "--int8",
     "iterations": "--iterations",
     "json": "--json",
     "labels": "--labels",
@@ -228,8 +237,15 @@ def add_classes_argument(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--class-table", dest="classes", help=argparse.SUPPRESS)
 
 
-def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --stream and --shard-size, of the conversions between annotation formats."""
+def add_strict_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --strict, of the commands that skip and list what they cannot use."""
+    text = f"stop at the first {what} that cannot be used"
+    parser.add_argument("--strict", action="store_true", help=text)
+
+
+def add_stream_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --strict, --stream and --shard-size, of the conversions between annotation formats."""
+    add_strict_argument(parser, what)
     parser.add_argument(
         "--stream",
         action="store_true",

@@ -127,7 +127,7 @@ def parse_rate_schedule(text: str) -> RateSchedule:
             rising = milestones == tuple(sorted({e for e in milestones if e > 0}))
             if rising and 0 < factor < math.inf:
                 return RateSchedule(kind, milestones, factor)
-    except ValueError:  # a number that is none
+    except ValueError:  # not a number
         pass
     raise ConfigError(f"{text!r} is not a learning-rate schedule", expected=EXPECTED_SCHEDULE)
 

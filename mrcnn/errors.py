@@ -32,7 +32,7 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
 class UserError(ValueError):
     """Input that the user can put right.
 
-    As text it is one printable line, although parts of it may come from files of others.
+    As text it is one printable line, although parts of it may come from other people's files.
 
     Attributes:
         problem: what is wrong, without the place, what was expected, and what to do about it.

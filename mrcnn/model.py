@@ -211,8 +211,8 @@ class MaskRCNN:
         Writes into `log_dir` after every epoch: a checkpoint, `history.csv`, TensorBoard events,
         and the state from which an interrupted training resumes exactly.
 
-        While it trains on a processor, TensorFlow computes in its deterministic mode, which is one
-        of the whole process; so is Ctrl-C's meaning: it ends the training after the step at hand.
+        Meanwhile the whole process is affected: on a CPU, TensorFlow computes in its deterministic
+        mode, and Ctrl-C ends the training after the current step.
 
         Args:
             train_dataset: a prepared Dataset.
@@ -231,7 +231,7 @@ class MaskRCNN:
         Raises:
             ConfigError: NUM_CLASSES does not fit the data sets.
             TrainingError: a loss is no longer finite, a loader worker died, another process of
-                the training has gone, or another training is at work in the log folder.
+                the training has gone, or another training uses the log folder.
             DatasetError: an image or its annotation cannot be used.
         """
         if self.mode != "training":
@@ -280,7 +280,7 @@ class MaskRCNN:
             images: uint8 RGB `[height, width, 3]`, of any sizes and any number: they are run in
                 batches of BATCH_SIZE.
             verbose: 1 prints what goes in.
-            soft_masks: what the masks were decided from, too; see
+            soft_masks: also return the probabilities behind the masks; see
                 `mrcnn.geometry.masks.box_probabilities`.
 
         Returns:

@@ -10,10 +10,7 @@ exclusive at y2 and x2; masks are [H, W, N]; images are RGB, 0..255.
 
 import colorsys
 import importlib
-import itertools
-import os
 import random
-import sys
 
 import numpy as np
 
@@ -33,8 +30,9 @@ from mrcnn.evaluation.image_ap import compute_matches
 from mrcnn.geometry.masks import unmold_mask
 
 # What scripts take from `from mrcnn.visualize import *` besides, imported when it is asked for.
-_LATER = {"plt": "matplotlib.pyplot", "find_contours": "skimage.measure", "utils": "mrcnn.utils"}
-_LATER |= {"Polygon": "matplotlib.patches", "patches": "matplotlib", "lines": "matplotlib"}
+_LATER = {"plt": "matplotlib.pyplot", "utils": "mrcnn.utils", "patches": "matplotlib.patches"}
+_LATER |= {"lines": "matplotlib.lines", "itertools": "itertools", "os": "os", "sys": "sys"}
+_LATER |= {"find_contours": "skimage.measure", "Polygon": "matplotlib.patches"}
 
 __all__ = [
     *_LATER,
@@ -49,14 +47,11 @@ __all__ = [
     "draw_box",
     "draw_boxes",
     "draw_rois",
-    "itertools",
     "np",
-    "os",
     "plot_overlaps",
     "plot_precision_recall",
     "random",
     "random_colors",
-    "sys",
 ]
 
 
@@ -64,7 +59,7 @@ def __getattr__(name: str):
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_LATER[name])
-    return module if name in ("plt", "utils") else getattr(module, name)
+    return getattr(module, name) if name in ("find_contours", "Polygon") else module
 
 
 _GREY = (0.5, 0.5, 0.5)

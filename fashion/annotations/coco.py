@@ -51,7 +51,7 @@ def check(data: Any, source: str = "the COCO data") -> None:
     """Raise `DatasetError` unless the parts that everything relies on are there, and unique."""
     if not is_coco(data) or not isinstance(data.get("categories"), list):
         raise DatasetError(
-            "it is no COCO annotation file",
+            "it is not a COCO annotation file",
             path=source,
             expected='lists "images", "annotations" and "categories"',
         )
@@ -72,7 +72,7 @@ def check_annotation(annotation: Any, source: str) -> None:
     """Raise `DatasetError` unless an entry of `annotations` is an object."""
     if not isinstance(annotation, dict):
         raise DatasetError(
-            'an entry of "annotations" is no object', path=source, found=repr(annotation)
+            'an entry of "annotations" is not an object', path=source, found=repr(annotation)
         )
 
 
@@ -84,7 +84,7 @@ def identity(value: Any) -> Any:
 
 
 def own_value(entry: Any, key: str, part: str, source: str) -> Any:
-    """The value that tells an entry of the list `part` from the others, or `DatasetError`."""
+    """The value that identifies an entry of the list `part`; `DatasetError` where it has none."""
     value = entry.get(key) if isinstance(entry, dict) else None
     if value is None or isinstance(value, list | dict):
         raise DatasetError(f'an entry of "{part}" has no "{key}"', path=source, found=repr(entry))

@@ -2,8 +2,7 @@
 
 `read_images` gives the images with their regions. `to_via` also keeps what VIA has no place for
 (see `fashion.annotations.coco`), so that nothing is lost on the way COCO -> VIA -> COCO but the
-form of
-run-length segmentations, which become polygons.
+form of run-length segmentations, which become polygons.
 """
 
 from collections import defaultdict
@@ -39,7 +38,7 @@ from mrcnn.errors import counted
 
 @dataclass(slots=True)
 class Conversion:
-    """What was met in a COCO file; `problems` are annotations that could not be used.
+    """What was found in a COCO file; `problems` are annotations that could not be used.
 
     `annotations` are its images, where the whole file was read.
     """
@@ -55,7 +54,7 @@ class Conversion:
     empty_images: int = 0
 
     def summary(self, limit: int = 5) -> str:
-        """What was made of what, in a few lines."""
+        """What was converted, in a few lines."""
         parts = [
             f"{counted(self.images, 'image')}, {counted(self.instances, 'instance')}, "
             f"{counted(self.regions, 'region')}"
@@ -92,7 +91,7 @@ def to_via(
     first_polygon: bool = False,
     strict: bool = False,
 ) -> Conversion:
-    """`read_images` for a VIA file that can become the same COCO file again; and what was met.
+    """`read_images` for a VIA file that can become the same COCO file again; and what was found.
 
     `fashion` is the code of the category (ModaNet's number, a season label's region code, else the
     category id).
@@ -164,7 +163,7 @@ def problem(file: str, annotation: Mapping[str, Any], reason: str) -> Problem:
 
 
 class CocoReader:
-    """Makes annotated images of COCO's images and annotations; counts in `result` what it meets.
+    """Makes annotated images of COCO's images and annotations; counts in `result` what it finds.
 
     categories: the file's. carry: keep in the attribute `coco` what VIA has no place for.
     first_polygon: as of `to_via`.

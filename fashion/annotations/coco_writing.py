@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.annotations.class_inference import FoundLabels, UniqueIds, category_ids, infer_table
 from fashion.annotations.coco import EXTRA, OWN, extra_fields, outline_checksum, set_apart
 from fashion.annotations.instances import Instance, image_instances
-from fashion.annotations.label_survey import LabelSurvey, UniqueIds, category_ids, table_of
 from fashion.annotations.problems import Problem, Problems, problem_text, stop_at_first
 from fashion.annotations.via_reading import CORRECT
 from fashion.annotations.via_shapes import ShapeError
@@ -26,7 +26,7 @@ _CARRIED_APART = {"outlines", "category", "id", "segmentation", "bbox", "area", 
 
 @dataclass(slots=True)
 class CocoConversion:
-    """A COCO file made of a VIA file: `data` is its JSON object; the rest counts what was met."""
+    """A COCO file made of a VIA file: `data` is its JSON object; the rest counts what was found."""
 
     data: dict[str, Any] = field(default_factory=dict)
     problems: Problems = field(default_factory=list)
@@ -36,7 +36,7 @@ class CocoConversion:
     redrawn: int = 0
 
     def summary(self, limit: int = 5) -> str:
-        """What was made of what, in a few lines."""
+        """What was converted, in a few lines."""
         text = f"{counted(self.images, 'image')}, {counted(self.annotations, 'annotation')}"
         if self.run_lengths:
             text += f", {self.run_lengths} with holes written as run-length masks"
@@ -56,17 +56,18 @@ def from_via(
     """COCO annotations of VIA data: one annotation an instance.
 
     `table` names the classes; without it they are those of `like`, else ModaNet's or the nine
-    season labels when they hold all labels of the file, else the labels met. `like` is a COCO
-    object whose categories, info and licences are copied. What `coco_read.to_via` sent along comes
-    back: image and annotation ids, category ids, fields, and bbox and area of every outline that
-    has not been changed. Otherwise bbox is the polygons' extent, and area that of the mask in
-    pixels. Instances with holes become run-length masks, which need the image's size. Regions
-    that cannot be used are listed in `problems`; with `strict` the first one raises.
+    season labels when they hold all labels of the file, else the labels found. `like` is a COCO
+    object whose categories, info and licences are copied. What
+    `fashion.annotations.coco_reading.to_via` sent along comes back: image and annotation ids,
+    category ids, fields, and bbox and area of every outline that has not been changed. Otherwise
+    bbox is the polygons' extent, and area that of the mask in pixels. Instances with holes become
+    run-length masks, which need the image's size. Regions that cannot be used are listed in
+    `problems`; with `strict` the first one raises.
 
     Raises `DatasetError`.
     """
-    labels = LabelSurvey.of(via)
-    table = table or table_of(labels, like, source)
+    labels = FoundLabels.of(via)
+    table = table or infer_table(labels, like, source)
     result = CocoConversion(problems=list(via.problems))
     builder = CocoBuilder(table, category_ids(labels, table, like), result)
     images, annotations = [], []
@@ -105,7 +106,7 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
 class CocoBuilder:
     """Turns images with their regions into COCO entries, with ids that no other entry has.
 
-    `category_ids` are COCO category ids by class name. What was met is counted in `result`.
+    `category_ids` are COCO category ids by class name. What it finds is counted in `result`.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ class Label:
 
 @dataclass
 class Conversion:
-    """The COCO data made of label maps, and what was met.
+    """The COCO data made of label maps, and what was found.
 
     Attributes:
         data: a COCO dictionary.
@@ -53,7 +53,7 @@ class Conversion:
     unknown: dict[int, int] = field(default_factory=dict)
 
     def summary(self) -> str:
-        """What was made of what, in one or two lines."""
+        """What was converted, in one or two lines."""
         images, annotations = self.data["images"], self.data["annotations"]
         text = f"{counted(len(images), 'image')}, {counted(len(annotations), 'instance')}"
         if self.too_small:
@@ -67,7 +67,7 @@ class Conversion:
 def read_label_table(path: str | os.PathLike[str], classes: ClassTable) -> dict[int, Label]:
     """The table of a data set's numbers: a JSON object from number to class.
 
-    `{"1": "bag", "7": {"class": "footwear", "name": "heels"}}`; numbers of what is none of the
+    `{"1": "bag", "7": {"class": "footwear", "name": "heels"}}`; numbers that stand for none of the
     classes are left out.
 
     Raises:
@@ -76,7 +76,7 @@ def read_label_table(path: str | os.PathLike[str], classes: ClassTable) -> dict[
     data = read_json(path)
     expected = 'an object such as {"1": "bag", "7": {"class": "footwear", "name": "heels"}}'
     if not isinstance(data, dict) or not data:
-        raise DatasetError("it is no table of labels", path=path, expected=expected)
+        raise DatasetError("it is not a table of labels", path=path, expected=expected)
     labels = {}
     for key, value in data.items():
         entry = value if isinstance(value, dict) else {"class": value}
@@ -84,7 +84,7 @@ def read_label_table(path: str | os.PathLike[str], classes: ClassTable) -> dict[
         if not key.isdecimal() or row is None:
             names = ", ".join(classes.names)
             raise DatasetError(
-                f'the entry "{key}" is no number with a class',
+                f'the entry "{key}" is not a number with a class',
                 path=path,
                 expected=f"{expected}, of the classes {names}",
                 found=value,
@@ -107,7 +107,7 @@ def read_label_map(path: Path, variable: str | None = None) -> np.ndarray:
     whole = numbers.dtype.kind in "uib" or np.array_equal(numbers, np.floor(numbers))
     if not whole or (numbers.size and numbers.min() < 0):
         raise DatasetError(
-            "its numbers are no labels", path=path, expected="whole numbers of at least 0"
+            "its numbers are not labels", path=path, expected="whole numbers of at least 0"
         )
     return numbers.astype(np.int64)
 
@@ -116,7 +116,10 @@ def _of_picture(path: Path) -> np.ndarray:
     with opened(path) as image:
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
             raise DatasetError(
-                "it is no label map", path=path, expected="an indexed or grey PNG", found=image.mode
+                "it is not a label map",
+                path=path,
+                expected="an indexed or grey PNG",
+                found=image.mode,
             )
         return np.asarray(image)
 
@@ -135,7 +138,7 @@ def _of_matlab(path: Path, variable: str | None) -> np.ndarray:
         ) from error
     # What scipy raises for a damaged file is documented nowhere.
     except (OSError, ValueError, TypeError, KeyError, scipy.io.matlab.MatReadError) as error:
-        raise DatasetError(f"it is no MATLAB file ({error})", path=path) from error
+        raise DatasetError(f"it is not a MATLAB file ({error})", path=path) from error
     matrices = {
         name: value
         for name, value in found.items()

@@ -127,8 +127,8 @@ def check_present(annotations: Annotations, folder: Path, path: Path) -> None:
     missing = [image.filename for image in annotations if not is_file(folder / image.filename)]
     if missing:
         raise DatasetError(
-            f"of {counted(len(annotations), 'image')} that it names, {len(missing)} cannot be "
-            f"found in {folder}: {some(missing)}",
+            f"{len(missing)} of {counted(len(annotations), 'image')} that it names cannot be found "
+            f"in {folder}: {some(missing)}",
             path=path,
             advice="put them there, or take them out of the annotations",
         )

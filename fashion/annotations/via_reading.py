@@ -52,7 +52,7 @@ def read(path: str | os.PathLike[str], *, strict: bool = False) -> Annotations:
 
     Regions may be a list or an object; polygon, polyline, rect, circle and ellipse are read; whole
     numbers, floats and numbers in quotes. The keys of the entries are ignored. A region with fewer
-    than 3 points, a coordinate that is no finite number, no area, or no part within the image
+    than 3 points, a coordinate that is not a finite number, no area, or no part within the image
     (where `file_attributes` give its size) is left out and listed in `problems`; with `strict` the
     first one raises. What labels mean is not checked here: see
     `fashion.annotations.instances.image_instances`.
@@ -129,7 +129,10 @@ def via_entries(data: Any, source: str) -> tuple[dict[str, Any], Annotations]:
     """
     if not isinstance(data, dict):
         raise DatasetError(
-            "it is no VIA file", path=source, expected="a JSON object of images", found=_kind(data)
+            "it is not a VIA file",
+            path=source,
+            expected="a JSON object of images",
+            found=_kind(data),
         )
     if "_via_img_metadata" in data:
         entries = data["_via_img_metadata"]
@@ -169,7 +172,7 @@ def image_of_entry(key: str, entry: Any, source: str) -> AnnotatedImage:
     """The image of an entry of a VIA file, without its regions. Raises `DatasetError`."""
     if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
         raise DatasetError(
-            f'its entry "{key}" is no image',
+            f'its entry "{key}" is not an image',
             path=source,
             expected='an object with "filename" and "regions"',
             advice="check that it is a VIA annotation file",
@@ -251,7 +254,7 @@ def _region_list(entry: Mapping[str, Any], filename: str, source: str) -> list[A
 
 def _region(entry: Any, image: AnnotatedImage, number: int) -> Region:
     if not isinstance(entry, Mapping):
-        raise ShapeError("it is no object with shape_attributes")
+        raise ShapeError("it is not an object with shape_attributes")
     shape: Any = entry.get("shape_attributes")
     points = outline(shape)
     check_inside(points, image.width, image.height)

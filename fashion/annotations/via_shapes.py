@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 SHAPES = ("polygon", "polyline", "rect", "circle", "ellipse")
-FARTHEST = 1e9  # pixels from the corner; farther out floats no longer tell one pixel from another
+FARTHEST = 1e9  # pixels from the corner; farther out floats no longer distinguish pixels
 CURVE_ERROR = 0.1  # pixels by which the outline of a circle or an ellipse may leave the curve
 
 
 class ShapeError(ValueError):
-    """A region that is no area in the image; the message is the reason alone."""
+    """A region that covers nothing of the image; the message is the reason alone."""
 
 
 def outline(shape: Mapping[str, Any]) -> np.ndarray:

@@ -110,7 +110,7 @@ def write_project(
 
     In VIA 2, "Load" of the project menu opens it. `label` becomes a list to choose from: the
     classes of `table`, or, without it, the known table that holds all labels of the file, else the
-    labels met. Labels are shown on the regions and colour them. VIA looks for the images in
+    labels found. Labels are shown on the regions and colour them. VIA looks for the images in
     `image_folder`; without it the user adds them ("Add Files"), and VIA knows them by their names.
     A project that was read keeps its own settings and definitions.
 

@@ -1,4 +1,4 @@
-"""What the attributes of one VIA file say about classes: its own options, and the values met.
+"""What the attributes of one VIA file say about classes: its own options, and the values found.
 
 A number means what the file's options say, never what a class table says of its own accord. Where
 no attribute is named as those that usually hold the class, one attribute is chosen for the whole

@@ -91,8 +91,8 @@ def _add_choice_arguments(group) -> None:
         "--fallback",
         choices=FALLBACKS,
         default="skip",
-        help="where the garment of the name is not found surely enough: skip the photograph; take "
-        "the best detection of it down to --low-confidence; or label all garments that were found "
+        help="where no detection of the garment of the name is sure enough: skip the photograph; "
+        "take the best detection of it down to --low-confidence; or label all garments found "
         "(default: skip)",
     )
     add(

@@ -1,6 +1,7 @@
-"""What is checked before pictures are labelled.
+"""Checks before pictures are labelled.
 
-What is wrong from the start must not end a run after hours, and no file of others may be lost.
+A mistake that could be seen at the start must not end a run after hours, and no file of anyone else
+may be lost.
 """
 
 import shutil
@@ -129,7 +130,7 @@ def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
 def remove_unfinished(job: LabelJob, output: Path) -> None:
     """Remove the temporary files that a killed run of this job left.
 
-    Others stay: they may belong to a process that is at work in the same folder.
+    Others stay: they may belong to a running process that uses the same folder.
     """
     stems: set[str] = set()
     if job.segments or job.previews:

@@ -117,14 +117,14 @@ class LabelJournal:
             return
         self._end = self._read_lines()
         with self._explained():
-            # What stands after the last whole line would run into the next one.
+            # Anything after the last whole line would run into the next one.
             os.ftruncate(self._file, self._end)
             if not self._end:
                 self._append({"journal": FORMAT, "settings": self.settings})
             self.sync()
 
     def _read_written(self) -> None:
-        """Enter the final files that an earlier run wrote; the rest may be of any kind."""
+        """Index the final files that an earlier run wrote; other lines may be anything."""
         with self._reader() as stream:
             for line in stream:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -132,7 +132,7 @@ class LabelJournal:
                     self._written[entry["written"], entry["sha256"]] = None
 
     def _read_lines(self) -> int:
-        """Enter all whole lines into the index; return the byte where the last of them ends."""
+        """Index all whole lines; return the byte where the last of them ends."""
         end = 0
         with self._reader() as stream:
             for number, line in enumerate(stream, 1):

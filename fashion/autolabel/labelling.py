@@ -3,11 +3,11 @@
     batches -> workers (a model each) -> records -> journal -> final files
 
 Who the workers are makes no difference here: this process alone is a crew of one
-(`label_crew.LocalCrew`). The final files are the same for all crews, byte for byte, since the
+(`workers.crew.LocalCrew`). The final files are the same for all crews, byte for byte, since the
 batches are (see `fashion.autolabel.job`). A worker has the batch at hand and those it reads ahead;
-nothing else
-is in memory, so that it does not grow with the number of pictures. The batches of a worker that
-died are given to others, each alone, so that it is known which pictures a worker cannot survive.
+nothing else is in memory, so that it does not grow with the number of pictures. The batches of a
+worker that died are given to others, each alone, so that it is known which pictures a worker cannot
+survive.
 """
 
 import threading

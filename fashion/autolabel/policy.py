@@ -30,7 +30,7 @@ REASONS = {
     "not found": "the garment was not found",
     "uncertain": "the garment was found, but below --min-confidence",
     "too small": "what was found is too small for an outline",
-    "unreadable": "the file is no readable picture",
+    "unreadable": "the file is not a readable picture",
 }
 
 
@@ -44,14 +44,14 @@ class LabelPolicy:
             are what `fallback="best"` takes; lower ones are not looked at.
         all_garments: label every garment that was found with the file's season, instead of the
             garment of the name alone.
-        fallback: what to do where the garment of the name was not found surely enough: "skip" the
-            image, take its "best" uncertain detection, or label "all" other garments.
+        fallback: what to do where no detection of the garment of the name is certain enough: "skip"
+            the image, take its "best" uncertain detection, or label "all" other garments.
         season: for names that carry none; None leaves such images out.
         garment: for names that carry none; "any" takes all that was found, None leaves them out.
         labels: "seasons": a garment's label is `<garment>_<season>`; "garments": it is the class
             that was found, whatever the image's name; `garment` then is the only one to label.
 
-    Raises `ConfigError` for values that are none of these.
+    Raises `ConfigError` for any other value.
     """
 
     min_confidence: float = 0.9
@@ -245,7 +245,7 @@ def _shows(detection: _Detection, subject: Subject) -> bool:
 def _fallback(
     found: list[_Detection], uncertain: list[_Detection], subject: Subject, policy: LabelPolicy
 ) -> tuple[list[_Detection], str]:
-    """What is taken where the garment was not found surely enough, and a note that says so."""
+    """What is taken where no detection of the garment is certain enough, and a note on it."""
     if policy.fallback == "best" and uncertain:
         return uncertain[:1], f"best detection below {policy.min_confidence:g}"
     sure = [d for d in found if d.score >= policy.min_confidence]

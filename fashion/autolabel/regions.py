@@ -31,9 +31,8 @@ def instance_regions(
 
     mask: bool [height, width]. instance: the number that joins the regions, unique in the image.
     tolerance, minimum_area: see `fashion.polygons.tracing.mask_to_polygons`. Every region has the
-    attributes
-    `fashion` (the code), `label`, `instance` and `score`, as texts; holes have `hole` too. The list
-    is empty where nothing of the mask is large enough.
+    attributes `fashion` (the code), `label`, `instance` and `score`, as texts; holes have `hole`
+    too. The list is empty where nothing of the mask is large enough.
     """
     attributes = {
         "fashion": str(pick.code),

@@ -165,8 +165,7 @@ def write_files(
     missing because `stopped_by` ended the run; the report then says that it is partial. The journal
     notes what was written. shard_size: annotations in files of so many images, see
     `fashion.streams.shards`. Raises `UserError` when a file cannot be written; the former one is
-    then
-    untouched.
+    then untouched.
     """
     summary = LabelSummary(left=left, stopped_by=stopped_by)
     report = report_path(output)

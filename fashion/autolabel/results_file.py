@@ -10,7 +10,7 @@ import csv
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +19,8 @@ import numpy as np
 
 from fashion.json_files import read_json, reading
 from fashion.labels import MODANET, MODANET_TABLE
-from fashion.polygons.filling import polygons_to_mask, rle_to_mask
+from fashion.polygons.filling import rle_to_mask, run_lengths_of
+from fashion.polygons.run_lengths import RunLengthError
 from mrcnn.errors import DatasetError, counted
 
 NAME_KEYS = ("file_name", "image")
@@ -61,7 +62,7 @@ def read_names(path: Path) -> dict[str, str]:
         garment = MODANET_TABLE.find(ours)
         if ours and garment is None:
             raise DatasetError(
-                f'"{ours}", for "{theirs}", is no garment',
+                f'"{ours}", for "{theirs}", is not a garment',
                 path=path,
                 advice=f"those are {', '.join(MODANET)}; an empty one leaves the category out",
             )
@@ -81,7 +82,7 @@ class ResultsFile:
 
     Attributes:
         unknown_pictures: number of rows of other pictures.
-        unknown_categories: number of rows of each category that is no garment, by its name.
+        unknown_categories: number of rows of each category that is not a garment, by its name.
         digest: sha256 of all that decides what the rows mean.
 
     Raises:
@@ -120,7 +121,7 @@ class ResultsFile:
             lines.append(f"Left out: {found} of other pictures.\n")
         for name, count in self.unknown_categories.most_common():
             found = counted(count, "detection")
-            lines.append(f'Left out: {found} of "{name}", which is no garment.\n')
+            lines.append(f'Left out: {found} of "{name}", which is not a garment.\n')
         return "".join(lines)
 
     def _digest(self, listing: Path | None) -> str:
@@ -186,44 +187,18 @@ class ResultsFile:
         rows = self._rows.get(picture, [])
         masks = np.zeros((height, width, len(rows)), dtype=bool)
         for index, row in enumerate(rows):
-            masks[..., index] = self._mask(row, picture, height, width)
+            masks[..., index] = self._mask(row, height, width)
         return {
             "class_ids": np.array([row.class_id for row in rows], dtype=np.int32),
             "scores": np.array([row.score for row in rows], dtype=np.float64),
             "masks": masks,
         }
 
-    def _mask(self, row: FoundRow, picture: str, height: int, width: int) -> np.ndarray:
-        found = row.segmentation
-        if isinstance(found, list):
-            return polygons_to_mask(self._outlines(row, found), [], height, width)
-        if not isinstance(found, dict) or "counts" not in found:
-            raise self._bad(row.number, "has neither polygons nor run-lengths with size and counts")
-        if found.get("size") != [height, width]:
-            raise DatasetError(
-                f"row {row.number} has a mask of another size than {picture}",
-                path=self.path,
-                expected=f"[height, width] {[height, width]}, upright as EXIF says",
-                found=found.get("size"),
-            )
+    def _mask(self, row: FoundRow, height: int, width: int) -> np.ndarray:
         try:
-            return rle_to_mask(found)
-        except ValueError as error:
-            raise self._bad(row.number, f"has run-lengths that cannot be used ({error})") from None
-
-    def _outlines(self, row: FoundRow, polygons: Sequence[Any]) -> list[np.ndarray]:
-        outlines = []
-        for flat in polygons:
-            try:
-                points = np.array(flat, dtype=np.float64)
-            except (TypeError, ValueError, OverflowError):
-                points = np.zeros(0)
-            if points.ndim != 1 or len(points) < 6 or len(points) % 2:
-                raise self._bad(row.number, "has a polygon that is not three or more points x, y")
-            if not np.isfinite(points).all():
-                raise self._bad(row.number, "has a polygon with a coordinate that is not finite")
-            outlines.append(points.reshape(-1, 2))
-        return outlines
+            return rle_to_mask(run_lengths_of(row.segmentation, height, width))
+        except RunLengthError as error:
+            raise self._bad(row.number, str(error)) from None
 
 
 def _content(path: Path) -> tuple[list[Any], dict[str, Any]]:

@@ -68,7 +68,7 @@ def describe(options: argparse.Namespace) -> int:
     """Statistics, and samples where asked for; 1 when there is no instance."""
     from tqdm import tqdm
 
-    from fashion.annotations.label_survey import LabelSurvey, table_of
+    from fashion.annotations.class_inference import FoundLabels, infer_table
     from fashion.annotations.locating import annotation_parts
     from fashion.data_quality import counting, plots, report, samples
     from fashion.json_files import write_json
@@ -79,7 +79,7 @@ def describe(options: argparse.Namespace) -> int:
     if options.classes:
         table = named_table(options.classes)
     else:
-        labels = LabelSurvey.of(image for part in parts for image in part.annotations)
+        labels = FoundLabels.of(image for part in parts for image in part.annotations)
         if not labels.regions:
             refused = [problem for part in parts for problem in part.annotations.problems]
             if refused:
@@ -92,7 +92,7 @@ def describe(options: argparse.Namespace) -> int:
             raise DatasetError(
                 "it has no region", path=options.data, advice="annotate the images first"
             )
-        table = table_of(labels, None, str(options.data))
+        table = infer_table(labels, None, str(options.data))
     total = sum(len(part.annotations) for part in parts)
     with tqdm(total=total, unit="image", desc="statistics", disable=None) as bar:
         figures = counting.collect(parts, table, bar.update)

@@ -2,7 +2,7 @@
 
 The published annotations of boots and footwear carry boxes whose width and height are right but
 whose position is another polygon's, and many pairs of shoes carry both shoes in both instances. A
-box's width and height therefore tell which of the polygons are the instance's: see `repair`.
+box's width and height therefore show which polygons are the instance's: see `repair`.
 Doubled masks of one image are found, not repaired: see `doubled_masks`.
 """
 
@@ -29,7 +29,7 @@ HOWS = ("one", "all", "several")
 
 
 @dataclass(frozen=True, slots=True)
-class Unmended:
+class Unrepaired:
     """An annotation whose box fits none of its polygons, nor any of them together.
 
     `bbox` and `extents` are x, y, width, height; one extent a polygon.
@@ -64,12 +64,12 @@ class Doubled:
 
 @dataclass(slots=True)
 class ClassRow:
-    """The counts of one class; `mended` counts the repaired instances by how, see `HOWS`."""
+    """The counts of one class; `repaired` counts the repaired instances by how, see `HOWS`."""
 
     instances: int = 0
     wrong_before: int = 0
     wrong_after: int = 0
-    mended: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HOWS, 0))
+    repaired: dict[str, int] = field(default_factory=lambda: dict.fromkeys(HOWS, 0))
     polygons_before: int = 0
     polygons_after: int = 0
 
@@ -78,13 +78,13 @@ class ClassRow:
 class Repair:
     """A repaired COCO object in `data`, and what was done.
 
-    `unmended` are the annotations that could not be repaired. `left_over` are polygons, as (file,
+    `unrepaired` are the annotations that could not be repaired. `left_over` are polygons, as (file,
     annotation id, number of polygons), that after the repair belong to no instance of the image.
     """
 
     data: dict[str, Any]
     rows: dict[str, ClassRow] = field(default_factory=dict)
-    unmended: list[Unmended] = field(default_factory=list)
+    unrepaired: list[Unrepaired] = field(default_factory=list)
     left_over: list[tuple[str, Any, int]] = field(default_factory=list)
     doubled_before: list[Doubled] = field(default_factory=list)
     doubled_after: list[Doubled] = field(default_factory=list)
@@ -94,8 +94,8 @@ class Repair:
         total = ClassRow()
         for row in self.rows.values():
             for name, value in asdict(row).items():
-                if name == "mended":
-                    total.mended = {how: total.mended[how] + value[how] for how in HOWS}
+                if name == "repaired":
+                    total.repaired = {how: total.repaired[how] + value[how] for how in HOWS}
                 else:
                     setattr(total, name, getattr(total, name) + value)
         return total
@@ -105,7 +105,7 @@ class Repair:
         return {
             "classes": {name: asdict(row) for name, row in self.rows.items()},
             "total": asdict(self.total()),
-            "unmended": [asdict(entry) for entry in self.unmended],
+            "unrepaired": [asdict(entry) for entry in self.unrepaired],
             "left_over": [
                 {"file": file, "annotation": annotation, "polygons": count}
                 for file, annotation, count in self.left_over
@@ -133,7 +133,7 @@ def repair(
     ModaNet's does, else of the mask. Annotations that nothing fits stay as they are, and are
     listed. Run-length masks and crowds are ignored.
 
-    Raises `DatasetError` when `data` is no COCO file, or has none of the `classes`.
+    Raises `DatasetError` when `data` is not a COCO file, or has none of the `classes`.
     """
     coco.check(data, source)
     result = Repair(copy.deepcopy(dict(data)))
@@ -205,8 +205,8 @@ class _ImageRepair:
         extents = [_extent([polygon]).tolist() for polygon in annotation["segmentation"]]
         width, height = annotation["bbox"][2:]
         reason = f"no polygon is {width:g} x {height:g} pixels as its bbox is, nor are several"
-        self.result.unmended.append(
-            Unmended(
+        self.result.unrepaired.append(
+            Unrepaired(
                 annotation.get("id"),
                 str(self.image["file_name"]),
                 _label(annotation, self.names),
@@ -227,7 +227,7 @@ class _ImageRepair:
             best = found[taken.index(min(taken))]
             self._keep(polygons[i] for i in best)
             row = self.result.rows[_label(annotation, self.names)]
-            row.mended[_how(annotation, best)] += 1
+            row.repaired[_how(annotation, best)] += 1
             chosen.append((annotation, list(best)))
         return chosen
 

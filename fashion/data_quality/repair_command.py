@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     coco_writing.write(out, result.data)
     write_json(report, result.to_json(), indent=1)
     print(repair_table(result))
-    show("could not be repaired", result.unmended, options.show)
+    show("could not be repaired", result.unrepaired, options.show)
     left_over = [
         f"{file}, annotation {i}: {counted(count, 'polygon')}"
         for file, i, count in result.left_over
@@ -91,9 +91,9 @@ def repair_table(result) -> str:
     ]
     rows = []
     for name, row in [*result.rows.items(), ("total", result.total())]:
-        repaired = sum(row.mended.values())
+        repaired = sum(row.repaired.values())
         before = f"{row.wrong_before} ({share(row.wrong_before, row.instances)})"
-        how = [str(count) for count in row.mended.values()]
+        how = [str(count) for count in row.repaired.values()]
         done = share(repaired, row.wrong_before)
         rows.append([name, str(row.instances), before, *how, done, str(row.wrong_after)])
     return text_table(head, rows)

@@ -1,6 +1,6 @@
 """What the five seasons look like in the drawn pictures: colours, patterns and materials.
 
-A season is to be told from any garment alone: spring by pastels with blossoms and soft blotches,
+Any garment alone shows the season: spring by pastels with blossoms and soft blotches,
 summer by bright colours with dots and bold stripes, autumn by earth tones with plaid and
 herringbone, winter by dark cold colours with knit, chevrons and snow stars, "all seasons" by greys
 and denim, plain.

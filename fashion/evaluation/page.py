@@ -49,8 +49,7 @@ def write_page(
 
     page: in the folder that holds the charts of `fashion.evaluation.report.write_charts`.
     pictures: under "best" and "worst", images and their drawn files. about: model and
-    data, as a sentence. Raises `UserError` when it
-    cannot be written.
+    data, as a sentence. Raises `UserError` when it cannot be written.
     """
     write_text(page, page_text(page, numbers, pictures, about))
     return page

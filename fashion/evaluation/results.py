@@ -18,10 +18,9 @@ from fashion.annotations import coco
 from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
 from fashion.labels import ClassTable
-from fashion.polygons.filling import polygons_to_mask
-from fashion.polygons.run_lengths import RunLengthError, decode_counts, fills, plain_runs
+from fashion.polygons.filling import run_lengths_of
+from fashion.polygons.run_lengths import RunLengthError
 from mrcnn.errors import DatasetError
-from mrcnn.evaluation.coco_ap import encode_mask
 
 NAME_KEYS = ("file_name", "image")
 SHOWN = 5  # so many ids stand in a message
@@ -259,7 +258,7 @@ def _ids_by_name(names: Mapping[int, str]) -> dict[str, int]:
 def _look_up(known: Mapping[Any, int], value: Any, key: str, what: str) -> int:
     if value is None:
         raise _RowError(f"has no {key}")
-    # In Python True is 1, and a list can be no key.
+    # In Python True is 1, and a list cannot be a key.
     if isinstance(value, bool | list | dict) or value not in known:
         few = ", ".join(map(repr, list(known)[:SHOWN])) + ", .." * (len(known) > SHOWN)
         raise _RowError(
@@ -291,60 +290,3 @@ def _box_of(run_lengths: Mapping[str, Any]) -> list[float]:
     from pycocotools import mask as coco_mask
 
     return np.asarray(coco_mask.toBbox(dict(run_lengths))).tolist()
-
-
-def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]:
-    """Compressed run-lengths {"size": [height, width], "counts": str} of any COCO segmentation.
-
-    Args:
-        segmentation: polygons (a list of [x, y, x, y, ..]), or run-lengths, compressed (text) or
-            not (a list of numbers). Compressed ones come back as they are.
-        height, width: of the image in pixels.
-
-    Raises:
-        RunLengthError: it is neither of them, of another size, or its runs do not fill the image.
-    """
-    if isinstance(segmentation, list):
-        return _of_polygons(segmentation, height, width)
-    if not isinstance(segmentation, dict) or "counts" not in segmentation:
-        raise RunLengthError(
-            "has a segmentation that is neither polygons nor run-lengths with size and counts"
-        )
-    if segmentation.get("size") != [height, width]:
-        raise RunLengthError(
-            f"has a segmentation of the size {segmentation.get('size')}, but its image has "
-            f"[height, width] {[height, width]}"
-        )
-    counts = segmentation["counts"]
-    is_text = isinstance(counts, str)
-    runs = decode_counts(counts) if is_text else plain_runs(counts)
-    if not fills(runs, height * width):
-        raise RunLengthError(
-            f"has malformed run-lengths: they do not add up to its image's {height} x {width} "
-            "pixels"
-        )
-    if is_text:
-        return {"size": [height, width], "counts": counts}
-    return _compressed({"size": [height, width], "counts": runs.tolist()}, height, width)
-
-
-def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, Any]:
-    outlines = []
-    for flat in polygons:
-        try:
-            points = np.array(flat, dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            points = np.zeros(0)
-        if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
-            raise RunLengthError(
-                "has a polygon that is not a list of at least three points x, y, x, y, .."
-            )
-        outlines.append(points.reshape(-1, 2))
-    return encode_mask(polygons_to_mask(outlines, [], height, width))
-
-
-def _compressed(run_lengths: dict, height: int, width: int) -> dict[str, Any]:
-    from pycocotools import mask as coco_mask
-
-    packed = coco_mask.frPyObjects(run_lengths, height, width)
-    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}

@@ -15,7 +15,7 @@ seconds to a minute, in little memory.
 import argparse
 from pathlib import Path
 
-from fashion.terminal import add_classes_argument, command_parser
+from fashion.terminal import add_classes_argument, add_strict_argument, command_parser, listed
 
 
 def parse_arguments(
@@ -55,9 +55,7 @@ def parse_arguments(
     parser.add_argument(
         "--shard-size", type=int, metavar="N", help="coco: write files of N images each"
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first region that cannot be used"
-    )
+    add_strict_argument(parser, "region")
     return parser.parse_args(arguments)
 
 
@@ -79,6 +77,5 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         strict=options.strict,
     )
     report, written = export(options.annotations, options.out, settings)
-    names = ", ".join(map(str, written[:3])) + (" .." if len(written) > 3 else "")
-    print(f"{names}: {report.lines()}{problem_text(report.problems)}")
+    print(f"{listed(written)}: {report.lines()}{problem_text(report.problems)}")
     return 0 if report.objects else 1

@@ -11,7 +11,7 @@ or --format. OUT is a file, or a folder for `via_region_data.json`. What VIA has
 import argparse
 from pathlib import Path
 
-from fashion.terminal import command_parser
+from fashion.terminal import add_strict_argument, command_parser, listed
 
 
 def parse_arguments(
@@ -49,9 +49,7 @@ def parse_arguments(
         help="label-studio: what is imported of each task (default: annotations)",
     )
     parser.add_argument("--shard-size", type=int, metavar="N", help="write files of N images each")
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first shape that cannot be used"
-    )
+    add_strict_argument(parser, "shape")
     return parser.parse_args(arguments)
 
 
@@ -80,6 +78,5 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         shard_size=options.shard_size,
         strict=options.strict,
     )
-    names = ", ".join(map(str, written[:3])) + (" .." if len(written) > 3 else "")
-    print(f"{names}: {report.summary()}")
+    print(f"{listed(written)}: {report.summary()}")
     return 0 if report.regions else 1

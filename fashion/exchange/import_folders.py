@@ -11,7 +11,7 @@ import numpy as np
 
 from fashion.annotations.locating import IMAGE_SUFFIXES
 from fashion.annotations.via_shapes import ShapeError, polygon_shape
-from fashion.exchange.import_shapes import ImportReport, region
+from fashion.exchange.import_shapes import ImportReport, point_pairs, region
 from fashion.json_files import read_json
 from fashion.pictures.listing import image_size
 from mrcnn.errors import DatasetError, counted
@@ -60,7 +60,7 @@ def _labelme_region(shape: Any, report: ImportReport) -> dict[str, Any] | None:
     if kind not in ("polygon", "rectangle", "circle"):
         report.skipped[f"shapes of the type {kind}"] += 1
         return None
-    points = _pairs(shape.get("points"))
+    points = point_pairs(shape.get("points"))
     if kind != "polygon" and len(points) != 2:
         raise ShapeError(f"a {kind} has {counted(len(points), 'point')} instead of 2")
     attributes: dict[str, Any] = {"label": str(shape.get("label") or "")}
@@ -185,14 +185,6 @@ def _picture(stem: Path) -> Path:
             advice="put it there: without its size the labels cannot be read",
         )
     return picture
-
-
-def _pairs(given: Any) -> np.ndarray:
-    """The points [[x, y], ..] as float64 [n, 2]."""
-    try:
-        return np.array(given, dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError, OverflowError):
-        raise ShapeError("its points are not pairs of numbers") from None
 
 
 def _entry(

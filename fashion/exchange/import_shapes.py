@@ -53,6 +53,14 @@ def whole(values: Mapping[str, Any], key: str) -> int:
     return int(value)
 
 
+def point_pairs(given: Any) -> np.ndarray:
+    """The points [[x, y], ..] of a shape as float64 [n, 2]. Raises `ShapeError`."""
+    try:
+        return np.array(given, dtype=np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        raise ShapeError("its points are not pairs of numbers") from None
+
+
 def region(shape: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
     """A VIA region."""
     return {"shape_attributes": dict(shape), "region_attributes": dict(attributes)}

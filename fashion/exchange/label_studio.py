@@ -26,6 +26,7 @@ from fashion.exchange.import_shapes import (
     ellipse,
     mask_regions,
     number,
+    point_pairs,
     rectangle,
     region,
     whole,
@@ -328,7 +329,7 @@ def _shape(kind: str, value: Mapping[str, Any], width: int, height: int) -> dict
     across, down = width / 100, height / 100
     if kind == "polygon":
         # From pixels to percent and back leaves rounding errors.
-        return polygon_shape(np.round(_points(value.get("points")) * (across, down), 6))
+        return polygon_shape(np.round(point_pairs(value.get("points")) * (across, down), 6))
     turned = number(value, "rotation") if value.get("rotation") else 0.0
     x, y = number(value, "x") * across, number(value, "y") * down
     if kind == "rectangle":
@@ -336,14 +337,6 @@ def _shape(kind: str, value: Mapping[str, Any], width: int, height: int) -> dict
         return rectangle(x, y, *size, turned, about_centre=False)
     radii = number(value, "radiusX") * across, number(value, "radiusY") * down
     return ellipse(x, y, *radii, turned)
-
-
-def _points(given: Any) -> np.ndarray:
-    """The points [[x, y], ..] as float64 [n, 2]."""
-    try:
-        return np.array(given, dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError, OverflowError):
-        raise ShapeError("its points are not pairs of numbers") from None
 
 
 def _attributes(

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotations.annotated import AnnotatedImage, Annotations
+from fashion.annotations.class_inference import FoundLabels, category_ids, infer_table
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion
-from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.annotations.locating import SUBSETS
 from fashion.annotations.problems import Problem, stop_at_first
 from fashion.annotations.via_reading import add_regions, image_of_entry
@@ -80,7 +80,7 @@ class _Source:
 
 @dataclass
 class _Survey:
-    labels: LabelSurvey = field(default_factory=LabelSurvey)
+    labels: FoundLabels = field(default_factory=FoundLabels)
     attributes: dict[str, None] = field(default_factory=dict)
 
     def add(self, image: AnnotatedImage) -> None:
@@ -105,7 +105,7 @@ def export(path: Path, out: Path, settings: ExportSettings) -> tuple[ExportRepor
             for image in source.stream:
                 survey.add(image)
         like = _categories(sources) if settings.table is None else None
-        table = settings.table or table_of(survey.labels, like, str(path))
+        table = settings.table or infer_table(survey.labels, like, str(path))
         report = ExportReport()
         if settings.form == "coco":
             written = _export_coco(out, sources, survey.labels, table, like, settings, report)
@@ -252,7 +252,7 @@ def _put_beside(out: Path, subset: str, filename: str, pictures: Pictures) -> No
 def _export_coco(
     out: Path,
     sources: list[_Source],
-    labels: LabelSurvey,
+    labels: FoundLabels,
     table: ClassTable,
     like: dict[str, Any] | None,
     settings: ExportSettings,

@@ -1,6 +1,6 @@
 """Charts of the pipeline's page as HTML and SVG: curves, bars, the confusion matrix.
 
-Colours are classes and custom properties of `pages/pipeline.css`, so that one chart fits the light
+Colours are classes and custom properties of `static/pipeline.css`, so that one chart fits the light
 and the dark scheme. All text is escaped here.
 """
 

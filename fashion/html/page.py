@@ -40,7 +40,7 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
 def escaped(text: object) -> str:
     """Text as HTML, for elements and quoted attributes.
 
-    Names of files may hold bytes that are no text; they are shown by their codes, since a page is
+    Names of files may hold bytes that are not text; they are shown by their codes, since a page is
     UTF-8.
     """
     return html.escape(str(text).encode("utf-8", "backslashreplace").decode(), quote=True)

@@ -60,7 +60,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     for option in ("clothing", "body"):
         add(f"--{option}-preset", choices=list(PRESETS), help="if the weights do not name it")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
-    add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
+    add(
+        "--min-confidence",
+        type=fraction,
+        metavar="0..1",
+        help="drop detections scored lower (default: the preset's; photo: garments .4, persons .7)",
+    )
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
     add("--overwrite", action="store_true", help="do finished pictures again")
     add(

@@ -83,7 +83,9 @@ def detections_of(
     rois = np.asarray(result["rois"], np.int32).reshape(-1, 4)
     soft = result.get("soft_masks")
     found = Detections(ids, scores, rois, masks, None if soft is None else np.asarray(soft))
-    kept = (scores >= minimum_confidence) & masks.any(axis=(0, 1))
+    # Each mask lies in one piece of memory, as `MaskRCNN.detect` gives them.
+    pixels = np.moveaxis(masks, -1, 0).reshape(len(ids), height * width)
+    kept = (scores >= minimum_confidence) & pixels.any(axis=1)
     if class_ids is not None:
         kept &= np.isin(ids, list(class_ids))
     order = np.flatnonzero(kept)

@@ -194,7 +194,7 @@ def _record_of(
             "joint": _pixel_counts(parsed.joint_labels, job.table),
             "added_by_superpixels": int(np.count_nonzero(parsed.added)),
         },
-        "superpixels": int(np.count_nonzero(np.bincount(parsed.superpixels.ravel())[1:])),
+        "superpixels": int(parsed.superpixels.max()),
         "files": files,
     }
 
@@ -205,5 +205,6 @@ def _with_file(item: ClothingObject, job: OutputJob) -> dict[str, Any]:
 
 
 def _pixel_counts(labels: np.ndarray, table: ClassTable) -> dict[str, int]:
-    counts = np.bincount(labels.ravel(), minlength=256)
-    return {row.name: int(counts[row.id]) for row in table if counts[row.id]}
+    # A pass for each class is several times faster than `bincount`, which wants 8 bytes a pixel.
+    counts = {row.name: int(np.count_nonzero(labels == row.id)) for row in table}
+    return {name: count for name, count in counts.items() if count}

@@ -21,7 +21,9 @@ from fashion.stages.models import (
     described_weights,
     inference_model,
     inference_weights,
+    preset_of,
 )
+from fashion.stages.presets import find_preset
 from fashion.stages.stage import MODANET_STAGE, Stage
 from fashion.stages.training_labels import with_labels
 
@@ -39,10 +41,12 @@ class Detector:
     Attributes:
         choice: the model.
         weights: its file.
+        person_confidence: persons scored lower are dropped.
     """
 
     choice: ModelChoice
     weights: WeightFile
+    person_confidence: float = 0.0
 
     @property
     def table(self) -> ClassTable:
@@ -56,7 +60,11 @@ class Detector:
 
     def identity(self) -> dict[str, Any]:
         """What distinguishes its weights from others, as JSON values."""
-        return {"weights": self.path.name, "stamp": file_stamp(self.path)}
+        return {
+            "weights": self.path.name,
+            "stamp": file_stamp(self.path),
+            "confidence": self.choice.min_confidence,
+        }
 
     def load(self) -> Detect:
         """Build the network; the result maps an image, uint8 RGB [H, W, 3], to detections.
@@ -80,7 +88,7 @@ def load_detectors(
     find_all = _LastResult(body.load())
 
     def find_persons(image: np.ndarray) -> dict[str, np.ndarray]:
-        return _persons_of(find_all(image))
+        return _persons_of(find_all(image), body.person_confidence)
 
     if clothing is None:
         return None, find_persons
@@ -102,9 +110,10 @@ class _LastResult:
         return self.result
 
 
-def _persons_of(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The persons among the detections of garments and persons."""
-    rows = np.flatnonzero(result["class_ids"] > len(MODANET_TABLE))
+def _persons_of(result: dict[str, np.ndarray], least: float) -> dict[str, np.ndarray]:
+    """The persons among the detections of garments and persons, from this score on."""
+    persons = (result["class_ids"] > len(MODANET_TABLE)) & (result["scores"] >= least)
+    rows = np.flatnonzero(persons)
     chosen = {key: value[..., rows] if key == "masks" else value[rows]
               for key, value in result.items()}  # fmt: skip
     return chosen | {"class_ids": np.full(len(rows), PERSON, np.int32)}
@@ -168,4 +177,9 @@ def find_body_in(clothing: Detector) -> Detector | None:
 
 def _find(choice: ModelChoice) -> Detector:
     weights = inference_weights(choice)
-    return Detector(replace(choice, weights=weights), weights)
+    choice = replace(choice, weights=weights)
+    preset = find_preset(preset_of(weights, choice.preset))
+    if choice.min_confidence is not None or preset.parsing_confidence is None:
+        return Detector(choice, weights)
+    usual = preset.values["DETECTION_MIN_CONFIDENCE"]
+    return Detector(replace(choice, min_confidence=preset.parsing_confidence), weights, usual)

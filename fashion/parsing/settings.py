@@ -29,7 +29,7 @@ class ParsingSettings:
         person: "largest": the largest person and what it wears; "each": all of them.
         segments: superpixels of an image, about; of the person alone with `person_only`.
         compactness: SLIC's weight of distance in the image against distance in Lab.
-        sigma: Gaussian blur before SLIC, in pixels.
+        sigma: Gaussian blur before SLIC, in pixels of the shrunk image.
         iterations: of SLIC's k-means.
         superpixel_side: superpixels are found, vote and grow on the image shrunk to this longest
             side, in pixels.
@@ -64,7 +64,7 @@ class ParsingSettings:
     person: str = "largest"
     segments: int = 900
     compactness: float = 20.0
-    sigma: float = 2.0
+    sigma: float = 1.2
     iterations: int = 5
     superpixel_side: int = 512
     person_only: bool = False

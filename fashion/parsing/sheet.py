@@ -175,7 +175,7 @@ def _title(panel: str, parsed: Parsed) -> str:
     if panel == "clothing":
         return f"clothing: {counted(garments, 'garment') if garments else 'no garments'}"
     if panel == "superpixels":
-        return f"superpixels: {np.count_nonzero(np.bincount(parsed.superpixels.ravel())[1:])}"
+        return f"superpixels: {parsed.superpixels.max()}"
     return panel
 
 

@@ -1,4 +1,4 @@
-"""Photographs that only carry tags, labelled by the weights that shall learn from them.
+"""Photographs that only carry tags, labelled by the weights that are to learn from them.
 
 Of what is detected, that is kept which is sure and which the photograph's tags name; a photograph
 is kept where every garment of its tags was found, since a garment without a label would be learnt

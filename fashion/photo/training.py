@@ -142,7 +142,7 @@ def photo_model(weights: Path, confidence: float = LEAST_SCORE):
 
 
 def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[float, float]]:
-    """What to divide the class logits by, for scores that tell how often garments are right.
+    """What to divide the class logits by, for scores that say how often garments are right.
 
     Guo et al., "On Calibration of Modern Neural Networks" (2017): above 1 scores are less sure.
 

@@ -166,8 +166,8 @@ def read_remote(picture: RemotePicture) -> np.ndarray:
 
     Raises:
         DatasetError: it cannot be read.
-        UserError: the store does not answer, even after several tries, which is no fault of the
-            picture: a later run can label it.
+        UserError: the store does not answer, even after several tries, for which the
+            picture is not to blame: a later run can label it.
     """
     from mrcnn.images.reading import read_image
 

@@ -17,20 +17,20 @@ from fashion.labels import SEASONS, canonical_name, parse_file_name
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import saving
 
-# What people call the seasons, by the short names.
-WORDS: Mapping[str, tuple[str, ...]] = {
-    "ilkb": ("ilkbahar", "spring"),
-    "yaz": ("summer",),
-    "sonb": ("sonbahar", "autumn", "fall"),
-    "kis": ("k\u0131\u015f", "winter"),
-    "4mev": ("4mevsim", "all", "all seasons", "all year"),
+# What else people call the seasons than by the two names in `SEASONS`.
+WORDS = {
+    "ilkbahar": "ilkb",
+    "sonbahar": "sonb",
+    "fall": "sonb",
+    "k\u0131\u015f": "kis",
+    **dict.fromkeys(("4mevsim", "all", "all year"), "4mev"),
 }
 
 
 def season_of(word: str) -> str | None:
-    """The short name of a season, from it or any of `WORDS`; None for another word."""
+    """The short name of a season, from either of its names or `WORDS`; None for another word."""
     text = word.strip().casefold()
-    return next((s for s in SEASONS if text == s or text in WORDS[s]), None)
+    return next((s for s in SEASONS if text in (s, SEASONS[s])), WORDS.get(text))
 
 
 @dataclass
@@ -58,10 +58,10 @@ def read_seasons(path: Path) -> dict[str, str]:
             continue
         if season is None:
             raise DatasetError(
-                f"line {number} is no picture with its season",
+                f"line {number} is not a picture with its season",
                 path=path,
                 expected=f"two columns, the second one of {', '.join(SEASONS)} or "
-                f"{', '.join(words[-1] for words in WORDS.values())}",
+                f"{', '.join(SEASONS.values())}",
                 found=",".join(row),
             )
         name = row[0].strip().replace("\\", "/")

@@ -59,8 +59,7 @@ def save_detections_png(
     """Draw detections on an image and write it as PNG of the image's own size.
 
     result: see `mrcnn.drawing.painting.draw_detections`. class_names, colours: by class id. With
-    `legend` a
-    strip is added below the image that lists the classes. Returns the path.
+    `legend` a strip is added below the image that lists the classes. Returns the path.
     """
     picture = painting.draw_detections(image, result, class_names, colours)
     if legend:

@@ -37,7 +37,7 @@ class Command:
     """A command of a step: the words after the interpreter.
 
     `resumed` are the words that continue an interrupted run, once `started` says that the run has
-    left something to continue. `accepted` are the exit codes that are no failure.
+    left something to continue. `accepted` are the exit codes that do not mean failure.
     """
 
     words: tuple[str, ...]

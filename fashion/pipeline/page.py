@@ -90,26 +90,21 @@ def page_text(results: RunResults, page: Path) -> str:
 
 def _intro(results: RunResults) -> str:
     """What the pictures are, and what the training started from."""
-    step = results.step("train1")
-    started = step is not None and any(DEMO_START.name in text for text in step.commands)
     if not results.drawn:
         return "The pictures are yours."
-    weights = (
-        " Model 1 does not start from nothing: its start weights were trained before, for two "
-        "hours, on other drawings."
-        if started
-        else ""
-    )
-    epochs = [len(stage.history) for stage in results.stages if stage.history]
-    quick = (
-        " This was a quick run, which shows that everything works, not what the models can learn."
-        if epochs and min(epochs) < LEAST_EPOCHS
-        else ""
-    )
-    return (
+    text = (
         "The pictures on this page are drawn, not photographed; the figures say nothing about "
-        f"photographs.{weights}{quick}"
+        "photographs."
     )
+    step = results.step("train1")
+    if step is not None and any(DEMO_START.name in command for command in step.commands):
+        text += (
+            " Model 1 does not start from nothing: its start weights were trained before, for two "
+            "hours, on other drawings."
+        )
+    if any(0 < len(stage.history) < LEAST_EPOCHS for stage in results.stages):
+        text += " This was a quick run: it shows that everything works, not what can be learnt."
+    return text
 
 
 def _none(text: str) -> str:
@@ -343,10 +338,7 @@ def _parsed(results: RunResults, page: Path) -> str:
     if not results.parsed:
         return ""
     pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_WORST)
-    text = (
-        "Each sheet shows the picture, body, garments and superpixels, and then one label for each "
-        "pixel: by the masks alone, and joined with the superpixels."
-    )
+    text = "The picture, body, garments, superpixels; one label a pixel, without and with these."
     return f'<section id="parsing"><h2>Clothing parsing</h2><p>{text}</p>{pictures}</section>'
 
 
@@ -399,7 +391,6 @@ def _folders(results: RunResults, page: Path) -> str:
     for place, text in places:
         path = results.folder / place
         if path.exists():
-            # A gallery rather than a browser's listing of the folder.
             target = path / INDEX if (path / INDEX).exists() else path
             rows.append(f'<li><a href="{link(target, page)}">{place}</a> {text}</li>')
     return "".join(rows)

@@ -119,7 +119,7 @@ def passing_interrupts_on() -> Iterator[Interruption]:
     interruption = Interruption()
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     kinds = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    # Whoever started us with a signal ignored (nohup) wants it ignored.
+    # A signal that was ignored when we were started (nohup) stays ignored.
     wanted = [kind for kind in kinds if signal.getsignal(kind) is not signal.SIG_IGN]
     with handling_signals(wanted, interruption):
         yield interruption

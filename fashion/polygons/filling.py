@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from fashion.polygons.run_lengths import decode_counts, fills, plain_runs
+from fashion.polygons.run_lengths import RunLengthError, decode_counts, fills, plain_runs
 from fashion.polygons.tracing import PolygonPart, mask_to_polygons
 from mrcnn.errors import DatasetError
+from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.images.reading import MAX_PIXELS
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "polygons_to_crop",
     "polygons_to_mask",
     "rle_to_mask",
+    "run_lengths_of",
 ]
 
 FAR = 4096  # pixels; outlines that reach farther out of the image are cut before they are filled
@@ -173,3 +175,58 @@ def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:
         raise ValueError(f"its runs do not add up to {height} x {width} pixels")
     values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return values.reshape((width, height)).T
+
+
+def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+    """Compressed run-lengths {"size": [height, width], "counts": str} of any COCO segmentation.
+
+    Args:
+        segmentation: polygons (a list of [x, y, x, y, ..]), or run-lengths, compressed (text) or
+            not (a list of numbers). Compressed ones come back as they are.
+        height, width: of the image in pixels.
+
+    Raises:
+        RunLengthError: it is neither of them, of another size, or its runs do not fill the image.
+    """
+    if isinstance(segmentation, list):
+        return _of_polygons(segmentation, height, width)
+    if not isinstance(segmentation, dict) or "counts" not in segmentation:
+        raise RunLengthError(
+            "has a segmentation that is neither polygons nor run-lengths with size and counts"
+        )
+    if segmentation.get("size") != [height, width]:
+        raise RunLengthError(
+            f"has a segmentation of the size {segmentation.get('size')}, but its image, upright, "
+            f"has [height, width] {[height, width]}"
+        )
+    counts = segmentation["counts"]
+    is_text = isinstance(counts, str)
+    runs = decode_counts(counts) if is_text else plain_runs(counts)
+    if not fills(runs, height * width):
+        raise RunLengthError(
+            f"has malformed run-lengths: they do not add up to its image's {height} x {width} "
+            "pixels"
+        )
+    if is_text:
+        return {"size": [height, width], "counts": counts}
+    return _compressed({"size": [height, width], "counts": runs.tolist()}, height, width)
+
+
+def _of_polygons(polygons: Sequence[Any], height: int, width: int) -> dict[str, Any]:
+    outlines = []
+    for flat in polygons:
+        try:
+            points = np.array(flat, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            points = np.zeros(0)
+        if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
+            raise RunLengthError(
+                "has a polygon that is not a list of at least three points x, y, x, y, .."
+            )
+        outlines.append(points.reshape(-1, 2))
+    return encode_mask(polygons_to_mask(outlines, [], height, width))
+
+
+def _compressed(run_lengths: dict, height: int, width: int) -> dict[str, Any]:
+    packed = coco_mask.frPyObjects(run_lengths, height, width)
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}

@@ -30,7 +30,7 @@ def decode_counts(counts: str) -> np.ndarray:
     lengths = np.diff(ends, prepend=-1)
     is_text = codes.min() >= 0 and codes.max() < 64 and len(ends) and ends[-1] == len(codes) - 1
     if not is_text or lengths.max() > 10:
-        raise RunLengthError("has malformed run-lengths: their counts are no compressed text")
+        raise RunLengthError("has malformed run-lengths: their counts are not compressed text")
     starts = ends - lengths + 1
     place = np.arange(len(codes)) - np.repeat(starts, lengths)
     values = np.add.reduceat((codes & 0x1F) << (_BITS * place), starts)

@@ -1,8 +1,7 @@
 """Masks to polygons: outlines and holes, exact along the pixel edges or smooth with few points.
 
 Coordinates are those of `fashion.polygons.filling`: x, y in continuous pixels, a pixel's centre
-half a
-pixel from its edges.
+half a pixel from its edges.
 """
 
 from typing import NamedTuple

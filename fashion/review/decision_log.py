@@ -210,5 +210,5 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 
 def _head(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ValueError("it is no log of decisions")
+        raise ValueError("it is not a log of decisions")
     return {name: str(value.get(name, "")) for name in ("annotations", "sha256")}

@@ -206,5 +206,5 @@ def _add_decisions(app: Flask, names: set[str], log: DecisionLog, now: Callable[
         except OSError as error:
             return {"error": f"not recorded ({error.strerror or error})."}, 507
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            abort(400, f"These are no decisions ({error}).")
+            abort(400, f"These are not decisions ({error}).")
         return since(data.get("since", 0))

@@ -11,7 +11,6 @@ from fashion.autolabel.command import StageDetector
 from fashion.autolabel.job import LabelJob
 from fashion.autolabel.pictures import FolderPictures
 from fashion.autolabel.policy import LabelPolicy
-from fashion.autolabel.report import report_path
 from fashion.autolabel.run import LabelFiles, LoadDetector, label_folder
 from fashion.json_files import file_digest, read_json, write_json
 from fashion.pictures.listing import list_images
@@ -22,8 +21,6 @@ from fashion.rounds.queue import Ranked, ranked
 from fashion.stages.models import ModelChoice, inference_weights, preset_of
 from fashion.stages.presets import find_preset
 from fashion.stages.training_labels import with_labels
-
-SUSPECTED = 0.1  # the least score of what no label is made of, but the queue looks at
 
 
 def label_round(folder: RoundsFolder, number: int) -> bool:
@@ -63,15 +60,14 @@ def labelling_job(
 ) -> tuple[LabelJob, LoadDetector]:
     """What labels these pictures with their classes alone."""
     confidence = folder.settings.min_confidence
-    least = min(confidence, SUSPECTED)
-    choice = model_of(folder, weights, least)
+    choice = model_of(folder, weights, confidence)
     file = inference_weights(choice, digest=True)
     preset = preset_of(file, None)
     batch = find_preset(preset).values.get("IMAGES_PER_GPU", 1)
     job = LabelJob(
         FolderPictures(folder.images, images),
         choice.stage.class_names,
-        LabelPolicy(min_confidence=confidence, low_confidence=least, labels="garments"),
+        LabelPolicy(min_confidence=confidence, low_confidence=confidence, labels="garments"),
         batch=batch,
         model={"model": file.sha256, "preset": preset},
     )
@@ -111,33 +107,22 @@ def _order(folder: RoundsFolder, one: Round, auto: Annotations, state: Decided) 
         former = {image.filename: image for image in via.read(before.auto)}
     holdout = set(settings.holdout)
     first = state.begun.keys() | holdout
-    known, found = [*state.pictures, *first], found_on(one)
-    counts = state.labels(without=holdout)
+    known, counts = [*state.pictures, *first], state.labels(without=holdout)
 
     def ranks(is_first: bool) -> list[Ranked]:
         images = [image for image in auto if (image.filename in first) == is_first]
         duplicates = () if is_first else settings.duplicates
-        return ranked(images, former, counts, duplicates, known, found)
+        return ranked(images, former, counts, duplicates, known)
 
     ahead = sorted(ranks(True), key=lambda row: row.picture not in state.begun)
     rows = [*ahead, *ranks(False)]
     return [{**asdict(row), "holdout": row.picture in holdout} for row in rows]
 
 
-def found_on(one: Round) -> dict[str, dict[str, float]]:
-    """The score of the surest detection of each class, by picture; of weak ones, too."""
-    report = report_path(one.auto)
-    images = read_json(report)["images"] if report.exists() else {}
-    return {
-        name: {label: max(scores) for label, scores in row.get("found", {}).items()}
-        for name, row in images.items()
-    }
-
-
 def proposed(folder: RoundsFolder, one: Round) -> list[str]:
     """The pictures that a round proposes: what is begun, the hold-out, and then as many as asked.
 
-    Those that wait for a correction are not looked at again. Raises `DatasetError`.
+    Raises `DatasetError`.
     """
     rows = read_json(one.queue)["pictures"]
     taken = set(carried_pictures(one))

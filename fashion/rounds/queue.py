@@ -1,15 +1,17 @@
 """Which pictures are most worth a look: the order in which a round proposes them.
 
-A picture is worth what it can teach. Each class on it counts with
+A picture is worth what it is expected to show that is rare so far. Each class on it counts with
 
-    4 s (1 - s) / sqrt(1 + n),
+    s / sqrt(1 + n),
 
-s the score of its surest detection, those below `min_confidence` included: what the model is sure
-of teaches it little, and what it barely suspects may be the garment that it has missed so far. n is
-how many labels of the class people have decided on, and how many are expected on the pictures
-further ahead in the queue, so that a round does not ask for the same thing a hundred times. The sum
-is multiplied by 1 to 2, by how far the last two models disagree: the share of their labels that
-only one of them gave (classes must agree, and the boxes overlap by half).
+s the score of its surest label, and n how many labels of the class people have decided on, and how
+many are expected on the pictures further ahead in the queue, so that a round does not ask for the
+same thing a hundred times. The sum is multiplied by 1 to 2, by how far the last two models
+disagree: the share of their labels that only one of them gave (classes must agree, and the boxes
+overlap by half).
+
+Pictures that the model is least sure of come out worse than chance in a short training: they are
+the odd ones (docs/rounds.md).
 
 Of near-duplicates the first is proposed; the others come last, and so do those of a picture that is
 decided.
@@ -27,7 +29,6 @@ from fashion.annotations.annotated import AnnotatedImage
 from fashion.annotations.instances import group_regions, region_label, region_score
 
 OVERLAP = 0.5
-Scores = Mapping[str, float]  # of the surest detection of each class
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,6 @@ def ranked(
     decided_labels: Counter[str],
     duplicates: Sequence[Collection[str]] = (),
     decided: Collection[str] = (),
-    found: Mapping[str, Scores] | None = None,
 ) -> list[Ranked]:
     """The pictures, the most worth a look first; of equal priority by name.
 
@@ -69,13 +69,11 @@ def ranked(
         decided_labels: how often people decided on a label of each class.
         duplicates: groups of near-duplicates.
         decided: the pictures that are decided.
-        found: by file name, what the last model found on a picture, unsure detections included;
-            where it has none, the labels stand for that.
     """
     group_of = {name: number for number, group in enumerate(duplicates) for name in group}
     seen = {group_of[name] for name in decided if name in group_of}
     first, repeats = [], []
-    for one in _by_worth(images, former, decided_labels, found or {}):
+    for one in _by_worth(images, former, decided_labels):
         group = group_of.get(one.picture)
         if group is not None and group in seen:
             repeats.append(replace(one, repeats=True))
@@ -90,7 +88,6 @@ def _by_worth(
     images: Iterable[AnnotatedImage],
     former: Mapping[str, AnnotatedImage],
     decided_labels: Counter[str],
-    found: Mapping[str, Scores],
 ) -> list[Ranked]:
     """Always the picture that is worth most beside those before it.
 
@@ -101,12 +98,12 @@ def _by_worth(
     scores, disagreements = {}, {}
     for image in images:
         name, labels, before = image.filename, labels_of(image), former.get(image.filename)
-        scores[name] = found.get(name) or _surest(labels)
+        scores[name] = _surest(labels)
         disagreements[name] = disagreement_of(labels, labels_of(before)) if before else 0.0
 
     def rank(name: str) -> Ranked:
         worths = {
-            label: 4 * score * (1 - score) / math.sqrt(1 + expected.get(label, 0.0))
+            label: score / math.sqrt(1 + expected.get(label, 0.0))
             for label, score in scores[name].items()
         }
         priority = (1 + disagreements[name]) * sum(worths.values())

@@ -8,7 +8,7 @@ from fashion.json_files import read_json
 from fashion.rounds.decided import read_decided
 from fashion.rounds.folder import RoundsFolder
 from fashion.rounds.labelling import proposed
-from fashion.terminal import text_table
+from fashion.terminal import counted, text_table
 
 HEAD = ("round", "decided", "labels", "decisions", "review min", "AP", "AP50", "machine min")
 
@@ -52,13 +52,17 @@ def status_text(folder: RoundsFolder) -> str:
     lines = [text_table(HEAD, rows), f"Hold-out: {reviewed} of {len(holdout)} pictures reviewed."]
     if state.waiting:
         lines.append(
-            f"{len(state.waiting)} pictures wait for a correction: open {last.to_correct} in VIA, "
-            f"and save it into {folder.corrections}."
+            f"Waiting for a correction: {counted(len(state.waiting), 'picture')}. Open "
+            f"{last.to_correct} in VIA, and save it into {folder.corrections}."
         )
     if last.result.exists():
         lines.append("Next: next, which labels the rest with the new model.")
+    elif last.dataset.exists():
+        lines.append("Next: train, which has begun.")
     else:
-        lines.append(f"Next: review ({len(left)} proposed pictures are undecided), then train.")
+        lines.append(
+            f"Next: review ({counted(len(left), 'proposed picture')} undecided), then train."
+        )
     return "\n".join(lines)
 
 

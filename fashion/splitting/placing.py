@@ -21,8 +21,6 @@ from fashion.json_files import writing
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import shortened, sync, sync_folder
 
-MODES = ("copy", "link", "move")
-
 # Where a file is to be -> where it comes from, absolute paths.
 Plan = Mapping[Path, Path]
 

@@ -3,6 +3,7 @@
     %(prog)s --model=FILE.h5 --output=DIR
     %(prog)s --model=FILE.h5 --output=DIR --format saved_model onnx tflite
     %(prog)s --stage=2 --model=FILE.h5 --output=DIR --size=512 --overwrite
+    %(prog)s --model=FILE.h5 --output=DIR --format onnx --int8 --calibrate=PHOTOGRAPHS
 
     DIR/saved_model/   TensorFlow: a picture, or a JPEG or PNG file, in; boxes, names, masks out
     DIR/model.onnx     ONNX Runtime: a picture in; the same out (needs the extra [export])
@@ -15,9 +16,13 @@ for each format on an idle machine, ResNet-101 some minutes.
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from fashion.pictures.listing import list_images
 from fashion.stages.arguments import (
     add_model_arguments,
     choose_classes,
@@ -32,7 +37,10 @@ from fashion.stages.models import (
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, writable_folder
 from fashion.terminal import command_parser
 from mrcnn.config import Config
+from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.export.exporting import FILES, MASKS, check_exportable, check_free, export_model
+
+CALIBRATED = 64
 
 
 def parse_arguments(
@@ -60,6 +68,13 @@ def parse_arguments(
         "width, such as 512x384; multiples of 64 (default: the preset's)",
     )
     add("--masks", choices=MASKS, default="full", help="what model.onnx gives")
+    add("--int8", action="store_true", help="model.onnx computes in 8-bit integers")
+    add(
+        "--calibrate",
+        type=Path,
+        metavar="DIR",
+        help=f"for --int8: photographs like those it will see; {CALIBRATED} of them are looked at",
+    )
     add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
@@ -106,9 +121,40 @@ def set_sizes(config: Config, options: argparse.Namespace) -> None:
     Config.__init__(config)
 
 
+def calibration_pictures(folder: Path) -> list[Path]:
+    """At most `CALIBRATED` photographs from all over the list of a folder's, all of them readable.
+
+    Raises:
+        DatasetError: there is no such folder, no photograph in it, or one that cannot be read.
+    """
+    try:
+        found = list_images(folder)
+    except DatasetError as error:
+        advice = "name a folder of photographs, some fifty or more, with {calibrate}"
+        raise error.replace(settings=("calibrate",), advice=advice) from None
+    places = np.linspace(0, len(found) - 1, min(CALIBRATED, len(found))).round().astype(int)
+    chosen = [found[place] for place in places]
+    for _ in pictures_of(chosen):
+        pass  # what cannot be read is told now, not after minutes
+    return chosen
+
+
+def pictures_of(paths: list[Path]) -> Iterator[np.ndarray]:
+    """The photographs one after the other: together they may not fit into memory."""
+    from mrcnn.images.reading import read_image
+
+    return map(read_image, paths)
+
+
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     """Export, and print what was written."""
     options = parse_arguments(arguments, prog)
+    if options.int8 != bool(options.calibrate):
+        raise ConfigError(
+            "8-bit integers need photographs by which their ranges are chosen",
+            settings=("int8", "calibrate"),
+            advice="give both {int8} and {calibrate}, or neither",
+        )
     choose_classes(options)
     from fashion.stages.presets import make_config
 
@@ -120,8 +166,9 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     # Check in a second what would otherwise fail after minutes.
     plan = make_config(preset, stage.name, len(names), inference=True, PRECISION=options.precision)
     set_sizes(plan, options)
-    check_exportable(plan, options.formats, names, options.masks)
+    check_exportable(plan, options.formats, names, options.masks, options.int8)
     check_free(options.output, options.formats, options.overwrite)
+    paths = calibration_pictures(options.calibrate) if options.int8 else []
     writable_folder(options.output, "output")
     model = inference_model(replace(choice, weights=weights))
     set_sizes(model.config, options)
@@ -131,6 +178,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         options.formats,
         names,
         masks=options.masks,
+        calibration=pictures_of(paths) if options.int8 else None,
         overwrite=options.overwrite,
         notes={"weights": weights.path.name, "preset": preset},
         progress=lambda text: print(text, flush=True),

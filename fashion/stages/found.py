@@ -103,7 +103,7 @@ class FoundFiles:
     def add(
         self, name: str, garments: Sequence[Garment], drawing: Path, pixels: np.ndarray
     ) -> None:
-        """Note a picture.
+        """Record a picture.
 
         Args:
             name: of its file.
@@ -189,5 +189,5 @@ def _figure(picture: _Picture, page: Path) -> str:
 
 
 def _plain_cell(text: str) -> str:
-    """A text that spreadsheets take for no formula."""
+    """A text that spreadsheets do not take for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

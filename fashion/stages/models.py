@@ -42,7 +42,7 @@ class WeightFile:
         sha256: of its content, in hexadecimal digits; None unless it was asked for.
         table: `classes` with their colours and aliases; None where it does not name classes.
         persons: whether it detects persons beside these classes, as the class after them.
-        provenance: where its knowledge comes from.
+        provenance: what it was trained on.
     """
 
     path: Path

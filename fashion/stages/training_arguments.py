@@ -1,7 +1,9 @@
 """The command-line options of training a stage."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fashion.command_table import with_commands
 from fashion.stages.arguments import add_drop_unknown_argument, add_model_arguments, of_presets
@@ -25,13 +27,15 @@ class _EvaluateInstead(argparse.Action):
 
 def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
     """Add the options of `train`."""
-    parser.add_argument(
+    add = _adder(parser)
+    at_least_1: dict[str, Any] = {"type": whole(1), "metavar": "N"}
+    add(
         "--dataset",
+        "folder with train/ and val/, each with images and via_region_data.json or a COCO JSON "
+        "(default: %(default)s)",
         type=Path,
         default=stage.dataset,
         metavar="DIR",
-        help="folder with train/ and val/, each with images and via_region_data.json or a COCO "
-        "JSON (default: %(default)s)",
     )
     add_model_arguments(
         parser,
@@ -39,166 +43,125 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         "what to start from: coco, imagenet, last (resume the last training), none "
         "(random weights), or a weight file",
     )
-    parser.add_argument(
-        "--resume",
-        dest="model",
-        action="store_const",
-        const="last",
-        help="the same as --model=last",
-    )
-    parser.add_argument(
+    add("--resume", "the same as --model=last", dest="model", action="store_const", const="last")
+    add(
         "--eval-only",
+        "of other projects; here it is a command of its own, tools/evaluate.py",
         action=_EvaluateInstead,
         nargs=0,
-        help="of other projects; here it is a command of its own, tools/evaluate.py",
     )
-    parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="log folder")
-    parser.add_argument(
+    add("--logs", "log folder", type=Path, default=stage.logs, metavar="DIR")
+    add(
         "--weights-out",
+        "where the best weights are copied at the end, unless the file already exists "
+        "(default: %(default)s)",
         type=Path,
         default=stage.folder / stage.weights,
         metavar="FILE.h5",
-        help="where the best weights are copied at the end, unless the file already exists "
-        "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the file that --weights-out names"
-    )
-    parser.add_argument(
-        "--epochs",
-        type=whole(1),
-        metavar="N",
-        help=f"total number of epochs {of_presets('epochs')}",
-    )
-    parser.add_argument(
-        "--steps",
-        type=whole(1),
-        metavar="N",
-        help=f"batches an epoch {of_presets('STEPS_PER_EPOCH')}",
-    )
-    parser.add_argument(
-        "--layers",
-        help="heads, 5+, 4+, 3+, all, or a regular expression of layer names "
-        + of_presets("layers"),
-    )
-    parser.add_argument(
-        "--learning-rate",
-        type=positive,
-        metavar="RATE",
-        help=f"of the first part {of_presets('LEARNING_RATE')}",
-    )
-    parser.add_argument(
+    add("--overwrite", "replace the file that --weights-out names", action="store_true")
+    add("--epochs", "total number of epochs", "epochs", **at_least_1)
+    add("--steps", "batches an epoch", "STEPS_PER_EPOCH", **at_least_1)
+    add("--layers", "heads, 5+, 4+, 3+, all, or a regular expression of layer names", "layers")
+    add("--learning-rate", "of the first part", "LEARNING_RATE", type=positive, metavar="RATE")
+    add(
         "--schedule",
-        help="several parts: matterport, scratch, or layers:epochs:rate,... such as "
-        "heads:40:0.001,all:160:0.0001, which overrides --layers, --epochs and --learning-rate "
-        + of_presets("schedule"),
+        "several parts: matterport, scratch, or layers:epochs:rate,... such as "
+        "heads:40:0.001,all:160:0.0001, which overrides --layers, --epochs and --learning-rate",
+        "schedule",
     )
-    parser.add_argument(
+    add(
         "--lr-schedule",
-        type=rate_schedule,
-        metavar="SCHEDULE",
-        help="how the rate moves: constant, cosine or cosine:0.01 (to that share of it), "
+        "how the rate moves: constant, cosine or cosine:0.01 (to that share of it), "
         "step:60,80 (a tenth after 60 and 80 epochs) or step:60,80:0.5; it replaces a preset's "
         "parts, and acts within each part of --schedule (default: constant within a part)",
+        type=rate_schedule,
+        metavar="SCHEDULE",
     )
-    parser.add_argument(
-        "--batch",
-        type=whole(1),
-        metavar="N",
-        help=f"images a step, for each device {of_presets('IMAGES_PER_GPU')}",
-    )
-    parser.add_argument(
+    add("--batch", "images a step, for each device", "IMAGES_PER_GPU", **at_least_1)
+    add(
         "--gpus",
-        type=whole(1),
-        metavar="N",
-        help="devices of this machine to train on, see docs/distributed_training.md "
-        + of_presets("GPU_COUNT"),
+        "devices of this machine to train on, see docs/distributed_training.md",
+        "GPU_COUNT",
+        **at_least_1,
     )
-    parser.add_argument(
+    add(
         "--workers",
+        "image loaders (default: one for each core, at most 8)",
         type=whole(0),
         metavar="N",
-        help="image loaders (default: one for each core, at most 8)",
     )
-    parser.add_argument(
+    add(
         "--loader-resize",
+        "how training pictures are resized: as Matterport does, or by OpenCV in a tenth of the "
+        "time",
+        "LOADER_RESIZE",
         choices=["exact", "fast"],
-        help="how training pictures are resized: as Matterport does, or by OpenCV in a tenth of "
-        f"the time {of_presets('LOADER_RESIZE')}",
     )
-    parser.add_argument(
+    add(
         "--loader-cache",
+        "megabytes of resized pictures to keep in memory from pass to pass",
+        "LOADER_CACHE_MB",
         type=whole(0),
         metavar="MB",
-        help="megabytes of resized pictures to keep in memory from pass to pass "
-        + of_presets("LOADER_CACHE_MB"),
     )
-    parser.add_argument("--seed", type=whole(0), metavar="N", help="for a repeatable training")
-    parser.add_argument(
-        "--augmentation", choices=list(AUGMENTATIONS), default="flip", help="of the images"
-    )
+    add("--seed", "for a repeatable training", type=whole(0), metavar="N")
+    add("--augmentation", "of the images", choices=list(AUGMENTATIONS), default="flip")
     _add_helps(parser)
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first region that cannot be read"
-    )
+    add("--strict", "stop at the first region that cannot be read", action="store_true")
     add_drop_unknown_argument(parser)
 
 
 def _add_helps(parser: argparse.ArgumentParser) -> None:
     """Add options that are off unless given or set by the preset; see docs/training.md."""
-    helps = parser.add_argument_group("training helps", "see docs/training.md")
-    helps.add_argument("--optimizer", choices=["sgd", "adam"], help=of_presets("OPTIMIZER"))
-    helps.add_argument(
-        "--warmup",
-        type=whole(0),
-        metavar="N",
-        help=f"steps over which the learning rate rises {of_presets('WARMUP_STEPS')}",
-    )
-    helps.add_argument(
+    add = _adder(parser.add_argument_group("training helps", "see docs/training.md"))
+    at_least_0, at_least_1 = ({"type": whole(least), "metavar": "N"} for least in (0, 1))
+    add("--optimizer", "", "OPTIMIZER", choices=["sgd", "adam"])
+    add("--warmup", "steps over which the learning rate rises", "WARMUP_STEPS", **at_least_0)
+    add(
         "--scale-learning-rate",
+        "multiply the learning rate by the number of devices, with a warm-up",
         action="store_true",
         default=None,
-        help="multiply the learning rate by the number of devices, with a warm-up",
     )
-    helps.add_argument(
-        "--accumulate",
-        type=whole(1),
-        metavar="N",
-        help=f"batches for one update of the weights {of_presets('ACCUMULATE_STEPS')}",
-    )
-    helps.add_argument(
+    add("--accumulate", "batches for one update of the weights", "ACCUMULATE_STEPS", **at_least_1)
+    add(
         "--evaluate-every",
+        "measure COCO's AP on val/ every K epochs; the best weights are then those of the best "
+        "mask AP, not of the lowest val_loss",
         type=whole(0),
         metavar="K",
-        help="measure COCO's AP on val/ every K epochs; the best weights are then those of the "
-        "best mask AP, not of the lowest val_loss",
     )
-    helps.add_argument(
-        "--evaluate-images",
-        type=whole(1),
-        metavar="N",
-        help="measure it on at most N pictures of val/",
-    )
-    helps.add_argument(
+    add("--evaluate-images", "measure it on at most N pictures of val/", **at_least_1)
+    add(
         "--early-stopping",
-        type=whole(0),
-        metavar="N",
-        help="end (each part of) the training after N epochs without a better mask AP or val_loss",
+        "end (each part of) the training after N epochs without a better mask AP or val_loss",
+        **at_least_0,
     )
-    helps.add_argument(
+    add(
         "--repeat-rare",
+        "show pictures more often that have a class found in less than this share of all pictures "
+        f"({RARE:g} unless given)",
         type=fraction,
         nargs="?",
         const=RARE,
         metavar="SHARE",
-        help="show pictures more often that have a class found in less than this share of all "
-        f"pictures ({RARE:g} unless given)",
     )
-    helps.add_argument(
+    add(
         "--class-weights",
+        "of the class loss: balanced, or class=weight,... such as belt=3,headwear=2",
         metavar="WEIGHTS",
-        help="of the class loss: balanced, or class=weight,... such as belt=3,headwear=2",
     )
+
+
+def _adder(group: argparse._ActionsContainer) -> Callable[..., None]:
+    """Adds an option with its help, to which the default is added where the preset decides it."""
+
+    def add(option: str, text: str, preset: str = "", **how: Any) -> None:
+        default = of_presets(preset) if preset else ""
+        group.add_argument(option, help=f"{text} {default}".strip(), **how)
+
+    return add
 
 
 def rate_schedule(text: str) -> str:

@@ -91,7 +91,7 @@ def require_known_labels(dataset: FashionDataset, table: ClassTable, place: Path
     regions = dropped + sum(len(info["instances"]) for info in dataset.image_info)
     if dropped > MOST_UNKNOWN * regions:
         raise DatasetError(
-            f"of {counted(regions, 'region')}, {dropped:,} with labels that are not among the "
+            f"the labels of {dropped:,} of {counted(regions, 'region')} are not among the "
             f"classes: {_some(unknown)}",
             path=place,
             settings=("classes", "drop_unknown"),

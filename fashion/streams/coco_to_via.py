@@ -14,8 +14,7 @@ may then also be the shards of a file: their folder, "ann-*.json", or the name w
 import argparse
 from pathlib import Path
 
-from fashion.terminal import add_stream_arguments, command_parser
-from mrcnn.errors import counted
+from fashion.terminal import add_stream_arguments, command_parser, listed
 
 
 def parse_arguments(
@@ -44,10 +43,7 @@ def parse_arguments(
         action="store_true",
         help="write a VIA project (to be opened with Project, Load) with lists to choose from",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first annotation that cannot be used"
-    )
-    add_stream_arguments(parser)
+    add_stream_arguments(parser, "annotation")
     return parser.parse_args(arguments)
 
 
@@ -63,9 +59,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         conversion, written = _stream(options, out)
     else:
         conversion, written = _whole(options, out), [out]
-    count = counted(len(written), "file")
-    names = out if written == [out] else f"{out.parent}: {count} {written[0].name} .."
-    print(f"{names}: {conversion.summary()}")
+    print(f"{listed(written)}: {conversion.summary()}")
     return 0 if conversion.instances else 1
 
 

@@ -1,8 +1,7 @@
 """COCO to VIA and back, image by image, for files larger than memory.
 
 What is written is what `fashion.annotations.coco_reading` and `fashion.annotations.coco_writing`
-make of whole files, byte by
-byte; only problems may be listed in another order.
+make of whole files, byte by byte; only problems may be listed in another order.
 """
 
 import os
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fashion.annotations.annotated import AnnotatedImage
+from fashion.annotations.class_inference import FoundLabels, category_ids, infer_table
 from fashion.annotations.coco_reading import Conversion
 from fashion.annotations.coco_writing import CocoBuilder, CocoConversion, head_of
 from fashion.annotations.instances import group_regions
-from fashion.annotations.label_survey import LabelSurvey, category_ids, table_of
 from fashion.annotations.locating import picture_path
 from fashion.annotations.problems import Problem, ProblemLog, stop_at_first
 from fashion.annotations.via_reading import CORRECT
@@ -101,12 +100,12 @@ def via_to_coco(
     """Turn the VIA file `path` (or shards) into the COCO file `out`; what was met, and the files.
 
     `table` and `like`: as `fashion.annotations.coco_writing.from_via`. The labels are gathered in
-    a first
-    pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is written.
+    a first pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is
+    written.
     """
     with ImageStream(path, wanted="via", strict=strict) as stream:
-        labels = LabelSurvey.of(stream)
-        table = table or table_of(labels, like, stream.source)
+        labels = FoundLabels.of(stream)
+        table = table or infer_table(labels, like, stream.source)
         result = CocoConversion(problems=ProblemLog())
         builder = CocoBuilder(table, category_ids(labels, table, like), result)
         categories = builder.categories(like)

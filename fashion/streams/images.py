@@ -29,10 +29,9 @@ from mrcnn.errors import counted
 class ImageStream:
     """The images of annotation files, one after the other, as often as they are iterated over.
 
-    Each round reads the files again and gives the images of
-    `fashion.annotations.via_reading.read`, or for COCO
-    those of `fashion.annotations.coco_reading.to_via`. A context manager: its end removes the
-    index on the disk.
+    Each round reads the files again and gives the images of `fashion.annotations.via_reading.read`,
+    or for COCO those of `fashion.annotations.coco_reading.to_via`. A context manager: its end
+    removes the index on the disk.
 
     Attributes:
         source: what the user named, for messages.

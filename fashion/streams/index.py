@@ -25,7 +25,7 @@ from mrcnn.errors import DatasetError
 
 CACHE_KILOBYTES = 64 << 10
 OPEN_FILES = 32
-MOST_OTHERS = 1000  # members of a file that are no entry: settings, licences
+MOST_OTHERS = 1000  # members of a file that are not entries: settings, licences
 _MOST_INTEGER = 1 << 63
 
 _TABLES = """
@@ -148,7 +148,7 @@ class AnnotationIndex:
     # --- the first pass -----------------------------------------------------------------------
 
     def _scan(self, number: int) -> None:
-        """Note the entries of one file."""
+        """Record the entries of one file."""
         with JsonStream(self.files[number]) as stream:
             if stream.next_character() != "{":
                 check = coco.check if self._wanted == "coco" else via_entries
@@ -182,7 +182,7 @@ class AnnotationIndex:
                     scan.note_other(name, value)
 
     def _add_entry(self, key: str, entry: Any, stream: JsonStream, scan: "_Scan") -> None:
-        """Note an entry of a VIA file, which `stream` gave last."""
+        """Record the entry of a VIA file that `stream` gave last."""
         image = image_of_entry(key, entry, scan.source)
         scan.old = scan.old or isinstance(entry.get("regions"), dict)
         regions = entry.get("regions")
@@ -223,19 +223,19 @@ class AnnotationIndex:
             self._conclude_via(scan)
 
     def _check_wanted(self, scan: "_Scan") -> None:
-        """Refuse the format that is not wanted, with the sentence of who reads whole files."""
+        """Refuse the format that is not wanted, in the words of those who read whole files."""
         if self._wanted == "coco" and not scan.is_coco:
             coco.check({}, scan.source)
         if self._wanted == "via" and scan.is_coco:
             via_entries({name: [] for name in _LISTS}, scan.source)
 
     def _conclude_via(self, scan: "_Scan") -> None:
-        """Take the version of a VIA file, and refuse members that are no entries."""
+        """Take the version of a VIA file, and refuse members that are not entries."""
         if scan.project:
             self.version = "2 project"
             self.vocabulary.options |= options_of(scan.others.get("_via_attributes"))
             return
-        # Who reads whole files says what is wrong.
+        # The code that reads whole files says what is wrong.
         data, _ = via_entries({**scan.others, **dict.fromkeys(scan.lists)}, scan.source)
         for key, entry in data.items():
             image_of_entry(key, entry, scan.source)
@@ -262,7 +262,7 @@ class AnnotationIndex:
     # --- between the passes -------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Tell the entries of one key apart, and refuse images of one id or name."""
+        """Distinguish the entries of one key, and refuse images of one id or name."""
         with self.on_disk():
             if self.is_coco:
                 self._database.execute("CREATE INDEX image_id ON images (id)")
@@ -310,7 +310,7 @@ class _Scan:
         return not self.project and self.lists == set(_LISTS)
 
     def note_other(self, key: str, value: Any) -> None:
-        """Keep a member that is no entry of a VIA file.
+        """Keep a member that is not an entry of a VIA file.
 
         So many that no COCO file has them are refused as bad entries.
         """
@@ -333,5 +333,5 @@ def _stored(identity: Any) -> Any:
 
 
 def _listed(regions: Any) -> list[Any]:
-    """The regions of an entry; what is no list is refused by who reads the entry."""
+    """The regions of an entry; whoever reads the entry refuses what is not a list."""
     return regions if isinstance(regions, list) else []

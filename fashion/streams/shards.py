@@ -52,8 +52,8 @@ def annotation_files(path: str | os.PathLike[str]) -> list[Path]:
 
     In a folder it is the one set of shards there, else the file that
     `fashion.annotations.locating.find_annotations` finds. Raises `DatasetError` where shards of a
-    set are
-    missing, where two sets, or a set and a file, could be meant, and where nothing is there.
+    set are missing, where two sets, or a set and a file, could be meant, and where nothing is
+    there.
     """
     path = Path(path)
     if is_file(path):
@@ -215,7 +215,7 @@ class EntryWriter(abc.ABC):
     Args:
         path: the file; folders above it are made.
         shard_size: write files of so many entries, named as in `fashion.streams.shards`, instead
-        of one.
+            of one.
         ready: called with the path and the sha256 (hexadecimal) of each file when all are on the
             disk, just before they appear.
 

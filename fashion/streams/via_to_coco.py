@@ -15,8 +15,7 @@ folder, "via-*.json", or the name without the numbers.
 import argparse
 from pathlib import Path
 
-from fashion.terminal import add_classes_argument, add_stream_arguments, command_parser
-from mrcnn.errors import counted
+from fashion.terminal import add_classes_argument, add_stream_arguments, command_parser, listed
 
 
 def parse_arguments(
@@ -33,10 +32,7 @@ def parse_arguments(
         metavar="ANN.json",
         help="COCO file whose categories, info and licences are taken over",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="stop at the first region that cannot be used"
-    )
-    add_stream_arguments(parser)
+    add_stream_arguments(parser, "region")
     return parser.parse_args(arguments)
 
 
@@ -71,7 +67,5 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         )
         coco_writing.write(out, conversion.data)
         written = [out]
-    count = counted(len(written), "file")
-    names = out if written == [out] else f"{out.parent}: {count} {written[0].name} .."
-    print(f"{names}: {conversion.summary()}")
+    print(f"{listed(written)}: {conversion.summary()}")
     return 0 if conversion.annotations else 1

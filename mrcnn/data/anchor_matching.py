@@ -23,7 +23,7 @@ BOUND_MARGIN = 1 + 1e-6
 
 
 class RpnTargetSettings(Protocol):
-    """What of a Config `build_rpn_targets` uses."""
+    """The part of a Config that `build_rpn_targets` uses."""
 
     @property
     def RPN_TRAIN_ANCHORS_PER_IMAGE(self) -> int:

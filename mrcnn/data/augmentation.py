@@ -18,12 +18,12 @@ _IMAGES_ONLY = {
     ("imgaug.augmenters.pillike", "Affine"),  # RandAugment is made of it
     ("imgaug.augmenters.imgcorruptlike", "ElasticTransform"),
 }
-# imgaug's modules whose augmenters change values only, besides their children's doing.
+# imgaug's modules whose augmenters change values only, apart from what their children do.
 _PIXELS = {
     f"imgaug.augmenters.{name}"
     for name in ("arithmetic", "artistic", "blur", "color", "contrast", "convolutional", "edges")
 }
-# What can do no more to a mask than mirror it, if its children can do no more.
+# Those that at most mirror a mask, if their children do no more.
 _MIRRORS = {
     "imgaug.augmenters.flip": {"Fliplr", "Flipud"},
     "imgaug.augmenters.meta": {

@@ -122,7 +122,7 @@ class Dataset:
         return self.image_info[image_id]["path"]
 
     def load_image(self, image_id: int) -> np.ndarray:
-        """Read an image: uint8 [height, width, 3], RGB, upright (see `image_files.read_image`).
+        """Read an image: uint8 [height, width, 3], RGB, upright; see `images.reading.read_image`.
 
         Raises:
             DatasetError: the file is missing or cannot be read.

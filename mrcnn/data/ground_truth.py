@@ -113,7 +113,7 @@ def load_image_gt(
     augmentation does no more to masks than mirror them. The result is the same.
 
     Raises whatever the data set raises on a bad image, and DatasetError if the masks are not of
-    the image's size, are no masks, or are not of the data set's classes (see `load_instances`), or
+    the image's size, are not masks, or are not of the data set's classes (see `load_instances`), or
     if the augmentation changes the size.
     """
     random = python_random if random is None else random
@@ -226,7 +226,7 @@ def _full_masks(
         raise DatasetError(
             f"the masks have {masks.shape[0]} x {masks.shape[1]} pixels, but their image has "
             f"{height} x {width}",
-            advice="look whether the annotations were made on another size or rotation of it",
+            advice="check whether the annotations were made for another size or rotation of it",
         )
     image = resized.image
     masks = resize_mask(masks, resized.scale, resized.padding, resized.crop)

@@ -35,13 +35,13 @@ def checked_class_ids(
     """The class ids of an image's instances as int32 [N].
 
     Raises:
-        DatasetError: they are not `count`, or one is no class number of the data set: 1 to
+        DatasetError: they are not `count`, or one is not a class number of the data set: 1 to
             `num_classes` - 1, negative for a crowd.
     """
     given = np.asarray(class_ids).reshape(-1)
     if count is not None and len(given) != count:
         raise _error(
-            dataset, image_id, "it has another number of class ids than of masks", count, len(given)
+            dataset, image_id, "it does not have as many class ids as masks", count, len(given)
         )
     numbers = given.astype(np.int32) if given.dtype.kind in "iuf" or not given.size else None
     last = dataset.num_classes - 1
@@ -76,11 +76,13 @@ def _bool_masks(dataset: Dataset, image_id: int, masks: np.ndarray) -> np.ndarra
         return masks.astype(bool, copy=False)
     expected = "bool, or numbers of which the greatest is 1 or from 128 to 255"
     if masks.dtype.kind not in "iuf":
-        raise _error(dataset, image_id, "its masks are no numbers", expected, masks.dtype)
+        raise _error(dataset, image_id, "its masks are not numbers", expected, masks.dtype)
     low, high = masks.min(), masks.max()
     if low < 0 or not (high <= 1 or 127.5 < high <= 255):
         found = f"numbers from {low:g} to {high:g}"
-        raise _error(dataset, image_id, "its masks have other values than masks", expected, found)
+        raise _error(
+            dataset, image_id, "its masks do not have the values of masks", expected, found
+        )
     return masks > (0.5 if high <= 1 else 127.5)
 
 

@@ -39,8 +39,7 @@ def jitter_scale(
 
     Returns:
         What `mrcnn.images.resizing.resize_image` returns: image, window, scale, padding and crop.
-        What
-        leaves the shape is cropped, then what is missing is padded with zeros.
+        What leaves the shape is cropped, then what is missing is padded with zeros.
     """
     height, width = shape[:2]
     low, high = (math.log(factor) for factor in factors)

@@ -164,7 +164,7 @@ def _reason(error: Exception) -> str:
 
 
 def _with_instances(dataset: Dataset, image_ids: np.ndarray) -> np.ndarray:
-    """Those that are not noted (`class_ids` of `image_info`) to be without instances, if any."""
+    """Those whose `class_ids` in `image_info` do not say that they have no instance, if any."""
     noted = (dataset.image_info[image_id].get("class_ids") for image_id in image_ids)
     kept = image_ids[np.array([ids is None or len(ids) > 0 for ids in noted], bool)]
     return kept if len(kept) else image_ids
@@ -205,7 +205,7 @@ class BatchLoader:
             unless the data set's class does.
         queue: batches kept ready; by default config.LOADER_QUEUE.
         random_rois: number of random regions per image, as an eighth input, for USE_RPN_ROIS False.
-        repeat_factors: how often each image is shown in a pass, see `class_balance.repeat_factors`;
+        repeat_factors: how often each image is shown in a pass, see `pass_order.repeat_factors`;
             None: once.
 
     Raises ConfigError for a value out of range, DatasetError for an empty data set.

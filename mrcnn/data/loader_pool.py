@@ -115,7 +115,7 @@ class ProcessPool:
         return result
 
     def close(self) -> None:
-        """End the processes at once, also those at work."""
+        """End the processes at once, even in the middle of their work."""
         self._closing = True
         for process in self._processes:
             process.end()

@@ -26,7 +26,7 @@ class PassOrder:
         shuffle: a new random order for each pass, else that of `image_ids`.
         seed: a whole number of at least 0.
         repeat_factors: how often each image is shown in a pass on average, float `[n]`, see
-            `class_balance.repeat_factors`; None: once. 2.3 means thrice in 30 % of the passes.
+            `pass_order.repeat_factors`; None: once. 2.3 means thrice in 30 % of the passes.
 
     Attributes:
         places: positions in a pass.

@@ -14,6 +14,7 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.instances import load_instances
 from mrcnn.geometry.boxes import extract_bboxes
+from mrcnn.system.background import read_ahead
 
 FIGURES = (
     "AP",
@@ -109,16 +110,19 @@ def detect_all(
 ) -> list[dict]:
     """COCO results of a whole data set.
 
+    While `detect` has an image, threads load the next ones and encode the masks of those before.
+
     Args:
         dataset: a prepared Dataset.
         detect: from an image, uint8 RGB [height, width, 3], to a result as of `MaskRCNN.detect`.
         image_ids: all by default.
         progress: wraps the image ids, such as tqdm.
     """
-    rows = []
-    for image_id in progress(list(dataset.image_ids if image_ids is None else image_ids)):
-        rows += results_of(image_id, detect(dataset.load_image(image_id)))
-    return rows
+    ids = progress(list(dataset.image_ids if image_ids is None else image_ids))
+    images = read_ahead(dataset.load_image, ids, workers=2, ahead=4)
+    found = ((image_id, detect(image)) for image_id, image in images)
+    encoded = read_ahead(lambda item: results_of(*item), found, workers=1, ahead=3)
+    return [row for _, rows in encoded for row in rows]
 
 
 def average_precision(truth: dict, results: list[dict], kinds: Sequence[str] = KINDS) -> dict:

@@ -225,7 +225,7 @@ def mean_image_average_precision(
     Args:
         truth: one mapping an image: `class_ids` int [N], `masks` bool [height, width, N]. A
             negative class id is a crowd.
-        found: the same for the same images, with `scores` float [N] besides, as
+        found: the same for the same images, and `scores` float [N] too, as
             `MaskRCNN.detect` gives them.
         iou: least mask IoU of a match.
 

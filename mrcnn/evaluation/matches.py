@@ -96,7 +96,7 @@ def match_dataset(
     """Judge and match all detections.
 
     Args:
-        truth: a COCO dictionary with run-length masks, as of `coco_evaluation.ground_truth`.
+        truth: a COCO dictionary with run-length masks, as of `coco_ap.ground_truth`.
         results: rows of a COCO results file with run-length masks; may be empty. Rows of other
             images than the truth's are skipped.
         num_classes: background included; category ids are 1 to `num_classes` - 1.
@@ -257,7 +257,7 @@ def confusion_matrix(
     Args:
         truth: one mapping an image: `class_ids` int [N], `masks` bool [height, width, N]. A
             negative class id is a crowd: it is not counted, nor are detections within it.
-        found: the same for the same images, with `scores` float [N] besides, as
+        found: the same for the same images, and `scores` float [N] too, as
             `MaskRCNN.detect` gives them.
         num_classes: background included; class ids are 1 to `num_classes` - 1.
         iou: least mask IoU of a match.

@@ -145,3 +145,12 @@ def require_tf2onnx() -> None:
             advice='run pip install "tf2onnx>=1.17" "onnx>=1.23", or install this project with '
             "its extra [export]",
         )
+
+
+def require_onnxruntime() -> None:
+    """Raise a UserError that says what to install if ONNX Runtime is missing."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise UserError(
+            "quantising needs ONNX Runtime, which is not installed",
+            advice="run pip install onnxruntime, or install this project with its extra [export]",
+        )

@@ -8,13 +8,15 @@ docs/export.md explains how to use the files.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError, UserError
-from mrcnn.export.description import metadata, require_tf2onnx
+from mrcnn.export.description import metadata, require_onnxruntime, require_tf2onnx
 from mrcnn.system.files import replacing
 
 FILES = {"saved_model": "saved_model", "onnx": "model.onnx", "tflite": "model.tflite"}
@@ -36,6 +38,7 @@ def export_model(
     class_names: Sequence[str],
     *,
     masks: str = "full",
+    calibration: Iterable[np.ndarray] | None = None,
     overwrite: bool = False,
     notes: dict[str, str] | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -51,6 +54,8 @@ def export_model(
         formats: of `FILES`.
         class_names: background first.
         masks: what the ONNX file returns, 'full' or 'mini'. A SavedModel has both, LiteRT 'mini'.
+        calibration: photographs, uint8 RGB `[height, width, 3]`, by which the ONNX file is brought
+            to 8-bit integers (`mrcnn.export.quantisation`); None for float32.
         overwrite: whether to replace existing files.
         notes: further entries of the descriptions, such as the weight file's name.
         progress: called with a text before each file.
@@ -70,15 +75,16 @@ def export_model(
             expected="{mode} 'inference'",
             found=repr(model.mode),
         )
-    check_exportable(model.config, formats, class_names, masks)
+    check_exportable(model.config, formats, class_names, masks, int8=calibration is not None)
     check_free(folder, formats, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in dict.fromkeys(formats):
         path = folder / FILES[name]
         progress(f"Writing {path} ...")
-        _write(name, model, path, class_names, masks)
-        described = metadata(name, path.name, model.config, class_names, masks, notes or {})
+        _write(name, model, path, class_names, masks, calibration)
+        own = {"precision": "int8"} if calibration is not None and name == "onnx" else {}
+        described = metadata(name, path.name, model.config, class_names, masks, own | (notes or {}))
         with replacing(description_path(path), "w") as stream:
             stream.write(described)
         written.append(path)
@@ -91,7 +97,11 @@ def description_path(path: Path) -> Path:
 
 
 def check_exportable(
-    config: Config, formats: Sequence[str], class_names: Sequence[str], masks: str = "full"
+    config: Config,
+    formats: Sequence[str],
+    class_names: Sequence[str],
+    masks: str = "full",
+    int8: bool = False,
 ) -> None:
     """Raise what `export_model` raises for these settings, before a model is built."""
     unknown = [name for name in formats if name not in FILES]
@@ -129,6 +139,15 @@ def check_exportable(
             expected=f"{config.NUM_CLASSES} names, background first",
             found=len(class_names),
         )
+    if int8 and "onnx" not in formats:
+        raise ConfigError(
+            "only ONNX files are quantised",
+            settings=("formats",),
+            expected="{formats} onnx",
+            found=" ".join(formats),
+        )
+    if int8:
+        require_onnxruntime()
     others = [name for name in formats if name != "saved_model"]
     if others:
         _check_portable(config, others)
@@ -178,7 +197,12 @@ def check_free(folder: Path, formats: Sequence[str], overwrite: bool) -> None:
 
 
 def _write(
-    name: str, model: InferenceModel, path: Path, class_names: Sequence[str], masks: str
+    name: str,
+    model: InferenceModel,
+    path: Path,
+    class_names: Sequence[str],
+    masks: str,
+    calibration: Iterable[np.ndarray] | None,
 ) -> None:
     from mrcnn.export.detector import ExportedDetector
     from mrcnn.export.formats import write_lite, write_onnx, write_saved_model
@@ -192,6 +216,6 @@ def _write(
     if name == "saved_model":
         write_saved_model(detector, path, class_names)
     elif name == "onnx":
-        write_onnx(detector, path, class_names, masks)
+        write_onnx(detector, path, class_names, masks, calibration)
     else:
         write_lite(detector, path)

@@ -7,13 +7,15 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from mrcnn.export.description import require_tf2onnx
 from mrcnn.export.detector import ExportedDetector
+from mrcnn.export.quantisation import quantise_onnx
 from mrcnn.system.files import replacing, sync, sync_folder
 
 # Has NonMaxSuppression and GatherND with batches, and current runtimes support it.
@@ -21,7 +23,11 @@ OPSET = 18
 
 
 def write_onnx(
-    detector: "ExportedDetector", path: Path, class_names: Sequence[str], masks: str = "full"
+    detector: "ExportedDetector",
+    path: Path,
+    class_names: Sequence[str],
+    masks: str = "full",
+    calibration: Iterable[np.ndarray] | None = None,
 ) -> None:
     """Write an ONNX file: a uint8 RGB image `[height, width, 3]` in, `detect`'s outputs out.
 
@@ -32,9 +38,10 @@ def write_onnx(
         path: the file, replaced when everything is written.
         class_names: background first.
         masks: 'full' or 'mini'.
+        calibration: photographs for 8-bit integers, see `mrcnn.export.quantisation`; None: float32.
 
     Raises:
-        UserError: tf2onnx is not installed.
+        UserError: tf2onnx, or for integers ONNX Runtime, is not installed.
     """
     require_tf2onnx()
     with _quietly():
@@ -47,6 +54,8 @@ def write_onnx(
         )
         # tf2onnx copies operations that it does not know; this finds them.
         onnx.checker.check_model(proto)
+        if calibration is not None:
+            proto = quantise_onnx(proto, calibration)
     entry = proto.metadata_props.add()
     entry.key, entry.value = "class_names", json.dumps(list(class_names))
     with replacing(path) as stream:
@@ -55,11 +64,12 @@ def write_onnx(
 
 @contextlib.contextmanager
 def _quietly():
-    """Silence tf2onnx, which logs its progress and other packages' deprecations."""
+    """Silence tf2onnx and ONNX Runtime's tools: progress, advice, other packages' deprecations."""
     before, root = os.environ.get("TF_CPP_MIN_LOG_LEVEL"), logging.getLogger()
     level = root.level
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        root.setLevel(logging.ERROR)
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
         try:
             yield

@@ -20,7 +20,7 @@ RESAMPLES = ("exact", "fast", "aligned")  # how `box_mask` enlarges
 
 
 class MaskSettings(Protocol):
-    """What of a Config `mold_mask` uses."""
+    """The part of a Config that `mold_mask` uses."""
 
     @property
     def MASK_SHAPE(self) -> Sequence[int]:

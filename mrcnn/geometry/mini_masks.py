@@ -2,8 +2,8 @@
 
 A mask that a data set draws into its box need never be as large as the image: `resized_crops` and
 `shrink_masks` give bit for bit what `mrcnn.geometry.masks.resize_mask`,
-`mrcnn.geometry.boxes.extract_bboxes` and
-`mrcnn.geometry.masks.minimize_mask` give for full-size masks.
+`mrcnn.geometry.boxes.extract_bboxes` and `mrcnn.geometry.masks.minimize_mask` give for full-size
+masks.
 """
 
 from collections.abc import Sequence
@@ -107,9 +107,9 @@ def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.n
     """Each mask (bool [h, w], any sizes above 0), resampled to `mini_shape`: bool [N, *mini_shape].
 
     Bit for bit what `mrcnn.geometry.masks.minimize_mask` gives for masks that fill their boxes:
-    bilinear
-    with half-pixel centres, nothing outside the box, more than half counts as set; a full crop
-    stays full. Only the source pixels that are needed are read, so the time hardly depends on size.
+    bilinear with half-pixel centres, nothing outside the box, more than half counts as set; a full
+    crop stays full. Only the source pixels that are needed are read, so the time hardly depends on
+    size.
     """
     if not len(crops):
         return np.zeros((0, *mini_shape), dtype=bool)

@@ -1,4 +1,4 @@
-"""Molding: mean subtraction, and the meta vector that tells the network about an image.
+"""Molding: mean subtraction, and the meta vector that describes an image to the network.
 
 Images are [height, width, channels], RGB; windows are (y1, x1, y2, x2) in pixels with (y2, x2)
 exclusive.
@@ -13,7 +13,7 @@ from mrcnn.errors import DatasetError
 
 
 class MeanPixel(Protocol):
-    """What of a Config molding uses."""
+    """The part of a Config that molding uses."""
 
     MEAN_PIXEL: np.ndarray
 
@@ -38,7 +38,7 @@ def grey_levels(image: np.ndarray, config: MeanPixel) -> np.ndarray:
         if low >= 0 and high <= 255:
             return image
     raise DatasetError(
-        "the image has other values than levels of red, green and blue",
+        "the image's values are not levels of red, green and blue",
         expected="uint8, numbers from 0 to 255, or floats from 0 to 1",
         found=f"{image.dtype} from {image.min()} to {image.max()}",
         advice="convert it to uint8",

@@ -154,7 +154,7 @@ def _decoding(path: Path) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What Pillow or the system says, on one line and without the path, which may be temporary."""
+    """The message of Pillow or the system, in one line and without the path (of a copy, say)."""
     from PIL import Image
 
     if isinstance(error, Image.UnidentifiedImageError):

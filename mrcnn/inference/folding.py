@@ -4,7 +4,7 @@ A convolution and the batch norm after it become one layer, whose kernel is mult
 again after the weights change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -208,11 +208,12 @@ class FoldedWeights:
     def __init__(self, convolutions: Iterable[layers.Layer]):
         self._convolutions = [c for c in convolutions if isinstance(c, FoldedConv2D)]
         self._samples = tf.function(self._sample, autograph=False)
-        self._seen = self._now()
+        # Without the graph, whose making the first image would wait for.
+        self._seen = self._numbers(self._sample)
 
     def refresh(self) -> bool:
         """Fold again if a weight has changed since the last time; returns whether one has."""
-        now = self._now()
+        now = self._numbers(self._samples)
         if all(map(np.array_equal, now, self._seen)):
             return False
         self.fold()
@@ -224,18 +225,15 @@ class FoldedWeights:
         for convolution in self._convolutions:
             convolution.fold()
 
-    def _now(self) -> list[np.ndarray]:
-        return [x.numpy() for x in self._samples()] if self._convolutions else []
+    def _numbers(self, sample: Callable[[], tuple[tf.Tensor, tf.Tensor]]) -> list[np.ndarray]:
+        return [x.numpy() for x in sample()] if self._convolutions else []
 
     def _sample(self) -> tuple[tf.Tensor, tf.Tensor]:
         # As bits NaN equals itself, and a sum has no rounding in which a change could vanish.
-        sources = [tf.bitcast(s, tf.int32) for c in self._convolutions for s in c.sources()]
-        sums = [tf.reduce_sum(tf.cast(source, tf.int64)) for source in sources]
-        return tf.concat([self._spread(source) for source in sources], axis=0), tf.stack(sums)
-
-    @staticmethod
-    def _spread(source: tf.Tensor) -> tf.Tensor:
-        if len(source.shape) == 1:
-            return source
+        sources = [source for c in self._convolutions for source in c.sources()]
+        vectors = [source for source in sources if len(source.shape) == 1]
+        kernels = [tf.reshape(source, [-1]) for source in sources if len(source.shape) > 1]
         # The number of filters is usually even, so an odd stride visits every filter in turn.
-        return tf.reshape(source, [-1])[:: source.shape.num_elements() // SAMPLES | 1]
+        spread = [kernel[:: kernel.shape.num_elements() // SAMPLES | 1] for kernel in kernels]
+        sums = [tf.reduce_sum(tf.bitcast(kernel, tf.int32)) for kernel in kernels]
+        return tf.bitcast(tf.concat(vectors + spread, axis=0), tf.int32), tf.stack(sums)

@@ -42,13 +42,13 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
     """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
 
     Raises:
-        DatasetError: it is no image with the configured number of channels, or has other values
+        DatasetError: it is not an image with the configured number of channels, or has other values
             than `grey_levels` takes.
     """
     channels = config.IMAGE_CHANNEL_COUNT
     if not isinstance(image, np.ndarray):
         raise DatasetError(
-            "this is no image",
+            "this is not an image",
             expected="a NumPy array, uint8 (height, width, channels)",
             found=type(image).__name__,
         )
@@ -211,7 +211,8 @@ class Predictor:
             wanted = [folded.outputs[DETECTIONS], folded.outputs[MASKS]]
             self._run_detection = _compiled(keras.Model(folded.inputs, wanted))
             self._folded_weights = FoldedWeights(folded.layers)
-        self._folded_weights.refresh()
+        else:
+            self._folded_weights.refresh()
         detections, masks = self._outputs(self._run_detection, molded_images, image_metas)
         return detections, masks
 

@@ -118,7 +118,7 @@ class AnchorFit:
         share = all_of_them["at_50"]
         word = "well" if share >= GOOD else "moderately" if share >= MODERATE else "badly"
         text = (
-            f"The anchors fit {word}: of {counted(len(self.best_iou), 'instance')}, {share:.0%} "
+            f"The anchors fit {word}: {share:.0%} of {counted(len(self.best_iou), 'instance')} "
             f"have an anchor of IoU {USABLE} or more, {all_of_them['at_70']:.0%} of {POSITIVE} or "
             f"more; the best anchor's IoU is {all_of_them['mean']:.2f} on average."
         )

@@ -1,8 +1,7 @@
 """Pictures of boxes and masks on the molded image, for the steps of `mrcnn.inspection.stages`.
 
 Every function returns a matplotlib Figure, which `mrcnn.drawing.figures.save_figure` writes.
-matplotlib is
-imported when a figure is made, and no window is opened.
+matplotlib is imported when a figure is made, and no window is opened.
 """
 
 from collections.abc import Sequence
@@ -190,7 +189,7 @@ def _unit(colour: Colour) -> tuple[float, float, float]:
 
 
 def mask_targets(targets: HeadTargets, class_names: Sequence[str], most: int = 2 * MOST_MASKS):
-    """What the mask head shall give for each positive RoI; None without a positive."""
+    """What the mask head should give for each positive RoI; None without a positive."""
     classes = targets.class_ids[targets.class_ids > 0][:most]
     if not len(classes):
         return None
@@ -219,7 +218,7 @@ def detection_boxes(
     best = np.argsort(-np.where(wanted, stages.scores, -1), kind="stable")[: int(wanted.sum())]
     sure = best[stages.confident[best]]
     for axes, rows, boxes, title in (
-        (panels[0], best, stages.rois, f"{len(best)} of {len(wanted)} RoIs are no background"),
+        (panels[0], best, stages.rois, f"{len(best)} of {len(wanted)} RoIs are foreground"),
         (panels[1], best, stages.boxes, "the same, refined for their class"),
         (panels[2], sure, stages.boxes, f"{len(sure)} score {min_confidence:g} or more"),
         (panels[3], stages.kept, stages.boxes, f"{len(stages.kept)} after NMS within each class"),

@@ -47,7 +47,7 @@ class Inspected:
         fit: how the anchors fit a data set.
         weights: statistics of a file, see `read_file`; by default those of the model.
         contents: what that file holds.
-        layers: whose activations are shown; by default `inspection_layers.chosen_layers`.
+        layers: whose activations are shown; by default `feature_maps.chosen_layers`.
         seed: of the random choices of a training step.
     """
 

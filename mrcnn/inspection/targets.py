@@ -156,8 +156,8 @@ def head_targets(
     training.
 
     values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.stages.run`. Training keeps more
-    proposals
-    (POST_NMS_ROIS_TRAINING) than inference. Raises DatasetError if the scene has no truth.
+    proposals (POST_NMS_ROIS_TRAINING) than inference. Raises DatasetError if the scene has no
+    truth.
     """
     from mrcnn.network.targets import DetectionTargetLayer
 

@@ -1,8 +1,7 @@
 """What a `.h5` weight file holds, without building a network.
 
 It reads every layout that `mrcnn.weights.h5_reading` reads: Matterport's files and ours, whole
-Keras 2
-models, the ImageNet files. Neither Keras nor TensorFlow is imported.
+Keras 2 models, the ImageNet files. Neither Keras nor TensorFlow is imported.
 """
 
 import json

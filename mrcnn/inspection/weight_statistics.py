@@ -1,7 +1,7 @@
 """The numbers in a network's weights: range, mean, spread, and which of them look wrong.
 
-Of a file or of a model. The marks are meant for a person to look at: a network that has just been
-made has constant biases and batch norms by right, one that was trained should have few.
+Of a file or of a model. The marks are meant for a person to look at: a network that was just
+built has constant biases and batch norms, as it should; a trained one should have few.
 """
 
 import os
@@ -83,7 +83,7 @@ def model_statistics(keras_model) -> list[WeightStatistics]:
 
 
 def weight_statistics(layer: str, name: str, values: np.ndarray) -> WeightStatistics:
-    """Statistics of one array of any shape; `name` tells kernels from biases and batch norms."""
+    """Statistics of one array of any shape; `name` says whether it is a kernel."""
     values = np.asarray(values, np.float32)
     finite = values[np.isfinite(values)]
     figures = (0.0, 0.0, 0.0, 0.0)
@@ -143,7 +143,7 @@ def verdict(statistics: Sequence[WeightStatistics]) -> str:
         text += "none is dead, zero, not finite or beyond any usual size."
     if untouched:
         text += (
-            f" {untouched} biases and batch norms are as they were initialised: not trained, or "
+            f" Biases and batch norms as they were initialised: {untouched}, not trained, or "
             "moving statistics that TRAIN_BN = False leaves alone."
         )
     return text

@@ -125,12 +125,12 @@ def run_graph(
         Their values by the same names, in the same order.
 
     Raises:
-        ConfigError: an output is no tensor of a graph.
+        ConfigError: an output is not a tensor of a graph.
     """
     for name, output in outputs.items():
         if not isinstance(output, keras.KerasTensor):
             raise ConfigError(
-                f"the output {name!r} is no tensor of the graph",
+                f"the output {name!r} is not a tensor of the graph",
                 expected="the output of a layer, such as "
                 'model.keras_model.get_layer("rpn_class").output',
                 found=type(output).__name__,

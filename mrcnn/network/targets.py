@@ -170,7 +170,7 @@ class DetectionTargetLayer(layers.Layer):
 
     Args:
         config: a Config, or the dictionary of `target_settings`.
-        seed: start of the random choice; the training loop sets it anew for every step.
+        seed: start of the random choice; the training loop sets it for every step.
 
     Attributes:
         random_keys: draws uniform numbers, of a shape and a seed generator; several devices put
@@ -264,7 +264,7 @@ class DetectionTargetLayer(layers.Layer):
 class PositiveRows(layers.Layer):
     """The first RoIs of each image, as many as the image with the most positives has.
 
-    Their number is rounded up to a multiple of `STEP`, since a convolution prepares itself anew for
+    Their number is rounded up to a multiple of `STEP`, since a convolution is set up again for
     each size of a batch; at least one step is taken, and never more RoIs than there are.
     """
 

@@ -1,8 +1,8 @@
 """Work in background threads, and settings of the whole process that are changed for a while.
 
 `mrcnn.system.background` prepares items while earlier ones are used. The settings (environment
-variables, the
-number of OpenCV's threads) return to what they were when their last user is done, in any order.
+variables, the number of OpenCV's threads) return to what they were when their last user is done, in
+any order.
 """
 
 import contextlib

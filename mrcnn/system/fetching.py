@@ -89,7 +89,7 @@ def file_hash(path: str | os.PathLike, algorithm: str = "md5") -> str:
 
 
 class _Failure(Exception):
-    """Why a file could not be had; trying again at once is of no use."""
+    """Why a file could not be fetched; trying again at once does not help."""
 
 
 class _Again(_Failure):
@@ -157,7 +157,7 @@ def _check_url(url):
 def _require_lock(file, part):
     """Makes sure that one process at a time writes the part file."""
     try:
-        # Whoever finished it in the meantime has renamed what was opened here.
+        # Another process may have finished it, and so renamed what was opened here.
         mine = lock(file.fileno()) and os.path.samestat(os.fstat(file.fileno()), part.stat())
     except FileNotFoundError:
         mine = False

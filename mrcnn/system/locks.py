@@ -13,7 +13,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(handle: int) -> None:
-        """Lock one byte far behind the end, which leaves the content readable for others."""
+        """Lock one byte far beyond the end, which leaves the content readable for others."""
         os.lseek(handle, 1 << 40, os.SEEK_SET)
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
@@ -52,7 +52,7 @@ def holding(folder: Path) -> Iterator[None]:
     trainings that were killed here are removed.
 
     Raises:
-        TrainingError: another training is at work in the folder, or it cannot be written.
+        TrainingError: another training uses the folder, or it cannot be written.
     """
     advice = "make it writable, make room, or name another log folder"
     with saving(folder, TrainingError, advice=advice):
@@ -61,7 +61,7 @@ def holding(folder: Path) -> Iterator[None]:
     try:
         if not lock(handle):
             raise TrainingError(
-                "another training is at work in this log folder",
+                "another training is using this log folder",
                 path=folder,
                 advice="wait for its end, or start a training of your own, in another folder",
             )

@@ -1,4 +1,4 @@
-"""Handling Ctrl-C and its like for a while."""
+"""Handling Ctrl-C and similar signals within a block."""
 
 import contextlib
 import signal

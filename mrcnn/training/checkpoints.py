@@ -1,4 +1,4 @@
-"""Names and places of checkpoints, as Matterport's scripts know them.
+"""Names and places of checkpoints, as Matterport's scripts expect them.
 
 logs/fashion20240102T0304/mask_rcnn_fashion_0007.h5
 """
@@ -87,7 +87,7 @@ def _minutes_after(model_dir: Path, name: str) -> Iterator[datetime.datetime]:
     """The minute after each log folder of `name`."""
     for path in model_dir.iterdir() if model_dir.is_dir() else ():
         if (time := _time_of(path.name, name)) is not None:
-            with contextlib.suppress(OverflowError):  # the last minute that there is
+            with contextlib.suppress(OverflowError):  # the last minute of the calendar
                 yield time + datetime.timedelta(minutes=1)
 
 
@@ -156,7 +156,7 @@ def is_readable(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged checkpoint so that nobody takes it for one; its new path.
+    """Rename a damaged checkpoint so that it is not mistaken for a good one; its new path.
 
     Raises:
         WeightsError: its folder cannot be written.

@@ -26,7 +26,7 @@ class DistributedStep(TrainingStep):
     Args:
         model: of `mrcnn.network.build.build_model("training", ...)`.
         optimizer: made within the same scope.
-        distribution: a `distribution_strategy.SeveralDevices`.
+        distribution: a `strategies.SeveralDevices`.
         options: those of `TrainingStep`.
     """
 

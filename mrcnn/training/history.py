@@ -17,7 +17,7 @@ from mrcnn.system.files import replacing, saving
 
 HISTORY_FILE = "history.csv"
 MASK_AP = "val_mask_AP"
-# Column -> kind and figure of `coco_evaluation.average_precision`; of the epochs evaluated.
+# Column -> kind and figure of `coco_ap.average_precision`; of the epochs evaluated.
 EVALUATED = {
     MASK_AP: ("segm", "AP"),
     "val_mask_AP50": ("segm", "AP50"),
@@ -52,7 +52,7 @@ def write_history(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a table whose first line names the columns; cells that are no number are missing.
+    """The rows of a table whose first line names the columns, without cells that are not numbers.
 
     `epoch` is a whole number in the rows that have one.
 
@@ -83,7 +83,7 @@ def read_epochs(folder: Path, epochs: float = math.inf) -> list[dict[str, float]
 def resumed_epochs(folder: Path, epochs: int) -> list[dict[str, float]]:
     """The first `epochs` epochs of the history of a training that is resumed.
 
-    The next epoch writes the file anew; one that lacks epochs is therefore kept beside it first.
+    The next epoch rewrites the file; one that lacks epochs is therefore kept beside it first.
 
     Raises:
         TrainingError: it cannot be kept.

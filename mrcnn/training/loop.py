@@ -81,7 +81,7 @@ class Trainer:
         step: the compiled step.
         loader: training batches; its batch n must be a function of n alone.
         validation_loader: validation batches, or None.
-        log: the log folder, created if absent; no other training can be at work there.
+        log: the log folder, created if absent; no other training can use it meanwhile.
         progress: where to start.
         distribution: the processes of the training. All of them run the same plan and compute the
             same numbers; only the chief writes.
@@ -111,7 +111,7 @@ class Trainer:
 
         Raises:
             TrainingError: a loss is no longer finite, a loader worker died, another process of
-                the training has gone, or another training is at work in the log folder.
+                the training has gone, or another training uses the log folder.
             KeyboardInterrupt: after Ctrl-C, once the state is written.
         """
         if not self.distribution.is_chief:
@@ -207,10 +207,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _saving_what_is_new(self, steps_before: int, kind: type[Exception]) -> Iterator[None]:
-        """Save the state before an error of this kind ends the training in the midst of an epoch.
-
-        Only between two steps: weights that have moved must have been counted.
-        """
+        """Save the state, between two steps, before an error of this kind ends the training."""
         try:
             yield
         except kind:

@@ -29,7 +29,7 @@ _DIRECTORY_BYTES = MOST_MEMBERS * 256
 # directory, length of the comment. One of over 4 GB has a locator of 20 bytes before it.
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = 20
-# What NumPy raises besides ValueError where the text of a header is not a dictionary.
+# What NumPy raises, other than ValueError, where the text of a header is not a dictionary.
 _NO_HEAD = (SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
 
 Shapes = dict[str, tuple[int, ...]]

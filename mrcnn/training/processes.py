@@ -161,7 +161,7 @@ class SingleDevice:
         """Give every process the chief's values of these Keras variables."""
 
     def require_equal(self, name: str, own: Mapping[str, object]) -> None:
-        """Raise ConfigError where a process has other values than the chief.
+        """Raise ConfigError where a process's values differ from the chief's.
 
         Args:
             name: what the values belong to, for the message.

@@ -95,7 +95,7 @@ class Session:
             continuation: the end of the last call in this process.
 
         Raises:
-            ConfigError: this process has other settings or another data set than the chief.
+            ConfigError: this process has settings or a data set that differ from the chief's.
             TrainingError: another process has gone, or the log folder is in use.
         """
         if continuation:
@@ -242,7 +242,7 @@ def begin_together(
         step: of the model, with its weights.
 
     Raises:
-        ConfigError: this process has other settings or another data set than the chief.
+        ConfigError: this process has settings or a data set that differ from the chief's.
         TrainingError: another process has gone.
     """
     if distribution.workers == 1:

@@ -20,7 +20,7 @@ from mrcnn.errors import WeightsError, WeightsNotFoundError
 from mrcnn.system.files import is_file, is_folder
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# What users really hand over in place of a weight file, by its first bytes.
+# What users give in place of a weight file, by its first bytes.
 _OTHER_KINDS = (
     (b"PK\x03\x04", "a zip archive, as Keras 3 (.keras) and PyTorch write"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),

@@ -37,7 +37,7 @@ def write_layers(
         path: the file.
         layers: may be a generator: one array is held at a time.
         notes: further root attributes, which Keras ignores.
-        half: write float16 instead, in half the bytes. Keras and `h5_layout.read_arrays` read them
+        half: write float16 instead, in half the bytes. Keras and `h5_reading.read_arrays` read them
             as the float32 numbers nearest to the given ones with 11 significant bits. Arrays with a
             number too large for it (above 65504, such as a variance) stay float32.
 
@@ -58,11 +58,11 @@ def write_layers(
 
 
 class _Sink(io.RawIOBase):
-    """A file for h5py to write to that never fails under it.
+    """A file for h5py whose writes never raise.
 
     The HDF5 library crashes the process when it cannot flush what it still holds (measured on a
     full disk with HDF5 1.14), so the first error is kept, later writes are dropped, and the caller
-    asks for the error once HDF5 has closed the file in peace.
+    asks for the error once HDF5 has closed the file without a failed write.
     """
 
     def __init__(self, raw: Any):

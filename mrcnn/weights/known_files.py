@@ -92,7 +92,7 @@ def fetch_known(
     Args:
         known: the file.
         path: where to put it.
-        checksum: another MD5 than the table's, or None to accept any content. The environment
+        checksum: an MD5 in place of the table's, or None to accept any content. The environment
             variable `FASHION_MRCNN_MD5_<KEY>` is the default.
         progress: a bar on stderr.
 
@@ -122,7 +122,7 @@ def download_trained_weights(
         coco_model_path: the file to write.
         verbose: 0 for no progress bar.
         url: a mirror of the file.
-        md5: of the mirror's file where it is another; None not to check.
+        md5: of the mirror's file where it differs; None not to check.
 
     Raises:
         DownloadError: it cannot be fetched or is not what was expected.
@@ -144,8 +144,7 @@ def get_imagenet_weights_path(
     EfficientNet-Lite0's come from an installed package, without a download. Any other backbone
     starts from ResNet-50's: the file that Matterport used or, if it cannot be fetched, the one of
     the installed Keras, whose layers have other names (`mrcnn.weights.matching.load_weights` knows
-    both). A
-    copy that Keras itself has already fetched (`~/.keras/models`) is used in place.
+    both). A copy that Keras itself has already fetched (`~/.keras/models`) is used in place.
 
     Args:
         cache_dir: folder to keep it in instead of `cache_folder()`.

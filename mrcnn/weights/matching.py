@@ -39,7 +39,7 @@ _OUTPUTS_PER_CLASS = {
 }
 CLASS_DEPENDENT_LAYERS = (*_OUTPUTS_PER_CLASS, "mrcnn_bbox")
 
-# One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are no weights.
+# One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are not weights.
 _NOT_WEIGHTS = frozenset({"anchors"})
 
 

@@ -1,4 +1,4 @@
-"""What a weight file says of itself: where its knowledge comes from, and what it may be used for.
+"""What a weight file says of itself: what it was trained on, and what it may be used for.
 
 One JSON text among the file's root attributes, `provenance`, which Keras and Matterport's code pass
 over:
@@ -27,7 +27,7 @@ class Provenance:
     Attributes:
         preset: name of the settings that the network was built and trained with.
         classes: names by class number, without the background.
-        trained_on: the pictures it has seen, in words.
+        trained_on: the pictures it was trained on, in words.
         pictures: their kind in one word: "photographs" or "drawings".
         licence: what holds for the weights, in words.
     """
@@ -47,7 +47,7 @@ class Provenance:
     def of_texts(cls, texts: Mapping[str, str]) -> "Provenance":
         """From a file's attributes (`mrcnn.weights.h5_reading.read_attributes`).
 
-        Entries of an unexpected kind count as absent: files of others must not stop a command.
+        Entries of an unexpected kind count as absent: other people's files must not stop a command.
         """
         try:
             said = json.loads(texts.get(ATTRIBUTE, "{}"))
@@ -69,7 +69,7 @@ class Provenance:
     def line(self) -> str:
         """One line for a terminal: `14 classes, trained on ..., preset photo (Apache-2.0)`.
 
-        Weights that know drawings only say so. Empty where the file says nothing.
+        Weights trained on drawings alone say so. Empty where the file says nothing.
         """
         parts = [
             counted(len(self.classes), "class", "classes") if self.classes else "",
@@ -80,7 +80,11 @@ class Provenance:
         if self.licence:
             text = f"{text} ({self.licence})" if text else self.licence
         if self.pictures == DRAWINGS:
-            text = f"{text}; they know no photographs" if text else "know no photographs"
+            text = (
+                f"{text}; trained on drawings, not on photographs"
+                if text
+                else "know no photographs"
+            )
         return printable(text)
 
 

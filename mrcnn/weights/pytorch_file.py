@@ -32,7 +32,6 @@ MOST_TENSORS = 10_000
 MOST_OPERATIONS = 100 * MOST_TENSORS
 MOST_DIMENSIONS = 8
 
-_START = b"\x80\x02\x8a\x0a" + MAGIC_NUMBER.to_bytes(10, "little") + b"."
 
 _DICTIONARY, _TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
 _STORAGES: dict[str, np.dtype] = {
@@ -45,14 +44,6 @@ _STORAGES: dict[str, np.dtype] = {
     "torch IntStorage": np.dtype("<i4"),
     "torch LongStorage": np.dtype("<i8"),
 }
-
-
-def is_pytorch_file(path: str | os.PathLike) -> bool:
-    """Whether a file begins as PyTorch's old layout does."""
-    if not is_file(path):
-        return False
-    with Path(path).open("rb") as file:
-        return file.read(len(_START)) == _START
 
 
 def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -79,7 +70,7 @@ def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
         return _read(io.BytesIO(path.read_bytes()))
     except _BadFileError as error:
         raise WeightsError(
-            f"this is no PyTorch file of named tensors in the layout before PyTorch 1.6 ({error})",
+            f"this is not a PyTorch file of named tensors, in the layout before 1.6 ({error})",
             path=path,
             advice="copy or download it again",
         ) from error
@@ -91,9 +82,9 @@ class _BadFileError(Exception):
 
 def _read(stream: io.BytesIO) -> dict[str, np.ndarray]:
     if _unpickle(stream) != MAGIC_NUMBER:
-        raise _BadFileError("the magic number at its start is another")
+        raise _BadFileError("it does not start with the expected magic number")
     if _unpickle(stream) != LAYOUT_VERSION:
-        raise _BadFileError("its layout has another version")
+        raise _BadFileError("its layout is of a different version")
     machine = _unpickle(stream)
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise _BadFileError("its numbers are not little-endian")
@@ -121,7 +112,7 @@ def _declared(tensors: dict[str, "_Tensor"]) -> dict[str, "_Storage"]:
 def _read_storages(stream: io.BytesIO, declared: dict[str, "_Storage"]) -> dict[str, np.ndarray]:
     keys = _unpickle(stream)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise _BadFileError("its list of storages is none")
+        raise _BadFileError("what should be its list of storages is not one")
     if len(set(keys)) != len(keys) or set(keys) != set(declared):
         raise _BadFileError("its list of storages does not fit its tensors")
     values = {}
@@ -131,7 +122,7 @@ def _read_storages(stream: io.BytesIO, declared: dict[str, "_Storage"]) -> dict[
         if len(size) < 8:
             raise _BadFileError("it is cut short")
         if struct.unpack("<q", size)[0] != storage.count:
-            raise _BadFileError(f"storage {key} has another size than its tensor says")
+            raise _BadFileError(f"storage {key} does not have the size that its tensor gives")
         data = stream.read(storage.count * storage.dtype.itemsize)
         if len(data) < storage.count * storage.dtype.itemsize:
             raise _BadFileError("it is cut short")
@@ -178,7 +169,7 @@ def _storage(description: Any) -> _Storage:
                 raise _BadFileError(f"storage {key} declares {count} numbers")
             dtype = _STORAGES[text]
         case _:
-            raise _BadFileError("it refers to something outside that is no storage")
+            raise _BadFileError("it refers to something outside that is not a storage")
     return _Storage(key, dtype, count)
 
 
@@ -192,9 +183,9 @@ def _tensor(arguments: Any) -> _Tensor:
     if len(shape) != len(strides) or len(shape) > MOST_DIMENSIONS:
         raise _BadFileError("a tensor's shape and strides do not agree")
     if not all(type(n) is int and n >= 0 for n in (*shape, *strides)):
-        raise _BadFileError("a tensor's shape and strides are no whole numbers")
+        raise _BadFileError("a tensor's shape and strides are not whole numbers")
     if math.prod(shape) != storage.count:
-        raise _BadFileError("a tensor has another number of elements than its storage")
+        raise _BadFileError("a tensor does not have as many elements as its storage")
     expected = 1
     for stride, size in sorted(zip(strides, shape, strict=True)):
         if size != 1 and stride != expected:
@@ -215,7 +206,7 @@ def _unpickle(stream: io.BytesIO) -> Any:
             if operation.name not in _OPERATIONS:
                 raise _BadFileError(f"it uses {operation.name}, which no tensor needs")
             _OPERATIONS[operation.name](machine, argument)
-    # What genops raises for bytes that are no pickle, and what a program that does not fit its
+    # What genops raises for bytes that are not a pickle, and what a program that does not fit its
     # own stack or memo runs into.
     except (ValueError, IndexError, KeyError, TypeError) as error:
         raise _BadFileError("it is damaged or cut short") from error
@@ -274,9 +265,9 @@ class _Machine:
     def set_items(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not dict or len(items) % 2:
             raise _BadFileError("it sets items of something other than a dictionary")
-        # Hashing tuples within tuples could take for ever, or all of the stack.
+        # Hashing tuples within tuples could take forever, or exhaust the stack.
         if not all(type(key) is str for key in items[::2]):
-            raise _BadFileError("a dictionary has a key that is no text")
+            raise _BadFileError("a dictionary has a key that is not text")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
     def set_one(self, _: None) -> None:

@@ -1,9 +1,9 @@
-"""Operations are counted in the graph that runs, forward and backward."""
+"""Operations and conversions are counted in the graph that runs, forward and backward."""
 
 import pytest
 import tensorflow as tf
 
-from benchmarks.flops import graph_gflop, peak_gflops
+from benchmarks.flops import converted, graph_gflop, peak_gflops
 
 CONVOLUTION = 2 * (8 * 6) * 5 * (3 * 3 * 4) / 1e9  # cells x filters x window, times two
 
@@ -47,6 +47,17 @@ def test_unknown_rows_count_as_many_as_told():
 
 def test_a_graph_without_arithmetic_has_none():
     assert graph_gflop(graph_of(lambda x: x + 1, (3,))) == 0
+
+
+def test_conversions_of_weights_and_features_are_told_apart():
+    weights = tf.Variable(tf.ones((30, 10)))
+
+    def product(features):
+        return tf.cast(features, tf.bfloat16) @ tf.cast(weights, tf.bfloat16)
+
+    assert converted(graph_of(product, (20, 30))) == (300, 600)
+    assert converted(graph_of(product, (None, 30)), rows=7) == (300, 210)
+    assert converted(graph_of(lambda x: tf.cast(x, tf.int32), (3,))) == (0, 0)
 
 
 def test_the_peak_is_a_rate():

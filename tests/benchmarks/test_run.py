@@ -22,9 +22,28 @@ def test_a_row_tells_its_share_of_the_peak():
 
 def test_stages_are_not_compared_with_the_whole():
     seconds = {"plain": [4.0], "molding": [0.1], "mask head": [0.5], "detect": [3.0]}
-    figures = {"seconds": seconds, "gflop": {"plain": 8.0}, "peak_gflops": 4.0}
-    ratios = {row.way: bool(row.base) for row in run.inference_rows(figures)}
+    figures = {"network": "photo", "seconds": {"float32": seconds}}
+    figures |= {"gflop": {"float32": {"plain": 8.0}}, "peak_gflops": {"float32": 4.0}}
+    rows = run.detection_rows(figures)
+    ratios = {row.way.removeprefix("float32, "): bool(row.base) for row in rows}
     assert ratios == {"plain": True, "molding": False, "mask head": False, "detect": True}
+    assert {row.part for row in rows} == {"photo"}
+
+
+def test_a_way_without_counted_operations_has_no_rate():
+    ways = {"step": {"clock": [1.0], "gflop": 50.0}, "torchvision": {"clock": [2.0]}}
+    rows = run.training_rows({"layers": {"preset": ways}, "peak_gflops": 100.0})
+    ours, theirs = map(run.line, rows)
+    assert ours.split()[-3:] == ["1.00", "50", "50%"]
+    assert theirs.split()[-1] == "0.50"
+
+
+def test_whole_commands_are_timed_where_there_are_photographs():
+    assert "commands" not in run.commands(run.parse_arguments([]))
+    options = run.parse_arguments(["--photographs", "photos", "--parts", "commands"])
+    assert run.commands(options) == {"commands": ["commands.py", "photos"]}
+    (first, each) = run.commands_rows([{"command": "parse", "first_wall": 5.0, "each_wall": 0.3}])
+    assert (first.values, each.values) == ([5.0], [0.3])
 
 
 @pytest.mark.parametrize("quick", [[], ["--quick"]])
@@ -42,7 +61,7 @@ def test_a_part_runs_in_its_own_process_and_leaves_json(tmp_path, capfd):
 
 
 def test_a_part_that_fails_is_named(monkeypatch, capfd):
-    broken = {"inference": ["inference_stages.py", "--size", "none"]}
+    broken = {"detection": ["detection.py", "--size", "none"]}
     monkeypatch.setattr(run, "commands", lambda options: broken)
     assert run.main([]) == 1
-    assert "failed: inference" in capfd.readouterr().err
+    assert "failed: detection" in capfd.readouterr().err

@@ -94,7 +94,7 @@ def test_scripts_exist(page):
 def run_help(script, *words):
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
     command = [sys.executable, str(script), *words, "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1800)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -25,7 +25,7 @@ def region(points=SQUARE, **attributes) -> dict:
 
 
 def entry(filename="a.jpg", regions=(), size=(40, 30), **more) -> dict:
-    """A VIA 2 image entry; `size` is (width, height), or None when the file does not tell."""
+    """A VIA 2 image entry; `size` is (width, height), or None when the file does not say."""
     attributes = {} if size is None else {"width": size[0], "height": size[1]}
     return {
         "filename": filename,

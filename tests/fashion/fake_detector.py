@@ -1,7 +1,8 @@
 """Photographs that carry their own detections, and the detector that reads them back.
 
-Of every pixel, red is ten times the class id, green the score in 250ths, and blue tells instances
-apart. As a real network's, the last digits of a score depend a little on what else is in the batch.
+Of every pixel, red is ten times the class id, green the score in 250ths, and blue separates
+instances. As with a real network, the last digits of a score depend a little on the rest of the
+batch.
 Run as a script it labels a folder with this detector, for tests that kill the process.
 """
 

@@ -57,7 +57,7 @@ def test_a_reader_that_has_seen_enough():
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=1800) == 0
     assert errors == ""
 
 

@@ -45,8 +45,8 @@ def test_every_script_is_in_the_table_under_its_own_path():
 def test_the_page_lists_every_command_with_its_script():
     page = (REPOSITORY / "docs" / "commands.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `fashion-mrcnn ([^`]+)` \| (.*?) \| `([^`]+)` \|$", page, re.MULTILINE)
-    told = {name: (summary, script) for name, summary, script in rows}
-    assert told == {n: (c.summary, c.script) for n, c in commands.COMMANDS.items()}
+    reported = {name: (summary, script) for name, summary, script in rows}
+    assert reported == {n: (c.summary, c.script) for n, c in commands.COMMANDS.items()}
 
 
 def test_both_packages_have_the_same_version():

@@ -193,7 +193,7 @@ def test_images_without_instances_stay_on_request(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", [None, 1, 3, 6, 8])
-def test_a_size_that_is_not_told_comes_from_the_upright_image(tmp_path, orientation):
+def test_a_missing_size_comes_from_the_upright_image(tmp_path, orientation):
     """Annotations refer to the picture as VIA shows it: turned by its EXIF orientation."""
     write_json(
         tmp_path / "train" / "via_region_data.json", {"x": entry(size=None, regions=[region()])}

@@ -69,10 +69,10 @@ def test_the_scripts_last_is_the_last_that_is_whole(logs, capsys, tmp_path):
     cut(checkpoint(logs, 1), 0.5)
     stage = Stage("shapes", tmp_path, (), "none.h5")
     assert weights_path("last", stage, logs) == checkpoint(logs, 0)
-    told = capsys.readouterr().out
-    assert f"{checkpoint(logs, 2)} is damaged: using mask_rcnn_shapes_0000.h5" in told
+    reported = capsys.readouterr().out
+    assert f"{checkpoint(logs, 2)} is damaged: using mask_rcnn_shapes_0000.h5" in reported
     assert all(checkpoint(logs, epoch).exists() for epoch in range(3))
-    # A training goes on in this folder, so it also clears the way.
+    # A training resumes in this folder, so it also clears the way.
     set_damaged_aside(logs, stage.name)
     assert find_last(logs, "shapes") == checkpoint(logs, 0)
     names = {path.name for path in (logs / FOLDER).iterdir()}

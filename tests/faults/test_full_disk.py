@@ -1,4 +1,4 @@
-"""A disk that fills up: one sentence, the former file stays, and the work goes on afterwards."""
+"""A disk that fills up: one sentence, the former file stays, and the work resumes afterwards."""
 
 import csv
 import json
@@ -89,10 +89,10 @@ def label(folder, output):
     return [*LABEL, json.dumps({"images": str(folder / "images"), "output": str(output)})]
 
 
-def test_labelling_goes_on_when_there_is_room_again(tmp_path):
+def test_labelling_resumes_when_there_is_room_again(tmp_path):
     folder_of_photographs(tmp_path / "images", 30)
     whole, disk = tmp_path / "whole", tmp_path / "disk"
-    subprocess.run(label(tmp_path, whole / "a.json"), check=True, capture_output=True, timeout=600)
+    subprocess.run(label(tmp_path, whole / "a.json"), check=True, capture_output=True, timeout=1800)
 
     done = with_small_disk(label(tmp_path, disk / "a.json"), disk, 120)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
@@ -103,7 +103,7 @@ def test_labelling_goes_on_when_there_is_room_again(tmp_path):
     assert len(finished) > 1 and all(line.endswith(b"\n") for line in finished)
 
     again = subprocess.run(
-        label(tmp_path, disk / "a.json"), capture_output=True, text=True, timeout=600
+        label(tmp_path, disk / "a.json"), capture_output=True, text=True, timeout=1800
     )
     assert again.returncode == 0, again.stderr
     assert f"{len(finished) - 1} of 30 images are labelled already" in again.stdout
@@ -127,7 +127,7 @@ def same_arrays(first, second):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 1.2], ids=["in the first epoch", "in the second epoch"])
-def test_training_goes_on_when_there_is_room_again(tmp_path, share):
+def test_training_resumes_when_there_is_room_again(tmp_path, share):
     """The disk holds so many states beside the first state and checkpoint.
 
     A state is written while the former is there, and is twice as large as a checkpoint.

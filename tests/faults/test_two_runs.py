@@ -45,8 +45,8 @@ def training_in(folder):
 def test_a_second_training_in_a_log_folder_is_refused(tmp_path):
     with training_in(tmp_path):
         before = sorted(tmp_path.iterdir())
-        told = r"another training is at work in this log folder; wait for its"
-        with pytest.raises(TrainingError, match=told), holding(tmp_path):
+        reported = r"another training is using this log folder; wait for its"
+        with pytest.raises(TrainingError, match=reported), holding(tmp_path):
             raise AssertionError("both hold the folder")
         assert sorted(tmp_path.iterdir()) == before, "the first one's files were touched"
 

@@ -53,8 +53,8 @@ def random_case(seed, images=15, classes=3, crowds=0.15):
             for _ in range(int(rng.integers(0, 4))):
                 moved = np.clip(box + rng.integers(-4, 5, 4), 0, SIDE)
                 moved[2:] = np.maximum(moved[2:], moved[:2] + 1)
-                told = class_id if rng.random() < 0.7 else int(rng.integers(1, classes + 1))
-                seen.append((told, moved, rng.integers(1, 20) / 20))  # many scores are equal
+                reported = class_id if rng.random() < 0.7 else int(rng.integers(1, classes + 1))
+                seen.append((reported, moved, rng.integers(1, 20) / 20))  # many scores are equal
         there.append(own)
         found.append(seen)
     return truth(there), results(found)

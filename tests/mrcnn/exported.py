@@ -33,7 +33,7 @@ def of(found, name) -> dict:
 
 
 def assert_same_detections(found: dict, expected: dict) -> None:
-    """The tolerances of the golden tests, for rows whose scores tell their order apart.
+    """The tolerances of the golden tests, for rows whose scores settle their order.
 
     Args:
         found: boxes, class_ids, scores, masks `[N, height, width]`.

@@ -82,7 +82,7 @@ class UnsendableError(Exception):
 
 
 class FailingDataset(MemoryDataset):
-    """Fails as told: `failing` maps image numbers to a way to fail."""
+    """Fails as asked: `failing` maps image numbers to a way to fail."""
 
     failing: dict
 

@@ -217,7 +217,7 @@ def test_detect_any_number_of_images(model, count):
         assert_equal(result, model.detect([image])[0])
 
 
-def test_verbose_tells_what_goes_in(model, capsys):
+def test_verbose_prints_what_goes_in(model, capsys):
     model.detect([picture()], verbose=1)
     printed = capsys.readouterr().out
     assert "Processing 1 images" in printed

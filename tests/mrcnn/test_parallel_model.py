@@ -51,7 +51,7 @@ def on_two_devices():
 def test_slices_are_computed_on_their_devices_and_put_together():
     code = "from tests.mrcnn.test_parallel_model import on_two_devices; on_two_devices()"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=1800
     )
     assert done.stdout.strip() == "done", done.stderr
 

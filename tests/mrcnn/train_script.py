@@ -5,7 +5,6 @@ python -m tests.mrcnn.train_script LOGS EPOCHS [--last] [--signal NAME --at EPOC
 
 import argparse
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ import keras
 from fashion.terminal import run
 from mrcnn.model import MaskRCNN
 from tests.mrcnn.tiny import ShapesDataset, TinyConfig
+from tests.support import child_processes
 
 
 class EndAt(keras.callbacks.Callback):
@@ -29,7 +29,7 @@ class EndAt(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.name and (self.epoch, batch) == self.at:
-            victim = multiprocessing.active_children()[0].pid if self.worker else os.getpid()
+            victim = child_processes().pop() if self.worker else os.getpid()
             os.kill(victim, getattr(signal, self.name))
 
 

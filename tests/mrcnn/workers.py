@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tests.support import REPOSITORY
 
-TIMEOUT = 1200  # against a hang: a crowded machine may take ten times the usual time
+TIMEOUT = 1800  # against a hang: a crowded machine may take ten times the usual time
 
 
 def free_ports(count: int) -> list[int]:

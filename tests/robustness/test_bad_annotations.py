@@ -17,10 +17,10 @@ from fashion.annotations.locating import read_annotations
 from fashion.annotations.via_shapes import ShapeError, outline
 from fashion.data_quality.counting import collect
 from fashion.dataset import FashionDataset
-from fashion.evaluation.results import Numbering, read_results, run_lengths_of
+from fashion.evaluation.results import Numbering, read_results
 from fashion.json_files import read_json, write_json
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask
+from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask, run_lengths_of
 from fashion.polygons.run_lengths import RunLengthError
 from fashion.review.decisions import read_decisions
 from fashion.splitting.annotations import read_source
@@ -227,7 +227,7 @@ def check_class_table(data, path) -> None:
     write_raw(path, data)
     table = value_or_sentence(ClassTable.from_file, path)
     if table is not None:
-        table.to_file(path)
+        write_json(path, table.to_json())
         assert ClassTable.from_file(path) == table
         for row in table:
             assert table.find(row.name) is row and all(0 <= v < 256 for v in row.colour)
@@ -374,7 +374,7 @@ def test_text_that_is_no_usable_json(tmp_path, text, sentence):
 
 
 def test_a_device_is_not_read_for_ever():
-    with pytest.raises(DatasetError, match="it is no file"):
+    with pytest.raises(DatasetError, match="it is not a file"):
         read_json("/dev/zero")
 
 
@@ -402,7 +402,7 @@ def test_text_that_no_file_can_hold_is_not_written(tmp_path):
         ({"width": 40, "height": 30}, (40, 30)),
     ],
 )
-def test_sizes_that_no_image_has_are_not_told(attributes, size):
+def test_sizes_that_no_image_has_are_not_used(attributes, size):
     image = via.from_json({"a": {**entry(), "file_attributes": attributes}}).images[0]
     assert (image.width, image.height) == size
 

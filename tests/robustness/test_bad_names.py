@@ -115,7 +115,7 @@ def test_the_longest_names_can_be_written(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_longer_names_are_told_as_such(tmp_path):
+def test_longer_names_are_reported_as_such(tmp_path):
     image = read_image(write_image(tmp_path / "a.png"))
     with pytest.raises(UserError, match=r"cannot be written \(File name too long"):
         save_png(tmp_path / ("a" * 256), image)
@@ -142,7 +142,7 @@ def linked(tmp_path):
     return folder
 
 
-def test_links_that_lead_out_are_told_apart(linked):
+def test_links_that_lead_out_are_recognised(linked):
     assert [name for name in "abcd" if leads_out(linked, f"{name}.jpg")] == ["d"]
 
 
@@ -213,7 +213,7 @@ def test_a_message_is_one_line_without_what_steers_a_terminal(capsys):
 def call(folder, *arguments, **environment):
     command = [sys.executable, *map(os.fspath, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=1800)
 
 
 def test_a_name_that_is_too_long_ends_a_script_with_a_sentence(tmp_path):

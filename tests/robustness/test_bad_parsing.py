@@ -94,7 +94,7 @@ def test_pictures_of_odd_names_leave_their_files_in_the_output_folder(tmp_path):
     assert len(list(again.each())) == again.summary.kept == len(ODD)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="names of bytes that are no text")
+@pytest.mark.skipif(os.name != "posix", reason="names of bytes that are not text")
 def test_a_name_that_is_no_text_is_counted(tmp_path):
     picture(tmp_path / "a.png")
     (tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
@@ -251,7 +251,7 @@ def test_damaged_records(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "I;16", "F"])
-def test_a_label_map_of_another_kind_is_told(tmp_path, mode):
+def test_a_label_map_of_another_kind_is_reported(tmp_path, mode):
     paths = [picture(tmp_path / "a.png")]
     list(run(paths, tmp_path / "out").each())
     path = tmp_path / "out" / "a" / "joint_labels.png"
@@ -269,7 +269,7 @@ def via(folder, *entries):
     return write_json(folder / "truth.json", {str(n): one for n, one in enumerate(entries)})
 
 
-def test_a_truth_of_another_size_is_told_before_its_masks_are_made(tmp_path, monkeypatch):
+def test_a_truth_of_another_size_is_reported_before_its_masks_are_made(tmp_path, monkeypatch):
     """Eighty million pixels for each of its regions."""
     paths = [picture(tmp_path / "a.png")]
     path = via(tmp_path, entry("a.png", [region()] * 50, size=(8900, 9000)))

@@ -116,7 +116,7 @@ def test_extreme_images_evaluate():
             assert figures["segm"]["AP50"] > 0.8  # 100 of the 120 count, by COCO's rule
 
 
-def test_a_loss_that_explodes_is_told_before_it_is_no_number(trained):
+def test_a_loss_that_explodes_is_reported_before_it_is_nan(trained):
     trainer = trainer_of(trained)
     losses = np.array([3 * EXPLODED, 1, 1, 1, 3 * EXPLODED, 1], np.float32)
     with pytest.raises(TrainingError, match=r"loss has grown to 3e\+04, mrcnn_bbox_loss has"):

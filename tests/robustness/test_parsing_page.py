@@ -1,6 +1,6 @@
 """The parsing page against uploads, settings and addresses that are meant to harm.
 
-One real server process; whatever is sent, it answers in a sentence, goes on, and prints no
+One real server process; whatever is sent, it answers in a sentence, continues, and prints no
 traceback.
 """
 
@@ -60,7 +60,7 @@ def port(page):
 
 def ask(port, method, path, body=None, **headers):
     """Status and body of an answer."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as one:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1800)) as one:
         one.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
         found = one.getresponse()
         return found.status, found.read()
@@ -68,7 +68,7 @@ def ask(port, method, path, body=None, **headers):
 
 def raw(port, data):
     """What comes back, up to the end, for bytes that `http.client` would not send."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=1800) as connection:
         with contextlib.suppress(ConnectionError):
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
@@ -94,9 +94,9 @@ REFUSED = {name: data for name, data in (BOMBS | OTHERS).items() if name != "png
 @pytest.mark.parametrize("name", REFUSED)
 def test_uploads_that_are_refused(port, name):
     status, body = ask(port, "POST", "/photographs", REFUSED[name])
-    told = json.loads(body)["error"]
-    assert status == 400 and told.startswith("The upload: ")
-    assert tempfile.gettempdir() not in told
+    reported = json.loads(body)["error"]
+    assert status == 400 and reported.startswith("The upload: ")
+    assert tempfile.gettempdir() not in reported
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -141,7 +141,7 @@ def test_nothing_of_an_upload_stays_on_the_disk(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_room_for_an_upload_is_told(tmp_path, monkeypatch):
+def test_no_room_for_an_upload_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=r"the upload cannot be stored .*make room"):
         Workshop(find_garments).take_in(encoded(KINDS["png"]))
@@ -150,7 +150,7 @@ def test_no_room_for_an_upload_is_told(tmp_path, monkeypatch):
 HEAD = "POST /photographs HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n"
 
 
-def test_an_upload_of_no_told_length_is_refused(port):
+def test_an_upload_of_unknown_length_is_refused(port):
     """Chunked: the server cannot know before how much will come."""
     body = b"Transfer-Encoding: chunked\r\n\r\n" + b"a\r\n0123456789\r\n" * 50_000 + b"0\r\n\r\n"
     back = raw(port, HEAD.format(port).encode() + body)

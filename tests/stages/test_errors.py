@@ -83,7 +83,7 @@ def unknown_classes(here):
 
 
 def broken_head(here):
-    """A JPEG whose size the annotations do not tell, and neither does the file."""
+    """A JPEG whose size neither the annotations nor the file give."""
     regions = draw_picture(here / "data" / "train" / "train0.jpg")
     (here / "data" / "train" / "train0.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
     change(annotations(here), lambda data: {"a": entry("train0.jpg", regions, size=None)})
@@ -101,7 +101,7 @@ def broken_head(here):
         (broken_json, r"via_region_data\.json: it is not valid JSON .* line 1, column \d+.*export"),
         (
             image_not_there,
-            r"of 2 images that it names, 1 cannot be found in .*: train1\.jpg; put them there",
+            r"1 of 2 images that it names cannot be found in .*: train1\.jpg; put them there",
         ),
         (
             unknown_classes,
@@ -234,7 +234,7 @@ def test_help_answers_at_once(tmp_path, script, arguments):
     command = [sys.executable, "-c", code, str(script), *arguments]
     seconds = []
     for _ in range(2):
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1800)
         assert done.returncode == (0 if arguments == ["--help"] else 2), done.stderr
         last = done.stdout.splitlines()[-1].split()
         seconds.append(float(last[0]))
@@ -297,7 +297,7 @@ def test_a_broken_jpeg_is_named(here, capsys):
 
 @pytest.mark.parametrize("width", [8, 256], ids=["another shape", "most layers missing"])
 def test_weights_of_another_network_without_a_note(here, capsys, width):
-    """Files of others do not tell their preset; the layers do."""
+    """Other people's files do not name their preset; the layers show it."""
     from fashion.stages.models import ModelChoice, inference_model
     from fashion.stages.stage import MODANET_STAGE
 

@@ -63,10 +63,10 @@ def test_labels_from_a_real_network_are_resumable_byte_for_byte(root):
     report, journal = (output.with_suffix(e) for e in (".report.json", ".journal.jsonl"))
     assert "left out: 1, the name carries no garment or no season (holiday.jpg)" in done.stdout
     assert str(output) in done.stdout and "image/s" in done.stderr
-    told = json.loads(report.read_text())["images"]
-    assert list(told) == [f"{name}.jpg" for name in NAMES]
-    assert told["holiday.jpg"]["why"] == "name"
-    labelled = [name for name, image in told.items() if image["status"] == "labelled"]
+    images = json.loads(report.read_text())["images"]
+    assert list(images) == [f"{name}.jpg" for name in NAMES]
+    assert images["holiday.jpg"]["why"] == "name"
+    labelled = [name for name, image in images.items() if image["status"] == "labelled"]
     via = read(output, strict=True)
     # Boxes of random weights may be too small for an outline, but not all of them.
     assert [image.filename for image in via] == labelled and len(labelled) >= 3
@@ -164,7 +164,7 @@ def error_of(here, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--model=gone.h5"], "gone.h5: there is no weight file"),
         (["--images=gone"], "gone: the image folder does not exist"),
@@ -174,8 +174,8 @@ def error_of(here, *arguments):
         (["--garment=hat box"], "--garment cannot be used: expected bag, dress, ... or any"),
     ],
 )
-def test_what_is_wrong_is_found_before_the_model_is_built(here, arguments, told):
-    assert told in error_of(here, *arguments)
+def test_what_is_wrong_is_found_before_the_model_is_built(here, arguments, message):
+    assert message in error_of(here, *arguments)
     assert not (here / "out" / "a.json").exists()
 
 
@@ -186,7 +186,7 @@ def test_weights_of_other_classes_are_refused(here):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--min-confidence=0.6"], "min_confidence: 0.7 then, 0.6 now"),
         (["--tolerance=2"], "tolerance: none then, 2.0 now"),
@@ -194,9 +194,9 @@ def test_weights_of_other_classes_are_refused(here):
         (["--precision=bfloat16"], "precision: auto then, bfloat16 now"),
     ],
 )
-def test_changed_settings_are_refused(here, arguments, told):
+def test_changed_settings_are_refused(here, arguments, message):
     journal(here)
-    assert told in error_of(here, *arguments)
+    assert message in error_of(here, *arguments)
     assert "--restart" in error_of(here, *arguments)
 
 

@@ -57,8 +57,8 @@ def test_the_file_says_what_it_is():
 
 
 def test_parsing_finds_the_person(here):
-    told = typed(PARSE, "in", "--output=parsed", cwd=here)
-    assert "persons: 1" in told
+    reported = typed(PARSE, "in", "--output=parsed", cwd=here)
+    assert "persons: 1" in reported
     assert size(here / "parsed" / "headwear_kis_astronaut.png")[0] > 512
     folder = here / "parsed" / "headwear_kis_astronaut"
     (person,) = json.loads((folder / "parsing.json").read_text())["persons"]
@@ -68,8 +68,10 @@ def test_parsing_finds_the_person(here):
 
 
 def test_drawing_names_no_person(here):
-    told = typed(STAGE_1 / "testModaNet.py", "--images=in", "--output=drawn", cwd=here)
-    assert "1 picture in drawn; found: " in told and "person" not in told.split("found: ")[1]
+    reported = typed(STAGE_1 / "testModaNet.py", "--images=in", "--output=drawn", cwd=here)
+    assert (
+        "1 picture in drawn; found: " in reported and "person" not in reported.split("found: ")[1]
+    )
     assert size(here / "drawn" / "headwear_kis_astronaut.png") == (512, 512)
 
 

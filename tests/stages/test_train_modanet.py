@@ -1,4 +1,4 @@
-"""Stage 1 as a user walks through it: train, go on, look at the result. Real scripts and files."""
+"""Stage 1 as a user walks through it: train, resume, look at the result. Real scripts and files."""
 
 import csv
 import shutil
@@ -57,7 +57,7 @@ def first(project):
 
 @pytest.fixture(scope="module")
 def second(project, first):
-    """One more epoch, in another process that is not told of the preset."""
+    """One more epoch, in another process that does not know the preset."""
     arguments = ("--model=last", "--epochs=2")
     return project.run("trainModaNet.py", "train", "--dataset=data", *arguments, *SMALL)
 
@@ -105,7 +105,7 @@ def test_the_best_weights_are_copied_for_the_next_stage(first):
     assert [stored.shape for _, stored in logits] == [(256, 14), (14,)]
 
 
-def test_a_training_tells_what_it_does(project, first):
+def test_a_training_says_what_it_does(project, first):
     done, _ = first
     for text in (
         "train: 4 images, 12 instances",
@@ -129,7 +129,7 @@ def test_tensorflow_does_not_drown_it(first):
         assert noise not in done.stderr
 
 
-def test_last_goes_on_in_the_same_folder(project, first, second):
+def test_last_resumes_in_the_same_folder(project, first, second):
     _, left = first
     assert str(project.log / "mask_rcnn_modanet_0001.h5") in second.stdout
     assert "Resuming from" in second.stdout and "epoch 2, step 1" in second.stdout

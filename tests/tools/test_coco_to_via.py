@@ -62,7 +62,7 @@ def test_a_project(tmp_path, annotations):
     )
 
 
-def test_what_is_left_out_is_told(tmp_path):
+def test_what_is_left_out_is_reported(tmp_path):
     write_json(tmp_path / "ann.json", coco_data([{}, {"image_id": 99}]))
     done = run(tmp_path, "ann.json", "x.json")
     assert done.returncode == 0
@@ -77,7 +77,7 @@ def test_what_is_left_out_is_told(tmp_path):
     [
         (None, "ann.json: it does not exist"),
         ("{", "ann.json: it is not valid JSON"),
-        ("{}", "ann.json: it is no COCO annotation file"),
+        ("{}", "ann.json: it is not a COCO annotation file"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, text, reason):
@@ -102,12 +102,12 @@ def test_by_streams_and_in_shards(tmp_path, annotations):
     assert "stream.json: 1 image, 2 instances, 3 regions" in done.stdout
     assert (tmp_path / "stream.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     done = run(tmp_path, "ann.json", "shards/via.json", "--shard-size", "10")
-    assert "shards: 1 file via-00000-of-00001.json" in done.stdout
+    assert "via-00000-of-00001.json: " in done.stdout
     done = run(tmp_path, "ann.json", "p.json", "--stream", "--project")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_help_tells_the_command():
+def test_help_shows_the_command():
     done = run(REPOSITORY, "--help")
     assert done.returncode == 0
     assert "tools/coco_to_via.py instances_train.json" in done.stdout

@@ -18,19 +18,19 @@ def here(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["--images=gone"], "gone: the image folder does not exist"),
         (["--model1=gone.h5"], "gone.h5: there is no weight file"),
         (["--output=x.h5/out"], "nothing can be written to this folder"),
     ],
 )
-def test_bad_input_is_one_sentence(here, arguments, told):
+def test_bad_input_is_one_sentence(here, arguments, reported):
     path = without_tensorflow(here / "path")
     given = ("--images=images", "--output=out", *arguments)
     done = run_script(SCRIPT, *given, cwd=here, path=path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert told in done.stderr
+    assert reported in done.stderr
 
 
 def test_help():

@@ -10,6 +10,7 @@ from PIL import Image
 from fashion import DEMO_START
 from fashion.demo import dataset
 from fashion.labels import MODANET_TABLE
+from fashion.stages.export_command import CALIBRATED, calibration_pictures
 from fashion.stages.models import weights_note
 from fashion.stages.presets import make_config
 from mrcnn.model import MaskRCNN
@@ -18,6 +19,10 @@ from tests.stages.factory import head_weights, run_script, without_tensorflow
 from tests.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "tools" / "export_model.py"
+needs_onnx = pytest.mark.skipif(
+    not (importlib.util.find_spec("tf2onnx") and importlib.util.find_spec("onnxruntime")),
+    reason="needs tf2onnx and onnxruntime: the extra [export]",
+)
 DEMO_WEIGHTS = DEMO_START
 
 
@@ -26,6 +31,7 @@ def export(tmp_path):
     """Call the script without TensorFlow: what it refuses, it refuses before that is loaded."""
     weights = head_weights(tmp_path / "w.h5", notes=weights_note("default", MODANET_TABLE))
     path = without_tensorflow(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
 
     def call(*options, model=weights):
         return run_script(
@@ -44,6 +50,11 @@ def export(tmp_path):
         (["--size=100"], "IMAGE_MAX_DIM is 100"),
         (["--size=448x300"], "IMAGE_WIDTH is 300"),
         (["--format", "tflite", "--precision=bfloat16"], "expected 'float32', found 'bfloat16'"),
+        (["--int8", "--format", "onnx"], "give both --int8 and --calibrate, or neither"),
+        (["--calibrate=."], "give both --int8 and --calibrate, or neither"),
+        (["--int8", "--calibrate=."], "expected --format onnx, found saved_model"),
+        (["--int8", "--calibrate=nowhere", "--format", "onnx"], "nowhere: the image folder does"),
+        (["--int8", "--calibrate=empty", "--format", "onnx"], "photographs, some fifty or more"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(export, tmp_path, options, sentence):
@@ -53,7 +64,26 @@ def test_what_cannot_be_done_is_one_sentence(export, tmp_path, options, sentence
     assert done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-def test_a_former_export_stays_unless_told(export, tmp_path):
+@needs_onnx
+def test_a_picture_that_cannot_be_read_is_told_before_anything_is_computed(export, tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "broken.jpg").write_bytes(b"no picture")
+    done = export("--int8", "--calibrate=photographs", "--format", "onnx")
+    assert done.returncode == 2 and "broken.jpg: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_pictures_for_calibration_come_from_all_over_a_folder(tmp_path):
+    for number in range(200):
+        (tmp_path / f"{number:03}.png").symlink_to(tmp_path / "000.png")
+    (tmp_path / "000.png").unlink()
+    Image.new("RGB", (2, 2)).save(tmp_path / "000.png")
+    chosen = [path.stem for path in calibration_pictures(tmp_path)]
+    assert len(chosen) == len(set(chosen)) == CALIBRATED
+    assert (chosen[0], chosen[-1]) == ("000", "199")
+
+
+def test_a_former_export_stays_by_default(export, tmp_path):
     (tmp_path / "out" / "saved_model").mkdir(parents=True)
     done = export()
     assert done.returncode == 2 and "there is an export already" in done.stderr

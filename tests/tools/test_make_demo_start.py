@@ -40,7 +40,7 @@ def test_copying_is_whole_or_not_at_all(tmp_path):
     assert str(target) in make_demo_start.copy_weights(source, target)
     copied = describe_weights(target)
     assert (copied.preset, copied.classes) == ("demo", MODANET_STAGE.table.names)
-    assert copied.line().endswith("; they know no photographs")
+    assert copied.line().endswith("; trained on drawings, not on photographs")
     ((name, weights),) = read_layers(target).items()
     assert (name, len(weights)) == ("mrcnn_class_logits", 2)
     with pytest.raises(UserError, match="name another file with --weights"):
@@ -51,7 +51,7 @@ def test_the_weights_are_small_and_fit_the_demo():
     assert DEMO_START.stat().st_size <= 20_000_000
     assert find_preset(preset_of(describe_weights(DEMO_START), None)).compact
     assert describe_weights(DEMO_START).classes == tuple(MODANET_STAGE.table.names)
-    assert describe_weights(DEMO_START).line().endswith("; they know no photographs")
+    assert describe_weights(DEMO_START).line().endswith("; trained on drawings, not on photographs")
 
 
 @pytest.mark.slow

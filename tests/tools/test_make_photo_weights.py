@@ -30,7 +30,7 @@ def test_the_stages(tmp_path):
     assert [step.name for step in without] == ["data", "first", "measure", "write"]
 
 
-def test_another_seed_trains_anew_but_keeps_the_data(tmp_path):
+def test_another_seed_trains_again_but_keeps_the_data(tmp_path):
     one, other = (
         make_photo_weights.steps(options_of(tmp_path, f"--seed={seed}")) for seed in (1, 2)
     )

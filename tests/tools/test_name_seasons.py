@@ -73,8 +73,8 @@ def test_another_picture_is_never_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a.jpg,yaz\nb.jpg,monsoon\n", "line 2 is no picture with its season.*winter"),
-        ("a.jpg,yaz\nb.jpg\n", "line 2 is no picture"),
+        ("a.jpg,yaz\nb.jpg,monsoon\n", "line 2 is not a picture with its season.*winter"),
+        ("a.jpg,yaz\nb.jpg\n", "line 2 is not a picture"),
         ("a.jpg,yaz\na.jpg,kis\n", "line 2 gives a.jpg a second season"),
     ],
 )

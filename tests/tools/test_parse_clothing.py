@@ -111,7 +111,7 @@ def here(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         ([], "type: parse_clothing.py IMAGES --output=DIR"),
         (["a.png"], "no place to write to"),
@@ -136,11 +136,11 @@ def here(tmp_path):
         (["a.png", "--output=out", "--truth=gone.json", "--stage=body"], "--truth measures"),
     ],
 )
-def test_bad_input_is_one_sentence(here, arguments, told):
+def test_bad_input_is_one_sentence(here, arguments, reported):
     path = without_tensorflow(here / "path")
     done = run_script(SCRIPT, *arguments, cwd=here, path=path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert told in done.stderr
+    assert reported in done.stderr
 
 
 def test_help():

@@ -38,7 +38,7 @@ def test_table_lists_and_report(tmp_path, annotations):
     report = json.loads((tmp_path / "out" / "repaired.report.json").read_text())
     assert report["classes"]["boots"]["wrong_before"] == 2
     assert report["classes"]["boots"]["wrong_after"] == 1
-    assert [entry["annotation"] for entry in report["unmended"]] == [2]
+    assert [entry["annotation"] for entry in report["unrepaired"]] == [2]
     assert len(report["doubled_after"]) == 3
 
 
@@ -53,7 +53,7 @@ def test_the_file_itself_may_be_replaced(tmp_path, annotations):
     ("content", "message"),
     [
         ("{", "is not valid JSON"),
-        ('{"a": 1}', "is no COCO annotation file"),
+        ('{"a": 1}', "is not a COCO annotation file"),
         (json.dumps(coco_data((), categories=("bag",))), "has no category boots or footwear"),
     ],
 )

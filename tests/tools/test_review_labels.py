@@ -86,7 +86,7 @@ def test_a_via_project(folder):
     assert not (folder / "auto.review.html").exists()
 
 
-def test_regions_that_cannot_be_read_are_told(folder):
+def test_regions_that_cannot_be_read_are_reported(folder):
     """They are not on the page, and stay in the cleaned file to be corrected."""
     data = json.loads((folder / "auto.json").read_text())
     data["2"]["regions"].append(region(label="bag_yaz", points=[(1, 1), (5, 5)]))

@@ -60,7 +60,7 @@ def test_a_dry_run_prints_commands_and_does_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["--data=gone"], "gone: there is no such folder"),
         (["--demo", "--model=gone.h5"], "gone.h5: there is no weight file"),
@@ -69,11 +69,11 @@ def test_a_dry_run_prints_commands_and_does_nothing(tmp_path):
         (["--demo", "--output=file/out"], "cannot be written"),
     ],
 )
-def test_bad_input_is_one_sentence(tmp_path, arguments, told):
+def test_bad_input_is_one_sentence(tmp_path, arguments, reported):
     (tmp_path / "file").touch()
     done = run_script(SCRIPT, "--output=out", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert told in done.stderr
+    assert reported in done.stderr
 
 
 def test_the_first_steps_with_data_of_the_user(tmp_path):

@@ -2,8 +2,7 @@
 
 This module has what all workers share, and the crew of one that this process is. Processes of this
 machine are in `fashion.autolabel.workers.processes`, those of a Ray cluster in
-`fashion.autolabel.workers.ray_cluster`; `autolabel` gives out the
-batches.
+`fashion.autolabel.workers.ray_cluster`; `fashion.autolabel.labelling` gives out the batches.
 """
 
 import math

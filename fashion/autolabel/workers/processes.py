@@ -43,7 +43,7 @@ def core_count() -> int:
 
 
 class ProcessCrew:
-    """A `label_crew.Crew` of processes. A script that makes one needs the `__main__` guard.
+    """A `workers.crew.Crew` of processes. A script that makes one needs the `__main__` guard.
 
     Args:
         job: what to label, and how.
@@ -161,7 +161,7 @@ def _serve(
             try:
                 task = pipe.recv()
             except (EOFError, OSError):
-                os._exit(1)  # there is nobody to work for, whatever is at hand
+                os._exit(1)  # the parent has gone: nobody needs the result
             results.put((task, labeller.submit(task)))
 
 

@@ -4,7 +4,7 @@ These are plain actors and not Ray Data's `map_batches`, for three reasons. A ba
 same pictures as in a run without Ray. A finished batch must be in the journal at once, while Ray
 Data passes results on in blocks of many. And a batch that ends every worker must end the run with
 the names of its pictures, while Ray Data retries it forever. What Ray Data would add, giving out
-and retrying, is `autolabel`, which serves processes of one machine as well.
+and retrying, is in `fashion.autolabel.labelling`, which serves processes of one machine as well.
 
 All machines need this project in the same version, and the weights and pictures at the same paths,
 unless the pictures have an address (`fashion.pictures.remote`). The journal is on the machine of
@@ -149,7 +149,7 @@ def require_ray():
 
 
 class RayCrew:
-    """A `label_crew.Crew` of actors; `connect` comes first.
+    """A `workers.crew.Crew` of actors; `connect` comes first.
 
     Args:
         job: what to label, and how; with absolute paths.
@@ -165,7 +165,7 @@ class RayCrew:
         self._threads = threads
         self._actor = self._ray.remote(Labeller).options(
             num_cpus=threads,
-            max_restarts=0,  # `autolabel` hires another one
+            max_restarts=0,  # `labelling` hires another one
             max_task_retries=0,
             max_concurrency=3,  # two batches, and the call that waits for the model
             runtime_env={"env_vars": _environment(threads)},

@@ -317,7 +317,7 @@ function drawMore() {
   const next = shownImages.slice(drawn, drawn + CHUNK);
   drawn += next.length;
   sentinel.before(...next.map(makeCard));
-  // Observed anew, because it may still be in sight.
+  // Observed again, because it may still be in sight.
   observer.unobserve(sentinel);
   if (drawn < shownImages.length) observer.observe(sentinel);
 }

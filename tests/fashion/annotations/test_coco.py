@@ -161,15 +161,15 @@ def test_a_bad_polygon_does_not_cost_the_good_ones():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"images": None}, "no COCO"),
-        ({"categories": {}}, "no COCO"),
+        ({"images": None}, "not a COCO"),
+        ({"categories": {}}, "not a COCO"),
         ({"images": [{"id": 1}]}, 'no "file_name"'),
         ({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}, "the id 1"),
         ({"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}]}, "file_name 'a'"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "the id 1"),
         ({"images": [{"id": 1, "file_name": "../a.jpg"}]}, "must not leave it"),
         ({"images": [5]}, 'no "id"'),
-        ({"annotations": [5]}, "no object"),
+        ({"annotations": [5]}, "not an object"),
     ],
 )
 def test_what_is_no_coco_file_is_refused(tmp_path, change, reason):
@@ -297,7 +297,7 @@ def test_a_file_with_its_info_and_licences_comes_back_whole():
     assert there_and_back(data, like=data) == data
 
 
-def test_bbox_and_area_are_worked_out_anew_where_an_outline_was_changed():
+def test_bbox_and_area_are_worked_out_again_where_an_outline_was_changed():
     data = coco_data([{"bbox": [0, 0, 1, 1], "area": 4095}] * 2)
     made = through_json(via_json(data))
     made["7"]["regions"][0]["shape_attributes"]["all_points_x"][1] = 30

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fashion.annotations import coco_reading, coco_writing, via
+from fashion.annotations.class_inference import FoundLabels, infer_table
 from fashion.annotations.instances import image_instances, region_label
-from fashion.annotations.label_survey import LabelSurvey, table_of
 from fashion.annotations.locating import find_annotations, read_annotations
 from fashion.annotations.problems import ProblemLog
 from fashion.dataset import FashionDataset
@@ -72,7 +72,7 @@ def test_numbers_mean_what_the_files_own_options_say(tmp_path):
     )
     assert everywhere(path) == ["dress", "belt"]
     read = via.read(path)
-    assert table_of(LabelSurvey.of(read), None, "x") is MODANET_TABLE
+    assert infer_table(FoundLabels.of(read), None, "x") is MODANET_TABLE
     assert [a["category_id"] for a in coco_writing.from_via(read).data["annotations"]] == [6, 2]
     # A plain file has no options, so the numbers are spelt out there; a project keeps them.
     via.write(tmp_path / "plain.json", read)

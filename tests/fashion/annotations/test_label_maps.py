@@ -62,10 +62,10 @@ def test_a_matrix_is_named_where_a_matlab_file_holds_several(tmp_path):
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("a.png", lambda path: Image.new("RGB", (4, 4)).save(path), "no label map"),
+        ("a.png", lambda path: Image.new("RGB", (4, 4)).save(path), "not a label map"),
         ("a.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "a.png"),
-        ("a.mat", lambda path: path.write_bytes(b"no matrix" * 40), "no MATLAB file"),
-        ("a.mat", lambda path: path.write_bytes(b""), "no MATLAB file"),
+        ("a.mat", lambda path: path.write_bytes(b"no matrix" * 40), "not a MATLAB file"),
+        ("a.mat", lambda path: path.write_bytes(b""), "not a MATLAB file"),
         (
             "a.mat",
             lambda path: path.write_bytes(

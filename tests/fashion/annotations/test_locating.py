@@ -44,7 +44,7 @@ def test_images_that_are_not_there_are_named(tmp_path):
     path = find_annotations(folder)
     check_present(read_annotations(path), folder, path)
     (folder / "1.jpg").unlink()
-    with pytest.raises(DatasetError, match=r"of 3 images .*, 1 cannot be found in .*: 1\.jpg;"):
+    with pytest.raises(DatasetError, match=r"1 of 3 images .* cannot be found in .*: 1\.jpg;"):
         check_present(read_annotations(path), folder, path)
 
 

@@ -87,7 +87,7 @@ def test_theta_turns_the_ellipse_clockwise_on_the_screen():
         ({"name": "ellipse", "cx": 1, "cy": 1, "rx": 3, "ry": 2, "theta": math.nan}, "radius"),
     ],
 )
-def test_shapes_without_area_tell_why(attributes, reason):
+def test_shapes_without_area_say_why(attributes, reason):
     with pytest.raises(ShapeError, match=reason):
         outline(attributes)
 
@@ -134,7 +134,7 @@ def test_a_width_that_is_none_is_not_known(text):
         (region([(1, 1), (2, 2)]), "fewer than 3"),
         (region([(50, 1), (60, 1), (60, 9)]), "outside the image"),
         (region([(-9, 1), (0, 1), (0, 9)]), "outside the image"),
-        ("nothing", "no object"),
+        ("nothing", "not an object"),
         ({"region_attributes": {}}, "shape_attributes"),
     ],
 )
@@ -206,7 +206,7 @@ def test_an_image_that_is_named_twice_keeps_all_regions_apart():
         ('{"a": 1,\n  "b" 2}', "line 2, column 7"),
         ("", "line 1, column 1"),
         ('{"x": {"filename": "a.jpg", "regions": [', "cut off"),
-        ("[1, 2]", "no VIA file"),
+        ("[1, 2]", "not a VIA file"),
         ('{"x": 5}', 'entry "x"'),
         ('{"x": {"regions": []}}', 'entry "x"'),
         ('{"x": {"filename": "a.jpg", "regions": 5}}', "expected a list"),
@@ -262,7 +262,7 @@ def test_an_empty_file_has_no_image(version):
         ({"label": "scarf & tie"}, "scarf/tie"),
         ({"class": "top"}, "top"),
         ({"name": "top", "fashion": "1"}, "top"),
-        ({"name": "Anna's", "fashion": "1"}, "bag"),  # no class: another attribute tells
+        ({"name": "Anna's", "fashion": "1"}, "bag"),  # no class: another attribute says
         ({"garment": "skirt"}, "skirt"),  # any attribute
         ({"colour": "red", "garment": "skirt"}, "skirt"),
         ({"label": {"top": True, "bag": False}}, "top"),  # a checkbox

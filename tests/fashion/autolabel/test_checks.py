@@ -21,15 +21,15 @@ def test_names_that_are_no_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "policy", "told"),
+    ("names", "policy", "reported"),
     [
-        (["IMG_0001.jpg", "IMG_0002.jpg"], {}, r'none of the 2 pictures .* "IMG_0001\.jpg" is no'),
+        (["IMG_0001.jpg", "IMG_0002.jpg"], {}, r'\(2 pictures; the first: .*"IMG_0001\.jpg" is no'),
         (["IMG_0001.jpg"], {"garment": "bag"}, "season what they show"),  # still no season
         (["belt_yaz_1.jpg"], {}, '"belt" has no code in the label scheme'),
     ],
 )
-def test_a_folder_without_a_usable_name_is_refused(tmp_path, names, policy, told):
-    with pytest.raises(UserError, match=told):
+def test_a_folder_without_a_usable_name_is_refused(tmp_path, names, policy, reported):
+    with pytest.raises(UserError, match=reported):
         require_names(make_job(tmp_path, *names, policy=LabelPolicy(**policy)))
 
 

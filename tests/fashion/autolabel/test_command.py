@@ -70,7 +70,7 @@ def test_stopped_it_says_so_and_names_the_files(run, tmp_path, capsys):
         return detect(images)
 
     assert run("--batch=2", detector=stopping)[0] == 130
-    told = capsys.readouterr().out
-    assert "Stopped by SIGTERM with" in told
-    assert f"Annotations: {tmp_path / 'custom_dataset_annotations.json'}" in told
+    reported = capsys.readouterr().out
+    assert "Stopped by SIGTERM with" in reported
+    assert f"Annotations: {tmp_path / 'custom_dataset_annotations.json'}" in reported
     assert run("--batch=2")[0] == 0

@@ -70,7 +70,7 @@ def test_zeros_after_a_power_cut_are_passed_over(path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"min_confidence": 0.7}, "min_confidence: 0.9 then, 0.7 now"),
         ({"tolerance": 0.5}, "tolerance: none then, 0.5 now"),
@@ -78,10 +78,10 @@ def test_zeros_after_a_power_cut_are_passed_over(path):
         ({"new": True}, "new: none then, true now"),
     ],
 )
-def test_other_settings_are_refused_by_name(path, change, told):
+def test_other_settings_are_refused_by_name(path, change, reported):
     fill(path, "a.jpg")
     before = path.read_bytes()
-    with pytest.raises(JournalError, match=rf"\({told}\).*restart to label"):
+    with pytest.raises(JournalError, match=rf"\({reported}\).*restart to label"):
         LabelJournal(path, SETTINGS | change)
     assert path.read_bytes() == before
     with LabelJournal(path, SETTINGS | change, restart=True) as journal:
@@ -104,7 +104,7 @@ def test_files_of_others_are_left_alone(path, text):
     assert path.read_text() == text
 
 
-def test_damage_in_the_middle_is_told(path):
+def test_damage_in_the_middle_is_reported(path):
     fill(path, "a.jpg", "b.jpg", "c.jpg")
     lines = path.read_text().splitlines()
     lines[2] = lines[2][:10]
@@ -133,7 +133,7 @@ def test_final_files_are_noted_once_and_known_ever_after(path):
     assert len(path.read_text().splitlines()) == 3
 
 
-def test_begun_anew_it_still_knows_the_final_files(path):
+def test_started_over_it_still_knows_the_final_files(path):
     fill(path, "a.jpg")
     with LabelJournal(path, SETTINGS) as journal:
         journal.note_written("out.json", "abc")
@@ -151,7 +151,7 @@ def test_begun_anew_it_still_knows_the_final_files(path):
 @pytest.mark.parametrize(
     "content", [b"", b"no journal\n", b'[1]\n{"written": 1}\n\xff\n', b"\0" * 9]
 )
-def test_beginning_anew_takes_the_place_of_anything(path, content):
+def test_starting_over_takes_the_place_of_anything(path, content):
     path.parent.mkdir()
     path.write_bytes(content)
     with LabelJournal(path, SETTINGS, restart=True) as journal:
@@ -160,7 +160,7 @@ def test_beginning_anew_takes_the_place_of_anything(path, content):
         assert "a.jpg" in journal
 
 
-def test_a_disk_that_fails_is_told_with_what_is_kept(path, monkeypatch):
+def test_a_disk_that_fails_is_reported_with_what_is_kept(path, monkeypatch):
     with LabelJournal(path, SETTINGS) as journal:
         journal.append(record("a.jpg"))
         monkeypatch.setattr("fashion.autolabel.journal.SYNC_SECONDS", 0)

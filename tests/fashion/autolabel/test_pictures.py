@@ -50,7 +50,7 @@ def test_pictures_with_an_address_stay(paths):
     assert picture == Picture(remote[0], Subject("bag", "yaz"), [7, "abc"], False)
 
 
-def test_a_list_tells_of_each_picture(paths):
+def test_a_list_knows_each_picture(paths):
     pictures = listed(slim(paths), done=NAMES[1:])
     assert (len(pictures), pictures.done) == (3, 2)
     assert pictures[0] == Picture(paths[0], Subject("bag", "yaz"), file_stamp(paths[0]), False)

@@ -91,7 +91,7 @@ def test_class_names_decide_and_not_numbers():
     result = {"class_ids": [1, 2], "scores": [0.99, 0.98]}
     choice = choose(result, names, Subject("bag", "yaz"), LabelPolicy())
     assert [pick.index for pick in choice.picks] == [1]
-    # a class that is no garment has no label
+    # a class that is not a garment has no label
     choice = choose(result, names, Subject(None, "yaz"), LabelPolicy())
     assert [pick.label for pick in choice.picks] == ["bag_yaz"]
     assert choice.uncoded == 1

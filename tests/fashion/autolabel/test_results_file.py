@@ -104,7 +104,7 @@ def test_ids_of_a_coco_file(tmp_path):
     assert found.unknown_pictures == 1, "the id 42 is x.jpg, not 000042.jpg"
     assert found.notes().splitlines() == [
         "Left out: 1 detection of other pictures.",
-        'Left out: 1 detection of "kite", which is no garment.',
+        'Left out: 1 detection of "kite", which is not a garment.',
     ]
 
 
@@ -123,7 +123,7 @@ def test_tables_of_names(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("26,hat\n", '"hat", for "26", is no garment.*headwear'),
+        ("26,hat\n", '"hat", for "26", is not a garment.*headwear'),
         ("26\n", "not a table of names"),
         ("a,b,c\n", "not a table of names"),
     ],
@@ -150,11 +150,11 @@ def test_rows_that_cannot_be_used(tmp_path, more, problem):
 @pytest.mark.parametrize(
     ("segmentation", "problem"),
     [
-        (encode_mask(mask(40, 30)), r"another size than bag_yaz_1.jpg.*\[30, 40\].*\[40, 30\]"),
-        ({"size": [30, 40], "counts": [1]}, "run-lengths that cannot be used"),
+        (encode_mask(mask(40, 30)), r"row 1 .*of the size \[40, 30\].*\[30, 40\]"),
+        ({"size": [30, 40], "counts": [1]}, "malformed run-lengths"),
         ({"size": [30, 40]}, "neither polygons nor run-lengths"),
-        ([[1, 2, 3, 4]], "a polygon that is not three"),
-        ([["a"]], "a polygon that is not three"),
+        ([[1, 2, 3, 4]], "a polygon that is not a list of at least three"),
+        ([["a"]], "a polygon that is not a list of at least three"),
     ],
 )
 def test_masks_that_cannot_be_used(tmp_path, segmentation, problem):

@@ -32,7 +32,7 @@ def start(folder, **options):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process, timeout=600):
+def finish(process, timeout=1800):
     output, errors = process.communicate(timeout=timeout)
     return process.returncode, output, errors
 
@@ -179,7 +179,7 @@ def test_stopped_it_leaves_the_files_of_what_is_finished(folder, uninterrupted, 
     assert report["partial"] == {"images_left": left, "stopped_by": cause}
     assert report["totals"]["images"] == len(finished)
     assert report["images"] == {
-        name: told for name, told in whole_report["images"].items() if name in finished
+        name: reported for name, reported in whole_report["images"].items() if name in finished
     }
     entries = json.loads(files["a.json"])
     assert entries == {
@@ -277,7 +277,7 @@ def test_a_partial_file_that_was_corrected_is_not_overwritten(folder, uninterrup
 
 @posix_only
 def test_stopped_after_a_restart(folder, uninterrupted):
-    """The labels of before make way, and the next run goes on with the new ones."""
+    """The labels of before make way, and the next run uses the new ones."""
     assert finish(start(folder))[0] == 0
     code, output, _ = stop(folder, restart=True)
     assert code == 130 and "without --restart" in output
@@ -297,7 +297,7 @@ def test_a_full_disk_in_the_middle_loses_nothing(folder, uninterrupted):
         f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
     )
     process = subprocess.run(
-        [sys.executable, "-c", limited], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", limited], capture_output=True, text=True, timeout=1800
     )
     assert process.returncode == 2
     assert "a.journal.jsonl: the journal cannot be written (File too large)" in process.stderr
@@ -337,7 +337,7 @@ def test_a_run_that_is_complete_needs_no_model_and_changes_nothing(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"tolerance": 1.0}, "tolerance: none then, 1.0 now"),
         ({"minimum_area": 9.0}, "minimum_area: 4.0 then, 9.0 now"),
@@ -347,11 +347,11 @@ def test_a_run_that_is_complete_needs_no_model_and_changes_nothing(folder):
         ({"batch": 4}, "batch: 3 then, 4 now"),
     ],
 )
-def test_changed_settings_are_not_mixed_in(folder, change, told):
+def test_changed_settings_are_not_mixed_in(folder, change, reported):
     output = folder / "out" / "a.json"
     label_folder(make_job(folder), output, lambda: detect, quiet=True)
     before = contents(folder / "out")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=reported):
         label_folder(make_job(folder, **change), output, no_model, quiet=True)
     assert contents(folder / "out") == before
     summary = label_folder(
@@ -386,7 +386,7 @@ def test_corrections_made_while_it_labels_are_not_overwritten(folder):
     assert label_folder(make_job(folder), output, no_model, quiet=True).images == COUNT
 
 
-def test_labels_of_pictures_that_are_elsewhere_now_are_told(folder, capsys):
+def test_labels_of_pictures_that_are_elsewhere_now_are_reported(folder, capsys):
     output = folder / "out" / "a.json"
     label_folder(make_job(folder), output, lambda: detect, quiet=True)
     photograph(folder / "more" / "top_kis_1.png", [("top", (5, 5, 50, 50), 0.99)])

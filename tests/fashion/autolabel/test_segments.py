@@ -73,7 +73,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "reported"),
     [
         ("a_segment_1.jpg", True),
         ("a_segment_12.png", True),
@@ -83,8 +83,8 @@ def test_a_folder_that_is_not_there(tmp_path):
         ("a_segment_1_segment_2.jpg", False),
     ],
 )
-def test_names_of_cut_outs(name, told):
-    assert is_segment(name, {"a"}) is told
+def test_names_of_cut_outs(name, reported):
+    assert is_segment(name, {"a"}) is reported
 
 
 def test_what_cannot_be_removed(tmp_path):

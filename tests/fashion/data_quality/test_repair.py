@@ -41,7 +41,7 @@ def test_a_pair_of_shoes_that_both_instances_carry():
     result = repaired(shoe([50, 12, 20, 12], LEFT, RIGHT), shoe([50, 12, 18, 14], LEFT, RIGHT))
     assert parts(result) == [[LEFT], [RIGHT]]
     assert boxes(result) == [[10, 10, 20, 12], [50, 12, 18, 14]]
-    assert result.rows["footwear"].mended == {"one": 2, "all": 0, "several": 0}
+    assert result.rows["footwear"].repaired == {"one": 2, "all": 0, "several": 0}
     assert (len(result.doubled_before), len(result.doubled_after)) == (1, 0)
 
 
@@ -70,7 +70,7 @@ def test_the_polygons_that_have_the_boxs_size_stay(box, polygons, kept, how):
     row = result.rows["footwear"]
     assert row.wrong_before == (how is not None)
     assert row.wrong_after == 0
-    assert row.mended == {**dict.fromkeys(repair.HOWS, 0), **({how: 1} if how else {})}
+    assert row.repaired == {**dict.fromkeys(repair.HOWS, 0), **({how: 1} if how else {})}
 
 
 def test_shoes_of_one_size_are_shared_out():
@@ -84,18 +84,18 @@ def test_one_or_all_leaves_several_unrepaired():
     result = repaired(shoe([70, 60, 20, 18], LEFT, RIGHT, STRAP), several=False)
     assert parts(result) == [[LEFT, RIGHT, STRAP]]
     assert boxes(result) == [[70, 60, 20, 18]]
-    (entry,) = result.unmended
+    (entry,) = result.unrepaired
     assert "a.jpg, annotation 1 (footwear): no polygon is 20 x 18 pixels" in str(entry)
     assert entry.extents[1] == [50, 12, 18, 14]
 
 
-def test_a_polygon_that_no_instance_keeps_is_told():
+def test_a_polygon_that_no_instance_keeps_is_reported():
     result = repaired(shoe([70, 60, 20, 12], LEFT, RIGHT))
     assert parts(result) == [[LEFT]]
     assert result.left_over == [("a.jpg", 1, 1)]
 
 
-def test_areas_are_made_anew_as_the_file_means_them():
+def test_areas_are_recomputed_as_the_file_means_them():
     of_box = repaired(shoe([70, 60, 21, 12], LEFT))
     assert of_box.data["annotations"][0]["area"] == 20 * 12
     triangle = [10, 10, 30, 10, 10, 30]
@@ -152,14 +152,14 @@ def test_modanet():
         assert row.wrong_before > 0.7 * row.instances
     total = result.total()
     assert (total.instances, total.wrong_before) == (1885, 1355)
-    assert 0.93 <= (total.mended["one"] + total.mended["all"]) / total.wrong_before <= 0.97
+    assert 0.93 <= (total.repaired["one"] + total.repaired["all"]) / total.wrong_before <= 0.97
     # Several polygons together repair the rest of this file, and no outline is lost by it.
-    assert (total.wrong_after, result.unmended, result.left_over) == (0, [], [])
+    assert (total.wrong_after, result.unrepaired, result.left_over) == (0, [], [])
     assert (len(result.doubled_before), len(result.doubled_after)) == (390, 0)
 
     simple = repair.repair(data, several=False)
-    assert 0.93 <= 1 - len(simple.unmended) / total.wrong_before <= 0.97
-    assert simple.total().wrong_after == len(simple.unmended)
+    assert 0.93 <= 1 - len(simple.unrepaired) / total.wrong_before <= 0.97
+    assert simple.total().wrong_after == len(simple.unrepaired)
 
     again = repair.repair(result.data)
     assert again.data == result.data

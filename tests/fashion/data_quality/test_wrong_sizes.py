@@ -63,7 +63,7 @@ def test_coco_to_via_with_the_images(world, way, capsys):
     ann, out = str(write_json(world / "ann.json", data)), world / "out.json"
     assert coco_to_via.main([ann, str(out), "--images", str(world / "in"), *way]) == 0
     said = capsys.readouterr().out
-    assert "1 images, 1 instances, 1 regions" in said
+    assert "1 image, 1 instance, 1 region" in said
     assert "turned.jpg: its annotations are for 40 x 30" in said
     assert "turned" not in out.read_text()
     with pytest.raises(DatasetError, match="its annotations are for 40 x 30"):

@@ -43,8 +43,8 @@ def test_every_class_has_its_line_and_its_average_precision():
     lines = figure.axes[0].get_lines()
     assert len(lines) == 4 and lines[0].get_color() == "#112233"
     (legend,) = figure.legends
-    told = [text.get_text() for text in legend.get_texts()]
-    assert told[0] == f"bag {curves[0].ap:.2f}" and told[-1].startswith("mean ")
+    reported = [text.get_text() for text in legend.get_texts()]
+    assert reported[0] == f"bag {curves[0].ap:.2f}" and reported[-1].startswith("mean ")
 
 
 def test_many_classes_are_grey_lines():
@@ -78,8 +78,8 @@ def test_bars_come_best_first_and_letters_stay_apart(count):
     if not count:
         assert texts(figure) == ["no class"]
         return
-    told = [label.get_text() for label in labels]
-    assert told[0] == f"class {count - 1} (0)" and told[-3:] == [
+    reported = [label.get_text() for label in labels]
+    assert reported[0] == f"class {count - 1} (0)" and reported[-3:] == [
         "class 1 (7)",
         "class 0 (0)",
         "never (0)",
@@ -109,13 +109,13 @@ def test_classes_that_never_occur_are_left_out_of_the_matrix():
 
 def test_seasons_stand_in_lines_by_garment():
     matrix = np.array([[0, 0, 0, 0], [1, 2, 0, 3], [0, 0, 4, 0], [0, 0, 0, 5]])
-    told = season_confusion(["top_kis", "bag_yaz", "top_ilkb"], matrix)
-    axes = season_chart(told["by_label"]).axes[0]
+    reported = season_confusion(["top_kis", "bag_yaz", "top_ilkb"], matrix)
+    axes = season_chart(reported["by_label"]).axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["bag_yaz", "top_ilkb", "top_kis"]
     columns = [t.get_text() for t in axes.get_xticklabels()]
     assert columns == ["ilkb, spring", "yaz, summer", "kis, winter", "another garment", "missed"]
     place = {text.get_text(): text.get_position() for text in axes.texts}
-    assert place["3"] == (0, 2)  # a winter top told as one for spring
+    assert place["3"] == (0, 2)  # a winter top labelled as one for spring
     assert season_name("missed") == "missed"
 
 
@@ -128,7 +128,7 @@ def test_charts_of_nothing_say_so():
         "there is nothing to be found"
     ]
     assert texts(class_curves_chart(["bag"], {0.5: curves, 0.75: curves})) == ["none there"]
-    told = season_confusion(["bag_yaz"], np.zeros((2, 2), int))
-    for figure in (season_chart(told["by_label"]), confusion_chart(["background"], [[0]])):
+    reported = season_confusion(["bag_yaz"], np.zeros((2, 2), int))
+    for figure in (season_chart(reported["by_label"]), confusion_chart(["background"], [[0]])):
         assert texts(figure) == ["nothing was there"]
         figure.draw_without_rendering()

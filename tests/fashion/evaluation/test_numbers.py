@@ -36,25 +36,25 @@ def test_counts_add_up_to_the_matrix():
 
 
 def test_garments_whatever_the_season_and_the_reverse():
-    told = season_confusion(LABELS, MATRIX)
-    assert told["garments"] == {
+    reported = season_confusion(LABELS, MATRIX)
+    assert reported["garments"] == {
         "labels": ["background", "bag", "top"],
         "matrix": [[0, 3, 0], [3, 24, 10], [0, 0, 15]],
     }
-    assert told["seasons"] == {
+    assert reported["seasons"] == {
         "labels": ["background", "yaz", "kis"],  # in the order of the seasons
         "matrix": [[0, 1, 2], [3, 16, 9], [0, 17, 7]],
     }
 
 
 def test_which_season_a_right_garment_got():
-    told = season_confusion(LABELS, MATRIX)
-    assert told["by_label"] == {
+    reported = season_confusion(LABELS, MATRIX)
+    assert reported["by_label"] == {
         "labels": list(LABELS),
         "columns": ["yaz", "kis", OTHER_GARMENT, MISSED],
         "matrix": [[10, 5, 10, 3], [8, 7, 0, 0], [9, 0, 0, 0], [0, 0, 0, 0]],
     }
-    assert told["pairs"] == [
+    assert reported["pairs"] == [
         ["bag_kis", "bag_yaz", 9],
         ["top_kis", "top_yaz", 8],
         ["bag_yaz", "bag_kis", 5],
@@ -62,14 +62,14 @@ def test_which_season_a_right_garment_got():
 
 
 def test_labels_without_a_season_are_garments():
-    told = season_confusion(["bag_yaz", "poncho"], np.array([[0, 0, 0], [0, 1, 2], [0, 0, 4]]))
+    reported = season_confusion(["bag_yaz", "poncho"], np.array([[0, 0, 0], [0, 1, 2], [0, 0, 4]]))
     assert split_label("poncho") == ("poncho", NO_SEASON)
-    assert told["seasons"]["labels"] == ["background", "yaz", NO_SEASON]
-    assert told["counts"]["both_right"] == 5 and told["counts"]["both_wrong"] == 2
+    assert reported["seasons"]["labels"] == ["background", "yaz", NO_SEASON]
+    assert reported["counts"]["both_right"] == 5 and reported["counts"]["both_wrong"] == 2
 
 
 @pytest.mark.parametrize("labels", [[], ["bag_yaz"], ALL_LABELS])
 def test_nothing_was_there(labels):
-    told = season_confusion(labels, np.zeros((len(labels) + 1,) * 2, int))
-    assert set(told["counts"].values()) == {0} and told["pairs"] == []
-    assert len(told["by_label"]["matrix"]) == len(labels)
+    reported = season_confusion(labels, np.zeros((len(labels) + 1,) * 2, int))
+    assert set(reported["counts"].values()) == {0} and reported["pairs"] == []
+    assert len(reported["by_label"]["matrix"]) == len(labels)

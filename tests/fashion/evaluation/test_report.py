@@ -183,15 +183,15 @@ def test_findings(tmp_path):
     dataset = dataset_of(tmp_path, images)
     rows = found_in(dataset, [[("bag", 0, 0.9), ("bag", 1, 0.8)]] * 2)
     truth = ground_truth(dataset)
-    told = findings(
+    reported = findings(
         evaluation_numbers(dataset, [0, 1], truth, rows, average_precision(truth, rows), 0.5, False)
     )
-    assert told[0].startswith("One confidence for all classes: 0.90 is best")
-    assert "Hardly learnt, by the masks' AP50: boots (0.00)." in told
-    assert "Most often mistaken: boots for bag (2 times)." in told
-    assert any("overconfident: its scores are on average 0.35" in sentence for sentence in told)
-    assert "Too few instances for figures to rely on: bag (2), boots (2)." in told
-    assert told[-1] == "Not in these pictures, so not measured: top."
+    assert reported[0].startswith("One confidence for all classes: 0.90 is best")
+    assert "Hardly learnt, by the masks' AP50: boots (0.00)." in reported
+    assert "Most often mistaken: boots for bag (2 times)." in reported
+    assert any("overconfident: its scores are on average 0.35" in sentence for sentence in reported)
+    assert "Too few instances for figures to rely on: bag (2), boots (2)." in reported
+    assert reported[-1] == "Not in these pictures, so not measured: top."
 
 
 # ---- in a browser ----
@@ -210,8 +210,8 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
     images = [[(label, 0)] for label in ALL_LABELS]
     dataset = dataset_of(folder, images, season_table(ALL_LABELS))
-    told = [[(label, 0, 0.9)] for label in (*ALL_LABELS[5:], *ALL_LABELS[:5])]
-    return few, report(folder, dataset, found_in(dataset, told), seasons=True)[0]
+    reported = [[(label, 0, 0.9)] for label in (*ALL_LABELS[5:], *ALL_LABELS[:5])]
+    return few, report(folder, dataset, found_in(dataset, reported), seasons=True)[0]
 
 
 @pytest.mark.parametrize("width", [390, 1280])

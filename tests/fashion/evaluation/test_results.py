@@ -16,11 +16,9 @@ from fashion.evaluation.results import (
     Numbering,
     masks_only_path,
     read_results,
-    run_lengths_of,
     write_results,
 )
 from fashion.labels import MODANET_TABLE
-from fashion.polygons.run_lengths import RunLengthError
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import FIGURES, average_precision, encode_mask, ground_truth
 from tests.fashion.factories import coco_data, dataset_folder, entry, region, write_json
@@ -199,7 +197,7 @@ def test_images_that_were_not_asked_for(tmp_path, via):
         (row(segmentation={"size": [3, 4], "counts": "<"}), "has a segmentation of the size"),
     ],
 )
-def test_a_bad_row_is_told_by_its_number(tmp_path, via, bad, expected):
+def test_a_bad_row_is_named_by_its_number(tmp_path, via, bad, expected):
     with pytest.raises(DatasetError, match=rf"found\.json: row 2 {expected}"):
         read(tmp_path, [row(), bad], *via)
 
@@ -210,49 +208,10 @@ def test_another_file(tmp_path, via, content):
         read(tmp_path, content, *via)
 
 
-def test_two_files_of_one_name_are_told_by_their_folders(tmp_path):
+def test_two_files_of_one_name_are_distinguished_by_their_folders(tmp_path):
     dataset_folder(tmp_path, [entry("x/a.jpg", [region()]), entry("y/a.jpg", [region()])])
     dataset, numbering = loaded(tmp_path)
     (got,) = read(tmp_path, [row(image_id=None, file_name="y/a.jpg")], dataset, numbering).rows
     assert got["image_id"] == 1
     with pytest.raises(DatasetError, match="row 1 names"):
         read(tmp_path, [row(image_id=None, file_name="a.jpg")], dataset, numbering)
-
-
-def test_polygons_become_run_lengths():
-    made = run_lengths_of([[2, 2, 6, 2, 6, 5, 2, 5], [0, 0, 1, 0, 1, 1, 0, 1]], 8, 10)
-    expected = np.zeros((8, 10), bool)
-    expected[2:5, 2:6] = expected[0, 0] = True
-    assert np.array_equal(coco_mask.decode(made), expected)
-
-
-GOOD = encode_mask(np.eye(5, 8, dtype=bool))
-
-
-@pytest.mark.parametrize(
-    ("segmentation", "expected"),
-    [
-        ({**GOOD, "size": [8, 5]}, "size"),
-        ({**GOOD, "size": None}, "size"),
-        ({**GOOD, "counts": GOOD["counts"][:-1]}, "add up"),
-        ({**GOOD, "counts": GOOD["counts"] + "3"}, "add up"),
-        ({**GOOD, "counts": GOOD["counts"] + "P"}, "no compressed text"),  # ends within a run
-        ({**GOOD, "counts": "P" * 30 + "0"}, "no compressed text"),
-        ({**GOOD, "counts": "ü!"}, "no compressed text"),
-        ({**GOOD, "counts": ""}, "add up"),
-        ({**GOOD, "counts": [40, -5, 5]}, "add up"),
-        ({**GOOD, "counts": [39]}, "add up"),
-        ({**GOOD, "counts": [1.5, 38.5]}, "whole numbers"),
-        ({**GOOD, "counts": [10**30]}, "whole numbers"),
-        ({**GOOD, "counts": None}, "whole numbers"),
-        ({"size": [5, 8]}, "neither polygons"),
-        ("text", "neither polygons"),
-        ([[1, 2, 3, 4]], "three points"),
-        ([[1, 2, 3, 4, 5, float("nan")]], "three points"),
-        ([1, 2, 3, 4, 5, 6], "three points"),
-        ([[1, 2, 3, 4, "a", 6]], "three points"),
-    ],
-)
-def test_segmentations_that_cannot_be_used(segmentation, expected):
-    with pytest.raises(RunLengthError, match=expected):
-        run_lengths_of(segmentation, 5, 8)

@@ -276,7 +276,7 @@ def test_sizes_come_from_the_pictures_which_are_put_beside(tmp_path, form, place
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_size_that_nobody_tells_is_one_sentence_and_nothing_is_left(tmp_path, form):
+def test_an_unknown_size_is_one_sentence_and_nothing_is_left(tmp_path, form):
     data = folder(tmp_path / "data", size=None)
     (data / "train" / SECOND).unlink()
     with pytest.raises(DatasetError, match=r"sub/b.*do not have its size.*--images"):

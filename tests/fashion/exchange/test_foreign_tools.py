@@ -49,7 +49,7 @@ def cvat(tmp_path, shapes, **options):
     return imported(tmp_path, path, **options)
 
 
-def test_a_group_is_no_instance_unless_told_so(tmp_path):
+def test_a_group_is_no_instance_unless_asked_for(tmp_path):
     labels = ("belt", "belt", "top")
     shapes = "".join(f'<polygon label="{n}" group_id="4" points="1,1;9,1;9,9"/>' for n in labels)
     assert cvat(tmp_path, shapes)[1] == {"a.jpg": ["belt", "belt", "top"]}

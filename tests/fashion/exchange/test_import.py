@@ -110,7 +110,7 @@ def test_cvat_subsets(tmp_path):
         (cvat("", "<image>"), "expected an object with"),
     ],
 )
-def test_what_is_no_cvat_file_is_told(tmp_path, text, reason):
+def test_what_is_no_cvat_file_is_reported(tmp_path, text, reason):
     with pytest.raises(DatasetError, match=reason):
         run(tmp_path, text, "cvat")
     assert not (tmp_path / "via.json").exists()
@@ -252,7 +252,7 @@ def test_label_studio_results_that_cannot_be_read_are_listed(tmp_path, bad):
         (json.dumps([task(image="/data/local-files/?d=../a.jpg")]), "must not leave it"),
     ],
 )
-def test_what_is_no_label_studio_file_is_told(tmp_path, text, reason):
+def test_what_is_no_label_studio_file_is_reported(tmp_path, text, reason):
     with pytest.raises(DatasetError, match=reason):
         run(tmp_path, text, "label-studio")
 

@@ -25,7 +25,7 @@ def sentence_of(find, *arguments):
     return caught.value.sentence(OPTIONS)
 
 
-def test_the_file_named_is_taken_and_told_apart_by_its_stamp(tmp_path):
+def test_the_file_named_is_taken_and_recognised_by_its_stamp(tmp_path):
     path = head_weights(tmp_path / "a.h5", notes=weights_note("demo", MODANET_TABLE))
     found = find_clothing(str(path))
     assert found.path == path
@@ -120,6 +120,17 @@ def test_persons_alone(networks, photo):
     find_garments, find_persons = load_detectors(None, find_body(photo))
     assert find_garments is None
     assert find_persons(image())["class_ids"].tolist() == [PERSON]
+
+
+def test_photo_weights_parse_from_less_sure_garments_on_but_not_persons(networks, photo):
+    clothing = find_clothing(photo)
+    assert (clothing.choice.min_confidence, clothing.person_confidence) == (0.4, 0.7)
+    asked = find_clothing(photo, min_confidence=0.6)
+    assert (asked.choice.min_confidence, asked.person_confidence) == (0.6, 0.0)
+    result = {"class_ids": np.array([14, 14]), "scores": np.array([0.9, 0.5]),
+              "rois": np.zeros((2, 4)), "masks": np.ones((6, 4, 2), bool)}  # fmt: skip
+    assert models._persons_of(result, 0.7)["scores"].tolist() == [0.9]
+    assert models._persons_of(result, 0.95)["masks"].shape == (6, 4, 0)
 
 
 def test_nobody_is_looked_for(networks, photo):

@@ -93,6 +93,22 @@ def test_the_parts_that_touch_the_superpixels_can_be_had_alone():
     np.testing.assert_array_equal(parsed.superpixels > 0, parsed.body)
 
 
+def test_a_large_photograph_is_parsed_as_a_small_one_and_keeps_its_fine_outlines():
+    small = parse(person_picture(), outfit(), person())
+    image = np.repeat(np.repeat(person_picture(), 10, axis=0), 10, axis=1)
+    found = {**outfit(), "rois": 10 * outfit()["rois"]}
+    found["masks"] = np.repeat(np.repeat(outfit()["masks"], 10, axis=0), 10, axis=1)
+    large = parse(image, found)
+    assert large.joint_labels.shape == large.superpixels.shape == image.shape[:2]
+    wanted = np.repeat(np.repeat(small.pixel_labels, 10, axis=0), 10, axis=1)
+    np.testing.assert_array_equal(large.pixel_labels, wanted)
+    assert (large.joint_labels != large.pixel_labels).mean() < 0.05
+    shown = large.shrunk(120)
+    assert shown.image.shape == (120, shown.superpixels.shape[1], 3)
+    assert shown.objects is large.objects and len(shown.garments) == len(large.garments)
+    assert large.shrunk(5000) is large
+
+
 def test_another_class_table():
     table = ClassTable(["shirt", "jeans"])
     found = detections(
@@ -108,7 +124,7 @@ def test_masks_of_another_picture_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"vote": "loud"}, "vote is 'loud': expected one of area, centroid"),
         ({"person": "all"}, "largest, each"),
@@ -124,6 +140,6 @@ def test_masks_of_another_picture_are_refused():
         ({"completion_border": 1.5}, "between 0 and 1"),
     ],
 )
-def test_settings_that_cannot_work(changes, told):
-    with pytest.raises(ConfigError, match=told):
+def test_settings_that_cannot_work(changes, reported):
+    with pytest.raises(ConfigError, match=reported):
         ParsingSettings(**changes)

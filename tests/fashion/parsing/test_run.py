@@ -86,7 +86,7 @@ def test_everything_of_a_picture(folder):
     assert summary.garments == {"top": 3, "pants": 3}
 
 
-def test_the_record_tells_what_is_in_the_files(folder):
+def test_the_record_says_what_is_in_the_files(folder):
     maps = finish(run(folder))["a.png"]
     record = json.loads((folder / "out" / "a" / "parsing.json").read_text())
     assert record["image"] == {"file": "a.png", "height": 120, "width": 80}
@@ -126,7 +126,7 @@ def test_finished_pictures_are_not_done_again(folder):
         np.testing.assert_array_equal(one.joint_labels, first[name].joint_labels)
 
 
-def test_an_interrupted_run_goes_on_and_leaves_whole_files(folder):
+def test_an_interrupted_run_resumes_and_leaves_whole_files(folder):
     with pytest.raises(KeyboardInterrupt):
         finish(run(folder, Detectors(stop_at=2)))
     done = files(folder / "out")
@@ -148,16 +148,16 @@ def test_a_picture_that_lost_a_file_is_done_again(folder):
 
 def test_other_settings_and_changed_pictures_are_refused(folder):
     finish(run(folder))
-    with pytest.raises(DatasetError, match=r"3 pictures .* other settings.*overwrite"):
+    with pytest.raises(DatasetError, match=r"other settings.*: 3 pictures .*overwrite"):
         finish(run(folder, made_with={"settings": {}}))
     Image.fromarray(person_picture()[:, ::-1]).save(folder / "b.png", optimize=True)
     Path(folder / "b.png").touch()
     with pytest.raises(DatasetError, match=r"1 picture .*the first is b\.png"):
         finish(run(folder))
-    anew = run(folder)
-    anew.overwrite = True
-    finish(anew)
-    assert anew.summary.parsed == 3
+    second = run(folder)
+    second.overwrite = True
+    finish(second)
+    assert second.summary.parsed == 3
 
 
 @pytest.mark.parametrize("stage", STAGES[:-1])
@@ -181,14 +181,14 @@ def test_cut_outs_of_an_earlier_run_do_not_stay(folder):
     def fewer():
         return lambda image: detections((PANTS, 0.9, TOP_BOX)), None
 
-    anew = run(folder)
-    anew.overwrite, anew.load = True, fewer
-    finish(anew)
+    second = run(folder)
+    second.overwrite, second.load = True, fewer
+    finish(second)
     names = {p.name for p in (folder / "out" / "a" / "objects").iterdir()}
     assert names == {"garment_01_pants.png"}
 
 
-def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(folder):
+def test_a_picture_that_cannot_be_read_is_reported_and_the_rest_is_done(folder):
     (folder / "b.png").write_bytes(b"no picture")
     a_run = run(folder)
     assert list(finish(a_run)) == ["a.png", "c.png"]

@@ -60,7 +60,7 @@ def test_no_face_without_body_skin_or_where_a_garment_is():
     assert find_faces(image, BODY, np.full_like(NO_LABELS, TOP), settings) == []
 
 
-def test_the_face_tells_skin_from_cloth_that_the_range_takes_for_it():
+def test_the_face_distinguishes_skin_from_cloth_that_the_range_takes_for_it():
     image = person_picture()
     image[70:80, 30:40] = SKIN
     image[window(TOP_BOX)] = (200, 180, 165)  # pale wool: skin to the range, not to the face

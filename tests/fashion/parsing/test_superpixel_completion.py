@@ -18,7 +18,7 @@ def row(labels, colours, free=None, **rules):
     ).tolist()
 
 
-def test_it_goes_on_until_nothing_changes():
+def test_it_repeats_until_nothing_changes():
     assert row([9, 0, 0, 0, 0], [RED, RED, NEARLY_RED, RED, BLUE]) == [9, 9, 9, 9, 0]
 
 

@@ -211,12 +211,12 @@ def test_completion_spares_skin_hair_and_what_lies_outside():
     assert (with_hair[12:22, 10:30] == TOP).mean() > 0.8
 
 
-def test_skin_of_the_garments_colour_is_left_alone_unless_told():
+def test_skin_of_the_garments_colour_is_left_alone_by_default():
     image = person_picture()
     image[window(TOP_BOX)] = SKIN  # a bare arm beside a top of its colour
     labels = true_labels()
     labels[28:64, 40:56] = 0
-    # A body without a face: the range alone tells what is skin.
+    # A body without a face: the range alone says what is skin.
     body = box_mask((28, 24, 110, 56))
     assert not refined(labels, image, body, hair=False)[30:62, 42:].any()
     covered = refined(labels, image, body, hair=False, skin="off")

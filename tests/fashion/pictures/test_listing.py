@@ -56,7 +56,7 @@ def test_no_folder(tmp_path):
         (["a.jpg", "b.png"], ["a.png", "b.png"]),
         # Two of one name keep their endings, so that neither overwrites the other.
         (["a.jpg", "a.png", "b.jpg"], ["a.jpg.png", "a.png.png", "b.png"]),
-        # Some file systems do not tell capitals from small letters.
+        # Some file systems do not distinguish upper from lower case.
         (["a.jpg", "A.png"], ["a.jpg.png", "A.png.png"]),
         (["a.b.jpg"], ["a.b.png"]),
         (["a.jpg", "a.png", "a.jpg.gif"], ["a.jpg.png", "a.png.png", "a.jpg.gif.png"]),

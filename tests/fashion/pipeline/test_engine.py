@@ -230,7 +230,7 @@ def test_a_folder_of_other_things_is_refused(bench):
     assert bench.calls() == []
 
 
-def test_a_damaged_state_is_told(bench):
+def test_a_damaged_state_is_reported(bench):
     bench.run(bench.step("a"))
     (bench.folder / "pipeline.json").write_text('{"steps": {"a": 1}}')
     with pytest.raises(UserError, match="not the state file of a pipeline"):
@@ -321,30 +321,30 @@ def test_ctrl_c_lets_the_command_finish_its_step(tmp_path, kind):
     process = start(tmp_path)
     wait_for(tmp_path / "started")
     process.send_signal(kind)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=1800)
     assert process.returncode == 130, output
     assert "finishing the step" in output and "repeat the call to resume" in output
     assert read_steps(tmp_path / "run")["train"]["status"] == "stopped"
     again = start(tmp_path)
-    output, _ = again.communicate(timeout=60)
+    output, _ = again.communicate(timeout=1800)
     assert again.returncode == 0, output
     assert (tmp_path / "calls.txt").read_text().split("\n")[:3] == ["new", "last", "last"]
 
 
 @posix_only
-def test_a_killed_run_goes_on_once_its_command_has_ended(tmp_path):
+def test_a_killed_run_resumes_once_its_command_has_ended(tmp_path):
     process = start(tmp_path)
     wait_for(tmp_path / "started")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=1800)
     meanwhile = start(tmp_path)
-    output, _ = meanwhile.communicate(timeout=60)
+    output, _ = meanwhile.communicate(timeout=1800)
     assert meanwhile.returncode == 2 and "a command that it left behind" in output
     os.kill(int((tmp_path / "child.pid").read_text()), signal.SIGINT)
     wait_for(tmp_path / "state")
     for _ in range(100):
         again = start(tmp_path)
-        output, _ = again.communicate(timeout=60)
+        output, _ = again.communicate(timeout=1800)
         if again.returncode != 2:
             break
         time.sleep(0.1)

@@ -84,7 +84,7 @@ def test_the_demo_starts_from_its_own_weights_where_they_are(tmp_path, monkeypat
         plan_of(tmp_path, model="gone.h5")
 
 
-def test_training_goes_on_from_a_checkpoint(tmp_path):
+def test_training_resumes_from_a_checkpoint(tmp_path):
     steps = steps_of(plan_of(tmp_path))
     (train,) = steps["train1"].commands
     logs = tmp_path / "out" / "demo" / "stage1" / "logs" / "modanet20240101T0000"
@@ -128,7 +128,7 @@ def test_a_folder_with_a_truth_and_a_ready_data_set(tmp_path, data):
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    ("missing", "reported"),
     [
         ("modanet", "modanet: there is no such folder"),
         ("custom", "custom: there is no such folder"),
@@ -136,9 +136,9 @@ def test_a_folder_with_a_truth_and_a_ready_data_set(tmp_path, data):
         ("modanet/instances.json", "no JSON file"),
     ],
 )
-def test_what_is_missing_is_told(data, missing, told):
+def test_what_is_missing_is_reported(data, missing, reported):
     (data / missing).rename(data.parent / "away")
-    with pytest.raises(DatasetError, match=told):
+    with pytest.raises(DatasetError, match=reported):
         find_sources(data)
 
 

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
-from fashion.polygons.filling import polygons_to_crop, polygons_to_mask, rle_to_mask
+from fashion.polygons.filling import (
+    polygons_to_crop,
+    polygons_to_mask,
+    rle_to_mask,
+    run_lengths_of,
+)
+from fashion.polygons.run_lengths import RunLengthError
 from fashion.polygons.tracing import mask_to_polygons
 from mrcnn.evaluation.coco_ap import encode_mask
 from mrcnn.geometry.masks import minimize_mask
@@ -278,3 +284,42 @@ def test_modanet_masks_survive_as_polygons_of_few_points():
     assert np.mean(ious) >= 0.99
     assert np.min(ious) >= 0.97
     assert np.mean(points) <= 60
+
+
+def test_polygons_become_run_lengths():
+    made = run_lengths_of([[2, 2, 6, 2, 6, 5, 2, 5], [0, 0, 1, 0, 1, 1, 0, 1]], 8, 10)
+    expected = np.zeros((8, 10), bool)
+    expected[2:5, 2:6] = expected[0, 0] = True
+    assert np.array_equal(coco_mask.decode(made), expected)
+
+
+GOOD = encode_mask(np.eye(5, 8, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "expected"),
+    [
+        ({**GOOD, "size": [8, 5]}, "size"),
+        ({**GOOD, "size": None}, "size"),
+        ({**GOOD, "counts": GOOD["counts"][:-1]}, "add up"),
+        ({**GOOD, "counts": GOOD["counts"] + "3"}, "add up"),
+        ({**GOOD, "counts": GOOD["counts"] + "P"}, "not compressed text"),  # ends within a run
+        ({**GOOD, "counts": "P" * 30 + "0"}, "not compressed text"),
+        ({**GOOD, "counts": "ü!"}, "not compressed text"),
+        ({**GOOD, "counts": ""}, "add up"),
+        ({**GOOD, "counts": [40, -5, 5]}, "add up"),
+        ({**GOOD, "counts": [39]}, "add up"),
+        ({**GOOD, "counts": [1.5, 38.5]}, "whole numbers"),
+        ({**GOOD, "counts": [10**30]}, "whole numbers"),
+        ({**GOOD, "counts": None}, "whole numbers"),
+        ({"size": [5, 8]}, "neither polygons"),
+        ("text", "neither polygons"),
+        ([[1, 2, 3, 4]], "three points"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "three points"),
+        ([1, 2, 3, 4, 5, 6], "three points"),
+        ([[1, 2, 3, 4, "a", 6]], "three points"),
+    ],
+)
+def test_segmentations_that_cannot_be_used(segmentation, expected):
+    with pytest.raises(RunLengthError, match=expected):
+        run_lengths_of(segmentation, 5, 8)

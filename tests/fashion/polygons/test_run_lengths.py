@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from fashion.evaluation.results import run_lengths_of
+from fashion.polygons.filling import run_lengths_of
 from fashion.polygons.run_lengths import decode_counts, fills, plain_runs
 from mrcnn.evaluation.coco_ap import encode_mask
 

@@ -81,7 +81,7 @@ def test_damaged_logs(tmp_path, line, problem):
 def test_other_files(tmp_path):
     other = tmp_path / "x.decisions.jsonl"
     other.write_text(json.dumps({"format": "label decisions"}) + "\n")
-    with pytest.raises(DatasetError, match="no log of decisions"):
+    with pytest.raises(DatasetError, match="not a log of decisions"):
         opened(tmp_path)
     other.write_text("")
     with pytest.raises(DatasetError, match="it is empty"):

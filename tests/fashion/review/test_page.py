@@ -78,7 +78,7 @@ def test_thumbnails_are_small_and_pictures_not_enlarged(tmp_path):
     assert three_images(tmp_path, size=1000).stat().st_size > small
 
 
-def test_an_image_that_cannot_be_read_is_told(tmp_path):
+def test_an_image_that_cannot_be_read_is_reported(tmp_path):
     page = write(tmp_path, [entry("missing.jpg", [auto("bag_yaz", 0.9, "1")])])
     (image,) = data(page)
     assert image["thumbnail"] == "" and "missing.jpg" in image["problem"]

@@ -101,7 +101,7 @@ def test_a_truth_of_garments():
     assert both.figures()["matched"] == both.figures()["truth"] == 2  # a belt has no label
 
 
-def test_a_truth_that_no_label_can_be_told_of():
+def test_a_truth_without_a_label():
     truth = via(
         IMG_1=[labelled("bag", square(0, 0))], bag_yaz_1=[labelled("hat box", square(0, 0))]
     )
@@ -142,7 +142,7 @@ def test_iou_of_crops():
     assert mask_iou(nothing, nothing) == 0
 
 
-def test_sizes_that_no_file_tells():
+def test_sizes_that_no_file_has():
     image = {"1": entry("bag_yaz_1.jpg", [labelled("bag_yaz", square(900, 700))], size=None)}
     assert compare_labels(from_json(image), from_json(image)).comparisons[0].iou == 1
 

@@ -59,7 +59,7 @@ def served(folder, *options, port=0, limit=None):
 
 def ask(port, path, body=None, **headers):
     """Status and answer of a request; JSON where it is."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1800)
     data = None if body is None else json.dumps(body)
     sent = {"Content-Type": "application/json"} if body is not None else {}
     connection.request("POST" if body is not None else "GET", path, data, sent | headers)
@@ -105,8 +105,8 @@ def test_page_pictures_and_guards(folder):
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ([], "no decisions"),
-        ({"decisions": [1]}, "no decisions"),
+        ([], "not decisions"),
+        ({"decisions": [1]}, "not decisions"),
         ({"decisions": [{"image": "a.jpg", "key": "1", "verdict": "x"}]}, "none of accept"),
         ({"decisions": [{"image": "z.jpg", "key": "1", "verdict": ""}]}, "no picture 'z.jpg'"),
     ],

@@ -24,33 +24,32 @@ def order(images, former=(), counts=(), **more):
     return [row.picture for row in ranked(images, by_name, Counter(dict(counts)), **more)]
 
 
-def test_the_least_certain_first():
-    images = [image(f"{score}.jpg", ("bag", score, SQUARE)) for score in (0.9, 0.5, 0.7)]
-    assert order(images) == ["0.5.jpg", "0.7.jpg", "0.9.jpg"]
+def test_what_shows_most_first():
+    """Each class counts once, by its surest label."""
+    images = [
+        image("a.jpg", ("bag", 0.9, SQUARE), ("bag", 0.8, AWAY)),
+        image("b.jpg", ("bag", 0.7, SQUARE), ("belt", 0.6, AWAY)),
+        image("c.jpg"),
+    ]
+    assert order(images) == ["b.jpg", "a.jpg", "c.jpg"]
+    assert [row.priority for row in ranked(images[:1], {}, Counter())] == [0.9]
 
 
 def test_rare_labels_first():
-    images = [image("a.jpg", ("bag", 0.8, SQUARE)), image("b.jpg", ("belt", 0.8, SQUARE))]
+    images = [image("a.jpg", ("bag", 0.9, SQUARE)), image("b.jpg", ("belt", 0.6, SQUARE))]
     rows = ranked(images, {}, Counter(bag=8))
     assert [(row.picture, row.teaches) for row in rows] == [("b.jpg", "belt"), ("a.jpg", "bag")]
-    # 4 * .8 * .2, and for the bag divided by sqrt(1 + 8).
-    assert [row.priority for row in rows] == [0.64, pytest.approx(0.64 / 3, abs=1e-4)]
+    assert [row.priority for row in rows] == [0.6, 0.3]  # the bag's .9 by sqrt(1 + 8)
 
 
 def test_not_the_same_again_and_again():
     """What is expected of the pictures ahead counts as if it were decided."""
-    images = [image(f"{n}.jpg", ("bag", 0.5, SQUARE)) for n in range(3)]
+    images = [image(f"{n}.jpg", ("bag", 0.8, SQUARE)) for n in range(3)]
     images += [image("belt.jpg", ("belt", 0.6, SQUARE))]
     rows = ranked(images, {}, Counter())
     assert [row.picture for row in rows] == ["0.jpg", "belt.jpg", "1.jpg", "2.jpg"]
-    assert [row.priority for row in rows] == [1, 0.96, pytest.approx(0.8165), pytest.approx(0.7071)]
-
-
-def test_what_is_barely_suspected():
-    images = [image(name, ("bag", 0.9, SQUARE)) for name in ("a.jpg", "b.jpg")]
-    found = {"b.jpg": {"bag": 0.9, "headwear": 0.2}}
-    rows = ranked(images, {}, Counter(bag=100), found=found)
-    assert [(row.picture, row.teaches) for row in rows] == [("b.jpg", "headwear"), ("a.jpg", "bag")]
+    # Divided by the roots of 1, 1, 1.8 and 2.6.
+    assert [row.priority for row in rows] == [0.8, 0.6, 0.5963, 0.4961]
 
 
 def test_models_that_disagree_first():

@@ -165,8 +165,11 @@ def test_killed_while_the_data_set_is_written(folder):
     part.mkdir(parents=True)
     (part / "half.png").touch()
     rounds(folder, "train")
-    assert not (opened(folder).round(1).dataset / "train" / "half.png").exists()
+    one = opened(folder).round(1)
+    assert not (one.dataset / "train" / "half.png").exists()
     assert not part.exists()
+    one.result.unlink()  # as if it had been killed after that
+    assert "Next: train, which has begun." in rounds(folder, "status")
 
 
 def test_what_is_begun_or_waits_is_taken_over(folder):
@@ -178,7 +181,7 @@ def test_what_is_begun_or_waits_is_taken_over(folder):
     verdicts = [(both, "2", ""), (wrong, "1", "outline"), (rejected, "1", "reject")]
     decide(folder, verdicts)
     text = rounds(folder, "train")
-    assert "1 pictures wait for a correction" in text
+    assert "Waiting for a correction: 1 picture. Open" in text
     project = json.loads(one.to_correct.read_text())["_via_img_metadata"]
     assert [entry["filename"] for entry in project.values()] == [wrong]
     rounds(folder, "next")
@@ -233,7 +236,7 @@ def test_corrections_count_as_decided(folder):
     found = decided_pictures(folder)
     assert [r.attributes["label"] for r in found[first].regions] == ["belt"]
     assert [r.attributes["label"] for r in found[second].regions] == ["top", "bag"]
-    assert "wait for a correction" not in rounds(folder, "status")
+    assert "Waiting for a correction" not in rounds(folder, "status")
     rounds(folder, "next")
     assert {first, second}.isdisjoint(names(opened(folder).current().labels))
 
@@ -281,11 +284,11 @@ def test_one_process_at_work(folder):
 
 
 @contextlib.contextmanager
-def review(folder):
+def review(folder, *words):
     """The served page of the last round, ended by Ctrl-C; its port."""
     pytest.importorskip("flask", reason="needs flask (pip install flask)")
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(folder / "rounds"), "review", "--port=0"],
+        [sys.executable, str(SCRIPT), str(folder / "rounds"), "review", "--port=0", *words],
         stdout=subprocess.PIPE,
         text=True,
         # A shell's background job would leave Ctrl-C ignored.
@@ -326,6 +329,22 @@ def test_the_page_of_a_round(folder):
         post(port, image=wanted[0], key="1", verdict="outline")
     assert one.to_correct.exists()
     assert not state.seasons.exists()
+
+
+@needs_signals
+def test_two_people_at_once(folder):
+    """Each has every other picture and a log of their own; both count."""
+    start(folder, pictures=5)
+    state = opened(folder)
+    wanted = proposed(state, state.current())
+    with review(folder, "--part=1/2") as one, review(folder, "--part=2/2") as two:
+        for port, names_of_part in ((one, wanted[::2]), (two, wanted[1::2])):
+            for name in names_of_part:
+                for region in labels_on(state.current(), name):
+                    post(port, image=name, key=region["instance"], verdict="accept")
+    logs = [log.name for log in state.current().logs_of_decisions]
+    assert logs == ["decisions.1of2.jsonl", "decisions.2of2.jsonl"]
+    assert set(decided_pictures(folder)) == set(wanted)
 
 
 @needs_signals

@@ -190,7 +190,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(world, mode, step, monke
     assert tree(world / "images") == tree(world / "f")
 
 
-def test_what_cannot_be_placed_is_told_and_left_alone(world):
+def test_what_cannot_be_placed_is_reported_and_left_alone(world):
     data = via_data([*NAMES, "gone.png", "broken.png"]) | {"e": entry("0x.png")}
     write_json(world / "via.json", data)
     write_picture(world / "in" / "0x.png", 100)

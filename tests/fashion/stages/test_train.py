@@ -158,7 +158,7 @@ def test_devices_and_rate(stage):
     assert config.SCALE_LEARNING_RATE is True
 
 
-def test_one_device_and_the_rate_as_it_is_unless_told(stage):
+def test_one_device_and_the_rate_as_it_is_by_default(stage):
     config = run(stage, "--preset=demo", "--epochs=1").config
     assert (config.GPU_COUNT, config.SCALE_LEARNING_RATE) == (1, False)
     assert (stage.folder / stage.weights).is_file()
@@ -232,7 +232,7 @@ def test_coco_weights_are_taken_from_the_stages_folder(stage):
     assert run(stage, "--epochs=1").loaded == path  # so does the default preset
 
 
-def test_last_goes_on_with_the_preset_and_the_part_it_was_in(stage):
+def test_last_resumes_with_the_preset_and_the_part_it_was_in(stage):
     notes = weights_note("demo", MODANET_TABLE)
     folder = stage.logs / "modanet20240101T0000"
     head_weights(folder / "mask_rcnn_modanet_0008.h5", notes=notes)

@@ -42,7 +42,7 @@ def test_other_words_are_labels_too(tmp_path):
 def test_no_table(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         find_table("nowhere.json")
-    with pytest.raises(DatasetError, match="no class table"):
+    with pytest.raises(DatasetError, match="not a class table"):
         find_table(write(tmp_path / "t.json", {"some": "thing"}))
 
 

@@ -6,8 +6,8 @@ import tracemalloc
 import pytest
 
 from fashion.annotations import coco, coco_reading, coco_writing, via
+from fashion.annotations.class_inference import UniqueIds
 from fashion.annotations.instances import group_regions
-from fashion.annotations.label_survey import UniqueIds
 from fashion.annotations.locating import read_annotations
 from fashion.annotations.problems import KEPT, Problem, ProblemLog
 from fashion.splitting.annotations import read_source
@@ -203,7 +203,7 @@ def test_the_tools_refuse_the_other_format(tmp_path):
     of_via = write_json(tmp_path / "v.json", {"x": entry()})
     with pytest.raises(DatasetError, match="is a COCO file, not a VIA file"):
         conversion.via_to_coco(of_coco, tmp_path / "out.json")
-    with pytest.raises(DatasetError, match="is no COCO annotation file"):
+    with pytest.raises(DatasetError, match="is not a COCO annotation file"):
         conversion.coco_to_via(of_via, tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
 
@@ -272,7 +272,7 @@ def test_a_shard_needs_an_entry(tmp_path):
             make()
 
 
-def test_a_file_that_changes_while_it_is_read_is_told(tmp_path):
+def test_a_file_that_changes_while_it_is_read_is_reported(tmp_path):
     path = write_json(tmp_path / "v.json", {"1": entry("a.jpg")})
     with open_annotations(path) as stream:
         path.write_text("[" * path.stat().st_size)

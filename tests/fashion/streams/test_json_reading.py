@@ -41,7 +41,7 @@ def test_values_are_those_of_a_file_read_whole(tmp_path, chunk):
         assert read_by_parts(path, chunk) == data == read_json(path)
 
 
-def test_the_place_of_a_value_is_told_in_bytes(tmp_path):
+def test_the_place_of_a_value_is_given_in_bytes(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"é": ["ü", {"b":1} ]}', encoding="utf-8")
     found = []
@@ -97,8 +97,8 @@ def test_a_value_has_a_greatest_size(tmp_path, monkeypatch):
         read_by_parts(path, 10)
 
 
-def test_missing_files_and_folders_are_told(tmp_path):
+def test_missing_files_and_folders_are_reported(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         read_by_parts(tmp_path / "a.json", 10)
-    with pytest.raises(DatasetError, match="it is no file"):
+    with pytest.raises(DatasetError, match="it is not a file"):
         read_by_parts(tmp_path, 10)

@@ -85,7 +85,7 @@ def test_labels_and_deltas_are_the_measured_ones(image, way, case, anchors_per_i
     assert not bbox[len(expected) :].any()
 
 
-def test_draws_from_the_module_unless_told():
+def test_draws_from_the_module_by_default():
     data = golden("build_rpn_targets")
     np.random.seed(1234)
     match, _ = build_rpn_targets(

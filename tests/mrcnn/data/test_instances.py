@@ -78,7 +78,7 @@ def test_areas_do_not_wrap():
         (np.where(WEDGE, 1000, 0), "found numbers from 0 to 1000"),
         (np.where(WEDGE, 1.0, -1.0), "found numbers from -1 to 1"),
         (np.where(WEDGE, np.nan, 0.0), "found numbers from nan to nan"),
-        (WEDGE.astype("U5"), "its masks are no numbers"),
+        (WEDGE.astype("U5"), "its masks are not numbers"),
         (WEDGE[:, :, 0], r"the masks are not \[height, width, N\]"),
     ],
 )

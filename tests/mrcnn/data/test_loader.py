@@ -29,7 +29,7 @@ from tests.mrcnn.golden_dataset import (
     empty_items,
     make_config,
 )
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, child_processes
 
 DTYPES = ("float32", "float64", "int32", "float64", "int32", "int32", "bool")
 
@@ -44,14 +44,6 @@ def assert_equal_batches(batch, other):
 def batches(loader, first_step=0, last_step=4):
     with loader:
         return [inputs for _, _, inputs in loader.stream(first_step, last_step)]
-
-
-def child_processes():
-    found = set()
-    for task in pathlib.Path(f"/proc/{os.getpid()}/task").iterdir():
-        with contextlib.suppress(OSError):  # a thread that has just ended
-            found |= set(map(int, (task / "children").read_text().split()))
-    return found
 
 
 @contextlib.contextmanager
@@ -481,10 +473,10 @@ def write_script(tmp_path, dataset_class, steps, base="SpyingDataset"):
     return script, folder
 
 
-def test_a_script_without_guard_is_told_to_have_one(tmp_path):
+def test_a_script_without_guard_is_asked_to_have_one(tmp_path):
     script, _ = write_script(tmp_path, "class Dataset(SpyingDataset): pass", steps=3)
     script.write_text(script.read_text().replace('if __name__ == "__main__"', "if True"))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=1800)
     assert done.returncode != 0
     assert "put what the script does under" in done.stderr
 
@@ -500,7 +492,7 @@ def test_script_is_imported_by_workers_only_where_its_class_is_needed(
     tmp_path, dataset_class, script_is_imported
 ):
     script, folder = write_script(tmp_path, dataset_class, steps=3)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "1", "2"]
     for report in folder.iterdir():
@@ -519,7 +511,7 @@ def test_interrupt_ends_script_and_workers(tmp_path):
     for _ in range(4):
         process.stdout.readline()
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does: to all of them
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=1800)
     assert process.returncode != 0
     assert errors.count("KeyboardInterrupt") == 1
     workers = [int(path.name) for path in folder.iterdir()]

@@ -72,7 +72,7 @@ def test_class_colours_are_stable_and_differ():
     assert all(type(channel) is int and 0 <= channel <= 255 for c in colours for channel in c)
     lab = cv2.cvtColor(np.float32([colours[:20]]) / 255, cv2.COLOR_RGB2LAB)[0]
     distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1e3 * np.eye(20)
-    assert distance.min() > 20  # ten times what the eye tells apart side by side
+    assert distance.min() > 20  # ten times what the eye can distinguish side by side
 
 
 def test_background_and_crowds_are_grey():
@@ -265,3 +265,13 @@ def test_arrays_that_do_not_fit_are_refused(change, found):
     with pytest.raises(UserError) as caught:
         painting.draw_detections(grey(), given, ["BG", "top", "bag"])
     assert caught.value.found == found
+
+
+def test_a_drawing_is_made_at_the_size_that_is_seen():
+    image, mask = np.full((40, 60, 3), 90, np.uint8), np.ones((40, 60, 1), bool)
+    result = {"rois": np.array([[0, 0, 40, 60]]), "class_ids": np.array([1]), "masks": mask}
+    small, shown = painting.smaller_detections(image, result, 30)
+    assert small.shape == (20, 30, 3) and shown["masks"].shape == (20, 30, 1)
+    assert shown["rois"].tolist() == [[0, 0, 20, 30]] and shown["class_ids"] is result["class_ids"]
+    same, unchanged = painting.smaller_detections(image, result, 60)
+    assert same is image and unchanged is result

@@ -48,7 +48,7 @@ def test_images_add_up_and_do_not_mix():
 
 
 def test_the_own_class_goes_before_a_greater_overlap():
-    """So the diagonal is what recall counts, also where two classes were told of one garment."""
+    """So the diagonal is what recall counts, also where two classes were found for one garment."""
     a_little_off = (0, 0, 10, 9)
     result = found((2, LEFT, 0.99), (1, a_little_off, 0.6))
     assert confusion_matrix([truth((1, LEFT))], [result], 3).tolist() == [

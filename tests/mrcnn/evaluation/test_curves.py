@@ -70,25 +70,25 @@ def test_curves_without_instances_or_detections():
 
 def test_calibration():
     found = [(1, A, 0.95), (1, B, 0.91), (1, NOWHERE, 0.55), (1, C, 0.51), (3, NOWHERE, 1.0)]
-    told = calibration(matches_of([(1, A), (1, B), (1, C)], found))
-    assert told.counts.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 3]
-    assert told.mean_scores[[5, 9]] == pytest.approx([0.53, 2.86 / 3])
-    assert told.shares_right[[5, 9]] == pytest.approx([1 / 2, 2 / 3])
-    assert told.error == pytest.approx((2 * 0.03 + 3 * (2.86 / 3 - 2 / 3)) / 5)
-    assert told.bias == pytest.approx((1.06 + 2.86 - 3) / 5)
-    assert np.isnan(told.shares_right[0])
+    reported = calibration(matches_of([(1, A), (1, B), (1, C)], found))
+    assert reported.counts.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 3]
+    assert reported.mean_scores[[5, 9]] == pytest.approx([0.53, 2.86 / 3])
+    assert reported.shares_right[[5, 9]] == pytest.approx([1 / 2, 2 / 3])
+    assert reported.error == pytest.approx((2 * 0.03 + 3 * (2.86 / 3 - 2 / 3)) / 5)
+    assert reported.bias == pytest.approx((1.06 + 2.86 - 3) / 5)
+    assert np.isnan(reported.shares_right[0])
 
 
 def test_calibration_of_nothing():
-    told = calibration(matches_of([], []))
-    assert (told.error, told.bias, told.counts.sum()) == (None, None, 0)
+    reported = calibration(matches_of([], []))
+    assert (reported.error, reported.bias, reported.counts.sum()) == (None, None, 0)
 
 
 def test_overlaps():
     found = [(1, A, 0.9), (1, (0, 30, 20, 38), 0.9), (2, C, 0.9)]  # IoUs 1 and .4, another class
-    told = iou_histogram(matches_of([(1, A), (1, B), (1, C)], found), bins=5)
-    assert told.counts.tolist() == [0, 0, 1, 0, 1]
-    assert (told.untouched, told.mean_matched) == (1, 1)
+    reported = iou_histogram(matches_of([(1, A), (1, B), (1, C)], found), bins=5)
+    assert reported.counts.tolist() == [0, 0, 1, 0, 1]
+    assert (reported.untouched, reported.mean_matched) == (1, 1)
     none = iou_histogram(matches_of([(1, A)], []))
     assert (none.counts.sum(), none.untouched, none.mean_matched) == (0, 1, None)
 

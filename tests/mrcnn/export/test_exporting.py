@@ -78,7 +78,7 @@ def test_lite_finds_what_detect_finds(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_export_replaces_the_first_if_told(tmp_path):
+def test_a_second_export_replaces_the_first_if_asked(tmp_path):
     model = tiny_model(tmp_path)
     (path,) = export_model(model, tmp_path, ["saved_model"], NAMES)
     (path / "stale").touch()

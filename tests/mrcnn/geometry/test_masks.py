@@ -226,3 +226,15 @@ def test_mold_mask_is_undone_by_unmold_mask():
 
 def test_mold_mask_of_an_empty_mask_is_empty():
     assert not masks.mold_mask(np.zeros((9, 9), bool), Config()).any()
+
+
+def test_detections_on_a_smaller_drawing():
+    mask = np.zeros((40, 60, 2), bool)
+    mask[10:20, 20:40, 0] = True
+    mask[0, 59, 1] = True  # less than a pixel of the drawing
+    rois = np.array([[10, 20, 20, 40], [0, 59, 1, 60]])
+    boxes, small = masks.resize_detections(rois, mask, 20, 30)
+    assert boxes.tolist() == [[5, 10, 10, 20], [0, 29, 1, 30]]
+    assert small.shape == (20, 30, 2) and small[5:10, 10:20, 0].all() and small[..., 0].sum() == 50
+    none, empty = masks.resize_detections(np.zeros((0, 4), int), np.zeros((40, 60, 0)), 20, 30)
+    assert none.shape == (0, 4) and empty.shape == (20, 30, 0)

@@ -47,7 +47,7 @@ def test_other_numbers_are_refused(image, found):
 
 @pytest.mark.parametrize("image", [None, "a.jpg", [[1, 2]]])
 def test_what_is_no_array_is_refused(image):
-    with pytest.raises(DatasetError, match=f"no image.* found {type(image).__name__}"):
+    with pytest.raises(DatasetError, match=f"not an image.* found {type(image).__name__}"):
         mold_one(image, config_with())
 
 

@@ -70,7 +70,7 @@ def test_a_whole_window_is_one_product():
     assert apart(folded(inputs), norm(convolution(inputs))) < 1e-6
 
 
-def test_weights_are_those_of_its_time_until_it_folds_anew():
+def test_weights_are_those_of_its_time_until_it_folds_again():
     convolution, norm = pair()
     folded = FoldedConv2D(convolution, norm)
     inputs = noise(2, 6, 5, 3)

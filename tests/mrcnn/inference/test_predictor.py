@@ -147,7 +147,7 @@ def test_what_is_no_image_is_refused(shape):
 @pytest.mark.parametrize("image", [None, "a.jpg", [[[0, 0, 0]]]])
 def test_what_is_no_array_is_refused(image):
     kind = type(image).__name__
-    with pytest.raises(DatasetError, match=rf"this is no image: expected a NumPy .*found {kind}"):
+    with pytest.raises(DatasetError, match=rf"not an image: expected a NumPy .*found {kind}"):
         mold_one(image, tiny_config())
 
 
@@ -176,7 +176,7 @@ def compiled():
 
 
 def predictor(compiled, **changes):
-    """The predictor with another configuration of what goes on around the network."""
+    """The predictor with another configuration of what happens around the network."""
     compiled.config = tiny_config(**changes)
     return compiled
 

@@ -76,10 +76,10 @@ def test_everything(model, tmp_path):
     model.save_weights(tmp_path / "x.h5")
     inspected = inspected_of(model)
     inspected.read_file(tmp_path / "x.h5")
-    output, told = tmp_path / "out", []
+    output, reported = tmp_path / "out", []
     output.mkdir()
-    sections = write_inspection(inspected, list(PARTS), output, "x.h5 & more", told.append)
-    assert told == list(PARTS)
+    sections = write_inspection(inspected, list(PARTS), output, "x.h5 & more", reported.append)
+    assert reported == list(PARTS)
     assert [section.name for section in sections] == ["file", *PARTS]
     expected = [name for names in PICTURES.values() for name in names]
     assert sorted(path.name for path in output.glob("*.png")) == sorted(expected)

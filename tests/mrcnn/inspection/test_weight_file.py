@@ -1,4 +1,4 @@
-"""What is told of a weight file without building a network."""
+"""What is known of a weight file without building a network."""
 
 import json
 
@@ -61,7 +61,7 @@ def test_the_small_backbone_by_its_depthwise_convolutions(tmp_path, counts, sett
         ((1, 2, 0, 1), "a ResNet of 1-2-0-1 blocks"),
     ],
 )
-def test_the_shapes_tell_the_network(tmp_path, counts, name):
+def test_the_shapes_show_the_network(tmp_path, counts, name):
     write_layers(tmp_path / "x.h5", [*blocks(counts), *head()])
     contents = read_contents(tmp_path / "x.h5")
     assert contents.layout == "matterport" and not contents.whole_model

@@ -81,7 +81,7 @@ def test_verdict_and_table_name_what_is_wrong(tmp_path):
     statistics = file_statistics(tmp_path / "x.h5")
     text = verdict(statistics)
     assert "2 weights: 1 look wrong: a/kernel:0 (all zero)." in text
-    assert "1 biases and batch norms are as they were initialised" in text
+    assert "Biases and batch norms as they were initialised: 1," in text
     head, *rows = table_rows(statistics)
     assert {len(row) for row in rows} == {len(head)}
     assert rows[0][:2] == ["a/kernel:0", "2x2"] and rows[0][-1] == "*** all zero"

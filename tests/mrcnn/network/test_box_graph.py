@@ -110,7 +110,7 @@ def test_refinement_undoes_deltas():
     assert_near(box_graph.apply_box_deltas_graph(box, deltas), goal, 1e-5)
 
 
-def test_trim_zeros_graph_tells_which_rows_are_left():
+def test_trim_zeros_graph_says_which_rows_are_left():
     rows = tf.constant([[0.0, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0], [0, 0, 0, 1]])
     kept, flags = box_graph.trim_zeros_graph(rows, name="trim")
     assert kept.numpy().tolist() == [[1, 2, 3, 4], [0, 0, 0, 1]]

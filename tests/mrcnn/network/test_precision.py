@@ -24,7 +24,7 @@ def test_a_named_precision_is_taken(name):
         ("avx2 amx_bf16 amx_tile", "bfloat16"),
         ("avx2 avx512f", "float32"),
         ("", "float32"),
-        (None, "float32"),  # a system that does not tell
+        (None, "float32"),  # a system that does not say
     ],
 )
 def test_auto_asks_the_processor(flags, chosen, monkeypatch, tmp_path):

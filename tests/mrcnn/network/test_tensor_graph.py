@@ -59,7 +59,7 @@ def test_a_tensor_within_a_layer_is_not_taken_for_its_output(graph, name):
 
 
 def test_what_is_no_tensor_has_no_value(graph):
-    with pytest.raises(ConfigError, match=r"the output 'nms' is no tensor.* found NoneType"):
+    with pytest.raises(ConfigError, match=r"the output 'nms' is not a tensor.* found NoneType"):
         run_graph(graph, {}, {"nms": None})
 
 

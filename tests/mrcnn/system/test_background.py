@@ -36,3 +36,22 @@ def test_an_error_comes_where_its_item_is_due():
         for n, _ in read_ahead(lambda n: 1 / (n - 3), range(10), 2, 8):
             done.append(n)
     assert done == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("finish", "written"), [(True, {0, 1, 2}), (False, set())])
+def test_what_was_computed_is_finished_on_request(finish, written):
+    stopped, done = threading.Event(), []
+
+    def computed():
+        yield from range(3)
+        threading.Timer(0.05, stopped.set).start()
+        raise KeyboardInterrupt
+
+    def write(n):
+        stopped.wait()
+        done.append(n)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(read_ahead(write, computed(), 1, 5, finish=finish))
+    # Without it only the one that had begun is worked through.
+    assert set(done) - {0} == written - {0}

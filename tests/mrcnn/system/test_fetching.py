@@ -107,7 +107,7 @@ def test_two_cuts_end_in_an_error_and_keep_what_came(server, tmp_path):
         (BODY, {}, []),  # complete, only not yet renamed
         (BODY[:HALF], {"ranges": False}, [f"bytes={HALF}-"]),
         (BODY[:HALF], {"shift": -10}, [f"bytes={HALF}-", None]),  # the server serves another range
-        (RUBBISH[:HALF], {}, [f"bytes={HALF}-", None]),  # of another file: the checksum tells
+        (RUBBISH[:HALF], {}, [f"bytes={HALF}-", None]),  # of another file: the checksum shows it
         (RUBBISH, {}, [None]),
         (BODY + b"more", {}, [None]),
         (b"", {}, [None]),
@@ -123,7 +123,7 @@ def test_a_part_of_an_earlier_call_is_continued_or_dropped(server, tmp_path, par
 
 def test_a_complete_part_of_unknown_size_is_not_asked_for_twice_in_vain(server, tmp_path):
     (tmp_path / "w.h5.part").write_bytes(BODY)
-    fetch(server.add("/w.h5", Route(BODY)), tmp_path / "w.h5", md5=MD5)  # 416, then anew
+    fetch(server.add("/w.h5", Route(BODY)), tmp_path / "w.h5", md5=MD5)  # 416, then all of it
     assert (tmp_path / "w.h5").read_bytes() == BODY
     assert [header for _, header in server.seen] == [f"bytes={len(BODY)}-", None]
 

@@ -131,10 +131,10 @@ def test_another_problem_and_a_setting(tmp_path):
 def test_other_errors_are_not_a_failed_write(tmp_path):
     with pytest.raises(ZeroDivisionError), saving(tmp_path):
         raise ZeroDivisionError
-    told = DatasetError("there is no image", path="a.jpg")
+    reported = DatasetError("there is no image", path="a.jpg")
     with pytest.raises(UserError) as caught, saving(tmp_path):
-        raise told
-    assert caught.value is told
+        raise reported
+    assert caught.value is reported
 
 
 def test_what_a_killed_process_left_is_known_by_its_name(tmp_path):

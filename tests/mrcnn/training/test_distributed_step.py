@@ -28,7 +28,7 @@ def run_cases(*names):
     command = [sys.executable, "-m", "tests.mrcnn.distributed_steps", *names]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1200
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1800
     )
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

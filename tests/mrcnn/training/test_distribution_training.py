@@ -1,4 +1,4 @@
-"""Whole trainings on two devices and in two processes: as on one, and exact when gone on with.
+"""Whole trainings on two devices and in two processes: as on one, and exact when resumed.
 
 All are slow, since each process starts TensorFlow and compiles the step.
 """
@@ -19,9 +19,10 @@ from tests.support import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-# The first epoch's means over six steps; see test_distribution_step.py. In the second, differences
-# of rounding have gone through six updates, each about as large a factor.
-FIRST, SECOND = 1e-4, 1e-3
+# Of the first epoch's means over six steps, and of the weights after it; see
+# test_distributed_step.py. Later a difference in the last bit may decide, on one processor and not
+# on another, which of two proposals with nearly equal scores is trained.
+NEARLY = 1e-4
 EPOCHS = 2
 
 
@@ -51,15 +52,14 @@ def numbers(folder) -> np.ndarray:
 def require_nearly_equal(folder, other):
     mine, theirs = numbers(folder), numbers(other)
     assert mine.shape == (EPOCHS, 12)
-    np.testing.assert_allclose(mine[0], theirs[0], rtol=FIRST, atol=1e-5)
-    np.testing.assert_allclose(mine[1], theirs[1], rtol=SECOND, atol=1e-4)
-    first, last = (arrays(other / f"mask_rcnn_shapes_000{n}.h5") for n in (0, EPOCHS))
-    found = arrays(folder / f"mask_rcnn_shapes_000{EPOCHS}.h5")
+    np.testing.assert_allclose(mine[0], theirs[0], rtol=NEARLY, atol=1e-5)
+    first, last = (arrays(other / f"mask_rcnn_shapes_000{n}.h5") for n in (0, 1))
+    found = arrays(folder / "mask_rcnn_shapes_0001.h5")
     moved, apart = (
         np.sqrt(sum(np.sum((last[k] - x[k]) ** 2.0) for k in last if last[k].dtype == np.float32))
         for x in (first, found)
     )
-    assert apart < SECOND * moved
+    assert apart < NEARLY * moved
 
 
 def written(folder) -> set[str]:
@@ -124,7 +124,7 @@ def test_workers_without_a_seed_or_with_another_log_folder_follow_the_chief(tmp_
 # ---- going on exactly ----
 
 
-def test_two_devices_killed_go_on_exactly(on_two_devices, tmp_path):
+def test_two_devices_killed_resume_exactly(on_two_devices, tmp_path):
     ended = train(tmp_path, "--signal", "SIGKILL", "--at", 1, 3, devices=2)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     require_ended([train(tmp_path, "--last", devices=2)], 0)
@@ -133,7 +133,7 @@ def test_two_devices_killed_go_on_exactly(on_two_devices, tmp_path):
 
 
 @pytest.mark.parametrize("victim", [1, 0])
-def test_a_worker_killed_ends_the_other_and_all_go_on_exactly(by_two_workers, tmp_path, victim):
+def test_a_worker_killed_ends_the_other_and_all_resume_exactly(by_two_workers, tmp_path, victim):
     commands = [script(tmp_path), script(tmp_path)]
     commands[victim] += ["--signal", "SIGKILL", "--at", 1, 3]
     results = run_workers(commands)
@@ -142,7 +142,7 @@ def test_a_worker_killed_ends_the_other_and_all_go_on_exactly(by_two_workers, tm
     require_ended([left], 2)
     error = left.stderr.strip().splitlines()[-1]
     assert error.startswith("error: Another worker of this training has ended")
-    assert "--model=last" in error
+    assert "start all workers again from the last checkpoint" in error
     assert read_progress(only_folder(tmp_path)).epoch == 1
     require_ended(run_workers([script(tmp_path, "--last")] * 2), 0, 0)
     assert losses(only_folder(tmp_path)) == losses(by_two_workers)

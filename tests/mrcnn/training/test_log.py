@@ -84,7 +84,7 @@ def test_tensorboard_gets_pictures(tmp_path):
     assert np.array_equal(tf.io.decode_png(png), picture)
 
 
-def test_a_second_training_goes_on_in_a_file_of_its_own(tmp_path):
+def test_a_second_training_continues_in_a_file_of_its_own(tmp_path):
     for epoch in (0, 1):
         callback = TensorBoardScalars(tmp_path)
         callback.on_train_begin()

@@ -101,7 +101,7 @@ def test_fewer_gpus_are_noticed_without_tensorflow(tmp_path, monkeypatch):
     require_drivers(1, tmp_path)
     with pytest.raises(ConfigError) as refused:
         require_drivers(2, tmp_path)
-    assert refused.value.sentence().startswith("GPU_COUNT is 2, but this machine has 1 GPU: set")
+    assert refused.value.sentence().startswith("GPU_COUNT is 2, but this machine has 1 GPU; set")
     (tmp_path / "kfd").touch()  # AMD's driver counts otherwise
     require_drivers(2, tmp_path)
 

@@ -84,7 +84,7 @@ def test_all_weights_come_back(trained, tmp_path):
         np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
 
 
-def test_training_goes_on_as_if_it_had_never_stopped(trained, tmp_path):
+def test_training_resumes_as_if_it_had_never_stopped(trained, tmp_path):
     model = build()
     optimizer = optimizer_for(model.trainable_variables)
     restore_weights(tmp_path, model)
@@ -212,7 +212,7 @@ def test_the_state_of_another_version_is_left_aside(trained, tmp_path):
     assert read_progress(tmp_path) is None
 
 
-def test_the_next_call_in_one_process_goes_on_from_memory(trained):
+def test_the_next_call_in_one_process_continues_from_memory(trained):
     model, optimizer = trained
     continuation = Continuation(PROGRESS, optimizer)
     before = memory(optimizer)
@@ -225,11 +225,11 @@ def test_the_next_call_in_one_process_goes_on_from_memory(trained):
         np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
-def test_a_call_begins_where_the_last_is_over_and_goes_on_where_it_was_interrupted():
+def test_a_call_begins_where_the_last_is_over_and_resumes_where_it_was_interrupted():
     progress = Progress()
     progress.begin_call(10)
     assert (progress.call_begin, progress.call_end) == (0, 10)
-    progress.epoch = 4  # interrupted, and gone on with; perhaps further than planned at first
+    progress.epoch = 4  # interrupted and resumed; perhaps further than planned at first
     progress.begin_call(12)
     assert (progress.call_begin, progress.call_end) == (0, 12)
     progress.epoch = 12  # complete: the next part of a schedule
@@ -242,7 +242,7 @@ def test_a_call_that_was_stopped_early_is_over():
     progress.begin_call(20)
     assert (progress.call_begin, progress.call_end, progress.stopped) == (4, 20, [10])
     progress = Progress(epoch=4, call_end=10, stopped=[10])
-    progress.begin_call(10)  # the user wants it to go on
+    progress.begin_call(10)  # the user wants more epochs
     assert (progress.call_begin, progress.stopped) == (4, [])
     progress.epoch = 6
     progress.begin_call(10)  # interrupted meanwhile

@@ -342,7 +342,7 @@ def vectors():
     return lambda **options: step_of(keras.Model(inputs, keras.layers.Dense(2)(inputs)), **options)
 
 
-def test_clipping_is_global_unless_told(vectors):
+def test_clipping_is_global_by_default(vectors):
     assert Config.GRADIENT_CLIP_MODE == "global"
     assert Config.GRADIENT_CLIP_NORM == 5.0
     step = vectors()

@@ -172,7 +172,7 @@ def test_the_installed_keras_names_its_own_file():
     assert current.file_name != KNOWN["imagenet"].file_name
 
 
-def test_a_keras_that_does_not_tell_gives_the_older_file(monkeypatch):
+def test_a_keras_without_the_address_gives_the_older_file(monkeypatch):
     from keras.src.applications import resnet
 
     monkeypatch.delattr(resnet, "WEIGHTS_HASHES")

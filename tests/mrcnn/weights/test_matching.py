@@ -258,7 +258,7 @@ def test_a_full_disk_leaves_the_former_file_and_no_other(tmp_path, size, count):
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        timeout=60,
+        timeout=1800,
     )
     assert run.returncode == 0 and run.stderr == ""
     assert "cannot be written" in run.stdout and "File too large" in run.stdout

@@ -56,7 +56,10 @@ def test_unknown_entries_are_passed_over():
     [
         (WHOLE, "2 classes, trained on 700 street photographs, preset photo (Apache-2.0)"),
         (Provenance(licence="MIT"), "MIT"),
-        (Provenance(preset="demo", pictures="drawings"), "preset demo; they know no photographs"),
+        (
+            Provenance(preset="demo", pictures="drawings"),
+            "preset demo; trained on drawings, not on photographs",
+        ),
         (Provenance(trained_on="drawings\n\x1b[2J"), "trained on drawings\\n\\x1b[2J"),
     ],
 )

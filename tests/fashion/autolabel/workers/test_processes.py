@@ -104,8 +104,8 @@ def test_ctrl_c_finishes_the_batches_at_hand(folder, by_one_process):
     finished = finished_names(folder)
     assert 0 < len(finished) < COUNT
     assert f"Stopped by Ctrl-C with {COUNT - len(finished)} images to go" in output
-    told = json.loads((folder / "out" / "a.report.json").read_text())
-    assert told["totals"]["images"] == len(finished)
+    reported = json.loads((folder / "out" / "a.report.json").read_text())
+    assert reported["totals"]["images"] == len(finished)
     assert not all_alive(worker_ids(folder))
     assert finish(start(folder))[0] == 0
     assert contents(folder / "out") == by_one_process
@@ -280,7 +280,7 @@ def test_workers_that_do_not_come_up(folder):
         work(folder, lambda worker, task: "by a test" if worker else None, workers=4)
 
 
-def test_an_error_in_a_worker_is_told_as_it_is(folder):
+def test_an_error_in_a_worker_is_reported_as_it_is(folder):
     options = options_of(folder)
     job = job_of(options)
 

@@ -26,7 +26,7 @@ has_ray = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not has_ray, reason='needs Ray: pip install ".[ray]"')
 
 
-def test_without_ray_a_sentence_tells_what_to_type(tmp_path):
+def test_without_ray_a_sentence_says_what_to_type(tmp_path):
     draw_picture(tmp_path / "images" / "bag_yaz_1.jpg")
     hidden = tmp_path / "path"
     hidden.mkdir()
@@ -136,7 +136,7 @@ def test_a_cluster_that_does_not_answer(address):
         env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},  # which "auto" means then
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert f"{address}: the Ray cluster cannot be used" in done.stderr
@@ -154,7 +154,7 @@ def test_a_cluster_that_does_not_answer(address):
         ("ray://head", ("head", 10001)),
         ("ray://head:10002/space?x=1", ("head", 10002)),
         ("auto", ("of.the.environment", 7)),
-        ("service://head:1", None),  # Ray knows what that is, or tells that it does not
+        ("service://head:1", None),  # Ray knows what that is, or says that it does not
         ("head", None),
         ("", None),
     ],

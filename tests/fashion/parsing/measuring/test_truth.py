@@ -94,7 +94,7 @@ def test_label_maps_of_a_coco_file_elsewhere(tmp_path):
     assert set(np.unique(labels)) == {0, MODANET_TABLE.id_of("belt")}
 
 
-def test_annotations_that_do_not_tell_the_size(tmp_path):
+def test_annotations_without_the_size(tmp_path):
     folder = annotated(tmp_path, entry("a.jpg", [region()], size=None))
     assert Truth(folder, images(folder), MODANET_TABLE).labels("a.jpg").shape == (30, 40)
 
@@ -107,7 +107,7 @@ def test_what_else_is_annotated_is_skipped(tmp_path):
         truth.labels("b.jpg")
 
 
-def test_labels_of_another_table_are_told(tmp_path):
+def test_labels_of_another_table_are_reported(tmp_path):
     folder = annotated(tmp_path, entry("a.jpg", [region(), region(label="hat")]))
     truth = Truth(folder, images(folder), MODANET_TABLE)
     assert "hat" in truth.summary()
@@ -144,7 +144,7 @@ def test_both_levels_are_measured_and_written(tmp_path):
     assert "2 pictures" in text and (tmp_path / "out" / "measures.csv").is_file()
 
 
-def test_pictures_without_truth_are_told_and_not_measured(tmp_path):
+def test_pictures_without_truth_are_reported_and_not_measured(tmp_path):
     folder = annotated(tmp_path, entry("a.jpg", [region()]))
     write_image(folder / "b.jpg")
     truth = Truth(folder, images(folder), MODANET_TABLE)

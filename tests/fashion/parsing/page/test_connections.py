@@ -38,7 +38,7 @@ def serving(app=hello, **options):
 
 
 def connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=60)
+    return socket.create_connection(("127.0.0.1", port), timeout=1800)
 
 
 def answer(connection, request=REQUEST):

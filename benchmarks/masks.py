@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Time what follows the network, and how it grows with pixels and with instances.
+"""Time what comes before and after the network, and how it grows with pixels and instances.
 
-    python3 benchmarks/post_processing.py
-    python3 benchmarks/post_processing.py --instances 1 10 100 --repeat 5 --json post.json
+    python3 benchmarks/masks.py
+    python3 benchmarks/masks.py --instances 1 10 100 --repeat 5 --json masks.json
 
 Drawn masks on photographs of 400 x 600 and of 4000 x 6000, 100 times the pixels; each box is some
 150 x 100 pixels of the small photograph, and 1500 x 1000 of the large one. Milliseconds of the
@@ -12,8 +12,10 @@ processor for all instances of an image:
     paste boxes    each mask into its box alone
     unstack        one mask after the other out of the array of `paste`, as labelling does
     polygons       outlines of each of those (mask_to_polygons)
+    mini masks     outlines of training data as boxes and mini masks of 56 x 56
     draw           masks, outlines, boxes and captions (draw_detections)
-    slic           superpixels (does not look at instances)
+    slic           superpixels of a drawn figure (does not look at instances)
+    parsing        the whole refinement of its labels: superpixels, vote, completion
 
 `pixels` tells how many times longer the large photograph takes, and `instances` how many times
 longer the most instances take than the fewest on the small one. The exit code is 1 where a way
@@ -37,14 +39,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2
 import numpy as np
 
+from fashion.demo.dataset import draw_picture
+from fashion.labels import MODANET_TABLE
+from fashion.parsing.detections import ClassScores, scores_of_labels
+from fashion.parsing.measuring.truth import truth_label_map
 from fashion.parsing.settings import ParsingSettings
-from fashion.parsing.superpixels import segment
+from fashion.parsing.superpixels import refine, segment
+from fashion.polygons.filling import polygons_to_crop
 from fashion.polygons.tracing import mask_to_polygons
 from mrcnn.drawing.painting import draw_detections
 from mrcnn.geometry.masks import box_mask
+from mrcnn.geometry.mini_masks import MaskCrop, crop_boxes, resized_crops, shrink_masks
 
 SIZES = {"400 x 600": 1, "4000 x 6000": 10}  # factor of the small photograph's sides
-WAYS = ("paste", "paste boxes", "unstack", "polygons", "draw", "slic")
+WAYS = ("paste", "paste boxes", "unstack", "polygons", "mini masks", "draw", "slic", "parsing")
 MOST_FULL_MASKS = 20
 # What lies beyond linear by less than this is the machine's caches and noise.
 TOLERANCE = 1.5
@@ -71,15 +79,46 @@ def make_case(factor: int, instances: int) -> dict:
     return {"image": image, "soft": soft, "boxes": boxes * factor, "factor": factor}
 
 
+def figure(factor: int) -> tuple:
+    """A drawn person of that size, evidence for the garments with soft edges, and a body."""
+    picture = draw_picture(3, 1)
+    names, masks = zip(*picture.instances, strict=True)
+    ids = np.array([MODANET_TABLE.id_of(name) for name in names])
+    size = 400 * factor, 600 * factor
+    labels = truth_label_map(np.stack(masks, axis=-1), ids)
+    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    scores = scores_of_labels(labels)
+    soft = np.stack([cv2.GaussianBlur(layer, (0, 0), 4) for layer in scores.support])
+    body = cv2.dilate((labels > 0).astype(np.uint8), np.ones((25, 25), np.uint8)).astype(bool)
+    scores = ClassScores(scores.class_ids, soft, soft.max(axis=0), labels)
+    return cv2.resize(picture.image, size), scores, body
+
+
+def mini_masks(outlines: list, height: int, width: int) -> tuple:
+    """Boxes and mini masks without full-size masks, as a training sample has them."""
+    found = [polygons_to_crop([points], [], height, width) for points in outlines]
+    crops = [MaskCrop(mask, *corner) for mask, corner in found]
+    crops = resized_crops(crops, (height, width), 1.0, [(0, 0), (0, 0)])
+    return crop_boxes(crops), shrink_masks([crop.mask for crop in crops], (56, 56))
+
+
 def make_ways(case: dict) -> dict:
     """Functions without arguments, by name."""
     from mrcnn.inference.predictor import paste_all
 
     shape, soft, boxes = case["image"].shape, case["soft"], case["boxes"]
     pairs = list(zip(soft, boxes, strict=True))
+    person, settings = figure(case["factor"]), ParsingSettings()
+    angle = np.linspace(0, 2 * np.pi, 34, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    outlines = [
+        (box[[1, 0]] + box[[3, 2]]) / 2 + ring * (box[[3, 2]] - box[[1, 0]]) / 2 for box in boxes
+    ]
     ways = {
         "paste boxes": lambda: [box_mask(m, (b[2] - b[0], b[3] - b[1])) for m, b in pairs],
-        "slic": lambda: segment(case["image"], ParsingSettings()),
+        "mini masks": lambda: mini_masks(outlines, *shape[:2]),
+        "slic": lambda: segment(person[0], settings),
+        "parsing": lambda: refine(*person, settings),
     }
     if len(soft) <= MOST_FULL_MASKS or case["factor"] == 1:
         masks = paste_all(soft, boxes, shape)

@@ -1,4 +1,4 @@
-"""The classes of annotations, and their COCO category ids, where nobody names them."""
+"""Which classes annotations have, and their COCO category ids, inferred where no table is given."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from mrcnn.errors import DatasetError
 
 
 @dataclass(slots=True)
-class LabelSurvey:
+class FoundLabels:
     """What the regions of a file say about their classes, gathered in one pass.
 
     Attributes:
-        names: the labels met, in the order of the file.
+        names: the labels found, in the order of the file.
         regions: the number of regions.
     """
 
@@ -27,12 +27,12 @@ class LabelSurvey:
     _codes: dict[Any, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, images: Iterable[AnnotatedImage]) -> "LabelSurvey":
-        """The survey of all `images`."""
-        survey = cls()
+    def of(cls, images: Iterable[AnnotatedImage]) -> "FoundLabels":
+        """What the regions of all `images` say."""
+        labels = cls()
         for image in images:
-            survey.add(image)
-        return survey
+            labels.add(image)
+        return labels
 
     def add(self, image: AnnotatedImage) -> None:
         """Count one image."""
@@ -53,45 +53,45 @@ class LabelSurvey:
 
     def categories(self, table: ClassTable) -> dict[str, Any]:
         """Class name -> id of the category that came along from COCO."""
-        found: dict[str, Any] = {}
-        for identity, name in self._categories.values():
-            row = table.find(name)
-            if row is not None:
-                found.setdefault(row.name, identity)
-        return found
+        return _by_class(table, {name: number for number, name in self._categories.values()})
 
     def codes(self, table: ClassTable) -> dict[str, int]:
         """Class name -> `fashion` code, where that is a number."""
-        found: dict[str, int] = {}
-        for label, code in self._codes.items():
-            row = table.find(label)
-            if row is not None:
-                found.setdefault(row.name, code)
-        return found
+        return _by_class(table, self._codes)
 
 
-def table_of(survey: LabelSurvey, like: Mapping[str, Any] | None, source: str) -> ClassTable:
-    """The classes of annotations, where nobody names them.
+def _by_class(table: ClassTable, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """The values by class name instead of by spelling; the first one where there are several."""
+    found: dict[str, Any] = {}
+    for spelling, value in values.items():
+        row = table.find(spelling)
+        if row is not None:
+            found.setdefault(row.name, value)
+    return found
+
+
+def infer_table(labels: FoundLabels, like: Mapping[str, Any] | None, source: str) -> ClassTable:
+    """The classes of annotations, where no table is given.
 
     They are those of the COCO object `like`; else ModaNet's or the nine season labels when they
-    hold all labels met; else the labels met. Raises `DatasetError` where there are only codes.
+    hold all labels found; else the labels found. Raises `DatasetError` where there are only codes.
     """
     if like:
         return ClassTable([str(entry["name"]) for entry in like["categories"]], name="like")
-    if not survey.names and survey.regions:
+    if not labels.names and labels.regions:
         raise DatasetError(
             "its regions have codes but no labels",
             path=source,
             advice="say which classes they mean: modanet, season, or a class table file",
         )
     for table in (MODANET_TABLE, SEASON_TABLE):
-        if all(table.find(name) for name in survey.names):
+        if all(table.find(name) for name in labels.names):
             return table
-    return ClassTable(survey.names, name=source)
+    return ClassTable(labels.names, name=source)
 
 
 def category_ids(
-    survey: LabelSurvey, table: ClassTable, like: Mapping[str, Any] | None
+    labels: FoundLabels, table: ClassTable, like: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """COCO category id of each class name, all different.
 
@@ -101,9 +101,9 @@ def category_ids(
     if like:
         by_name = {table.find(entry["name"]): entry["id"] for entry in like["categories"]}
         return {row.name: by_name.get(row, row.id) for row in table}
-    codes = {} if table in (MODANET_TABLE, SEASON_TABLE) else survey.codes(table)
+    codes = {} if table in (MODANET_TABLE, SEASON_TABLE) else labels.codes(table)
     ids = UniqueIds()
-    result = {name: ids.take(identity) for name, identity in survey.categories(table).items()}
+    result = {name: ids.take(identity) for name, identity in labels.categories(table).items()}
     for row in table:
         if row.name not in result:
             result[row.name] = ids.take(codes.get(row.name, row.id))
