@@ -17,7 +17,7 @@ from fashion.pictures.listing import list_images
 from fashion.review.decision_log import DecisionLog, read_log
 from fashion.rounds.decided import CARRIED, Decided, read_decided
 from fashion.rounds.folder import Round, RoundsFolder
-from fashion.rounds.queue import Ranked, ranked
+from fashion.rounds.queue import Ranked, mixed, ranked
 from fashion.stages.models import ModelChoice, inference_weights, preset_of
 from fashion.stages.presets import find_preset
 from fashion.stages.training_labels import with_labels
@@ -115,7 +115,7 @@ def _order(folder: RoundsFolder, one: Round, auto: Annotations, state: Decided) 
         return ranked(images, former, counts, duplicates, known)
 
     ahead = sorted(ranks(True), key=lambda row: row.picture not in state.begun)
-    rows = [*ahead, *ranks(False)]
+    rows = [*ahead, *mixed(ranks(False))]
     return [{**asdict(row), "holdout": row.picture in holdout} for row in rows]
 
 

@@ -10,13 +10,14 @@ same thing a hundred times. The sum is multiplied by 1 to 2, by how far the last
 disagree: the share of their labels that only one of them gave (classes must agree, and the boxes
 overlap by half).
 
-Pictures that the model is least sure of come out worse than chance in a short training: they are
-the odd ones (docs/rounds.md).
+A round takes every second picture by chance instead (`mixed`). A choice alone brings pictures of a
+kind, and a short training on those did worse than one on any (docs/rounds.md).
 
 Of near-duplicates the first is proposed; the others come last, and so do those of a picture that is
 decided.
 """
 
+import hashlib
 import heapq
 import math
 from collections import Counter
@@ -35,7 +36,8 @@ OVERLAP = 0.5
 class Ranked:
     """A picture of the queue, and why it is where it is.
 
-    `teaches` is the class that counts most, "" where nothing was found.
+    `teaches` is the class that counts most, "" where nothing was found; `by_chance` tells that it
+    was not chosen for that.
     """
 
     picture: str
@@ -43,6 +45,7 @@ class Ranked:
     teaches: str
     disagreement: float
     repeats: bool = False
+    by_chance: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,21 @@ def ranked(
             if group is not None:
                 seen.add(group)
     return first + repeats
+
+
+def mixed(rows: Sequence[Ranked]) -> list[Ranked]:
+    """The rows of `ranked` with every second picture by chance instead, near-duplicates last.
+
+    By a digest of the name: at random, and the same in every run.
+    """
+    first = [row for row in rows if not row.repeats]
+    others = sorted(first, key=lambda row: hashlib.blake2b(row.picture.encode()).digest())
+    chosen: dict[str, Ranked] = {}
+    sides = [iter(first), iter([replace(row, by_chance=True) for row in others])]
+    while len(chosen) < len(first):
+        row = next(row for row in sides[len(chosen) % 2] if row.picture not in chosen)
+        chosen[row.picture] = row
+    return [*chosen.values(), *(row for row in rows if row.repeats)]
 
 
 def _by_worth(

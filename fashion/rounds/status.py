@@ -8,7 +8,8 @@ from fashion.json_files import read_json
 from fashion.rounds.decided import read_decided
 from fashion.rounds.folder import RoundsFolder
 from fashion.rounds.labelling import proposed
-from fashion.terminal import counted, text_table
+from fashion.terminal import text_table
+from mrcnn.errors import counted
 
 HEAD = ("round", "decided", "labels", "decisions", "review min", "AP", "AP50", "machine min")
 

@@ -4,7 +4,7 @@ import pytest
 
 from fashion.annotations.via_reading import from_json
 from fashion.rounds.decided import minutes_of
-from fashion.rounds.queue import disagreement_of, labels_of, ranked
+from fashion.rounds.queue import disagreement_of, labels_of, mixed, ranked
 from tests.fashion.factories import SQUARE, entry, region
 
 AWAY = [(25, 10), (35, 10), (35, 20), (25, 20)]
@@ -89,6 +89,18 @@ def test_near_duplicates_are_proposed_once():
         "b.jpg",
         "c.jpg",
     ]
+
+
+def test_every_second_by_chance():
+    images = [image(f"{n}.jpg", ("bag", 0.9 - 0.01 * n, SQUARE)) for n in range(20)]
+    rows = ranked(images, {}, Counter(), duplicates=[["18.jpg", "19.jpg"]])
+    found = mixed(rows)
+    assert [row.by_chance for row in found[:10]] == 5 * [False, True]
+    assert sorted(row.picture for row in found) == sorted(row.picture for row in rows)
+    assert found[-1].picture == "19.jpg" and found[-1].repeats
+    by_worth = [row.picture for row in found if not row.by_chance]
+    assert by_worth[:-1] == sorted(by_worth[:-1], key=lambda name: int(name.split(".")[0]))
+    assert mixed([]) == []
 
 
 def test_nothing_to_rank():
