@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,6 +27,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
 
     A script's path in a clone is a command too: the pipeline's steps are written with these.
     """
+    try:
+        return _run(arguments, prog)
+    except BrokenPipeError:
+        # Whoever reads, such as `head`, has read enough. Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: Sequence[str] | None, prog: str) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview(prog))

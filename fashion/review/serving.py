@@ -25,7 +25,7 @@ from fashion.pictures.listing import image_size
 from fashion.review.decision_log import WHOLE, DecisionLog, decision_of
 from fashion.review.page import THUMBNAIL, page_colours, page_instance, page_parts
 from fashion.stages.training_labels import ALL_LABELS
-from mrcnn.errors import DatasetError
+from mrcnn.errors import DatasetError, counted
 from mrcnn.images.reading import read_image
 
 LARGEST = 1 << 20  # bytes of a request: some 10,000 decisions
@@ -62,7 +62,7 @@ def serve_review(images: Sequence[AnnotatedImage], settings: ReviewSettings, por
     with DecisionLog(settings.log, path.name, digest) as log, listen(port) as listener:
         app = make_review_app(images, settings, log, listener.getsockname()[1])
         if log.decisions:
-            print(f"{len(log.decisions)} decisions are in {settings.log} already.")
+            print(f"{settings.log} holds {counted(len(log.decisions), 'decision')} already.")
         print(f"Decisions: {settings.log.absolute()}")
         return serve_page(app, listener)
 

@@ -36,23 +36,30 @@ def parse_arguments(
     parser = command_parser(description, prog, allow_abbrev=False)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="folder of the rounds")
-    add("command", choices=COMMANDS, metavar="|".join(COMMANDS))
+    add("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     start = parser.add_argument_group("start")
     add = start.add_argument
     add("--images", type=Path, metavar="DIR", help="folder of photographs")
     add("--model", metavar="FILE.h5", help="weights to begin with (default: the stage's)")
-    add("--stage", type=int, choices=list(STAGES), default=1, help="2: labels with seasons (1)")
-    add("--pictures", type=whole(1), default=100, metavar="N", help="to review in a round (100)")
-    add("--holdout", type=whole(0), metavar="N", help=f"to measure on ({HOLDOUT}, at most a fifth)")
+    add("--stage", type=int, choices=list(STAGES), default=1, help="2: labels with seasons")
+    add("--pictures", type=whole(1), default=100, metavar="N", help="to review in a round")
+    add(
+        "--holdout",
+        type=whole(0),
+        metavar="N",
+        help=f"to measure on (default: {HOLDOUT}, at most a fifth)",
+    )
     add(
         "--min-confidence",
         type=fraction,
         default=0.5,
         metavar="0..1",
-        help="from which score on detections become labels to look at (0.5)",
+        help="from which score on detections become labels to look at",
     )
     review = parser.add_argument_group("review")
-    review.add_argument("--port", type=whole(0), default=8766, metavar="N", help="(8766; 0: any)")
+    review.add_argument(
+        "--port", type=whole(0), default=8766, metavar="N", help="of the page; 0: any"
+    )
     review.add_argument(
         "--part", type=part, metavar="I/N", help="every N-th picture, from the I-th on"
     )

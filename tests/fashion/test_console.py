@@ -28,6 +28,19 @@ def run(*arguments, cwd, path=REPOSITORY):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise on Windows")
+def test_a_reader_that_stops_early_gets_no_traceback(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "fashion", "--help"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_every_command_has_its_function():
     targets = {command.target for command in commands.COMMANDS.values()}
     for target in targets | set(commands.SCRIPTS.values()):
