@@ -119,7 +119,7 @@ def parse(
     seen, wearing = found, people
     if small is not image:
         seen, wearing = (some.resized(*small.shape[:2]) for some in (found, people))
-        seen = seen.chosen(seen.masks.any(axis=(0, 1)))
+        seen = seen.chosen(np.flatnonzero(seen.masks.any(axis=(0, 1))))
     scores = scores_of_instances(seen, on_top=thin)
     body = _union(wearing)
     superpixels = segment(small, settings, body)
