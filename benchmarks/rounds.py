@@ -11,8 +11,8 @@ are made by the code of rounds.py, with pictures chosen by the queue ("queue") a
 nothing ("nothing"): the first hundred and those chosen at random. Of the same round, all have seen
 as many steps: the first model's and its rounds' together.
 
-The network is that of the preset photo at a smaller size (--size), so that this takes an hour and a
-half of one core. OUT is resumed: what is done is not done again. --test measures the models once
+The network is that of the preset photo at a smaller size (--size), so that this takes an hour of
+one core. OUT is resumed: what is done is not done again. --test measures the models once
 more, on the test photographs, which had no say before.
 """
 
@@ -45,6 +45,7 @@ SMALLER = {
     "MASK_SHAPE": [28, 28],
     "MINI_MASK_SHAPE": (56, 56),
     "TRAIN_ROIS_PER_IMAGE": 32,
+    "MASK_DETAIL": False,
     "VALIDATION_STEPS": 1,
 }
 HEAD = ("model", "round", "photographs", "keys", "outlines", "AP50", "AP", "a point")
@@ -225,7 +226,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what is not done yet, and print the table."""
     options = parse_arguments(arguments)
     height, width = (int(side) for side in options.size.split("x"))
-    find_preset("photo").values.update(SMALLER, IMAGE_HEIGHT=height, IMAGE_WIDTH=width)
+    preset = find_preset("photo")
+    preset.values.update(SMALLER, IMAGE_HEIGHT=height, IMAGE_WIDTH=width)
+    preset.detection.clear()  # the same size
     experiment = Experiment(options)
     first = first_model(experiment)
     for arm in options.arms:

@@ -10,8 +10,7 @@ same thing a hundred times. The sum is multiplied by 1 to 2, by how far the last
 disagree: the share of their labels that only one of them gave (classes must agree, and the boxes
 overlap by half).
 
-A round takes every second picture by chance instead (`mixed`). A choice alone brings pictures of a
-kind, and a short training on those did worse than one on any (docs/rounds.md).
+A round takes every second picture by chance instead (`mixed`), so that it is not all of a kind.
 
 Of near-duplicates the first is proposed; the others come last, and so do those of a picture that is
 decided.
