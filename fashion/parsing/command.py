@@ -64,7 +64,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-confidence",
         type=fraction,
         metavar="0..1",
-        help="drop detections scored lower (default: the preset's; photo: garments .4, persons .7)",
+        help="drop detections scored lower (default: the preset's; photo: garments .4, persons .5)",
     )
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
     add("--overwrite", action="store_true", help="do finished pictures again")

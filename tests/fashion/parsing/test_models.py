@@ -124,7 +124,7 @@ def test_persons_alone(networks, photo):
 
 def test_photo_weights_parse_from_less_sure_garments_on_but_not_persons(networks, photo):
     clothing = find_clothing(photo)
-    assert (clothing.choice.min_confidence, clothing.person_confidence) == (0.4, 0.7)
+    assert (clothing.choice.min_confidence, clothing.person_confidence) == (0.4, 0.5)
     asked = find_clothing(photo, min_confidence=0.6)
     assert (asked.choice.min_confidence, asked.person_confidence) == (0.6, 0.0)
     result = {"class_ids": np.array([14, 14]), "scores": np.array([0.9, 0.5]),
