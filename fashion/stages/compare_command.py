@@ -90,8 +90,8 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         images = list_images(options.images, options.limit)
     except DatasetError as error:
         raise with_missing_weights(error, find_weights) from None
-    choices = find_weights()
     writable_folder(options.output, "output")
+    choices = find_weights()
     models = [
         ComparedModel(title, _one_by_one(inference_model(choice)), choice.stage.table)
         for choice, title in zip(choices, ("garments", "seasons"), strict=True)
