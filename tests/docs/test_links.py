@@ -110,10 +110,8 @@ def help_of(script):
     """Options of a script and of each of its commands: command ("" for none) -> options."""
     text = run_help(REPOSITORY / script)
     found = {"": options_in(text)}
-    listed = re.search(
-        r"^usage: (?:python3 )?\S+ (?:\[-h\] )?([a-z]+(?:\|[a-z]+)+) \.\.\.", text, re.MULTILINE
-    )
-    for word in listed[1].split("|") if listed else ():
+    listed = re.search(r"^usage: .*\{([a-z]+(?:,[a-z]+)+)\} \.\.\.", text, re.MULTILINE)
+    for word in listed[1].split(",") if listed else ():
         found[word] = options_in(run_help(REPOSITORY / script, word))
     return found
 

@@ -113,10 +113,10 @@ def here(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "reported"),
     [
-        ([], "type: parse_clothing.py IMAGES --output=DIR"),
+        ([], "type: tools/parse_clothing.py IMAGES --output=DIR"),
         (["a.png"], "no place to write to"),
         (["gone", "--output=out"], "gone: the image folder does not exist"),
-        (["a.png", "--output=out", "--clothing=gone.h5"], "choose another with --clothing."),
+        (["a.png", "--output=out", "--clothing=gone.h5"], "choose another with --clothing: there is "),
         (
             ["a.png", "--output=out", "--clothing=x.h5", "--body=gone.h5"],
             "choose another with --body.",

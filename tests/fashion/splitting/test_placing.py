@@ -30,7 +30,7 @@ def contents_are_right(world):
     return all(p.read_text() == f"content of {p.name}" for p in world.rglob("*") if p.is_file())
 
 
-@pytest.mark.parametrize("mode", placing.MODES)
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
 def test_place_keep_relocate_take_out(world, mode):
     first = plan(world, a="train", b="val")
     sources = [] if mode == "move" else ["in/a", "in/b"]
@@ -100,8 +100,8 @@ def test_across_file_systems(world, monkeypatch):
     assert contents_are_right(world)
 
 
-@pytest.mark.parametrize("before", placing.MODES)
-@pytest.mark.parametrize("after", placing.MODES)
+@pytest.mark.parametrize("before", ["copy", "move", "link"])
+@pytest.mark.parametrize("after", ["copy", "move", "link"])
 def test_another_way_the_second_time(world, before, after):
     wanted = plan(world, a="train", b="val")
     Placer({}, wanted, before).run()
@@ -130,7 +130,7 @@ def test_a_lost_copy_is_put_back(world):
     assert Placer(wanted, wanted, "copy").run() == {"placed": 1}
 
 
-@pytest.mark.parametrize("mode", placing.MODES)
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
 def test_another_source_of_the_same_name(world, mode):
     first = plan(world, a="train")
     Placer({}, first, mode).run()
@@ -149,7 +149,7 @@ def test_the_same_file_that_is_there_already(world):
     assert files(world) == ["in/b", "out/train/a"]
 
 
-@pytest.mark.parametrize("mode", placing.MODES)
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
 def test_nothing_is_changed_when_something_is_in_the_way(world, mode):
     (world / "out/val").mkdir(parents=True)
     (world / "out/val/b").write_text("somebody's work")

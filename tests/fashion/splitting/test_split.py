@@ -73,7 +73,7 @@ def record(world, out="out"):
     return json.loads((world / out / "split.json").read_text())
 
 
-@pytest.mark.parametrize("mode", placing.MODES)
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
 def test_images_and_annotations_go_together(world, mode):
     split = divide(world, mode=mode)
     assert [len(names) for names in split.subsets.values()] == [16, 2, 2]
@@ -102,7 +102,7 @@ def test_coco_stays_coco(world):
     assert all(part["categories"] == data["categories"] for part in parts)
 
 
-@pytest.mark.parametrize("mode", placing.MODES)
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
 def test_the_second_run_changes_nothing(world, mode):
     divide(world, mode=mode, test_images=world / "images")
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in world.rglob("*")}
@@ -114,8 +114,8 @@ def test_the_second_run_changes_nothing(world, mode):
 OTHER = {"ratios": (0.5, 0.5, 0.0), "seed": 5}
 
 
-@pytest.mark.parametrize("first", placing.MODES)
-@pytest.mark.parametrize("second", placing.MODES)
+@pytest.mark.parametrize("first", ["copy", "move", "link"])
+@pytest.mark.parametrize("second", ["copy", "move", "link"])
 def test_another_split_leaves_nothing_of_the_first(world, first, second):
     """Whatever was there before, the result is that of a first run with the same settings."""
     divide(world, out="fresh", **OTHER)
@@ -151,7 +151,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("step", range(0, 44, 3))
-@pytest.mark.parametrize("mode", placing.MODES)
+@pytest.mark.parametrize("mode", ["copy", "move", "link"])
 def test_a_run_that_was_cut_off_is_finished_by_the_next(world, mode, step, monkeypatch):
     """Cut off before any of its file operations; then it is run again, with other settings."""
     divide(world, out="fresh", mode="copy", near_duplicates=False, test_images=world / "f", **OTHER)
