@@ -116,7 +116,10 @@ def here(tmp_path):
         ([], "type: tools/parse_clothing.py IMAGES --output=DIR"),
         (["a.png"], "no place to write to"),
         (["gone", "--output=out"], "gone: the image folder does not exist"),
-        (["a.png", "--output=out", "--clothing=gone.h5"], "choose another with --clothing: there is "),
+        (
+            ["a.png", "--output=out", "--clothing=gone.h5"],
+            "choose another with --clothing: there is ",
+        ),
         (
             ["a.png", "--output=out", "--clothing=x.h5", "--body=gone.h5"],
             "choose another with --body.",

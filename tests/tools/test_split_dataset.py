@@ -134,7 +134,10 @@ def test_the_stages_folders(world):
         (["ann.json", "in", "out", "--copy", "--move"], "not allowed with"),
         (["ann.json", "in", "out", "--ratios", "0/1/1"], "the ratios leave nothing to train on"),
         (["none.json", "in", "out"], "none.json: it does not exist"),
-        (["ann.json", "nowhere", "out"], "ann.json: none of its images can be placed: of 20 images, 20"),
+        (
+            ["ann.json", "nowhere", "out"],
+            "ann.json: none of its images can be placed: of 20 images, 20",
+        ),
         (["ann.json", "in", "out", "--lists", "gone.json"], "gone.json: it does not exist"),
         (["season.json", "in", "out"], "must not leave it"),
     ],

@@ -108,8 +108,8 @@ def test_a_truth_without_a_label():
     quality = compare_labels(via(), truth)
     assert not quality.comparisons
     assert [str(p) for p in quality.problems] == [
-        'IMG_1.jpg, region 1: its label is a garment, but "IMG" in the file name "IMG_1.jpg" is no '
-        "garment: expected <garment>_<season>_<anything>.<ext>",
+        'IMG_1.jpg, region 1: its label is a garment, but "IMG" in the file name "IMG_1.jpg" is '
+        "not a garment: expected <garment>_<season>_<anything>.<ext>",
         'bag_yaz_1.jpg, region 1: its label "hat box" is neither a garment nor a season label',
     ]
 
