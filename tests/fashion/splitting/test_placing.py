@@ -2,7 +2,6 @@ import os
 
 import pytest
 
-from fashion.splitting import placing
 from fashion.splitting.placing import Placer
 from mrcnn.errors import DatasetError
 
