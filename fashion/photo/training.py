@@ -212,7 +212,7 @@ def average_weights(files: Sequence[Path], target: Path) -> str:
         arrays = [read_arrays(weight for _, weight in layers[name]) for layers in stored]
         names = [own for own, _ in stored[0][name]]
         return [
-            (own, np.mean(values, axis=0, dtype=np.float64).astype(np.float32))
+            (own, np.asarray(np.mean(values, axis=0, dtype=np.float64), np.float32))
             for own, *values in zip(names, *arrays, strict=True)
         ]
 

@@ -159,8 +159,8 @@ def _draw_all(
 
     def detected() -> Iterator[_Detected]:
         for path, image in read_ahead(read_or_error, images, workers=2, ahead=4):
-            is_readable = not isinstance(image, UserError)
-            yield _Detected(path, image, drawing.detect(image) if is_readable else {})
+            result = {} if isinstance(image, UserError) else drawing.detect(image)
+            yield _Detected(path, image, result)
 
     def finish(found: _Detected) -> "tuple[list[Garment], Path, np.ndarray] | UserError":
         path, image, result = found
