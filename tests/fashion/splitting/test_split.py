@@ -359,7 +359,7 @@ def test_no_image_at_all(world):
     with pytest.raises(DatasetError, match=r"none .* of 20 images, 20 cannot be found in"):
         divide(world, images="nowhere")
     write_json(world / "via.json", {})
-    with pytest.raises(DatasetError, match="none of its 0 images"):
+    with pytest.raises(DatasetError, match="none of its images can be placed: of 0 images"):
         divide(world)
 
 
