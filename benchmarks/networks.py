@@ -1,6 +1,7 @@
 """The networks that are measured, with weights under which they find something, and pictures."""
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def give_weights(model, other) -> None:
 def with_torchvision() -> bool:
     """Whether torchvision can be imported; it is no part of this project, and is told on stderr."""
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except (ImportError, RuntimeError) as error:
         print(f"torchvision is left out ({error})", file=sys.stderr)
         return False

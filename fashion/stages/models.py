@@ -4,6 +4,7 @@ TensorFlow is imported only when a model is built, so that `--help` answers at o
 is refused within a second.
 """
 
+import importlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -321,6 +322,11 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
         WeightsError: see `inference_weights`; or the layers are not those of the preset's network.
     """
     weights = inference_weights(choice)
+    # A fifth of the time that importing Keras takes is of packages that it only uses if they are
+    # there, and for what no detection needs: plots and sparse training data. It then lacks them for
+    # the rest of the process, so this is for commands, not for `fashion.load`.
+    with modules_left_out("matplotlib", "scipy"):
+        importlib.import_module("mrcnn.model")
     model = loaded_model(choice, weights)
     print(f"Weights: {weights.line()}")
     return model
@@ -343,10 +349,7 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
         IMAGE_RESIZE_MODE=choice.resize_mode,
         DETECTION_LAST_CLASS=len(stage.table) if weights.persons and not choice.persons else None,
     )
-    # A fifth of the time that importing Keras takes is of packages that it only uses if they are
-    # there, and for what no detection needs: plots and sparse training data.
-    with modules_left_out("matplotlib", "scipy"):
-        from mrcnn.model import MaskRCNN
+    from mrcnn.model import MaskRCNN
 
     model = MaskRCNN(mode="inference", config=config, model_dir=stage.logs)
     other_preset = f"choose another preset than {preset} with {{{choice.settings[1]}}}"

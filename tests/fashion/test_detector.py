@@ -167,6 +167,19 @@ def test_a_file_that_does_not_name_its_classes(tmp_path):
         fashion.load(tmp_path / "none.h5")
 
 
+def test_keras_keeps_the_packages_that_it_can_use():
+    """Commands leave them out for speed; somebody's own program may need them afterwards."""
+    code = (
+        "import fashion\n"
+        "fashion.load(fashion.DEMO_START)\n"
+        "from keras.src.visualization import plot_image_gallery\n"
+        "print(plot_image_gallery.plt is not None)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_tensorflow_is_silent(picture):
     hidden = ("TF_CPP_MIN_LOG_LEVEL",)
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
