@@ -99,7 +99,10 @@ def test_other_labels_are_trained_remembered_and_tested(root):
     (root / "labels.json").write_text('["pants_yaz", "top_yaz"]')
     arguments = ("--epochs=1", "--steps=1", "--batch=1", "--workers=0", "--logs=other")
     given = ("--dataset=data", "--model=none", "--preset=demo", "--classes=labels.json")
-    done = run_script(root / TRAIN, "train", *given, *arguments, "--weights-out=two.h5", cwd=root)
+    train = (root / TRAIN, "train", *given, *arguments, "--weights-out=two.h5")
+    done = run_script(*train, cwd=root)
+    assert done.returncode == 2 and "bag_yaz (3 regions)" in done.stderr
+    done = run_script(*train, "--drop-unknown", cwd=root)
     assert done.returncode == 0, done.stderr
     assert "Classes: pants_yaz, top_yaz" in done.stdout
     assert describe_weights(root / "two.h5").classes == ("pants_yaz", "top_yaz")
