@@ -14,8 +14,8 @@ import pytest
 from tests.faults.test_full_disk import ENVIRONMENT
 from tests.support import REPOSITORY
 
-# Pictures, and steps of a training: a multiple of 100.
-COUNT = int(os.environ.get("FASHION_MRCNN_SOAK", "600"))
+# Pictures, and steps of a training: a multiple of 400, so that batches of four end at each reading.
+COUNT = int(os.environ.get("FASHION_MRCNN_SOAK", "800"))
 # Of the resident memory, from the middle of a run to its end.
 TOLERANCE = 0.02
 
