@@ -262,21 +262,22 @@ def average_precision(run: Callable, truth: Path) -> dict[str, float]:
 
 def available(engines: list[str], options: argparse.Namespace) -> list[str]:
     """Those that can run here."""
-    from mrcnn.network.build import resolve_precision
-
     missing = {name for name, (_, packages) in EXPORTS.items()
                if not all(map(importlib.util.find_spec, packages))}  # fmt: skip
-    if resolve_precision("auto") != "bfloat16":
-        missing.add("bfloat16")
+    # Before TensorFlow, after which importing some builds of torch ends the process.
     if options.network in TRAINED or not with_torchvision():
         missing.add("torchvision")
+    from mrcnn.network.build import resolve_precision
+
+    if resolve_precision("auto") != "bfloat16":
+        missing.add("bfloat16")
     return [name for name in engines if name not in missing]
 
 
 def measure(options: argparse.Namespace) -> dict:
     """Seconds a picture of each engine, a list of `--repeat` values, and how near it is."""
-    images = pictures(options, options.repeat)
     engines = available(options.engines, options)
+    images = pictures(options, options.repeat)
     values = {"DETECTION_MIN_CONFIDENCE": LEAST_SCORE} if options.truth else {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -139,6 +139,8 @@ def our_step(model, config, layers: str, plain: bool):
 
 def measure(options: argparse.Namespace) -> dict:
     """For each choice of layers and way: seconds of the clock and of the processor, and GFLOP."""
+    # Before TensorFlow, after which importing some builds of torch ends the process.
+    ways = [w for w in options.ways if w != "torchvision" or with_torchvision()]
     import keras
 
     from benchmarks.flops import peak_gflops
@@ -149,7 +151,6 @@ def measure(options: argparse.Namespace) -> dict:
         values["IMAGES_PER_GPU"] = options.batch or 2
     config, models = config_of(options, inference=False, **values), {}
     batch, figures = make_batch(config), {}
-    ways = [w for w in options.ways if w != "torchvision" or with_torchvision()]
     for layers in options.layers:
         pattern = preset_layers(options) if layers == "preset" else layers
         runs: dict[str, Callable] = {}
