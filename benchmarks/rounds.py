@@ -5,15 +5,17 @@
     OMP_NUM_THREADS=1 python3 benchmarks/rounds.py CCP OUT --test
 
 CCP holds Clothing Co-Parsing: photos/, instances_train.json, instances_val.json and
-instances_test.json (COCO). A first model learns from 100 photographs. Then three rounds of 100 each
-are made by the code of rounds.py, with pictures chosen by the queue ("queue") and at random
-("random"); and models are trained from ImageNet's weights on photographs that are labelled from
-nothing ("nothing"): the first hundred and those chosen at random. Of the same round, all have seen
-as many steps: the first model's and its rounds' together.
+instances_test.json (COCO). A first model learns from 100 photographs, which all later ones are
+trained on, too. Then three rounds of 100 each are made by the code of rounds.py, with pictures
+chosen by the queue ("queue") and at random ("random"); and models are trained from ImageNet's
+weights on photographs that are labelled from nothing ("nothing"): the first hundred and those
+chosen at random. Of the same round, all have seen as many steps: the first model's and its rounds'
+together. They are measured on the 50 validation photographs and on 100 of the training photographs
+that no model is trained on ("val").
 
 The network is that of the preset photo at a smaller size (--size), so that this takes an hour of
-one core. OUT is resumed: what is done is not done again. --test measures the models once
-more, on the test photographs, which had no say before.
+one core; "nothing" takes as much again. OUT is resumed: what is done is not done again. --test
+measures the models once more, on the test photographs, which had no say before.
 """
 
 import argparse
@@ -38,6 +40,7 @@ from fashion.terminal import run, text_table
 from mrcnn.weights.known_files import get_imagenet_weights_path
 
 ROUNDS, PICTURES = 3, 100
+MEASURED = 100  # training photographs that are only measured on, since 50 for validation are few
 ARMS = ("queue", "random", "nothing")
 MIN_CONFIDENCE = 0.5
 # In place of the preset's, which are for 7,000 steps at 448 x 320.
@@ -62,10 +65,10 @@ class Experiment:
             if (file := options.ccp / f"instances_{part}.json")
         }
         self.truth: dict[str, AnnotatedImage] = parts["train"] | parts["val"]
-        self.holdout = sorted(parts["val"])
         order = sorted(parts["train"])
         random.Random(options.seed).shuffle(order)
-        self.first, self.pool = order[:PICTURES], order[PICTURES:]
+        self.first, self.pool = order[:PICTURES], order[PICTURES:-MEASURED]
+        self.holdout = sorted([*parts["val"], *order[-MEASURED:]])
 
     def chosen(self, number: int) -> list[str]:
         """The photographs that the random arm takes in a round."""
@@ -151,7 +154,8 @@ def rounds(experiment: Experiment, arm: str, first: Path) -> None:
     for number in range(1, ROUNDS + 1):
         if arm == "random":
             pool = pool + experiment.chosen(number)
-        folder = experiment.folder(arm, first, pool)
+        folder = experiment.folder(arm, first, experiment.first + pool)
+        experiment.correct(folder, "first", experiment.first)
         if not label_round(folder, number):
             raise SystemExit(130)
         one = folder.round(number)

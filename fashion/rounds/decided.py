@@ -3,12 +3,12 @@
 import copy
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fashion.annotations import via
 from fashion.annotations.annotated import AnnotatedImage, Annotations
-from fashion.annotations.instances import group_regions, region_label
+from fashion.annotations.instances import group_regions
 from fashion.review.applying import Latest, apply_log, is_to_correct, read_logs
 from fashion.review.decision_log import SEASON, WHOLE, Decision
 from fashion.review.page import instance_key
@@ -43,15 +43,6 @@ class Decided:
     minutes: dict[int, float] = field(default_factory=dict)
     seasons: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-    def labels(self, without: Collection[str] = ()) -> Counter[str]:
-        """How many instances of each label are decided, on other pictures than `without`."""
-        return Counter(
-            region_label(regions[0])
-            for name, image in self.pictures.items()
-            if name not in without
-            for regions in group_regions(image.regions)
-        )
 
 
 def read_decided(folder: RoundsFolder) -> Decided:

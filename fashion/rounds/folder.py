@@ -5,7 +5,7 @@ seasons.csv            the pictures that were given a season, as name_seasons.py
 corrections/           files of VIA, CVAT, Label Studio or LabelMe, put there by the user
 round_01/auto.json     what the model of the round before found, with report and journal
 round_01/labels.json   what is reviewed: that, and what was begun in the round before
-round_01/queue.json    its pictures, the most worth a look first
+round_01/queue.json    its pictures, those the model is surest of first
 round_01/decisions.jsonl   what people decided, see `fashion.review.decision_log`
 round_01/to_correct.json   a VIA project of the pictures that were marked for it
 round_01/dataset/      what the round's model is trained on: train/, val/, and test/, the hold-out

@@ -17,7 +17,7 @@ from fashion.pictures.listing import list_images
 from fashion.review.decision_log import DecisionLog, read_log
 from fashion.rounds.decided import CARRIED, Decided, read_decided
 from fashion.rounds.folder import Round, RoundsFolder
-from fashion.rounds.queue import Ranked, mixed, ranked
+from fashion.rounds.queue import Ranked, ranked
 from fashion.stages.models import ModelChoice, inference_weights, preset_of
 from fashion.stages.presets import find_preset
 from fashion.stages.training_labels import with_labels
@@ -41,7 +41,7 @@ def label_round(folder: RoundsFolder, number: int) -> bool:
             return False
         auto = via.read(one.auto)
     _take_over(one, auto, state)
-    order = _order(folder, one, auto, state)
+    order = _order(folder, auto, state)
     minutes = round((time.monotonic() - began) / 60, 2)
     write_json(one.queue, {"minutes": minutes, "pictures": order}, indent=1)
     return True
@@ -98,24 +98,19 @@ def _take_over(one: Round, auto: Annotations, state: Decided) -> None:
             written.append(sorted(carried, key=lambda d: (d.time, d.image, d.key)))
 
 
-def _order(folder: RoundsFolder, one: Round, auto: Annotations, state: Decided) -> list[dict]:
-    """The queue as JSON values: what is begun, the hold-out, and the rest by priority."""
+def _order(folder: RoundsFolder, auto: Annotations, state: Decided) -> list[dict]:
+    """The queue as JSON values: what is begun, the hold-out, and the rest, the surest first."""
     settings = folder.settings
-    former = {}
-    before = folder.round(one.number - 1)
-    if one.number > 1 and before.auto.exists():
-        former = {image.filename: image for image in via.read(before.auto)}
     holdout = set(settings.holdout)
     first = state.begun.keys() | holdout
-    known, counts = [*state.pictures, *first], state.labels(without=holdout)
+    known = [*state.pictures, *first]
 
     def ranks(is_first: bool) -> list[Ranked]:
         images = [image for image in auto if (image.filename in first) == is_first]
-        duplicates = () if is_first else settings.duplicates
-        return ranked(images, former, counts, duplicates, known)
+        return ranked(images, () if is_first else settings.duplicates, known)
 
     ahead = sorted(ranks(True), key=lambda row: row.picture not in state.begun)
-    rows = [*ahead, *mixed(ranks(False))]
+    rows = [*ahead, *ranks(False)]
     return [{**asdict(row), "holdout": row.picture in holdout} for row in rows]
 
 

@@ -7,7 +7,7 @@
     %(prog)s DIR status
 
 `start` labels the photographs with a model and sets some apart to measure on. `review` serves a
-page on this machine, with the pictures first that are most worth a look. `train` fine-tunes the
+page on this machine, with the pictures first that the model is surest of. `train` fine-tunes the
 model on what was decided there, or corrected in another program and put into DIR/corrections; it
 takes the options of trainModaNet.py. `next` labels the rest with the new model. DIR holds plain
 files; every command can be stopped, even killed, and given again. See docs/rounds.md.
