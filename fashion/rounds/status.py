@@ -60,6 +60,8 @@ def status_text(folder: RoundsFolder) -> str:
         lines.append("Next: next, which labels the rest with the new model.")
     elif last.dataset.exists():
         lines.append("Next: train, which has begun.")
+    elif not left:
+        lines.append("Next: train, all proposed pictures are decided.")
     else:
         lines.append(
             f"Next: review ({counted(len(left), 'proposed picture')} undecided), then train."

@@ -101,6 +101,7 @@ def test_two_rounds(folder):
     assert len(proposed(state, first)) == 3 + 4
     decisions = decide(folder)
     before = first.log().read_bytes()
+    assert "Next: train, all proposed pictures are decided." in rounds(folder, "status")
     text = rounds(folder, "train", "--epochs=2")
     note = json.loads(first.weights.read_text())
     assert note["options"] == ["--epochs=2"]
