@@ -127,6 +127,13 @@ def test_two_rounds(folder):
     assert "Hold-out: 3 of 3" in text and re.search(r"^2 +11 ", text, re.MULTILINE)
 
 
+def test_after_the_last_picture(folder):
+    start(folder, pictures=COUNT)
+    decide(folder)
+    rounds(folder, "train")
+    assert "No picture is left for another round." in rounds(folder, "next")
+
+
 def test_every_command_again_changes_nothing(folder):
     start(folder)
     decide(folder)
