@@ -384,6 +384,12 @@ PHOTO_TABLE = _photo_table()
 SEASON_TABLE = season_table()
 
 
+def known_table(labels: Iterable[str]) -> ClassTable | None:
+    """The class table of the stage that has all of these labels; None where neither has."""
+    tables = (MODANET_TABLE, SEASON_TABLE)
+    return next((table for table in tables if all(map(table.find, labels))), None)
+
+
 def named_table(name: str | os.PathLike[str]) -> ClassTable:
     """The class table a user names: modanet, photo, season, all, or the path of a JSON file."""
     if str(name).casefold() == "all":

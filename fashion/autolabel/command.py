@@ -98,6 +98,8 @@ def label(options: argparse.Namespace) -> int:
         job = _with_absolute_paths(job)
         weights = replace(weights, path=weights.path.absolute())
     choice = replace(choice, weights=weights, min_confidence=job.policy.least_score)
+    if staff.workers > 1 or staff.make_crew:  # else this process says so when it builds the model
+        print(f"Weights: {weights.line()}")
     return _run(options, job, files, StageDetector(choice, job.batch), staff)
 
 

@@ -64,7 +64,8 @@ class Staff:
             return LocalCrew(job, load_detector())
         threads = max(1, core_count() // workers)
         each = counted(threads, "thread")
-        print(f"{workers} processes label, each with a model and {each}.")
+        who = "1 process labels," if workers == 1 else f"{workers} processes label, each"
+        print(f"{who} with a model and {each}.")
         return ProcessCrew(job, load_detector, threads)
 
 

@@ -269,7 +269,9 @@ def parse_pictures(options: argparse.Namespace) -> int:
     _summarise(run.summary, options.output, looked_for_persons=body is not None)
     if not run.summary.parsed + run.summary.kept:
         return 1
-    found = found_files(images, job, str(options.images))
+    models = dict.fromkeys(detector.path.name for detector in (clothing, body) if detector)
+    subject = f"Pictures: {options.images}. Model: {' and '.join(models)}."
+    found = found_files(images, job, subject)
     if options.images.is_dir():
         for path in found.write():
             print(f"Written: {path}")

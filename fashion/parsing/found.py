@@ -37,12 +37,12 @@ def found_files(images: Iterable[Path], job: OutputJob, subject: str) -> ParsedF
     Args:
         images: the photographs.
         job: where their records are.
-        subject: the folder of photographs, for the page.
+        subject: the folder of photographs and the model, for the page.
 
     Raises:
         DatasetError: a record cannot be read.
     """
-    found = ParsedFound(job.folder, "Parsed clothing", f"Pictures: {subject}.")
+    found = ParsedFound(job.folder, "Parsed clothing", subject)
     names = folder_names(images)
     records = read_ahead(lambda path: _recorded(job, names[path]), names, workers=2, ahead=4)
     for path, picture in records:

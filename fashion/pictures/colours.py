@@ -5,41 +5,44 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-# Name and sRGB of common garment colours.
-NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
-    "black": (20, 20, 22),
-    "charcoal": (60, 62, 66),
-    "grey": (128, 128, 128),
-    "light grey": (196, 196, 198),
-    "white": (245, 245, 245),
-    "cream": (244, 234, 208),
-    "beige": (214, 190, 152),
-    "camel": (184, 136, 84),
-    "brown": (110, 70, 40),
-    "dark brown": (62, 40, 28),
-    "burgundy": (110, 20, 45),
-    "red": (205, 30, 40),
-    "coral": (250, 120, 100),
-    "orange": (240, 130, 30),
-    "mustard": (205, 160, 40),
-    "yellow": (248, 222, 70),
-    "olive": (110, 112, 50),
-    "khaki": (165, 155, 110),
-    "lime": (160, 215, 60),
-    "green": (40, 145, 65),
-    "dark green": (22, 70, 45),
-    "mint": (165, 225, 195),
-    "teal": (15, 120, 125),
-    "turquoise": (60, 200, 205),
-    "light blue": (160, 200, 235),
-    "denim blue": (85, 120, 160),
-    "blue": (35, 85, 190),
-    "navy": (24, 32, 74),
-    "lavender": (190, 175, 225),
-    "purple": (110, 50, 140),
-    "magenta": (200, 40, 130),
-    "pink": (245, 165, 190),
-    "light pink": (248, 215, 220),
+RGB = tuple[int, int, int]
+
+# Name and sRGB of common garment colours. Where one colour is an unlikely guess for its darker
+# shades (by Lab distance a dark red is nearer to black than to red), these are given too.
+NAMED_COLOURS: dict[str, tuple[RGB, ...]] = {
+    "black": ((20, 20, 22), (4, 4, 5), (27, 27, 30)),
+    "charcoal": ((60, 62, 66),),
+    "grey": ((128, 128, 128),),
+    "light grey": ((196, 196, 198),),
+    "white": ((245, 245, 245),),
+    "cream": ((244, 234, 208),),
+    "beige": ((214, 190, 152),),
+    "camel": ((184, 136, 84),),
+    "brown": ((110, 70, 40),),
+    "dark brown": ((62, 40, 28), (38, 24, 17), (44, 18, 9)),
+    "burgundy": ((110, 20, 45), (66, 14, 28), (36, 7, 14)),
+    "red": ((205, 30, 40), (160, 28, 34)),
+    "coral": ((250, 120, 100),),
+    "orange": ((240, 130, 30),),
+    "mustard": ((205, 160, 40),),
+    "yellow": ((248, 222, 70),),
+    "olive": ((110, 112, 50), (66, 66, 36)),
+    "khaki": ((165, 155, 110),),
+    "lime": ((160, 215, 60),),
+    "green": ((40, 145, 65),),
+    "dark green": ((22, 70, 45), (14, 38, 24), (44, 66, 52)),
+    "mint": ((165, 225, 195),),
+    "teal": ((15, 120, 125), (16, 72, 92), (44, 80, 82), (18, 44, 54)),
+    "turquoise": ((60, 200, 205),),
+    "light blue": ((160, 200, 235),),
+    "denim blue": ((85, 120, 160), (58, 78, 118)),
+    "blue": ((35, 85, 190), (34, 66, 140), (66, 86, 166), (60, 72, 150)),
+    "navy": ((24, 32, 74), (14, 17, 42), (40, 50, 88)),
+    "lavender": ((190, 175, 225),),
+    "purple": ((110, 50, 140), (78, 62, 128), (60, 28, 72), (34, 16, 42)),
+    "magenta": ((200, 40, 130),),
+    "pink": ((245, 165, 190),),
+    "light pink": ((248, 215, 220),),
 }
 _BIN = 16  # levels of 8-bit Lab in one bin of the histogram
 _SAMPLE = 50_000  # pixels that tell the colour of a garment
@@ -90,7 +93,8 @@ def colour_name(lab: np.ndarray) -> str:
     """The name in `NAMED_COLOURS` that is nearest to a Lab colour, float [3], by CIEDE2000."""
     from skimage.color import deltaE_ciede2000
 
-    table = np.array(list(NAMED_COLOURS.values()), np.float32)[None] / 255
+    shades = [(name, rgb) for name, colours in NAMED_COLOURS.items() for rgb in colours]
+    table = np.array([rgb for _, rgb in shades], np.float32)[None] / 255
     known = cv2.cvtColor(table, cv2.COLOR_RGB2LAB)[0]
     nearest = deltaE_ciede2000(known, np.broadcast_to(lab, known.shape)).argmin()
-    return list(NAMED_COLOURS)[int(nearest)]
+    return shades[int(nearest)][0]

@@ -72,15 +72,14 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     elif options.output or not options.project:
         _write_page(options, annotations, folder)
     if options.project:
-        from fashion.labels import SEASON_TABLE
+        from fashion.labels import known_table
 
         via.use_files(annotations, folder)
         _require_new(options.project, options.overwrite)
-        known = all(SEASON_TABLE.find(label) for label in _labels(annotations))
         via.write_project(
             options.project,
             annotations,
-            table=SEASON_TABLE if known else None,
+            table=known_table(_labels(annotations)),
             image_folder=folder,
         )
         print(f"VIA project: {options.project.absolute()} (open it in VIA 2 with Project, Load)")
@@ -112,7 +111,6 @@ def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
     from tqdm import tqdm
 
     from fashion.json_files import file_digest
-    from fashion.labels import SEASON_TABLE
     from fashion.review.page import page_images, write_page
 
     images = [image for image in annotations if _is_wanted(image, options.max_score)]
@@ -125,7 +123,6 @@ def _write_page(options: argparse.Namespace, annotations, folder: Path) -> None:
             annotations=options.annotations.name,
             digest=file_digest(options.annotations),
             labels=sorted(_labels(annotations)),
-            table=SEASON_TABLE,
             progress=bar.update,
         )
     print(f"{counted(count, 'image')}. Open in a browser: {page}")

@@ -4,8 +4,9 @@
     %(prog)s AUTO TRUTH --images=DIR --output=DIR --worst=20
     %(prog)s custom_dataset_annotations.json season_truth.json
 
-AUTO is what generateVggAnno.py wrote; TRUTH a VIA or COCO file of the same images, with season
-labels or with ModaNet's garments (then the season is the file name's). An automatic instance is
+AUTO is what generateVggAnno.py wrote; TRUTH a VIA or COCO file of the same images. If AUTO has
+season labels, TRUTH has them too, or ModaNet's garments (then the season is the file name's); what
+--labels=garments wrote is compared garment by garment. An automatic instance is
 right when a true one of its label overlaps with an IoU of .5 (--iou). Images that AUTO does not
 have count as missed, unless --labelled-only. `points` is the mean number of points a polygon.
 A thousand images take five seconds.

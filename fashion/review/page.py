@@ -13,7 +13,7 @@ import numpy as np
 from fashion.annotations.instances import group_regions, region_label, region_score
 from fashion.annotations.via_reading import ViaImage, ViaRegion
 from fashion.html.page import escaped, fill, link, page_file, script_json, thumbnail
-from fashion.labels import ClassTable
+from fashion.labels import known_table
 from fashion.pictures.listing import wrong_size
 from mrcnn.drawing.palette import class_colour
 from mrcnn.errors import DatasetError
@@ -105,7 +105,6 @@ def write_page(
     annotations: str,
     digest: str,
     labels: Sequence[str],
-    table: ClassTable | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> int:
     """Write the page, whole or not at all; the number of its images.
@@ -114,7 +113,7 @@ def write_page(
     annotation file, which show later whether a decision list belongs to it. labels: all that occur.
     Raises `UserError` when it cannot be written.
     """
-    about = {"annotations": annotations, "sha256": digest, "colours": page_colours(labels, table)}
+    about = {"annotations": annotations, "sha256": digest, "colours": page_colours(labels)}
     head, tail, parts = page_parts(about, FILE_POLICY)
     head, tail = fill(head, parts), fill(tail, parts)
     count = 0
@@ -148,12 +147,11 @@ def page_parts(about: Mapping[str, Any], policy: str) -> tuple[str, str, dict[st
     return head, tail, parts
 
 
-def page_colours(labels: Iterable[str], table: ClassTable | None) -> dict[str, str]:
-    """A colour for each label, "#rrggbb": the class table's, else one a label."""
+def page_colours(labels: Iterable[str]) -> dict[str, str]:
+    """A colour for each label, "#rrggbb": those of the drawings where one stage has all labels."""
     names = sorted(set(labels))
+    table = known_table(names)
     rows = [table.find(label) if table else None for label in names]
-    if None in rows:  # a mixture would give two labels one colour
-        rows = [None] * len(rows)
     return {
         label: "#{:02x}{:02x}{:02x}".format(*(row.colour if row else class_colour(number)))
         for number, (label, row) in enumerate(zip(names, rows, strict=True), 1)

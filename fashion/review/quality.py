@@ -2,9 +2,10 @@
 
 An automatic instance matches a true one of the same image and label when their masks' IoU reaches
 the threshold; pairs are matched from the greatest IoU down, each instance once. Precision is the
-matched share of the automatic instances, recall that of the true ones. The truth may name garments
-instead of season labels: the season is then that of the file name, and only instances of the
-garment that the file is named for are expected.
+matched share of the automatic instances, recall that of the true ones. The truth of season labels
+may name garments instead: the season is then that of the file name, and only instances of the
+garment that the file is named for are expected. Automatic labels without any season are garments,
+ModaNet's or others, and are compared by their names.
 """
 
 from collections import defaultdict
@@ -134,11 +135,13 @@ def compare_labels(
 ) -> LabelQuality:
     """Match every image's automatic labels with the true ones.
 
-    all_garments: where the truth names garments, expect all of them with the file's season, not
-    the garment of the file's name alone. labelled_only: leave out images that the automatic file
-    does not have, instead of counting their garments as missed. `progress` is called once an image.
+    all_garments: where labels have seasons and the truth names garments, expect all of them with
+    the file's season, not the garment of the file's name alone. labelled_only: leave out images
+    that the automatic file does not have, instead of counting their garments as missed. `progress`
+    is called once an image.
     """
     quality = LabelQuality()
+    seasons = _have_seasons(auto)
     autos = {PurePosixPath(image.filename).name: image for image in auto}
     truths = {PurePosixPath(image.filename).name: image for image in truth}
     for name in dict.fromkeys([*truths, *autos]):
@@ -147,8 +150,12 @@ def compare_labels(
         if name not in autos and labelled_only:
             continue
         quality.images += 1
-        expected = _garments(truths.get(name), True, all_garments, quality.problems)
-        found = _garments(autos.get(name), False, all_garments, [])
+        if seasons:
+            expected = _instances(truths.get(name), _expected(all_garments), quality.problems)
+            found = _instances(autos.get(name), lambda text, _: _decoded(text), [])
+        else:
+            expected = _instances(truths.get(name), _garment, [])
+            found = _instances(autos.get(name), _garment, [])
         size = _size(truths.get(name)) or _size(autos.get(name))
         quality.comparisons += _match(name, found, expected, size, threshold)
     return quality
@@ -160,10 +167,22 @@ def _size(image: ViaImage | None) -> tuple[int, int] | None:
     return image.height, image.width
 
 
-def _garments(
-    image: ViaImage | None, is_truth: bool, all_garments: bool, problems: list[Problem]
+def _have_seasons(auto: ViaFile) -> bool:
+    """Whether automatic labels are season labels; where there is none, the names of images tell."""
+    texts = {region_label(region) for image in auto for region in image.regions}
+    names = {_decoded(text) for text in texts} or {image.filename for image in auto}
+    return not names or any(isinstance(parse_file_name(name), tuple) for name in names)
+
+
+def _instances(
+    image: ViaImage | None,
+    label_of: Callable[[str, str], str | None],
+    problems: list[Problem],
 ) -> list[LabelledGarment]:
-    """The instances of an image by season label; garments that are not expected are left out."""
+    """The instances of an image; `label_of` gives a label from its text and the image's name.
+
+    An instance without a label (None) is left out; a `LabelError` becomes a problem.
+    """
     garments: list[LabelledGarment] = []
     if image is None:
         return garments
@@ -171,11 +190,8 @@ def _garments(
         solid = [region for region in regions if not region.is_hole]
         if not solid:
             continue
-        text = region_label(solid[0])
         try:
-            label = (
-                _season_label(text, image.filename, all_garments) if is_truth else _decoded(text)
-            )
+            label = label_of(region_label(solid[0]), image.filename)
         except LabelError as error:
             problems.append(Problem(image.filename, regions[0].number, str(error)))
             continue
@@ -195,20 +211,30 @@ def _decoded(label: str) -> str:
         return label
 
 
-def _season_label(label: str, filename: str, all_garments: bool) -> str | None:
-    """The season label that a true `label` stands for; None for a garment that is not expected."""
-    if isinstance(parse_file_name(label), tuple):
-        return label
-    named = parse_file_name(filename)
-    if isinstance(named, str):
-        raise LabelError(f"its label is a garment, but {named}")
-    garment, season = named
-    own = canonical_name(label)
-    if own is None:
-        raise LabelError(f'its label "{label}" is neither a garment nor a season label')
-    if not all_garments and coded_garment(own) != coded_garment(garment):
-        return None
-    return season_label(own, season)
+def _garment(label: str, _: str) -> str:
+    """The garment that a label names, with or without a season; as it stands if not ModaNet's."""
+    named = parse_file_name(label)
+    return named[0] if isinstance(named, tuple) else canonical_name(label) or label
+
+
+def _expected(all_garments: bool) -> Callable[[str, str], str | None]:
+    """The season label that a true label stands for; None for a garment that is not expected."""
+
+    def season_label_of(label: str, filename: str) -> str | None:
+        if isinstance(parse_file_name(label), tuple):
+            return label
+        named = parse_file_name(filename)
+        if isinstance(named, str):
+            raise LabelError(f"its label is a garment, but {named}")
+        garment, season = named
+        own = canonical_name(label)
+        if own is None:
+            raise LabelError(f'its label "{label}" is neither a garment nor a season label')
+        if not all_garments and coded_garment(own) != coded_garment(garment):
+            return None
+        return season_label(own, season)
+
+    return season_label_of
 
 
 def _match(

@@ -20,7 +20,7 @@ from fashion.annotations.annotated import AnnotatedImage
 from fashion.annotations.instances import group_regions
 from fashion.html.page import fill, script_json
 from fashion.html.server import guard, listen, serve_page
-from fashion.labels import MODANET, SEASON_TABLE, coded_garment
+from fashion.labels import MODANET, coded_garment
 from fashion.pictures.listing import image_size
 from fashion.review.decision_log import WHOLE, DecisionLog, decision_of
 from fashion.review.page import THUMBNAIL, page_colours, page_instance, page_parts
@@ -39,8 +39,9 @@ class ReviewSettings:
         annotations: the annotation file.
         images: the folder of its images.
         log: the file for the decisions.
-        choices: further classes that a label can be given. Where none of them has a season, the
-            picture can be given one.
+        choices: further classes that a label can be given, unless the labels are somebody's own
+            classes: none of them among these. Where no choice has a season, the picture can be
+            given one.
         thumbnail: pixels of the longer side.
     """
 
@@ -90,11 +91,13 @@ def make_review_app(
         now: the clock, in seconds since 1970.
     """
     app = Flask(__name__, static_folder=None, template_folder=None)
-    choices = list(dict.fromkeys([*sorted(_labels(images)), *settings.choices]))
+    labels = sorted(_labels(images))
+    own_classes = bool(labels) and set(labels).isdisjoint(settings.choices)
+    choices = list(dict.fromkeys([*labels, *(() if own_classes else settings.choices)]))
     about = {
         "annotations": settings.annotations.name,
         "sha256": "",
-        "colours": page_colours(choices, SEASON_TABLE),
+        "colours": page_colours(choices) | page_colours(labels),
         "choices": choices,
         "coded": {name: coded_garment(name) for name in MODANET},
         "pictureSeasons": set(settings.choices).isdisjoint(ALL_LABELS),

@@ -47,7 +47,8 @@ def status_text(folder: RoundsFolder) -> str:
     if not rows:
         return "The first round is not labelled yet: resume with start."
     last = rounds[-1]
-    left = [name for name in proposed(folder, last) if name not in state.pictures]
+    these = proposed(folder, last)
+    left = [name for name in these if name not in state.pictures]
     holdout = folder.settings.holdout
     reviewed = sum(name in state.pictures for name in holdout)
     lines = [text_table(HEAD, rows), f"Hold-out: {reviewed} of {len(holdout)} pictures reviewed."]
@@ -60,6 +61,10 @@ def status_text(folder: RoundsFolder) -> str:
         lines.append("Next: next, which labels the rest with the new model.")
     elif last.dataset.exists():
         lines.append("Next: train, which has begun.")
+    elif not these:
+        lines.append("No picture is left for another round.")
+    elif not left:
+        lines.append("Next: train, all proposed pictures are decided.")
     else:
         lines.append(
             f"Next: review ({counted(len(left), 'proposed picture')} undecided), then train."

@@ -82,6 +82,8 @@ def of_presets(attribute: str) -> str:
         else preset.values.get(attribute, getattr(Config, attribute))
         for name, preset in PRESETS.items()
     }
+    if attribute == "layers":
+        values |= {name: p.layers_help for name, p in PRESETS.items() if p.layers_help}
     first = values["default"]
     others = [f"{name}: {_text(value)}" for name, value in values.items() if value != first]
     return f"(default: {'; '.join([_text(first), *others])})"

@@ -161,7 +161,7 @@ class FoundFiles:
         shown = self._pictures[:SHOWN]
         total = sum(len(picture.garments) for picture in self._pictures)
         counts = Counter(g.name for picture in self._pictures for g in picture.garments)
-        summary = f"{counted(total, 'garment')} on {counted(len(self._pictures), 'picture')}"
+        summary = f"{counted(total, 'garment')} in {counted(len(self._pictures), 'picture')}"
         rest = len(self._pictures) - len(shown)
         more = f"<p>{counted(rest, 'more picture')} not shown here; see {CSV}.</p>" if rest else ""
         chips = "".join(f"<li>{escaped(n)} <b>{c:,}</b></li>" for n, c in counts.most_common())

@@ -16,6 +16,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from fashion.labels import PHOTO_TABLE, ClassTable
 from fashion.stages.arguments import add_model_arguments, choose_classes, model_choice
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, whole, writable_folder
 from fashion.terminal import command_parser
@@ -108,7 +109,8 @@ def of_model(options: argparse.Namespace) -> tuple:
     values = {"PRECISION": options.precision, "DETECTION_MIN_CONFIDENCE": options.min_confidence}
     config = make_config(preset, stage.name, len(classes), inference=True, **values)
     inspected = Inspected(config, classes, layers=options.layers, seed=options.seed)
-    set_picture(inspected, options, fit="anchors" in parts)
+    table = stage.table if len(classes) == 1 + len(stage.table) else PHOTO_TABLE
+    set_picture(inspected, options, table, fit="anchors" in parts)
     writable_folder(options.output, "output")
     if weights:
         inspected.read_file(weights.path)
@@ -141,8 +143,11 @@ def chosen_parts(options: argparse.Namespace) -> list[str]:
     return parts
 
 
-def set_picture(inspected, options: argparse.Namespace, fit: bool) -> None:
-    """Set the picture, and for a data set how well the anchors fit it."""
+def set_picture(inspected, options: argparse.Namespace, table: ClassTable, fit: bool) -> None:
+    """Set the picture, and for a data set how well the anchors fit it.
+
+    table: the classes of the network; those of the photo weights include the person.
+    """
     from mrcnn.images.reading import read_image
     from mrcnn.inspection.anchors import anchor_fit, molded_instances
     from mrcnn.inspection.stages import scene_of_dataset, scene_of_image
@@ -154,7 +159,7 @@ def set_picture(inspected, options: argparse.Namespace, fit: bool) -> None:
         return
     from fashion.dataset import FashionDataset
 
-    dataset = FashionDataset().load(options.dataset, options.subset, options.stage.table)
+    dataset = FashionDataset().load(options.dataset, options.subset, table)
     dataset.prepare()
     print(dataset.summary())
     names = [info["id"] for info in dataset.image_info]

@@ -390,4 +390,6 @@ def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
         for variable, array in zip(variables, arrays, strict=True):
             # The last axis runs over classes, and within each over its outputs.
             variable.assign(array[..., : variable.shape[-1]])
-    print("The garments' heads are kept, without the person's.")
+    print(
+        "Of these heads the garments' part was then taken from the file; the person's was dropped."
+    )

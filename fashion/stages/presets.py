@@ -20,6 +20,7 @@ class Preset:
         parsing_confidence: a garment's least score in clothing parsing; None: that of `values`.
         epochs: the total.
         layers: which layers train.
+        layers_help: the same in words, where `layers` is a regular expression.
         schedule: several parts instead, see `fashion.stages.presets`.
         weights: what training starts from by default: 'coco', or 'none' for random weights.
         compact: whether the backbone is the small one for processors.
@@ -31,6 +32,7 @@ class Preset:
     parsing_confidence: float | None = None
     epochs: int = 75
     layers: str = "heads"
+    layers_help: str = ""
     schedule: str | None = None
     weights: str = "coco"
     compact: bool = False
@@ -162,6 +164,7 @@ PRESETS = {
         epochs=40,
         # Without stem, first levels and depthwise kernels a step takes half the time.
         layers=r"(mrcnn_.*)|(rpn_.*)|(fpn_.*)|(bn[345].*)|(res[345].*_(expand|project))",
+        layers_help="all but stem, first levels and depthwise kernels",
         weights="imagenet",
     ),
 }

@@ -252,4 +252,4 @@ def _finish(log_dir: Path, target: Path, overwrite: bool) -> None:
         best.open("rb") as stream,
     ):
         shutil.copyfileobj(stream, copy)
-    print(f"Best weights, copied for the next stage: {target}")
+    print(f"Best weights: {target}")

@@ -16,6 +16,7 @@ from fashion.labels import (
     canonical_name,
     decode,
     fashion_code,
+    known_table,
     named_table,
     parse_file_name,
     season_label,
@@ -190,6 +191,12 @@ def test_named_table(tmp_path):
     assert named_table("Season") is SEASON_TABLE
     with pytest.raises(DatasetError, match="does not exist"):
         named_table(tmp_path / "nothing.json")
+
+
+def test_the_table_that_has_all_labels():
+    assert known_table(["boots", "scarf"]) is MODANET_TABLE
+    assert known_table(["bag_yaz"]) is SEASON_TABLE
+    assert known_table(["bag", "bag_yaz"]) is known_table(["sneaker"]) is None
 
 
 def test_unknown_class_names_are_answered_with_the_known_ones():

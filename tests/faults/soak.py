@@ -95,5 +95,7 @@ def train(folder: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
-    kind, folder, count = sys.argv[1:]
-    {"detect": detect, "train": train}[kind](Path(folder), int(count))
+    kind, name, count = sys.argv[1:]
+    folder = Path(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    {"detect": detect, "train": train}[kind](folder, int(count))

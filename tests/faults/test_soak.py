@@ -28,7 +28,7 @@ pytestmark = [
 @pytest.mark.parametrize("kind", ["detect", "train"])
 def test_memory_and_open_files_do_not_grow(kind, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.soak", kind, str(tmp_path), str(COUNT)],
+        [sys.executable, "-m", "tests.faults.soak", kind, str(tmp_path / kind), str(COUNT)],
         cwd=REPOSITORY,
         env=ENVIRONMENT,
         capture_output=True,

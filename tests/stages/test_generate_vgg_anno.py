@@ -88,6 +88,16 @@ def test_labels_from_a_real_network_are_resumable_byte_for_byte(root):
     assert not any((root / "here").iterdir())
 
 
+@pytest.mark.slow
+def test_processes_name_their_weights_too(root, tmp_path):
+    arguments = (*EVERYTHING, "--workers=2", "--limit=1", f"--output={tmp_path / 'a.json'}")
+    done = run_script(root / SCRIPT, *arguments, cwd=root / "here")
+    assert done.returncode == 0, done.stderr
+    weights = root / "model1" / "mask_rcnn_Modanet.h5"
+    assert f"Weights: {weights}" in done.stdout
+    assert "1 process labels, with a model" in done.stdout
+
+
 @pytest.fixture
 def here(tmp_path):
     """A folder with a picture, and weights that only look like some."""

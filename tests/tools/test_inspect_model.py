@@ -132,6 +132,13 @@ def test_a_picture_without_truth(here, weights):
     assert list(numbers(here / "inspected")) == ["file", "proposals", "detections"]
 
 
+def test_photo_weights_know_the_person_whom_the_data_do_not_name(here):
+    make_dataset(here / "data", train=1, val=1)
+    show = "--show=proposals,rois,detections"
+    assert inspect_model.main(["--model=photo.h5", "--dataset=data", show]) == 0
+    assert list(numbers(here / "inspected")) == ["file", "proposals", "rois", "detections"]
+
+
 def test_a_file_of_any_classes_alone(here, capsys):
     head_weights(here / "x.h5", classes=10, notes=weights_note("default", SEASON_TABLE))
     assert inspect_model.main(["--model=x.h5", "--file-only", "--output=out"]) == 0

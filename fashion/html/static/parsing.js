@@ -133,7 +133,7 @@ async function showPanel() {
 }
 
 function showResult(result) {
-  const persons = !about.body ? "nobody was looked for"
+  const persons = !about.body ? "persons not looked for"
     : result.persons === 1 ? "1 person" : `${result.persons || "no"} persons`;
   const count = result.garments.length;
   if (String(result.panels) !== String(state.panels)) showTabs(result.panels);

@@ -497,6 +497,7 @@ function showServed(card, made, path, instance, choice) {
 function beginServed() {
   for (const id of ["import", "export", "unserved"]) byId(id).hidden = true;
   byId("served").hidden = false;
+  document.querySelector("#panel summary").textContent = "Filter and sort";
   document.body.classList.add("served");
   byId("decision").querySelector("[hidden]").hidden = false;
   byId("sort").prepend(new Option("as given", "given", true, true));

@@ -1,5 +1,6 @@
 """The dominant colour and its name."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -29,8 +30,50 @@ def test_names(rgb, name):
 
 
 def test_every_colour_of_the_table_has_its_own_name():
-    for name, rgb in NAMED_COLOURS.items():
-        assert dominant_colour(pixels((rgb, 4))).name == name
+    for name, shades in NAMED_COLOURS.items():
+        for rgb in shades:
+            assert dominant_colour(pixels((rgb, 4))).name == name
+
+
+def photographed(rgb, seed=0):
+    """A cloth of one colour as a camera sees it: folds, a warm light, noise, JPEG. RGB [n, 3]."""
+    random = np.random.default_rng(seed)
+    coarse = random.uniform(0.45, 1.25, (6, 4)).astype(np.float32)
+    folds = cv2.resize(coarse, (100, 150), interpolation=cv2.INTER_CUBIC)[..., None]
+    light = np.array([1.03, 1, 0.96], np.float32)
+    seen = np.float32(rgb) * folds * light + random.normal(0, 4, (150, 100, 3))
+    picture = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
+    encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1].reshape(-1, 3)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "name"),
+    [
+        ((24, 23, 24), "black"),
+        ((14, 14, 15), "black"),
+        ((66, 67, 70), "charcoal"),
+        ((84, 16, 34), "burgundy"),
+        ((60, 12, 22), "burgundy"),
+        ((40, 9, 15), "burgundy"),
+        ((30, 38, 84), "navy"),
+        ((20, 26, 58), "navy"),
+        ((16, 19, 46), "navy"),
+        ((24, 64, 42), "dark green"),
+        ((20, 50, 33), "dark green"),
+        ((15, 40, 25), "dark green"),
+        ((58, 36, 25), "dark brown"),
+        ((46, 29, 20), "dark brown"),
+        ((38, 24, 17), "dark brown"),
+        ((30, 84, 96), "teal"),
+        ((74, 74, 40), "olive"),
+        ((58, 80, 124), "denim blue"),
+        ((170, 26, 34), "red"),
+        ((70, 32, 84), "purple"),
+    ],
+)
+def test_dark_colours_of_photographed_cloth(rgb, name):
+    assert {dominant_colour(photographed(rgb, seed)).name for seed in range(5)} == {name}
 
 
 def test_the_commoner_stripe_wins_rather_than_the_mean():

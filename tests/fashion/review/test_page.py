@@ -7,7 +7,8 @@ import pytest
 
 from fashion.annotations.via_reading import read
 from fashion.json_files import file_digest
-from fashion.review.page import instance_key, page_images, write_page
+from fashion.labels import MODANET_TABLE
+from fashion.review.page import instance_key, page_colours, page_images, write_page
 from tests.fashion.chromium import Chromium
 from tests.fashion.factories import SQUARE, entry, region, write_image, write_json
 
@@ -53,6 +54,15 @@ def three_images(folder, **more):
 def data(page):
     text = page.read_text(encoding="utf-8")
     return json.loads(text.split('id="images">')[1].split("</script>")[0])
+
+
+def test_labels_have_the_colours_of_the_drawings():
+    assert page_colours(["outer", "bag"]) == {
+        name: "#{:02x}{:02x}{:02x}".format(*MODANET_TABLE.find(name).colour)
+        for name in ("bag", "outer")
+    }
+    assert len(set(page_colours(["sneaker", "bag", "jumper"]).values())) == 3
+    assert page_colours([]) == {}
 
 
 def test_all_is_in_the_page(tmp_path):

@@ -114,6 +114,28 @@ def test_a_truth_without_a_label():
     ]
 
 
+def test_garments_without_seasons():
+    """What `generateVggAnno.py --labels=garments` writes: any file name, any class."""
+    auto = via(
+        IMG_1=[labelled("bag", square(0, 0), 0.9), labelled("sneaker", square(20, 0), 0.8)],
+        bag_yaz_2=[labelled("top", square(0, 0), 0.9)],
+    )
+    truth = via(
+        IMG_1=[
+            labelled("bag", square(0, 0)),
+            labelled("sneaker", square(20, 0)),
+            labelled("scarf", square(0, 20)),
+        ],
+        bag_yaz_2=[labelled("top", square(0, 0)), labelled("bag_yaz", square(20, 0))],
+    )
+    quality = compare_labels(auto, truth)
+    assert quality.problems == []
+    assert quality.labels() == ["bag", "scarf/tie", "sneaker", "top"]
+    assert [quality.figures(label)["recall"] for label in quality.labels()] == [0.5, 0, 1, 1]
+    nothing_found = compare_labels(via(IMG_1=[]), truth)
+    assert (nothing_found.problems, nothing_found.figures()["truth"]) == ([], 5)
+
+
 def test_images_on_one_side_only():
     truth = via(bag_yaz_1=[labelled("bag_yaz", square(0, 0))])
     auto = via(bag_yaz_2=[labelled("bag_yaz", square(0, 0))])

@@ -102,6 +102,14 @@ def test_page_pictures_and_guards(folder):
         assert ask(port, "/decisions?since=" + "9" * 5000)[0] == 400
 
 
+def test_own_classes_are_offered_alone(folder):
+    shoes = [region(label=name, instance=name) for name in ("sneaker", "jumper")]
+    write_json(folder / "auto.json", {"a.jpg": entry("a.jpg", shoes)})
+    with served(folder) as (_, port):
+        text = ask(port, "/")[1].decode()
+    assert '"choices": ["jumper", "sneaker"]' in text
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [

@@ -101,6 +101,7 @@ def test_two_rounds(folder):
     assert len(proposed(state, first)) == 3 + 4
     decisions = decide(folder)
     before = first.log().read_bytes()
+    assert "Next: train, all proposed pictures are decided." in rounds(folder, "status")
     text = rounds(folder, "train", "--epochs=2")
     note = json.loads(first.weights.read_text())
     assert note["options"] == ["--epochs=2"]
@@ -124,6 +125,13 @@ def test_two_rounds(folder):
     assert len(note["parts"]["train"]) + len(note["parts"]["val"]) == 8
     text = rounds(folder, "next") + rounds(folder, "status")
     assert "Hold-out: 3 of 3" in text and re.search(r"^2 +11 ", text, re.MULTILINE)
+
+
+def test_after_the_last_picture(folder):
+    start(folder, pictures=COUNT)
+    decide(folder)
+    rounds(folder, "train")
+    assert "No picture is left for another round." in rounds(folder, "next")
 
 
 def test_every_command_again_changes_nothing(folder):

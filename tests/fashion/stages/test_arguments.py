@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion.stages.arguments import add_model_arguments, model_choice
+from fashion.stages.arguments import add_model_arguments, model_choice, of_presets
 from fashion.stages.models import ModelChoice
 from fashion.stages.stage import MODANET_STAGE
 
@@ -33,3 +33,10 @@ def test_all_options():
         resize_mode="fit64",
         logs=Path("l"),
     )
+
+
+def test_defaults_of_presets_are_words_that_a_person_understands():
+    assert of_presets("layers") == (
+        "(default: heads; demo: all; photo: all but stem, first levels and depthwise kernels)"
+    )
+    assert of_presets("epochs").startswith("(default: 75; ")

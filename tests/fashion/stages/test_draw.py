@@ -127,7 +127,7 @@ def test_a_folder_gets_a_table_predictions_and_a_gallery(stage, model, capsys):
     assert found[1]["bbox"] == [0, 0, 30, 40]
     assert coco_mask.decode(found[1]["segmentation"]).sum() == 1200
     page = (stage.outputs / "index.html").read_text()
-    assert 'href="a.png"' in page and "2 garments on 2 pictures" in page
+    assert 'href="a.png"' in page and "2 garments in 2 pictures" in page
     assert "Written: " in capsys.readouterr().out
 
 

@@ -260,7 +260,7 @@ def test_best_weights_are_copied_where_they_are_asked_for(stage, tmp_path, capsy
     assert (tmp_path / "out" / "best.h5").read_bytes() == best.read_bytes()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["best.h5"]
     assert not (stage.folder / stage.weights).exists()
-    assert f"copied for the next stage: {Path('out/best.h5')}" in capsys.readouterr().out
+    assert f"Best weights: {Path('out/best.h5')}" in capsys.readouterr().out
 
 
 def test_weights_that_are_there_are_left_unless_overwrite_is_given(stage, capsys):

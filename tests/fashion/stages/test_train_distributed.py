@@ -37,7 +37,7 @@ def test_the_script_with_tf_config_trains_as_one_process(tmp_path):
     results = run_workers([arguments, arguments], cwd=tmp_path)
     for result in results:
         assert result.returncode == 0, result.stderr
-    assert "Best weights, copied for the next stage" in results[0].stdout
+    assert "Best weights: " in results[0].stdout
     assert "Best weights" not in results[1].stdout
     # Batch statistics come from sums of squares there, and a step amplifies what that rounds: 2e-5
     # was measured.
