@@ -12,7 +12,8 @@ JSON has those of the processor too, in which threads that spin while they wait 
     step          what training runs
     torchvision   its Mask R-CNN of the same backbone, input, batch, anchors, RoIs and widths of the
                   heads, where it is installed (for `photo`: EfficientNet-B0 without what Lite0
-                  leaves out; its masks are 28 x 28 where ours are 56 x 56)
+                  leaves out; its masks are 28 x 28 where ours are 56 x 56 with MASK_DETAIL, unless
+                  --same-masks is given)
 
 `preset` among the --layers are those that the preset trains; torchvision trains the same ones. How
 many rows the mask branch has depends on what the random RPN proposes: few with most seeds, some 100
@@ -52,6 +53,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--batch", type=int, help="pictures (default: the preset's, 2 for a ResNet)")
     add("--layers", nargs="+", choices=LAYERS, help="(default: preset, or heads and all)")
     add("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    add("--same-masks", action="store_true", help="of 28 x 28 without detail, as torchvision's")
     add("--precision", choices=["float32", "bfloat16", "auto"], default="float32")
     add("--seed", type=int, default=0, help="of the weights (%(default)s)")
     options = parser.parse_args(arguments)
@@ -146,9 +148,11 @@ def measure(options: argparse.Namespace) -> dict:
     from benchmarks.flops import peak_gflops
     from mrcnn.network.build import build_model
 
-    values = {"PRECISION": options.precision}
+    values: dict = {"PRECISION": options.precision}
     if options.batch or options.network not in TRAINED:
         values["IMAGES_PER_GPU"] = options.batch or 2
+    if options.same_masks:
+        values |= {"MASK_SHAPE": [28, 28], "MINI_MASK_SHAPE": (56, 56), "MASK_DETAIL": False}
     config, models = config_of(options, inference=False, **values), {}
     batch, figures = make_batch(config), {}
     for layers in options.layers:
