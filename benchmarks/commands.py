@@ -11,7 +11,8 @@ divided by the photographs that were more, is what one takes once everything is 
 runs `python -c "import tensorflow"` is timed: starts are given as a multiple of it, which holds on
 other machines and beside other work. Wall seconds and seconds of processors (of all threads,
 children included) are the least of `--repeat` runs. `network` is the share of the time of a
-photograph in which `MaskRCNN.detect` runs, of one run with a clock around it. `--large` adds a
+photograph in which `MaskRCNN.detect` runs, of one run with a clock around it. `evaluate` compares
+with a made-up outline for each photograph: its time alone means something. `--large` adds a
 photograph of 12 megapixels, the first one enlarged. `--code` takes the commands of another clone,
 for a comparison. On two cores some ten minutes.
 """
@@ -39,8 +40,14 @@ COMMANDS = {
     "test": "model1/samples/custom/testModaNet.py --images={images} --output={output}",
     "label": "model1/samples/custom/generateVggAnno.py --images={images} "
     "--output={output}/labels.json",
+    "evaluate": "tools/evaluate.py --model=photo.h5 --dataset={data} --subset=val "
+    "--json={output}/figures.json",
 }
 LARGE = (4000, 3000)  # height and width of a photograph of 12 megapixels
+OUTLINE = {
+    "shape_attributes": {"name": "rect", "x": 9, "y": 9, "width": 99, "height": 99},
+    "region_attributes": {"label": "top"},
+}
 # Runs a command in this process with a clock around the network.
 CLOCK = """
 import runpy, sys, time
@@ -124,28 +131,29 @@ class Bench:
             self.sets["large"] = self._enlarged(paths[0])
 
     def _copied(self, name: str, paths: Sequence[Path]) -> Path:
-        target = self.folder / name
-        target.mkdir()
+        target = self.folder / name / "val"
+        target.mkdir(parents=True)
         for number, path in enumerate(paths):
             # Named as labelling wants it.
             shutil.copyfile(path, target / f"top_yaz_{number:04d}{path.suffix}")
-        return target
+        return _annotated(target)
 
     def _enlarged(self, path: Path) -> Path:
         import cv2
 
         from mrcnn.images.reading import read_image
 
-        target = self.folder / "large"
-        target.mkdir()
+        target = self.folder / "large" / "val"
+        target.mkdir(parents=True)
         pixels = cv2.resize(read_image(path), LARGE[::-1], interpolation=cv2.INTER_CUBIC)
         cv2.imwrite(str(target / "top_yaz_large.jpg"), pixels[..., ::-1])
-        return target
+        return _annotated(target)
 
     def words(self, command: str, images: str) -> list[str | Path]:
         """The command on one of the sets, with a new output folder."""
         output = Path(tempfile.mkdtemp(dir=self.folder))
-        line = COMMANDS[command].format(images=self.sets[images], output=output)
+        folder = self.sets[images]
+        line = COMMANDS[command].format(images=folder, data=folder.parent, output=output)
         script, *options = line.split()
         return [self.code / script, *options]
 
@@ -169,7 +177,7 @@ class Bench:
                 shutil.rmtree(output)
         whole = {name: least(taken) for name, taken in runs.items()}
         start, longer, tensorflow = whole["one"], whole["all"], least(imports)
-        row = {
+        row: dict[str, float | str] = {
             "command": command,
             "first_wall": start.wall,
             "first_processor": start.processor,
@@ -191,6 +199,14 @@ class Bench:
         _, told = spent(["-c", clock, *self.words(command, "all")], self.code)
         network, whole = map(float, told.rpartition("SHARE")[2].split())
         return network / whole
+
+
+def _annotated(folder: Path) -> Path:
+    """The folder, with a VIA file that gives each of its pictures `OUTLINE`."""
+    names = [path.name for path in folder.iterdir()]
+    annotations = {name: {"filename": name, "regions": [OUTLINE]} for name in names}
+    (folder / "via_region_data.json").write_text(json.dumps(annotations), encoding="utf-8")
+    return folder
 
 
 def table(rows: Sequence[dict]) -> str:
