@@ -76,7 +76,8 @@ def commands(options: argparse.Namespace) -> dict[str, list[str]]:
             "resnet101": ["detection.py", "--network", "resnet101"],
         }
     if options.photographs:
-        found["commands"] = ["commands.py", str(options.photographs)]
+        once = ["--repeat", "1"] if options.quick else []
+        found["commands"] = ["commands.py", str(options.photographs), *once]
     return {part: found[part] for part in options.parts if part in found}
 
 
