@@ -28,7 +28,7 @@ from fashion.pipeline.results import RunResults, StageResult, StepResult, gather
 from mrcnn.errors import counted
 
 SHOWN_PAIRS, SHOWN_PICTURES, SHOWN_WORST = 4, 4, 2
-LEAST_EPOCHS = 3  # of a training from which a model learns something
+LEAST_EPOCHS = 2  # of a training that is no mere test of the flow, as --quick is
 LOSS_PARTS = {
     "rpn_class_loss": "anchors: garment or not",
     "rpn_bbox_loss": "anchors: boxes",

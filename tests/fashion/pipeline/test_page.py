@@ -247,6 +247,15 @@ def test_it_says_what_the_pictures_are(tmp_path):
     assert "its start weights were trained before" in page_of(work)
 
 
+@pytest.mark.parametrize(("epochs", "said"), [(1, True), (2, False)])
+def test_a_training_of_one_epoch_is_called_a_quick_run(tmp_path, epochs, said):
+    """The demo itself trains model 1 for two."""
+    work = write_run(tmp_path / "run")
+    (work / "data").mkdir()
+    history(work / "stage1" / "logs" / "x20240101T0000" / "history.csv", epochs)
+    assert ("This was a quick run" in page_of(work)) == said
+
+
 def test_a_page_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
