@@ -10,8 +10,8 @@ val/ with via_region_data.json), custom/ (photographs named <garment>_<season>_<
 known, their true garments in custom_truth.json. Every step is a command of this project, printed so
 that it can be repeated by hand. A finished step is skipped while its settings stay the same: after
 Ctrl-C, an error or a crash the same call resumes. The result is outputs/index.html, a page of
-curves, figures and pictures. The demo takes ten minutes on two idle cores, twice that on busy ones;
---quick takes about three (its models find little: it only shows that everything runs).
+curves, figures and pictures. The demo takes eleven minutes on two idle cores, twice that on busy
+ones; --quick takes about three (its models find little: it only shows that everything runs).
 """
 
 import shlex
@@ -25,8 +25,8 @@ from fashion.pipeline.steps import pipeline_steps
 from mrcnn.errors import UserError
 
 DEMO_NOTE = (
-    "The demo downloads nothing. It takes ten minutes on two idle cores, twice that on busy ones, "
-    "and 630 MB of disk; --quick takes about three minutes."
+    "The demo downloads nothing. It takes eleven minutes on two idle cores, twice that on busy "
+    "ones, and 650 MB of disk; --quick takes about three minutes."
 )
 QUICK_NOTE = "This takes about three minutes on two idle cores; the models will find little."
 
