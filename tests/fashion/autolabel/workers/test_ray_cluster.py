@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -43,6 +44,14 @@ def test_an_address_is_for_ray(tmp_path):
     script = REPOSITORY / "model1" / "samples" / "custom" / "generateVggAnno.py"
     done = run_script(script, "--images=images", "--ray-address=auto", cwd=tmp_path)
     assert done.returncode == 2 and "--ray-address is for --engine=ray" in done.stderr
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_folder():
+    """Ray's sockets need paths of at most 107 bytes, which the tests' own folder may exceed."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        yield
 
 
 @pytest.fixture
