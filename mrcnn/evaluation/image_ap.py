@@ -58,7 +58,7 @@ def _overlaps_by_score(gt_boxes, gt_masks, pred_boxes, pred_class_ids, pred_scor
     gt_masks = gt_masks[..., : len(trim_zeros(gt_boxes))]
     pred_scores = pred_scores[: len(trim_zeros(pred_boxes))]
     ranks = np.argsort(pred_scores, kind="stable")[::-1]
-    overlaps = compute_overlaps_masks(pred_masks[..., ranks], gt_masks)
+    overlaps = compute_overlaps_masks(pred_masks, gt_masks)[ranks]
     return overlaps, np.asarray(pred_class_ids)[ranks]
 
 

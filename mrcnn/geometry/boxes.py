@@ -11,7 +11,7 @@ import numpy as np
 
 # Pairs of boxes whose temporaries are held at once: small enough to stay in the cache.
 _PAIRS_AT_ONCE = 1 << 16
-_MASK_VALUES_AT_ONCE = 1 << 18
+_MASK_VALUES_AT_ONCE = 1 << 20
 
 
 def extract_bboxes(mask: np.ndarray) -> np.ndarray:
@@ -120,8 +120,7 @@ def _without_overflow(boxes):
 def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray:
     """Intersection over union of every mask of one set with every mask of another.
 
-    Temporary memory does not grow with the masks. Pixels are counted in float32, which is exact
-    up to 16 million a mask.
+    Temporary memory does not grow with the masks.
 
     Args:
         masks1: [height, width, n1]; masks2: [height, width, n2]; pixels above 0.5 are set.
@@ -129,22 +128,27 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
     Returns:
         float32 [n1, n2] (float64 where one set is empty); NaN where both masks have no pixel.
     """
-    if masks1.shape[-1] == 0 or masks2.shape[-1] == 0:
-        return np.zeros((masks1.shape[-1], masks2.shape[-1]))
-    pixels1, pixels2 = (masks.reshape(-1, masks.shape[-1]) for masks in (masks1, masks2))
-    counts = (masks1.shape[-1], masks2.shape[-1])
-    intersections = np.zeros(counts, np.float32)
-    areas1, areas2 = (np.zeros(count, np.float32) for count in counts)
-    step = max(1, _MASK_VALUES_AT_ONCE // sum(counts))
-    for start in range(0, len(pixels1), step):
-        set1 = (pixels1[start : start + step] > 0.5).astype(np.float32)
-        set2 = (pixels2[start : start + step] > 0.5).astype(np.float32)
-        intersections += set1.T @ set2
-        areas1 += set1.sum(axis=0)
-        areas2 += set2.sum(axis=0)
-    unions = areas1[:, None] + areas2 - intersections
+    counts = masks1.shape[-1], masks2.shape[-1]
+    if 0 in counts:
+        return np.zeros(counts)
+    intersections = np.zeros(counts, np.int64)
+    areas1, areas2 = (np.zeros((count, 1), np.int64) for count in counts)
+    rows = max(1, _MASK_VALUES_AT_ONCE // (sum(counts) * max(1, masks1.shape[1])))
+    for start in range(0, masks1.shape[0], rows):
+        set1, set2 = (_set_pixels(m[start : start + rows]) for m in (masks1, masks2))
+        intersections += [[np.count_nonzero(a & b) for b in set2] for a in set1]
+        areas1 += [[np.count_nonzero(a)] for a in set1]
+        areas2 += [[np.count_nonzero(b)] for b in set2]
+    unions = (areas1 + areas2.T - intersections).astype(np.float32)
     with np.errstate(invalid="ignore"):
-        return intersections / unions
+        return intersections.astype(np.float32) / unions
+
+
+def _set_pixels(masks):
+    """Bool [n, height * width], each mask in one piece, of masks [height, width, n]."""
+    masks = np.moveaxis(masks, -1, 0)
+    masks = masks if masks.dtype == bool else masks > 0.5
+    return np.ascontiguousarray(masks).reshape(len(masks), -1)
 
 
 def non_max_suppression(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
