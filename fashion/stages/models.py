@@ -16,7 +16,7 @@ from fashion.labels import MODANET_TABLE, PERSON, SEASON_TABLE, ClassTable
 from fashion.stages.presets import PRESETS, make_config
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 from mrcnn.errors import DatasetError, WeightsError, WeightsNotFoundError
-from mrcnn.system.imports import modules_left_out
+from mrcnn.system.imports import collector_paused, modules_left_out
 from mrcnn.weights.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -325,9 +325,10 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
     # A fifth of the time that importing Keras takes is of packages that it only uses if they are
     # there, and for what no detection needs: plots and sparse training data. It then lacks them for
     # the rest of the process, so this is for commands, not for `fashion.load`.
-    with modules_left_out("matplotlib", "scipy"):
-        importlib.import_module("mrcnn.model")
-    model = loaded_model(choice, weights)
+    with collector_paused():
+        with modules_left_out("matplotlib", "scipy"):
+            importlib.import_module("mrcnn.model")
+        model = loaded_model(choice, weights)
     print(f"Weights: {weights.line()}")
     return model
 

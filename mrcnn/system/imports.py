@@ -1,6 +1,7 @@
-"""Imports that a program can do without."""
+"""What makes a program start sooner: imports it can do without, and fewer looks at its objects."""
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator
 
@@ -20,3 +21,20 @@ def modules_left_out(*names: str) -> Iterator[None]:
     finally:
         for name in absent:
             sys.modules.pop(name, None)
+
+
+@contextlib.contextmanager
+def collector_paused() -> Iterator[None]:
+    """Switch Python's search for cyclic garbage off within the block.
+
+    For imports and networks: they make millions of objects that stay, and each search would look at
+    all of them again.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
