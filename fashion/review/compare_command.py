@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 
 from fashion.stages.stage import whole
-from fashion.terminal import command_parser
+from fashion.terminal import add_classes_argument, command_parser
 from mrcnn.errors import counted
 
 
@@ -29,6 +29,7 @@ def parse_arguments(
     add("auto", type=Path, metavar="AUTO", help="automatic labels, VIA")
     add("truth", type=Path, metavar="TRUTH", help="true labels, VIA or COCO")
     add("--iou", type=float, default=0.5, metavar="0..1", help="from here on it is a match")
+    add_classes_argument(parser, "season labels or ModaNet's garments, whichever AUTO has")
     add("--all-garments", action="store_true", help="expect all garments, as --all-garments labels")
     add("--labelled-only", action="store_true", help="leave out images that AUTO does not have")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     from fashion.annotations.locating import read_annotations
     from fashion.annotations.problems import problem_text
     from fashion.json_files import write_json
+    from fashion.labels import named_table
     from fashion.review.quality import compare_labels
     from fashion.review.quality_report import quality_table, write_worst
     from mrcnn.errors import DatasetError
@@ -61,6 +63,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
             threshold=options.iou,
             all_garments=options.all_garments,
             labelled_only=options.labelled_only,
+            table=named_table(options.classes) if options.classes else None,
             progress=bar.update,
         )
     print(quality_table(quality))

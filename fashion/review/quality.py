@@ -25,7 +25,15 @@ from fashion.annotations.instances import (
 )
 from fashion.annotations.problems import Problem
 from fashion.annotations.via_reading import ViaFile, ViaImage
-from fashion.labels import canonical_name, coded_garment, decode, parse_file_name, season_label
+from fashion.labels import (
+    MODANET_TABLE,
+    ClassTable,
+    canonical_name,
+    coded_garment,
+    decode,
+    parse_file_name,
+    season_label,
+)
 from fashion.polygons.filling import polygons_to_crop
 from mrcnn.errors import DatasetError
 
@@ -131,17 +139,20 @@ def compare_labels(
     threshold: float = IOU_THRESHOLD,
     all_garments: bool = False,
     labelled_only: bool = False,
+    table: ClassTable | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> LabelQuality:
     """Match every image's automatic labels with the true ones.
 
     all_garments: where labels have seasons and the truth names garments, expect all of them with
     the file's season, not the garment of the file's name alone. labelled_only: leave out images
-    that the automatic file does not have, instead of counting their garments as missed. `progress`
+    that the automatic file does not have, instead of counting their garments as missed. table: the
+    classes, whose aliases are the same label; None: season labels or ModaNet's garments. `progress`
     is called once an image.
     """
     quality = LabelQuality()
-    seasons = _have_seasons(auto)
+    seasons = table is None and _have_seasons(auto)
+    garment = _garment_of(table or MODANET_TABLE)
     autos = {PurePosixPath(image.filename).name: image for image in auto}
     truths = {PurePosixPath(image.filename).name: image for image in truth}
     for name in dict.fromkeys([*truths, *autos]):
@@ -154,8 +165,8 @@ def compare_labels(
             expected = _instances(truths.get(name), _expected(all_garments), quality.problems)
             found = _instances(autos.get(name), lambda text, _: _decoded(text), [])
         else:
-            expected = _instances(truths.get(name), _garment, [])
-            found = _instances(autos.get(name), _garment, [])
+            expected = _instances(truths.get(name), garment, [])
+            found = _instances(autos.get(name), garment, [])
         size = _size(truths.get(name)) or _size(autos.get(name))
         quality.comparisons += _match(name, found, expected, size, threshold)
     return quality
@@ -211,10 +222,15 @@ def _decoded(label: str) -> str:
         return label
 
 
-def _garment(label: str, _: str) -> str:
-    """The garment that a label names, with or without a season; as it stands if not ModaNet's."""
-    named = parse_file_name(label)
-    return named[0] if isinstance(named, tuple) else canonical_name(label) or label
+def _garment_of(table: ClassTable) -> Callable[[str, str], str]:
+    def garment(label: str, _: str) -> str:
+        """The class that a label names, with or without a season; as it stands if there is none."""
+        named = parse_file_name(label)
+        text = named[0] if isinstance(named, tuple) else label
+        row = table.find(text)
+        return row.name if row else text
+
+    return garment
 
 
 def _expected(all_garments: bool) -> Callable[[str, str], str | None]:

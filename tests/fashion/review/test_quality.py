@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from fashion.annotations.via_reading import from_json
+from fashion.labels import ClassTable, GarmentClass
 from fashion.review.quality import compare_labels, mask_iou
 from fashion.review.quality_report import draw_comparison, quality_table, write_worst
 from tests.fashion.factories import entry, region, write_image
@@ -134,6 +135,16 @@ def test_garments_without_seasons():
     assert [quality.figures(label)["recall"] for label in quality.labels()] == [0.5, 0, 1, 1]
     nothing_found = compare_labels(via(IMG_1=[]), truth)
     assert (nothing_found.problems, nothing_found.figures()["truth"]) == ([], 5)
+
+
+def test_aliases_of_own_classes_are_the_same_label():
+    table = ClassTable([GarmentClass(1, "sneaker", (9, 9, 9), aliases=("trainer",)), "blazer"])
+    auto = via(a=[labelled("sneaker", square(0, 0))])
+    truth = via(a=[labelled("Trainer", square(0, 0)), labelled("cap", square(20, 0))])
+    quality = compare_labels(auto, truth, table=table)
+    assert quality.labels() == ["cap", "sneaker"]
+    assert quality.figures("sneaker")["precision"] == quality.figures("sneaker")["recall"] == 1
+    assert compare_labels(auto, truth).figures("sneaker")["precision"] == 0
 
 
 def test_images_on_one_side_only():
