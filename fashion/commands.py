@@ -7,7 +7,9 @@ nothing but the standard library, and also run on an older Python.
 
 from __future__ import annotations
 
+import atexit
 import difflib
+import gc
 import importlib
 import importlib.util
 import os
@@ -98,6 +100,9 @@ def execute(target: str, arguments: list[str], prog: str) -> int:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     from fashion.terminal import run
+
+    # At its end Python would search all that is loaded for garbage: with TensorFlow half a second.
+    atexit.register(gc.freeze)
 
     def call() -> int | None:
         module, _, name = target.partition(":")

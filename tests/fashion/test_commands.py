@@ -69,3 +69,13 @@ def test_tensorflow_is_quiet_unless_the_user_wants_to_hear_it(monkeypatch, befor
     seen = []
     run(lambda: seen.append(os.environ.get("TF_CPP_MIN_LOG_LEVEL")))
     assert seen == [after]
+
+
+def test_at_the_end_of_a_command_nothing_is_searched_for_garbage():
+    """Looked at by a function that was registered before, and so runs after."""
+    code = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0));"
+        "from fashion.commands import execute; execute('builtins:max', '', '')"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True)
+    assert (shown.stdout.strip(), shown.stderr) == (b"True", b"")
