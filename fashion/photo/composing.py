@@ -1,0 +1,226 @@
+"""Photographs on which a person wears garments of another, so that rare ones are seen more often.
+
+Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method" (2021), with one difference:
+a garment does not go anywhere, but to where it was on its own person, at the other's size.
+"""
+
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fashion.dataset import FashionDataset
+from fashion.json_files import write_json
+from fashion.labels import PERSON, PHOTO_TABLE
+from fashion.photo.data import ANNOTATIONS
+from mrcnn.errors import DatasetError
+from mrcnn.evaluation.coco_ap import encode_mask
+from mrcnn.geometry.boxes import extract_bboxes
+
+SHOES = ("boots", "footwear")
+# Two of these on one person hide each other.
+LARGE = ("outer", "dress", "skirt", "pants", "shorts")
+# Times as often as their number asks for: boots seldom hide the shoes, shorts fit almost anybody.
+FAVOURED = {"boots": 3.0, "shorts": 0.7}
+MOST_CLASSES = 4  # tried on a photograph
+LEAST_LEFT = 0.15  # of a garment that another covers; of less the rest is painted over
+MOST_SHOE_LEFT = 0.6  # of shoes that others replace
+LEAST_PIXELS = 60
+SCALES = (0.5, 2.0)  # of one person to the other
+JPEG_QUALITY = 92
+
+
+@dataclass
+class Worn:
+    """A photograph and what is worn on it.
+
+    Attributes:
+        image: uint8 [height, width, 3], RGB.
+        names: of the instances' classes; one is the person.
+        masks: bool [height, width] of each.
+    """
+
+    image: np.ndarray
+    names: list[str]
+    masks: list[np.ndarray]
+
+    @property
+    def person(self) -> int:
+        """Which instance is the person."""
+        return self.names.index(PERSON)
+
+
+def read_worn(dataset: FashionDataset, image_id: int) -> Worn:
+    """A photograph of a data set of the photo classes."""
+    masks, class_ids = dataset.load_mask(image_id)
+    names = [PHOTO_TABLE.name_of(abs(class_id)) for class_id in class_ids.tolist()]
+    return Worn(dataset.load_image(image_id), names, list(np.moveaxis(masks, -1, 0)))
+
+
+def put_on(worn: Worn, other: Worn, name: str, draw: random.Random) -> bool:
+    """Let the person of one photograph wear the garments of a class of another; whether they fit.
+
+    They are scaled by the height of the two persons, mirrored at random, and lie on top of what is
+    worn there. Shoes replace shoes.
+
+    Args:
+        worn: is changed.
+        other: whose garments they are; it stays as it is.
+        name: their class, which `worn` does not have.
+        draw: for small differences of size, place and brightness.
+    """
+    to_other = _to_other(worn, other, draw)
+    size = worn.image.shape[1::-1]
+    if to_other is None:
+        return False
+    own = [mask for mask, of in zip(other.masks, other.names, strict=True) if of == name]
+    new = [_warped(mask.view(np.uint8), to_other, size, cv2.INTER_NEAREST) > 0 for mask in own]
+    new = [mask for mask in new if np.count_nonzero(mask) >= LEAST_PIXELS]
+    cover = np.any(new, axis=0) if new else np.zeros(size[::-1], bool)
+    rest = [mask & ~cover for mask in worn.masks]
+    share = [np.count_nonzero(r) / max(1, m.sum()) for r, m in zip(rest, worn.masks, strict=True)]
+    shoes = [i for i, of in enumerate(worn.names) if name in SHOES and of in SHOES]
+    if not new or any(share[i] > MOST_SHOE_LEFT for i in shoes):
+        return False
+    hidden = {i for i, s in enumerate(share) if s < LEAST_LEFT} | set(shoes)
+    hidden.discard(worn.person)
+    _paint_over(worn, [rest[i] for i in hidden])
+    _paste(worn, _warped(other.image, to_other, size, cv2.INTER_LINEAR), cover, draw)
+    rest[worn.person] = worn.masks[worn.person] | cover
+    kept = [i for i in range(len(rest)) if i not in hidden]
+    worn.names = [worn.names[i] for i in kept] + [name] * len(new)
+    worn.masks = [rest[i] for i in kept] + new
+    return True
+
+
+def _to_other(worn: Worn, other: Worn, draw: random.Random) -> np.ndarray | None:
+    """The affine map [2, 3] from one person to the other; None where their sizes differ too much.
+
+    The heads' ends and the middles of their boxes come together.
+    """
+    to, source = (extract_bboxes(one.masks[one.person][..., None])[0] for one in (worn, other))
+    height = float(to[2] - to[0])
+    scale = height / max(1, source[2] - source[0]) * draw.uniform(0.92, 1.09)
+    mirrored = draw.choice((-1, 1)) * scale
+    if not SCALES[0] < scale < SCALES[1]:
+        return None
+    x = (to[1] + to[3]) / 2 + draw.uniform(-0.02, 0.02) * height
+    y = to[0] + draw.uniform(-0.01, 0.01) * height
+    x_shift = x - mirrored * (source[1] + source[3]) / 2
+    return np.array([[mirrored, 0, x_shift], [0, scale, y - scale * source[0]]], np.float32)
+
+
+def _warped(pixels: np.ndarray, matrix: np.ndarray, size, interpolation: int) -> np.ndarray:
+    return cv2.warpAffine(pixels, matrix, size, flags=interpolation)
+
+
+def _paint_over(worn: Worn, rests: list[np.ndarray]) -> None:
+    """Fill what is left of garments that are gone with what lies around it."""
+    if rests and np.any(rests):
+        grown = cv2.dilate(np.any(rests, axis=0).astype(np.uint8), np.ones((5, 5), np.uint8))
+        worn.image = cv2.inpaint(worn.image, grown, 5, cv2.INPAINT_TELEA)
+
+
+def _paste(worn: Worn, image: np.ndarray, cover: np.ndarray, draw: random.Random) -> None:
+    alpha = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), 0.8)[..., None]
+    new = np.clip(image + draw.uniform(-12, 12), 0, 255)
+    worn.image = np.rint(worn.image * (1 - alpha) + new * alpha).astype(np.uint8)
+
+
+class Wardrobe:
+    """The photographs of a data set that have a person, by what is worn on them.
+
+    Args:
+        dataset: of the photo classes.
+
+    Raises:
+        DatasetError: there are not two of them.
+    """
+
+    def __init__(self, dataset: FashionDataset):
+        self.dataset = dataset
+        self.holders: dict[str, list[int]] = defaultdict(list)
+        person = PHOTO_TABLE.id_of(PERSON)
+        for image_id in dataset.image_ids.tolist():
+            classes = {one.class_id for one in dataset.image_info[image_id]["instances"]}
+            if person in classes:
+                for class_id in sorted(classes):
+                    self.holders[PHOTO_TABLE.name_of(class_id)].append(image_id)
+        self.people = self.holders.pop(PERSON, [])
+        if len(self.people) < 2 or not self.holders:
+            raise DatasetError("there are no two photographs of a person with garments")
+        self.classes = sorted(self.holders)
+        self.weights = [FAVOURED.get(n, 1) / len(self.holders[n]) ** 0.5 for n in self.classes]
+
+    def dress(self, image_id: int, draw: random.Random) -> tuple[Worn, list[str]]:
+        """A photograph with garments of others, and the classes of these; none may fit."""
+        worn = read_worn(self.dataset, image_id)
+        put: list[str] = []
+        for name in draw.choices(self.classes, self.weights, k=draw.randint(1, MOST_CLASSES)):
+            other = draw.choice(self.holders[name])
+            crowded = name in LARGE and any(one in LARGE for one in put)
+            if name in worn.names or crowded or other == image_id:
+                continue
+            if put_on(worn, read_worn(self.dataset, other), name, draw):
+                put.append(name)
+        return worn, put
+
+
+def compose_photographs(dataset: FashionDataset, target: Path, count: int, seed: int) -> str:
+    """Write a data set folder of composed photographs; a summary.
+
+    Args:
+        dataset: of the photo classes, with persons.
+        target: gets `count` photographs and their COCO file.
+        seed: of who wears what.
+
+    Raises:
+        DatasetError: see `Wardrobe`; or no garment fits on anybody.
+    """
+    wardrobe, draw = Wardrobe(dataset), random.Random(seed)
+    categories = [{"id": row.id, "name": row.name} for row in PHOTO_TABLE]
+    data: dict[str, Any] = {"info": {}, "images": [], "annotations": [], "categories": categories}
+    total: Counter[str] = Counter()
+    target.mkdir(parents=True, exist_ok=True)
+    while len(data["images"]) < count:
+        before = len(data["images"])
+        for image_id in draw.sample(wardrobe.people, len(wardrobe.people)):
+            if len(data["images"]) == count:
+                break
+            worn, put = wardrobe.dress(image_id, draw)
+            if put:
+                total.update(put)
+                _write(worn, target, data)
+        if len(data["images"]) == before:
+            raise DatasetError("no garment fits on another person")
+    write_json(target / ANNOTATIONS, data)
+    counts = ", ".join(f"{name} {times}" for name, times in total.most_common())
+    return f"{count} composed photographs, with {counts or 'nothing'} put on"
+
+
+def _write(worn: Worn, target: Path, data: dict[str, Any]) -> None:
+    """Write a photograph, and add it with its instances to the COCO data."""
+    number = len(data["images"]) + 1
+    name = f"composed_{number:05d}.jpg"
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    _, encoded = cv2.imencode(".jpg", worn.image[..., ::-1], settings)
+    (target / name).write_bytes(encoded.tobytes())
+    height, width = worn.image.shape[:2]
+    data["images"].append({"id": number, "file_name": name, "width": width, "height": height})
+    for of, mask in zip(worn.names, worn.masks, strict=True):
+        y1, x1, y2, x2 = extract_bboxes(mask[..., None])[0].tolist()
+        data["annotations"].append(
+            {
+                "id": len(data["annotations"]) + 1,
+                "image_id": number,
+                "category_id": PHOTO_TABLE.id_of(of),
+                "iscrowd": 0,
+                "area": int(np.count_nonzero(mask)),
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "segmentation": encode_mask(mask),
+            }
+        )
