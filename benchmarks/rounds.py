@@ -9,7 +9,8 @@ instances_test.json (COCO). A first model learns from 100 photographs, which all
 trained on, too. Then three rounds of 100 each are made by the code of rounds.py, with pictures
 chosen by the queue ("queue") and at random ("random"); and models are trained from ImageNet's
 weights on photographs that are labelled from nothing ("nothing"): the first hundred and those
-chosen at random. Of the same round, all have seen as many steps: the first model's and its rounds'
+chosen at random. "queue_once" and "random_once" are trained from ImageNet's weights, too, on what
+those rounds gave. Of the same round, all have seen as many steps: the first model's and its rounds'
 together. They are measured on the 50 validation photographs and on 100 of the training photographs
 that no model is trained on ("val").
 
@@ -41,7 +42,7 @@ from mrcnn.weights.known_files import get_imagenet_weights_path
 
 ROUNDS, PICTURES = 3, 100
 MEASURED = 100  # training photographs that are only measured on, since 50 for validation are few
-ARMS = ("queue", "random", "nothing")
+ARMS = ("queue", "random", "nothing", "queue_once", "random_once")
 MIN_CONFIDENCE = 0.5
 # In place of the preset's, which are for 7,000 steps at 448 x 320.
 SMALLER = {
@@ -147,6 +148,20 @@ def from_nothing(experiment: Experiment, arm: str, number: int, imagenet: Path) 
     return weights
 
 
+def trained_once(experiment: Experiment, arm: str, number: int, imagenet: Path) -> None:
+    """A model of all that the rounds of an arm gave so far, in one training."""
+    source, options = experiment.out / arm, experiment.options
+    dataset = source / f"round_{number:02d}" / "dataset"
+    found = [i for part in ("train", "val") for i in via.read(dataset / part / via.ANNOTATION_FILE)]
+    names = [image.filename for image in found]
+    folder = experiment.folder(f"{arm}_once_{number}", imagenet, names)
+    via.write(folder.corrections / "rounds.json", Annotations(found))
+    weights = experiment.train(folder, 1, options.first_steps + number * options.steps)
+    row = read_json(experiment.out / "rows" / f"{arm}_{number}.json")
+    work = Work(row["keys"], row["outlines"])
+    experiment.row(f"{arm}_once", number, row["photographs"], work, weights)
+
+
 def rounds(experiment: Experiment, arm: str, first: Path) -> None:
     """Three rounds from the first model, with pictures by the queue or at random."""
     work = Work()
@@ -215,6 +230,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("ccp", type=Path, metavar="CCP", help="folder of the photographs and their truth")
     add("out", type=Path, metavar="OUT", help="folder of all that is made")
     add("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="(all)")
+    add("--rounds", type=int, nargs="+", default=list(range(1, ROUNDS + 1)), metavar="N",
+        help="of the models that are trained in one go (all)")  # fmt: skip
     add("--size", default="256x192", metavar="HEIGHTxWIDTH", help="of the network (%(default)s)")
     add("--first-steps", type=int, default=600, metavar="N", help="of the first model (600)")
     add("--steps", type=int, default=200, metavar="N", help="of each round (200)")
@@ -236,12 +253,15 @@ def main(arguments: list[str] | None = None) -> int:
     experiment = Experiment(options)
     first = first_model(experiment)
     for arm in options.arms:
-        if arm == "nothing":
-            imagenet = Path(read_json(experiment.out / "first_0" / "rounds.json")["weights"])
-            for number in range(1, ROUNDS + 1):
-                from_nothing(experiment, arm, number, imagenet)
-        else:
+        if arm in ("queue", "random"):
             rounds(experiment, arm, first)
+            continue
+        imagenet = Path(read_json(experiment.out / "first_0" / "rounds.json")["weights"])
+        for number in options.rounds:
+            if arm == "nothing":
+                from_nothing(experiment, arm, number, imagenet)
+            else:
+                trained_once(experiment, arm.removesuffix("_once"), number, imagenet)
     print(table(experiment, "val"))
     if options.test:
         measure_test(experiment)
