@@ -37,10 +37,14 @@ def parse_arguments(
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="folder of the rounds")
     add("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
-    start = parser.add_argument_group("start")
+    start = parser.add_argument_group("start, and --model of train")
     add = start.add_argument
     add("--images", type=Path, metavar="DIR", help="folder of photographs")
-    add("--model", metavar="FILE.h5", help="weights to begin with (default: the stage's)")
+    add(
+        "--model",
+        metavar="FILE.h5",
+        help="weights to begin with (default: the stage's; train: those of the round before)",
+    )
     add("--stage", type=int, choices=list(STAGES), default=1, help="2: labels with seasons")
     add("--pictures", type=whole(1), default=100, metavar="N", help="to review in a round")
     add(
@@ -94,7 +98,7 @@ def run_rounds(options: argparse.Namespace) -> int:
         if options.command == "train":
             write_project(folder, one)  # which a killed review leaves undone
             write_seasons(folder)
-            train_round(folder, one, options.rest)
+            train_round(folder, one, options.rest, options.model)
             print(status_text(folder))
             return 0 if one.result.exists() else 130
         if not one.result.exists():

@@ -28,11 +28,14 @@ LEAST_SCORE = 0.05  # of the detections that are measured
 FIGURES = ("AP", "AP50", "AP75")
 
 
-def train_round(folder: RoundsFolder, one: Round, options: Sequence[str] = ()) -> None:
+def train_round(
+    folder: RoundsFolder, one: Round, options: Sequence[str] = (), start: str | None = None
+) -> None:
     """Train the model of a round and measure it, resuming; nothing is done where that is done.
 
-    options: further words of the training script, such as `--epochs=5`. Once the training has
-    begun, later decisions wait for the next round.
+    options: further words of the training script, such as `--epochs=5`. start: the weights to begin
+    with, as its `--model` takes them; None: those of the round before. Once the training has begun,
+    later decisions wait for the next round.
 
     Raises:
         UserError: too few pictures are decided, or the training cannot be started.
@@ -46,7 +49,7 @@ def train_round(folder: RoundsFolder, one: Round, options: Sequence[str] = ()) -
             print(note)
         build_dataset(folder, one, state)
     if not one.weights.exists():
-        _train(folder, one, options)
+        _train(folder, one, options, start or str(folder.weights_before(one.number)))
     if one.weights.exists():  # not where Ctrl-C has ended the training early
         figures = measure(folder, one)
         minutes = round((time.monotonic() - began) / 60, 2)
@@ -104,11 +107,11 @@ def place_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _train(folder: RoundsFolder, one: Round, options: Sequence[str]) -> None:
+def _train(folder: RoundsFolder, one: Round, options: Sequence[str], start: str) -> None:
     # A checkpoint is there from the end of the first epoch on; without one it begins afresh.
     begun = any(one.logs.glob("*/mask_rcnn_*.h5"))
-    start = "last" if begun else str(folder.weights_before(one.number))
-    words = ["train", f"--dataset={one.dataset}", f"--model={start}", f"--logs={one.logs}"]
+    model = "last" if begun else start
+    words = ["train", f"--dataset={one.dataset}", f"--model={model}", f"--logs={one.logs}"]
     words += [f"--weights-out={one.weights}", *options]
     train_or_splash(folder.stage, "", words)
 

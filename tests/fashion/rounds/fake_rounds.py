@@ -48,13 +48,12 @@ def labelling_job(folder, weights, images):
     return LabelJob(pictures, CLASS_NAMES, policy, model=model), lambda: detector_of(weights)
 
 
-def train(folder, one, options):
+def train(folder, one, options, start):
     """Stands in for the training: the model notes what it was trained on."""
     names = {
         part: [image.filename for image in via.read(one.dataset / part / "via_region_data.json")]
         for part in ("train", "val", "test")
     }
-    start = str(folder.weights_before(one.number))
     note = {"shift": 0.05, "parts": names, "start": start, "options": list(options)}
     one.weights.write_text(json.dumps(note))
 

@@ -134,6 +134,14 @@ def test_after_the_last_picture(folder):
     assert "No picture is left for another round." in rounds(folder, "next")
 
 
+def test_a_round_can_be_trained_from_other_weights(folder):
+    start(folder)
+    decide(folder)
+    rounds(folder, "train", "--model=photo.h5", "--epochs=2")
+    note = json.loads(opened(folder).round(1).weights.read_text())
+    assert (note["start"], note["options"]) == ("photo.h5", ["--epochs=2"])
+
+
 def test_every_command_again_changes_nothing(folder):
     start(folder)
     decide(folder)
