@@ -159,7 +159,7 @@ class Stages:
 
     def finish(self) -> None:
         """Add measuring the weights and writing them."""
-        from fashion.photo.training import choose_temperature, measure_photo, write_photo_weights
+        from fashion.photo.training import choose_calibration, measure_photo, write_photo_weights
 
         options, weights, validation = self.options, self.weights, self.work / "data" / "val"
         figures = self.work / "figures.json"
@@ -168,10 +168,10 @@ class Stages:
             return measure_photo(weights(), validation, 0.7, figures)
 
         def write() -> str:
-            temperature, _ = choose_temperature(weights(), validation)
+            calibration, _ = choose_calibration(weights(), validation)
             said = TRAINED_ON + MORE * bool(options.more_epochs)
-            text = write_photo_weights(weights(), options.weights, said, temperature)
-            return f"{text}, scores calibrated with temperature {temperature:g}"
+            text = write_photo_weights(weights(), options.weights, said, calibration)
+            return f"{text}, scores calibrated with {calibration}"
 
         self.add("measure", "measure on validation", measure, figures)
         self.add("write", "write the weights", write, options.weights.absolute())

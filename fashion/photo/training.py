@@ -3,6 +3,7 @@
 Every stage resumes where it was interrupted. `tools/make_photo_weights.py` runs them in order.
 """
 
+import itertools
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ NAME = "photo"
 # Detections for average precision: what few believe in counts for recall.
 LEAST_SCORE = 0.05
 LOGITS = "mrcnn_class_logits"
-TEMPERATURES = (0.8, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
+TEMPERATURES = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+BACKGROUND_SHIFTS = (0.0, 0.4, 0.8, 1.2)
 SCORE_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0001)
 
 
@@ -149,13 +151,38 @@ def photo_model(weights: Path, confidence: float = LEAST_SCORE):
     return model
 
 
-def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[float, float]]:
-    """What to divide the class logits by, for scores that say how often garments are right.
+@dataclass(frozen=True)
+class Calibration:
+    """What is done to class logits for scores that say how often detections are right.
 
-    Guo et al., "On Calibration of Modern Neural Networks" (2017): above 1 scores are less sure.
+    Guo et al., "On Calibration of Modern Neural Networks" (2017), vector scaling with the one value
+    of the background: a temperature alone makes all scores less sure, and it is the low ones that
+    promise too much.
+
+    Attributes:
+        temperature: what all logits are divided by.
+        background: what is then added to the background's.
+    """
+
+    temperature: float = 1.0
+    background: float = 0.0
+
+    def applied(self, weight: np.ndarray) -> np.ndarray:
+        """The logits' layer's kernel [features, classes] or bias [classes], changed."""
+        changed = weight / self.temperature
+        if changed.ndim == 1:
+            changed[0] += self.background
+        return changed
+
+    def __str__(self) -> str:
+        return f"temperature {self.temperature:g}, background {self.background:+g}"
+
+
+def choose_calibration(weights: Path, validation: Path) -> tuple[Calibration, dict]:
+    """The calibration of `TEMPERATURES` and `BACKGROUND_SHIFTS` for garments of these weights.
 
     Returns:
-        It, and for each of `TEMPERATURES` the `calibration_error` of scores from .5 on.
+        It, and for each of them the `calibration_error` of scores from .5 on.
     """
     from fashion.photo.figures import calibration, calibration_error, detect_for_figures
 
@@ -164,12 +191,12 @@ def choose_temperature(weights: Path, validation: Path) -> tuple[float, dict[flo
     logits = model.keras_model.get_layer(LOGITS).weights
     stored = [np.asarray(weight) for weight in logits]
     errors = {}
-    for temperature in TEMPERATURES:
+    for each in itertools.starmap(Calibration, itertools.product(TEMPERATURES, BACKGROUND_SHIFTS)):
         for weight, value in zip(logits, stored, strict=True):
-            weight.assign(value / temperature)
+            weight.assign(each.applied(value))
         found = detect_for_figures(dataset, lambda picture: model.detect([picture])[0])
-        errors[temperature] = calibration_error(calibration(*found, SCORE_EDGES))
-    return min(errors, key=lambda t: errors[t]), errors
+        errors[each] = calibration_error(calibration(*found, SCORE_EDGES))
+    return min(errors, key=lambda each: errors[each]), errors
 
 
 def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) -> str:
@@ -243,7 +270,7 @@ def measure_photo(weights: Path, validation: Path, confidence: float, target: Pa
 
 
 def write_photo_weights(
-    weights: Path, target: Path, trained_on: str, temperature: float = 1.0
+    weights: Path, target: Path, trained_on: str, calibration: Calibration = Calibration()
 ) -> str:
     """Write trained weights as half floats with what they know; a sentence on the file.
 
@@ -251,7 +278,7 @@ def write_photo_weights(
         weights: a checkpoint.
         target: the file to write.
         trained_on: the pictures, in words.
-        temperature: what the class logits are divided by, so that scores are calibrated.
+        calibration: of the class logits.
     """
     from mrcnn.weights.h5_reading import read_arrays, read_layers
     from mrcnn.weights.h5_writing import write_layers
@@ -269,7 +296,7 @@ def write_photo_weights(
         (
             name,
             [
-                (own, array / (temperature if name == LOGITS else 1.0))
+                (own, calibration.applied(array) if name == LOGITS else array)
                 for (own, _), array in zip(stored, read_arrays(w for _, w in stored), strict=True)
             ],
         )

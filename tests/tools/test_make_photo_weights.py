@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from fashion.labels import MODANET, PHOTO_TABLE
-from fashion.photo.training import average_weights, trained_weights, write_photo_weights
+from fashion.photo.training import (
+    Calibration,
+    average_weights,
+    trained_weights,
+    write_photo_weights,
+)
 from fashion.stages.models import describe_weights
 from mrcnn.errors import WeightsNotFoundError
 from mrcnn.evaluation.coco_ap import encode_mask
@@ -59,14 +64,20 @@ def test_the_file_is_of_half_floats_and_says_what_it_knows(tmp_path):
     assert (said.classes, said.trained_on) == (PHOTO_TABLE.names, "two pictures")
 
 
-def test_a_temperature_divides_the_class_logits_alone(tmp_path):
-    ones = np.ones((2, 3), np.float32)
-    layers = [(name, [(f"{name}/kernel:0", ones)]) for name in ("mrcnn_class_logits", "mrcnn_mask")]
+def test_a_calibration_changes_the_class_logits_alone(tmp_path):
+    weights = {"kernel:0": np.ones((2, 3), np.float32), "bias:0": np.ones(3, np.float32)}
+    layers = [
+        (name, [(f"{name}/{own}", array) for own, array in weights.items()])
+        for name in ("mrcnn_class_logits", "mrcnn_mask")
+    ]
     write_layers(tmp_path / "full.h5", layers)
-    write_photo_weights(tmp_path / "full.h5", tmp_path / "half.h5", "pictures", temperature=2)
+    calibration = Calibration(temperature=2, background=0.25)
+    write_photo_weights(tmp_path / "full.h5", tmp_path / "half.h5", "pictures", calibration)
     stored = read_layers(tmp_path / "half.h5")
-    values = {name: next(iter(read_arrays([rows[0][1]]))).max() for name, rows in stored.items()}
-    assert values == {"mrcnn_class_logits": 0.5, "mrcnn_mask": 1}
+    kernel, bias = read_arrays(weight for _, weight in stored["mrcnn_class_logits"])
+    assert (kernel == 0.5).all() and bias.tolist() == [0.75, 0.5, 0.5]
+    assert all((array == 1).all() for array in read_arrays(w for _, w in stored["mrcnn_mask"]))
+    assert str(calibration) == "temperature 2, background +0.25"
 
 
 def test_the_mean_of_two_trainings(tmp_path):
