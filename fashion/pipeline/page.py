@@ -338,7 +338,7 @@ def _parsed(results: RunResults, page: Path) -> str:
     if not results.parsed:
         return ""
     pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_WORST)
-    text = "The picture, body, garments, superpixels; one label a pixel, without and with these."
+    text = "The picture, body, garments, superpixels; one label per pixel, without and with these."
     return f'<section id="parsing"><h2>Clothing parsing</h2><p>{text}</p>{pictures}</section>'
 
 

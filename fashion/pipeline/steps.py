@@ -135,7 +135,7 @@ def _stage1_steps(plan: RunPlan) -> list[Step]:
         ),
         Step(
             "test1",
-            "draw what model 1 finds on pictures that were held back",
+            "draw what model 1 finds in pictures that were held back",
             (_testing("test1", weights, images, pictures),),
             needs=(*needs, "train1"),
             outputs=(pictures,),
@@ -230,7 +230,7 @@ def _stage2_steps(plan: RunPlan) -> list[Step]:
         ),
         Step(
             "test2",
-            "draw what model 2 finds on pictures that were held back",
+            "draw what model 2 finds in pictures that were held back",
             (_testing("test2", weights, images, pictures),),
             needs=("split2", "train2"),
             outputs=(pictures,),

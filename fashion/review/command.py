@@ -1,4 +1,4 @@
-"""Look through labels in a browser, accept and reject them, and clean the annotations by that.
+"""Review labels in a browser, accept or reject them, and clean the annotations accordingly.
 
     %(prog)s ANN.json IMAGES --serve
     %(prog)s ANN.json --apply=ANN.decisions.jsonl --output=cleaned.json
@@ -6,14 +6,14 @@
     %(prog)s ANN.json --apply=decisions.json --output=cleaned.json
     %(prog)s ANN.json IMAGES --project=via_project.json
 
-The first command serves a page on this machine, which puts every decision on the disk at once;
---part=1/2 and --part=2/2 are for two people, and --apply takes both their files. The third writes
-one page with thumbnails and outlines: open it, filter by label and score,
-decide, and export the decision list. It needs neither server nor network. --apply writes the
-annotations without what was rejected or has a wrong outline. The last writes a VIA project, in
-which outlines and labels can be corrected, with --apply of the pictures marked for that; it can be
-given together with the others. A thousand images take ten seconds and
-make a page of 25 MB; --max-score=0.95 takes in only images with a label scored lower.
+The first command serves a page on this machine, which saves every decision at once; --part=1/2 and
+--part=2/2 are for two reviewers, and --apply takes both their files. The third writes one page with
+thumbnails and outlines: open it, filter by label and score, decide, and export the decision list.
+It needs neither server nor network. --apply writes the annotations without what was rejected or has
+a wrong outline. The last writes a VIA project for correcting outlines and labels, with --apply only
+of the pictures marked for that; it can be given together with the others. A thousand images take
+ten seconds and make a page of 25 MB; --max-score=0.95 includes only images with a label scored
+lower.
 """
 
 import argparse
