@@ -142,7 +142,7 @@ def _files(options: argparse.Namespace) -> LabelFiles:
             raise UserError(
                 f"{option} cannot be an address",
                 path=folder,
-                advice="choose a folder of this machine",
+                advice="choose a folder on this machine",
             )
     return LabelFiles(
         output,
@@ -165,9 +165,9 @@ def _check_engine(options: argparse.Namespace) -> None:
                 advice="leave one of them out",
             )
     elif options.names or options.listing:
-        raise UserError("--names and --listing are for --from-results", advice="give that, too")
+        raise UserError("--names and --listing are for --from-results", advice="give that too")
     if options.engine == "local" and options.ray_address:
-        raise UserError("--ray-address is for --engine=ray", advice="give that, too")
+        raise UserError("--ray-address is for --engine=ray", advice="give that too")
     if options.engine == "ray":
         from fashion.autolabel.workers.ray_cluster import require_ray
 

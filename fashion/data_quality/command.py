@@ -58,7 +58,7 @@ def check(options: argparse.Namespace) -> int:
         print(sentence)
     others = image_check.other_files(options.data, options.images)
     for path in others:
-        print(f"{path} is not a picture that is read")
+        print(f"{path} is not a readable picture")
     beside = f"; {counted(len(others), 'other file')}" if others else ""
     print(f"{counted(len(expected), 'image')}, {len(bad)} of them bad{beside}")
     return 1 if bad or not expected else 0

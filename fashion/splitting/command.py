@@ -54,7 +54,7 @@ def parse_arguments(
         "--lists",
         type=Path,
         metavar="PATH",
-        help="ready-made lists: a folder with train.txt, val.txt, test.txt, or JSON like split.json",
+        help="ready-made lists: a folder with train.txt, val.txt, test.txt, or JSON, as split.json",
     )
     add(
         "--test-images",

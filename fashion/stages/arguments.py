@@ -113,7 +113,7 @@ def with_missing_weights(error: UserError, find_weights: Callable[[], object]) -
         find_weights()
     except UserError as other:
         names = {name: f"{{{name}}}" for name in other.settings}
-        advice = f"{error.advice}. Besides, {other.sentence(names)}"
+        advice = f"{error.advice}. Also, {other.sentence(names)}"
         return error.replace(advice=advice, settings=(*error.settings, *other.settings))
     return error
 

@@ -112,7 +112,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
         return 0
     print(
         f"Nothing was found. {OPTIONS['min_confidence']}=0.3 shows whether the model is unsure or "
-        + with_commands("blind; tools/inspect_model.py shows why."),
+        + with_commands("finds nothing at all; tools/inspect_model.py shows why."),
         file=sys.stderr,
     )
     return 1

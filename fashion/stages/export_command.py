@@ -151,7 +151,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     options = parse_arguments(arguments, prog)
     if options.int8 != bool(options.calibrate):
         raise ConfigError(
-            "8-bit integers need photographs by which their ranges are chosen",
+            "8-bit integers need photographs to choose their ranges by",
             settings=("int8", "calibrate"),
             advice="give both {int8} and {calibrate}, or neither",
         )
