@@ -99,7 +99,7 @@ def step(name, folder, count):
 
 
 def run_step(name, folder, count):
-    """Time and memory of one step in a process of its own."""
+    """Time and memory of one step in its own process."""
     command = [
         sys.executable,
         __file__,

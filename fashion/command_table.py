@@ -146,7 +146,7 @@ COMMANDS = {
     ),
     "pipeline": Command(
         "fashion.pipeline.run:main",
-        "the whole pipeline on pictures of your own",
+        "the whole pipeline on your own pictures",
         "tools/run_pipeline.py",
     ),
 }

@@ -43,7 +43,7 @@ def parse_arguments(
         choices=("join", "split"),
         default="join",
         help="yolo-seg: join the parts of an instance to one outline (default), or write each as "
-        "an object of its own",
+        "a separate object",
     )
     parser.add_argument(
         "--image-prefix",
