@@ -98,7 +98,7 @@ def test_regions_that_cannot_be_read_are_reported(folder):
     assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 2, "bag_yaz_2.jpg": 2}
     assert "still in it, to correct: 1 region that cannot be used" in done.stdout
     done = run(folder, "auto.json", "images", "--project=p.json")
-    assert "in it, to be corrected: 1 region that cannot be used" in done.stdout
+    assert "in it, to correct: 1 region that cannot be used" in done.stdout
     entries = json.loads((folder / "p.json").read_text())["_via_img_metadata"].values()
     assert sum(len(one["regions"]) for one in entries) == 4
 

@@ -225,7 +225,7 @@ def test_a_missing_output_is_a_failure(bench):
 def test_a_folder_of_other_things_is_refused(bench):
     bench.folder.mkdir()
     (bench.folder / "diary.txt").touch()
-    with pytest.raises(UserError, match="holds other files"):
+    with pytest.raises(UserError, match="holds files that are not"):
         bench.run(bench.step("a"))
     assert bench.calls() == []
 
