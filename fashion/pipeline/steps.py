@@ -243,7 +243,7 @@ def _measuring2(plan: RunPlan, dataset: Path, weights: Path) -> list[Step]:
     """Stage 2 is measured by the truth where it is known, else by the automatic labels."""
     truth, images = plan.sources.truth, plan.season_images
     if not truth:
-        title = "measure model 2 by the automatic labels"
+        title = "measure model 2 against the automatic labels"
         return [_evaluation("evaluate2", title, 2, dataset, "test", weights, ("split2",))]
     folder = plan.work / "stage2" / "truth"
 
@@ -263,7 +263,7 @@ def _measuring2(plan: RunPlan, dataset: Path, weights: Path) -> list[Step]:
         inputs=() if plan.sources.drawn else (truth,),
         outputs=(folder,),
     )
-    title = "measure model 2 by the truth"
+    title = "measure model 2 against the truth"
     return [step, _evaluation("evaluate2", title, 2, folder, "test", weights, ("truth",))]
 
 
