@@ -5,9 +5,9 @@
     python3 benchmarks/annotations.py --images 1000000 --json annotations.json
 
 Writes VIA entries as ModaNet's are (1 to 4 garments an image, 2.5 on average, polygons of 20 to 40
-points, sizes told), reads them, turns them into COCO and back. Each step is a process of its own,
-whose greatest resident memory the system tells. The last line says whether memory stayed under the
-limit and every step had all images and garments; else the exit code is 1. A million images take
+points, with sizes), reads them, turns them into COCO and back. Each step runs in its own process,
+whose peak resident memory the system reports. The last line says whether memory stayed under the
+limit and every step had all images and garments; if not, the exit code is 1. A million images take
 7 GB on the disk (--folder; removed at the end).
 """
 
@@ -99,7 +99,7 @@ def step(name, folder, count):
 
 
 def run_step(name, folder, count):
-    """Time and memory of one step in a process of its own."""
+    """Time and memory of one step in its own process."""
     command = [
         sys.executable,
         __file__,
@@ -129,7 +129,7 @@ def parse_arguments(arguments=None):
     )
     parser.add_argument("--images", type=int, default=20_000, metavar="N")
     parser.add_argument("--folder", type=Path, help="where the files go (default: temporary)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 

@@ -5,12 +5,12 @@
     python3 benchmarks/detection.py --network resnet101 --precision float32 bfloat16 --json d.json
 
 `photo` and `demo` are the presets with the weights that come with them, on drawn pictures; ResNets
-have random weights, under which a picture has some ten detections. The graph that `MaskRCNN.detect`
-runs is cut into its stages, each of which takes what the one before it gave, and `detect` is the
-whole. `plain` is the whole graph with batch norms by themselves and all mask rows, as such networks
-are usually run. Everything is timed in turn, in both number formats if both are asked for: a table
-then tells how many times faster each stage is in bfloat16, and how many values it converts between
-the formats, weights and features apart. GFLOP are those of convolutions and matrix products; the
+have random weights, with which a picture has about ten detections. The graph that `MaskRCNN.detect`
+runs is cut into its stages, each of which takes the output of the one before; `detect` is the
+whole. `plain` is the whole graph with separate batch norms and all mask rows, as such networks are
+usually run. Everything is timed in turn, in both number formats if both are given: a table then
+shows how many times faster each stage is in bfloat16, and how many values it converts between the
+formats, weights and features separately. GFLOP are those of convolutions and matrix products; the
 peak is measured in the same run.
 """
 

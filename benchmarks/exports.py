@@ -6,24 +6,25 @@
     OMP_NUM_THREADS=2 python3 benchmarks/exports.py --network resnet101 --engines onnx int8
 
 All engines get the same pictures in turn, with as many threads as OMP_NUM_THREADS says (all cores
-without it), and all end with boxes, scores and full-size masks:
+without it), and all return boxes, scores and full-size masks:
 
     detect         MaskRCNN.detect
-    bfloat16       the same with PRECISION = "bfloat16", where the machine computes in it
+    bfloat16       the same with PRECISION = "bfloat16", where the machine does so natively
     saved_model    TensorFlow, the exported graph, masks pasted in it
     onnx           model.onnx with mini masks in ONNX Runtime, pasted by mrcnn
-    int8           the same in 8-bit integers, calibrated on the photographs of --calibrate, without
-                   it on the pictures that are timed
+    int8           the same in 8-bit integers, calibrated on the photographs of --calibrate, or
+                   without it on the timed pictures
     openvino       model.onnx in OpenVINO
     tflite         LiteRT, all mask rows; pictures prepared and masks pasted by mrcnn
     torchvision    its Mask R-CNN with ResNet-50, at the size of a ResNet, where it is installed
 
-The table tells seconds a picture, how many times faster than detect that is, and how near to it:
-the number of detections, the greatest distance of boxes in pixels and of scores, the least IoU of
-masks (bfloat16, int8 and torchvision find others, and are not compared). With --truth, a folder of
-photographs with COCO annotations, also the AP50 of boxes and masks of each engine, from scores of
-.05 on. An engine that is not installed or fails is named and left out. --network is as in
-detection.py; ResNet-101 at 1024 takes some ten minutes on two idle cores, mostly to convert.
+The table gives seconds per picture, how many times faster than detect that is, and how close to it:
+the number of detections, the greatest difference of boxes in pixels and of scores, the lowest IoU
+of masks (bfloat16, int8 and torchvision find others, and are not compared). With --truth, a folder
+of photographs with COCO annotations, it also gives each engine's AP50 of boxes and masks, for
+scores of .05 or more. An engine that is not installed or fails is named and left out. --network is
+as in detection.py; ResNet-101 at 1024 takes about ten minutes on two idle cores, mostly for
+conversion.
 """
 
 import argparse

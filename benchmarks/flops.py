@@ -1,4 +1,4 @@
-"""What a TensorFlow graph computes and converts, and the most that the machine does a second."""
+"""What a TensorFlow graph computes and converts, and the most that the machine does per second."""
 
 import time
 

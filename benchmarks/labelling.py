@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Time labelling as a user starts it, for folders of several sizes and numbers of workers.
+"""Time labelling as a user runs it, for folders of several sizes and numbers of workers.
 
     python3 benchmarks/labelling.py
     python3 benchmarks/labelling.py --counts 1,10,100,1000 --workers 1,2 --json labelling.json
 
 Draws pictures (tools/draw_demo.py custom; at most 60, which are repeated under other names), labels
-them by generateVggAnno.py with the embedded weights of the preset demo (256 x 256 pixels), and
-prints a line a run: images, workers, seconds in all (start, loading, compiling and files included),
-seconds an image after the first batch, seconds of processors of the whole run (which hold on a busy
-machine), and the greatest memory of all its processes together, shared pages counted once (Linux;
-else 0). Runs of one count and several numbers of workers leave the same bytes, which is checked.
+them with generateVggAnno.py and the included weights of the preset demo (256 x 256 pixels), and
+prints one line per run: images, workers, seconds in all (start, loading, compiling and files
+included), seconds per image after the first batch, processor seconds of the whole run (which also
+hold on a busy machine), and the peak memory of all its processes together, shared pages counted
+once (Linux; else 0). Runs of one count must write the same bytes with any number of workers, which
+is checked.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--workers", type=numbers, default=[1], metavar="N,N", help="(1)")
     add("--batch", type=int, default=4, help="(%(default)s)")
     add("--model", type=Path, default=WEIGHTS, metavar="FILE.h5", help="(%(default)s)")
-    add("--images", type=Path, metavar="DIR", help="pictures to take instead of drawn ones")
+    add("--images", type=Path, metavar="DIR", help="pictures to use instead of drawn ones")
     add("--engine", choices=("local", "ray"), default="local", help="(%(default)s)")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)

@@ -5,8 +5,8 @@
     python3 benchmarks/loader.py --dataset DIR --subset train --samples 40 --json loader.json
 
 Drawn photographs of 400 x 600 (JPEG) with polygons, or the images of a data set. The ways are
-timed in turn, image by image, in one run, in milliseconds of the processor, so that ratios hold on
-a machine that does other things too:
+timed in turn, image by image, in one run, in processor milliseconds, so that ratios also hold on a
+busy machine:
 
     classic   written as Matterport's loader works: full-size masks by scikit-image, image and masks
               resized by scikit-image and SciPy, every mask minimised, all 261,888 anchors compared
@@ -16,8 +16,8 @@ a machine that does other things too:
     cached    LOADER_CACHE_MB, from the second pass over the images on
 
 `exact` and `classic` are compared before they are timed: the boxes must be the same within the half
-pixel by which the two draw polygons differently. The exit code is 1 where `fast` is less than 20
-times as quick as `classic`.
+pixel by which the two draw polygons differently. The exit code is 1 if `fast` is less than 20
+times as fast as `classic`.
 """
 
 import argparse

@@ -5,20 +5,20 @@
     python3 benchmarks/masks.py --instances 1 10 100 --repeat 5 --json masks.json
 
 Drawn masks on photographs of 400 x 600 and of 4000 x 6000, 100 times the pixels; each box is some
-150 x 100 pixels of the small photograph, and 1500 x 1000 of the large one. Milliseconds of the
-processor for all instances of an image:
+150 x 100 pixels of the small photograph, and 1500 x 1000 of the large one. Processor milliseconds
+for all instances of an image:
 
     paste          all masks into a bool array [height, width, N], as MaskRCNN.detect gives them
     paste boxes    each mask into its box alone
-    unstack        one mask after the other out of the array of `paste`, as labelling does
+    unstack        one mask after another from the array of `paste`, as labelling does
     polygons       outlines of each of those (mask_to_polygons)
     mini masks     outlines of training data as boxes and mini masks of 56 x 56
     draw           masks, outlines, boxes and captions (draw_detections)
-    slic           superpixels of a drawn figure (does not look at instances)
+    slic           superpixels of a drawn figure (independent of instances)
     parsing        the whole refinement of its labels: superpixels, vote, completion
 
-`pixels` tells how many times longer the large photograph takes, and `instances` how many times
-longer the most instances take than the fewest on the small one. The exit code is 1 where a way
+`pixels` shows how many times longer the large photograph takes, and `instances` how many times
+longer the most instances take than the fewest on the small one. The exit code is 1 if anything
 grows faster than pixels or instances do. At 4000 x 6000 more than 20 masks are only pasted into
 their boxes: 100 of them as arrays of the photograph's size take 2.4 GB.
 """

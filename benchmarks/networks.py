@@ -1,4 +1,4 @@
-"""The networks that are measured, with weights under which they find something, and pictures."""
+"""The networks that are measured, with weights that let them find something, and pictures."""
 
 import argparse
 import importlib

@@ -5,14 +5,14 @@
     python3 benchmarks/parsing_quality.py --set DIR - --choose
 
 DIR holds val/ (--subset) with pictures and VIA or COCO annotations; FILE.h5 is a model of stage 1
-whose masks are taken, `-` for none. Besides, the true masks are damaged in three ways: eroded,
-parts missing, shifted. Each case is measured without a body and with one: a stand-in for a COCO
-model's person, made of the truth at the coarseness of a mask head. Every other picture is for
-choosing settings (--choose N of them of each set: one setting after another, each by the mean of
-garments' IoU and boundary F over all cases; then the classes that stay at pixel level); what is
-printed was measured on the others, which had no say. Without --choose the defaults are measured.
---kept keeps detections in a folder, so that a network runs once. 48 pictures of 400 x 600 of each
-of two sets take minutes; `--choose` measures each setting once more.
+whose masks are used, `-` for none. The true masks are also damaged in three ways: eroded, parts
+missing, shifted. Each case is measured without a body and with one: a stand-in for a COCO model's
+person, made from the truth, as coarse as a mask head. Every other picture is for choosing settings
+(--choose N of them per set: one setting after another, each by the mean of garments' IoU and
+boundary F over all cases; then the classes that stay at pixel level); the printed figures come from
+the others, which had no say. Without --choose the defaults are measured. --kept keeps detections in
+a folder, so that a network runs once. Two sets of 48 pictures of 400 x 600 take minutes; `--choose`
+measures each setting once more.
 """
 
 import argparse

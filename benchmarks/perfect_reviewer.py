@@ -1,4 +1,4 @@
-"""A reviewer that knows the truth: it decides as a careful person would, and is counted.
+"""A reviewer that knows the truth: it decides as a careful person would, and counts its actions.
 
 A label is accepted where it overlaps a garment by three quarters and its class is right; where the
 class alone is wrong, that is changed. All others are rejected, and what is then missing is drawn:

@@ -3,8 +3,8 @@
 
     python3 benchmarks/photo_quality.py --source=CCP --subset=val --json=figures.json
 
-Prints the md5 of the truth, average precision by class, the overlap of persons, what automatic
-labels would be worth from several scores on, how far scores can be trusted, and seconds a
+Prints the md5 of the truth, average precision by class, the overlap of persons, how good automatic
+labels would be at several minimum scores, how far scores can be trusted, and seconds per
 photograph. Settings are chosen on `val`; `test` is for the figures that are published.
 """
 

@@ -5,11 +5,11 @@
     python3 benchmarks/run.py --photographs DIR --json benchmarks.json    # whole commands, too
     python3 benchmarks/run.py --quick --parts detection loader            # few rounds
 
-Each part is a script of this folder in a process of its own, which compares its ways in turn, in
-one run; the column `ratio` is how many times faster a way is than the baseline of its part (marked
-with 1.00). GFLOP/s are those of convolutions and matrix products, and `of peak` their share of what
+Each part is a script of this folder in its own process, which compares its ways in turn, in one
+run; the column `ratio` is how many times faster a way is than the baseline of its part (marked
+1.00). GFLOP/s are those of convolutions and matrix products, and `of peak` their share of what
 a matrix product or convolution reached on the machine in the same process. Where torchvision is
-installed its times stand beside ours. A part that fails is named, and the others go on; the exit
+installed, its times are beside ours. A part that fails is named, and the others go on; the exit
 code is then 1.
 """
 

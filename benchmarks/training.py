@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Time a training step, all of it: losses, gradients, update of the weights.
+"""Time a whole training step: losses, gradients, update of the weights.
 
     python3 benchmarks/training.py
     python3 benchmarks/training.py --network resnet50 --size 512 --batch 2 --layers heads all
 
-Noise and made-up boxes. All ways are timed in turn, in one run; seconds are of the clock, and the
-JSON has those of the processor too, in which threads that spin while they wait count.
+Noise and made-up boxes. All ways are timed in turn, in one run; seconds are wall time, and the JSON
+also has processor time, which includes threads that spin while they wait.
 
-    plain         as such networks are written: the mask branch on all RoIs, the class head's 7 x 7
-                  convolution as such, batch norms by themselves, all trainable variables recorded
+    plain         as such networks usually are: the mask branch on all RoIs, the class head's 7 x 7
+                  convolution as such, separate batch norms, all trainable variables recorded
     step          what training runs
-    torchvision   its Mask R-CNN of the same backbone, input, batch, anchors, RoIs and widths of the
-                  heads, where it is installed (for `photo`: EfficientNet-B0 without what Lite0
+    torchvision   its Mask R-CNN of the same backbone, input, batch, anchors, RoIs and head widths,
+                  if it is installed (for `photo`: EfficientNet-B0 without what Lite0
                   leaves out; its masks are 28 x 28 where ours are 56 x 56 with MASK_DETAIL, unless
                   --same-masks is given)
 
-`preset` among the --layers are those that the preset trains; torchvision trains the same ones. How
+`preset` among the --layers means those that the preset trains; torchvision trains the same. How
 many rows the mask branch has depends on what the random RPN proposes: few with most seeds, some 100
 with --network resnet50 --seed 7. GFLOP are those of convolutions and matrix products on the batch
 at hand; the peak is measured in the same run.

@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "test": Command(
         "fashion.stages.scripts:test",
-        "draw what a model finds on pictures",
+        "draw what a model finds in pictures",
         "model1/samples/custom/testModaNet.py",
     ),
     "splash": Command(
@@ -51,12 +51,12 @@ COMMANDS = {
     ),
     "label": Command(
         "fashion.autolabel.command:main",
-        "label photographs with what a model finds on them",
+        "label photographs with what a model finds in them",
         "model1/samples/custom/generateVggAnno.py",
     ),
     "review": Command(
         "fashion.review.command:main",
-        "look through labels in a browser, and clean them",
+        "review labels in a browser, and clean them",
         "tools/review_labels.py",
     ),
     "rounds": Command(
@@ -76,7 +76,7 @@ COMMANDS = {
     ),
     "parse": Command(
         "fashion.parsing.main:main",
-        "parse clothing: body, garments, superpixels, one label a pixel",
+        "parse clothing: body, garments, superpixels, one label per pixel",
         "tools/parse_clothing.py",
     ),
     "split": Command(
@@ -146,7 +146,7 @@ COMMANDS = {
     ),
     "pipeline": Command(
         "fashion.pipeline.run:main",
-        "the whole pipeline on pictures of your own",
+        "the whole pipeline on your own pictures",
         "tools/run_pipeline.py",
     ),
 }

@@ -82,7 +82,7 @@ def _path_of(weights: str | os.PathLike[str]) -> Path:
         raise WeightsNotFoundError(
             "this version comes without weights for photographs",
             path=PHOTO_WEIGHTS,
-            advice="give a weight file of yours: fashion.load('FILE.h5')",
+            advice="give your own weight file: fashion.load('FILE.h5')",
         )
     return PHOTO_WEIGHTS
 

@@ -231,7 +231,7 @@ def add_classes_argument(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--classes",
         metavar="CLASSES",
-        help='classes of your own: a JSON file such as ["sneaker", "blazer"], which may have '
+        help='your own classes: a JSON file such as ["sneaker", "blazer"], which may have '
         "colours and aliases too; or modanet, photo (modanet and persons), season (nine season "
         f"labels), all (all fifty) (default: {default})",
     )

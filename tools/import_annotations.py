@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Import annotations of CVAT or Label Studio as the VIA annotations that both stages train on."""
+"""Import annotations of CVAT, Label Studio, LabelMe or YOLO as VIA, which both stages train on."""
 
 import sys
 from pathlib import Path

@@ -4,10 +4,10 @@
     python3 tools/make_demo_start.py
     python3 tools/make_demo_start.py --output=DIR --weights=FILE.h5 --start=FORMER.h5
 
-Draws three thousand pictures from another seed than the demo's, trains the preset `demo` on them,
-from random weights or from --start, measures, and copies the best weights. After an interruption
-the same call resumes. fashion/demo/README.md says how the weights in the repository were made, what
-they reached, and how long that took.
+Draws three thousand pictures from a different seed than the demo's, trains the preset `demo` on
+them, from random weights or from --start, measures, and copies the best weights. After an
+interruption the same command resumes. fashion/demo/README.md says how the weights in the repository
+were made, what they reached, and how long that took.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--schedule", default=SCHEDULE, help="as trainModaNet.py takes it (%(default)s)")
     add("--start", default="none", metavar="FILE.h5", help="weights to begin with (%(default)s)")
     add("--seed", type=whole(0), default=1, metavar="N", help="of the training (%(default)s)")
-    add("--steps", type=whole(1), default=120, metavar="N", help="batches an epoch (%(default)s)")
+    add("--steps", type=whole(1), default=120, metavar="N", help="batches per epoch (%(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Parse the clothing of photographs: body, garments, superpixels, one label a pixel."""
+"""Parse the clothing of photographs: body, garments, superpixels, one label per pixel."""
 
 import sys
 from pathlib import Path

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Look through labels in a browser, accept and reject them, and clean the annotations by that."""
+"""Review labels in a browser, accept or reject them, and clean the annotations accordingly."""
 
 import sys
 from pathlib import Path

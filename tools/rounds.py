@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From a folder of photographs to a model of its own: label, look, correct, train, again."""
+"""From a folder of photographs to a model of its own: label, review, correct, train, repeat."""
 
 import sys
 from pathlib import Path

@@ -212,7 +212,7 @@ class CocoBuilder:
             return [[_number(value) for value in part.ravel().tolist()] for part in instance.parts]
         if "width" not in entry or "height" not in entry:
             raise ShapeError(
-                "it has a hole, which COCO can only say for an image of known size: "
+                "it has a hole, which COCO can only store for an image of known size: "
                 "give width and height in file_attributes"
             )
         self.result.run_lengths += 1

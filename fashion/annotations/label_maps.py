@@ -133,7 +133,7 @@ def _of_matlab(path: Path, variable: str | None) -> np.ndarray:
         raise DatasetError(
             "it has the layout of MATLAB 7.3",
             path=path,
-            expected="one of version 7.2 or before",
+            expected="version 7.2 or earlier",
             advice="save it with -v7",
         ) from error
     # What scipy raises for a damaged file is documented nowhere.

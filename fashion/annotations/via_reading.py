@@ -199,7 +199,7 @@ def check_filename(filename: str, source: str) -> None:
     """
     if len(filename) > LONGEST_PATH or max(map(_name_bytes, filename.split("/"))) > LONGEST_NAME:
         raise DatasetError(
-            f'it names a file "{filename[:40]}..", whose name is longer than any file\'s',
+            f'it names a file "{filename[:40]}..", whose name is too long',
             path=source,
             advice="correct it",
         )

@@ -37,7 +37,7 @@ def outline(shape: Mapping[str, Any]) -> np.ndarray:
     elif kind in ("circle", "ellipse"):
         points = _ellipse(shape)
     else:
-        raise ShapeError(f'a shape "{kind}" has no area; read are {", ".join(SHAPES)}')
+        raise ShapeError(f'a shape "{kind}" has no area; those with one are {", ".join(SHAPES)}')
     _check_area(points)
     return points
 

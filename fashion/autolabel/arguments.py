@@ -39,33 +39,33 @@ def add_labelling_arguments(parser: argparse.ArgumentParser, stage: Stage, folde
         type=place,
         default=folder / ANNOTATIONS,
         metavar="FILE",
-        help="VIA annotation file, or its address; its report and its journal stand beside it, the "
+        help="VIA annotation file, or its address; its report and its journal are beside it, the "
         "journal of an address in the user's cache (default: %(default)s)",
     )
     path: dict[str, Any] = {"type": Path, "metavar": "FILE"}
-    add("--journal", **path, help="the journal, at another place of this machine")
+    add("--journal", **path, help="the journal, elsewhere on this machine")
     add_model_arguments(
         parser, stage, f"weight file, or last (default: {stage.folder.name}/{stage.weights})"
     )
     add(
         "--from-results",
         **path,
-        help="label with the detections in this COCO results file of any program, without a "
-        "network",
+        help="label with the detections in this COCO results file, from any program, without "
+        "a network",
     )
     add(
         "--names",
         **path,
-        help="with --from-results: what its categories (names or ids) are called here, as CSV of "
-        'two columns or JSON such as {"handbag": "bag"}; those called as here need none',
+        help="with --from-results: our names for its categories (names or ids), as CSV of two "
+        'columns or JSON such as {"handbag": "bag"}; those with our names need none',
     )
     add(
         "--listing",
         **path,
-        help="with --from-results: a COCO file with the images and categories that its ids mean",
+        help="with --from-results: a COCO file with the images and categories of its ids",
     )
     add("--logs", type=Path, default=stage.logs, metavar="DIR", help="for --model=last")
-    add("--batch", type=whole(1), metavar="N", help="photographs a step (default: the preset's)")
+    add("--batch", type=whole(1), metavar="N", help="photographs per step (default: the preset's)")
     add("--limit", type=whole(1), metavar="N", help="at most this many photographs")
     _add_choice_arguments(parser.add_argument_group("what becomes a label"))
     _add_output_arguments(parser.add_argument_group("what is written"))
@@ -84,23 +84,23 @@ def _add_choice_arguments(group) -> None:
     add(
         "--all-garments",
         action="store_true",
-        help="label every garment found with the season of the name, not the garment of the name "
-        "alone",
+        help="label every garment found with the season in the name, not only the garment in the "
+        "name",
     )
     add(
         "--fallback",
         choices=FALLBACKS,
         default="skip",
-        help="where no detection of the garment of the name is sure enough: skip the photograph; "
-        "take the best detection of it down to --low-confidence; or label all garments found "
-        "(default: skip)",
+        help="if every detection of the garment in the name scores too low: skip the photograph; "
+        "take the best one, down to --low-confidence; or label all garments found (default: "
+        "skip)",
     )
     add(
         "--low-confidence",
         type=fraction,
         default=0.5,
         metavar="0..1",
-        help="detections from here to --min-confidence are reported as uncertain",
+        help="detections between this and --min-confidence are reported as uncertain",
     )
     add("--season", choices=list(SEASONS), help="for names that carry none (default: left out)")
     add(
@@ -156,8 +156,8 @@ def _add_staff_arguments(group) -> None:
         "--workers",
         type=whole(1),
         metavar="N",
-        help="processes that label, each with a model of its own and its share of the cores; 1 is "
-        "this process on all cores (default: 1; with --engine=ray one for each CPU)",
+        help="processes that label, each with its own model and share of the cores; 1 is this "
+        "process on all cores (default: 1; with --engine=ray one for each CPU)",
     )
     add(
         "--engine",

@@ -1,4 +1,4 @@
-"""Label photographs named <garment>_<season>_<anything> with what the stage-1 model finds on them.
+"""Label photographs named <garment>_<season>_<anything> with what the stage-1 model finds in them.
 
     %(prog)s
     %(prog)s --images=DIR --model=FILE.h5 --output=FILE.json
@@ -7,7 +7,7 @@
     %(prog)s --images=s3://bucket/photos --engine=ray
 
 Writes VIA annotations with season labels (bag_4mev, skirt_yaz, ...) for stage 2: every instance of
-the garment that the name gives, with all its parts and holes. Without options:
+the garment that the name states, with all its parts and holes. Without options:
 model1/mask_rcnn_Modanet.h5 on model1/images into custom_dataset_annotations.json in
 model1/samples/custom. Stopped at any moment, even killed, the same command resumes. What was left
 out and why is in the report beside the annotations. ResNet-101 takes a few seconds a photograph on
@@ -142,7 +142,7 @@ def _files(options: argparse.Namespace) -> LabelFiles:
             raise UserError(
                 f"{option} cannot be an address",
                 path=folder,
-                advice="choose a folder of this machine",
+                advice="choose a folder on this machine",
             )
     return LabelFiles(
         output,
@@ -165,9 +165,9 @@ def _check_engine(options: argparse.Namespace) -> None:
                 advice="leave one of them out",
             )
     elif options.names or options.listing:
-        raise UserError("--names and --listing are for --from-results", advice="give that, too")
+        raise UserError("--names and --listing are for --from-results", advice="give that too")
     if options.engine == "local" and options.ray_address:
-        raise UserError("--ray-address is for --engine=ray", advice="give that, too")
+        raise UserError("--ray-address is for --engine=ray", advice="give that too")
     if options.engine == "ray":
         from fashion.autolabel.workers.ray_cluster import require_ray
 

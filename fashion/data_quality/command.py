@@ -7,7 +7,7 @@
 FOLDER holds train/, val/ or test/, or images with annotations beside them (VIA or COCO).
 The table goes to the terminal, all figures to DIR/statistics.json, the plots to DIR/statistics.png,
 the drawn images to DIR/samples, where DIR is --output. --check decodes every image instead, lists
-those that are missing, damaged or of another size than in their annotations, and exits with 1 if
+those that are missing, damaged or not the size that their annotations say, and exits with 1 if
 there are any. A thousand images take five seconds, their check ten.
 """
 
@@ -58,7 +58,7 @@ def check(options: argparse.Namespace) -> int:
         print(sentence)
     others = image_check.other_files(options.data, options.images)
     for path in others:
-        print(f"{path} is not a picture that is read")
+        print(f"{path} is not a readable picture")
     beside = f"; {counted(len(others), 'other file')}" if others else ""
     print(f"{counted(len(expected), 'image')}, {len(bad)} of them bad{beside}")
     return 1 if bad or not expected else 0

@@ -3,11 +3,11 @@
     %(prog)s instances_train.json instances_repaired.json
     %(prog)s ANN.json OUT.json --one-or-all
 
-Over 70 %% of ModaNet's boots and footwear have a bbox that is not their polygons', and many pairs
-carry both shoes in both instances. The polygons that have the bbox's width and height are kept, and
-the bbox is recomputed. One polygon, or all of them, fit for 93 to 97 %%; several of them for nearly
-all the rest. What cannot be repaired, and masks that are in an image twice, are listed here and in
-OUT's .report.json. A thousand images take two seconds, all of ModaNet two minutes.
+Over 70 %% of ModaNet's boots and footwear have a bbox that does not match their polygons, and in
+many pairs each instance holds both shoes. The polygons that have the bbox's width and height are
+kept, and the bbox is recomputed. One polygon, or all of them, fit in 93 to 97 %%; several of them
+in nearly all the rest. What cannot be repaired, and masks that are in an image twice, are listed
+here and in OUT's .report.json. A thousand images take two seconds, all of ModaNet two minutes.
 """
 
 import argparse
@@ -33,13 +33,13 @@ def parse_arguments(
     parser.add_argument(
         "--one-or-all",
         action="store_true",
-        help="never keep several polygons of more, only one or all together",
+        help="keep only one polygon or all of them, never several of more",
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="JSON report (default: beside OUT)"
     )
     parser.add_argument(
-        "--show", type=int, default=10, metavar="N", help="list so many of a kind here"
+        "--show", type=int, default=10, metavar="N", help="list at most N of each kind here"
     )
     return parser.parse_args(arguments)
 

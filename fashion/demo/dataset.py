@@ -196,12 +196,12 @@ def write_custom_set(
     subjects = [_subject(label) for label in (SEASON_LABELS if labels is None else labels)]
     if not subjects:
         raise DatasetError(
-            "no label for the custom pictures", expected="at least one, as skirt_yaz"
+            "no label for the custom pictures", expected="at least one, such as skirt_yaz"
         )
     truth_file = Path(truth_file)
     if truth_file.absolute().parent.resolve().is_relative_to(Path(images_folder).resolve()):
         raise DatasetError(
-            "the truth must not lie in the folder of the pictures",
+            "the truth must not be in the folder of the pictures",
             path=truth_file,
             expected=f"a file outside {images_folder}",
         )

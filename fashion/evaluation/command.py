@@ -8,7 +8,7 @@
 
 Prints the twelve COCO figures for boxes and for masks, those of each class, and the mean of
 Matterport's compute_ap under its own name; --json writes them to a file. A dash (-1 in the file)
-stands where there is nothing to measure by, such as a class without an instance. Detections down to
+means that there is nothing to measure, such as a class without an instance. Detections down to
 a score of .05 count (--min-confidence), as is usual for average precision, whatever the confidence
 that pictures are drawn with. docs/evaluation.md explains the figures. ResNet-101 takes a
 few seconds a picture on two cores, the preset `demo` a tenth of one; --tta=flip twice that.
@@ -57,8 +57,8 @@ def parse_arguments(
         "--tta",
         type=augmentation,
         metavar="LIST",
-        help="test-time augmentation: flip and scales between commas, such as flip,0.8,1.25; every "
-        "scale is run, with flip mirrored too, and what is found merged",
+        help="test-time augmentation: flip and scales, separated by commas, such as flip,0.8,1.25; "
+        "detects at every scale, with flip mirrored too, and merges the results",
     )
     add_file_arguments(parser)
     parser.add_argument(
@@ -67,7 +67,7 @@ def parse_arguments(
         nargs="?",
         const=CONFUSION_SCORE,
         metavar="SCORE",
-        help="count which class was taken for which, among detections from this score on "
+        help="count which class was taken for which, among detections of at least this score "
         f"({CONFUSION_SCORE:g})",
     )
     add_drop_unknown_argument(parser)

@@ -32,7 +32,7 @@ def _best_score(numbers: EvaluationNumbers) -> str:
         return "Nothing was found."
     best, now = curve.best, curve.at_score
     if best is None or now is None:
-        return f"Of {counted(curve.detections, 'detection')} not one is right."
+        return f"Not one of {counted(curve.detections, 'detection')} is right."
     return (
         f"One confidence for all classes: {best.score:.2f} is best, with a precision of "
         f"{best.precision:.2f} and a recall of {best.recall:.2f} (F1 {best.f1:.2f}); "
@@ -102,7 +102,7 @@ def _few(numbers: EvaluationNumbers) -> str:
         for name, count in zip(numbers.names, counts, strict=True)
         if 0 < count < FEW_INSTANCES
     ]
-    return f"Too few instances for figures to rely on: {', '.join(few)}." if few else ""
+    return f"Too few instances for reliable figures: {', '.join(few)}." if few else ""
 
 
 def _without_truth(numbers: EvaluationNumbers) -> str:

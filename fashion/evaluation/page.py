@@ -114,7 +114,7 @@ def _headlines(numbers: EvaluationNumbers) -> str:
 def _findings(numbers: EvaluationNumbers) -> str:
     sentences = findings(numbers)
     if not sentences:
-        return '<p class="none">There is nothing to measure by.</p>'
+        return '<p class="none">There is nothing to measure.</p>'
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     return f'<ul class="findings">{items}</ul>'
 
@@ -127,9 +127,9 @@ def _figures(numbers: EvaluationNumbers) -> str:
         if name in masks
     ]
     caption = (
-        "The mean of all classes that occur; a dash where there is nothing to measure by. AP is "
-        "the mean over IoUs from .50 to .95; small is below 32 x 32 pixels, large from 96 x 96 on; "
-        "AR is the average recall with so many detections of a class in an image."
+        "The mean of all classes that occur; a dash where there is nothing to measure. AP is "
+        "the mean over IoUs from .50 to .95; small is below 32 x 32 pixels, large 96 x 96 or more; "
+        "AR is the average recall with at most so many detections of a class in an image."
     )
     return table(["", "boxes", "masks"], rows, caption, "figures")
 
@@ -187,8 +187,8 @@ def _size_table(numbers: EvaluationNumbers) -> str:
         for name, row in per_class.items()
     ]
     caption = (
-        "Mask AP by the area of the instances: small is below 32 x 32 pixels, large from 96 x 96 "
-        "on. Low for the small ones only: larger images or smaller anchors help."
+        "Mask AP by the area of the instances: small is below 32 x 32 pixels, large 96 x 96 or "
+        "more. Low for the small ones only: larger images or smaller anchors help."
     )
     content = table(["class", *(text for _, text in SIZES)], rows, caption, "figures")
     return f"<details><summary>By size</summary>{content}</details>"
@@ -213,7 +213,7 @@ def _curves(page: Path) -> str:
 
 def _confusion(page: Path, numbers: EvaluationNumbers) -> str:
     whole = confusion_table(numbers.confusion, numbers.colours)
-    return f"{whole}<p>{_file_link(page, 'confusion.png', 'The same as a picture')}</p>"
+    return f"{whole}<p>{_file_link(page, 'confusion.png', 'This table as a picture')}</p>"
 
 
 def _seasons(page: Path, seasons: Mapping[str, Any]) -> str:

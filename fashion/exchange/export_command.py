@@ -8,7 +8,7 @@
 FILE is a VIA or COCO file, shards of one ("via-*.json"), or a dataset folder, whose train/, val/
 and test/ become subsets. OUT is a folder for yolo-seg, labelme and voc, else a file, or a folder
 for it. A second export there replaces the first. What a format has no place for is counted and
-reported. docs/annotation_tools.md says how each tool takes the files. A thousand images take
+reported. docs/annotation_tools.md says how to load them in each tool. A thousand images take
 seconds to a minute, in little memory.
 """
 
@@ -43,7 +43,7 @@ def parse_arguments(
         choices=("join", "split"),
         default="join",
         help="yolo-seg: join the parts of an instance to one outline (default), or write each as "
-        "an object of its own",
+        "a separate object",
     )
     parser.add_argument(
         "--image-prefix",

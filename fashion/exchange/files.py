@@ -176,7 +176,7 @@ class Record:
             names = [*record.files, *record.pictures]
         except TypeError:
             raise DatasetError(
-                "it is no record of an export", path=path, advice="remove it"
+                "it is not the record of an export", path=path, advice="remove it"
             ) from None
         for name in names:
             check_filename(name, str(path))

@@ -1,11 +1,12 @@
-"""Import annotations of CVAT or Label Studio as the VIA annotations that both stages train on.
+"""Import annotations of CVAT, Label Studio, LabelMe or YOLO as VIA, which both stages train on.
 
     %(prog)s annotations.xml DIR/train
     %(prog)s tasks.json DIR/train --image-prefix "/data/local-files/?d="
 
-FILE is CVAT's "CVAT for images 1.1" (XML, unzipped) or Label Studio's export "JSON", by its ending
-or --format. OUT is a file, or a folder for `via_region_data.json`. What VIA has no region for
-(points, lines, tags) is counted and reported. A thousand images take seconds.
+FILE is CVAT's "CVAT for images 1.1" (XML, unzipped) or Label Studio's export "JSON", or a folder of
+YOLO's or LabelMe's files; its ending or --format says which. OUT is a file, or a folder for
+`via_region_data.json`. What VIA has no region for (points, lines, tags) is counted and reported. A
+thousand images take seconds.
 """
 
 import argparse

@@ -49,8 +49,8 @@ class VocExporter:
         taken = [row.name for row in table if row.name.casefold() in ("background", "ignored")]
         if taken:
             raise DatasetError(
-                f'there is a class "{taken[0]}", which in Pascal VOC has a meaning of its own',
-                advice="rename the class, or leave it out with a class table of your own",
+                f'the class "{taken[0]}" has a special meaning in Pascal VOC',
+                advice="rename the class, or leave it out with your own class table",
             )
         self._out, self._table, self._report = out, table, report
         self._palette = voc_palette()

@@ -45,7 +45,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--clothing",
         "--model",
         metavar="FILE.h5",
-        help="garments' weights (default: model1/mask_rcnn_Modanet.h5; without it those for "
+        help="garments' weights (default: model1/mask_rcnn_Modanet.h5 if it exists, else those for "
         "photographs)",
     )
     add(
@@ -67,11 +67,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="drop detections scored lower (default: the preset's; photo: garments .4, persons .5)",
     )
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
-    add("--overwrite", action="store_true", help="do finished pictures again")
+    add("--overwrite", action="store_true", help="parse finished pictures again")
     add(
         "--full-size",
         action="store_true",
-        help="panels of the pictures' own size (default: at most 2,048 pixels on the longer side)",
+        help="panels at the pictures' own size (default: at most 2,048 pixels on the longer side)",
     )
 
 
@@ -82,7 +82,7 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
     add("--person", choices=PERSONS, default=DEFAULTS.person, help="whose garments")
     add("--segments", type=whole(1), default=DEFAULTS.segments, help="superpixels")
     add("--compactness", type=positive, default=DEFAULTS.compactness, help="(default: %(default)s)")
-    add("--sigma", type=float, default=DEFAULTS.sigma, help="blur before, pixels")
+    add("--sigma", type=float, default=DEFAULTS.sigma, help="blur before it, in pixels")
     add("--iterations", type=whole(1), default=DEFAULTS.iterations, help="of SLIC")
     add("--person-only", action="store_true", help="superpixels on the person alone")
     add("--vote", choices=VOTES, default=DEFAULTS.vote, help="which pixels vote")
@@ -90,24 +90,24 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
         "--agreement",
         type=float,
         default=DEFAULTS.agreement,
-        help="share of the vote, .5 to 1, from which a superpixel gives a garment",
+        help="share of the vote, .5 to 1, from which a superpixel adds a garment",
     )
     add(
         "--removal",
         type=float,
         default=DEFAULTS.removal,
-        help="share of the vote, .5 to 1, from which it takes one away; 1: never",
+        help="share of the vote, .5 to 1, from which it removes one; 1: never",
     )
     add(
         "--pixel-classes",
         default=",".join(DEFAULTS.pixel_classes),
         metavar="NAMES",
-        help="thin garments that stay at pixel level, between commas",
+        help="thin garments that stay at pixel level, separated by commas",
     )
     add(
         "--no-completion",
         action="store_true",
-        help="let no garment grow over unlabelled superpixels",
+        help="do not let garments grow over unlabelled superpixels",
     )
     add(
         "--completion-distance",
@@ -123,7 +123,7 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
     drawn.add_argument(
         "--added-only",
         action="store_true",
-        help="what the superpixels added, no joint labels",
+        help="what the superpixels added, instead of the joint labels",
     )
 
 

@@ -1,4 +1,4 @@
-"""Parse the clothing of photographs: body, garments, superpixels, one label a pixel.
+"""Parse the clothing of photographs: body, garments, superpixels, one label per pixel.
 
     %(prog)s IMAGES --output=DIR
     %(prog)s IMAGES --output=DIR --clothing=FILE.h5 --body=coco
@@ -10,8 +10,8 @@ For each picture one sheet (OUTPUT/<name>.png: original, body, clothing, superpi
 pixels alone and of pixels and superpixels together) and a folder OUTPUT/<name>/ with the panels,
 label maps as indexed PNGs, cut-outs with transparency, and parsing.json. Finished
 pictures are skipped: the same command resumes where it was stopped. ResNet-101 takes some
-five seconds a picture and model on two cores; the `demo` preset took 1.6 of a picture of 400 x 600,
-with everything that is written. See docs/parsing.md.
+five seconds a picture and model on two cores; the `demo` preset took 1.6 for one of 400 x 600, with
+everything that is written. See docs/parsing.md.
 """
 
 import argparse

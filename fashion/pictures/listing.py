@@ -84,7 +84,7 @@ def list_images(
     leaving = [path for path in found if leads_out(folder, path.name)]
     if leaving:
         print(
-            f"skipped, leading out of {folder}: {counted(len(leaving), 'link')} (the first is "
+            f"skipped: {counted(len(leaving), 'link')} leading out of {folder} (the first is "
             f"{printable(leaving[0].name)}); {VARIABLE}=1 in the environment accepts them",
             file=sys.stderr,
         )

@@ -113,7 +113,7 @@ def _opened(url: str, setting: str | None = None) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise UserError(
-            "is an address, for which fsspec is not installed", path=url, advice=advice
+            "cannot be read: fsspec is not installed", path=url, advice=advice
         ) from error
     with _explained(url, setting):
         try:

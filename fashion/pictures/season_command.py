@@ -21,8 +21,8 @@ SHOWN = 5
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     """Name the pictures; 1 where none has got a season."""
     parser = command_parser(__doc__, prog)
-    parser.add_argument("photographs", type=Path, metavar="PHOTOGRAPHS", help="their folder")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder for the named ones")
+    parser.add_argument("photographs", type=Path, metavar="PHOTOGRAPHS", help="folder of them")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for the links")
     parser.add_argument("--table", type=Path, metavar="FILE.csv", help="picture, season")
     options = parser.parse_args(arguments)
     from fashion.pictures.season_names import place_pictures, read_seasons, season_names

@@ -44,7 +44,7 @@ def parse_arguments(
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--demo", action="store_true", help="draw the pictures")
-    source.add_argument("--data", type=Path, metavar="DIR", help="take the pictures in DIR")
+    source.add_argument("--data", type=Path, metavar="DIR", help="use the pictures in DIR")
     add(
         "--output",
         type=Path,
@@ -78,9 +78,9 @@ def parse_arguments(
         ("train-images", "pictures to draw for stage 1"),
         ("custom-images", "pictures to draw for stage 2"),
         ("epochs1", "epochs of stage 1"),
-        ("steps1", "batches an epoch of stage 1"),
+        ("steps1", "batches per epoch of stage 1"),
         ("epochs2", "epochs of stage 2"),
-        ("steps2", "batches an epoch of stage 2"),
+        ("steps2", "batches per epoch of stage 2"),
     ):
         add(f"--{name}", type=whole(1), metavar="N", help=text)
     add(

@@ -149,7 +149,7 @@ class Pipeline:
             status = STOPPED if stopped else FAILED
             self._note(step, stamp, status, before + time.monotonic() - began)
             if stopped:
-                self.say(f'Stopped in the step "{step.name}"; repeat the call to resume.')
+                self.say(f'Stopped in the step "{step.name}"; repeat the command to resume.')
             raise
         self._note(step, stamp, FINISHED, before + time.monotonic() - began)
 
@@ -170,7 +170,7 @@ class Pipeline:
             raise StepError(
                 f'the step "{step.name}" failed, {text} ended with exit code {code}',
                 path=log,
-                advice="correct what this log reports, then repeat the call to resume",
+                advice="correct what this log reports, then repeat the command to resume",
             )
 
     def _check_outputs(self, step: Step) -> None:
@@ -225,8 +225,8 @@ class Pipeline:
         others = {entry.name for entry in self.folder.iterdir()} - {LOCK_FILE}
         if not path.exists() and others:
             raise UserError(
-                "the folder holds other files than those of a pipeline, which removes its results "
-                "before it starts over",
+                "the folder holds files that are not a pipeline's, and starting over would remove "
+                "them",
                 path=self.folder,
                 advice="name an empty or a new folder with --output",
             )

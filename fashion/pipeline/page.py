@@ -271,7 +271,7 @@ def _labels(results: RunResults, page: Path) -> str:
         left = sum(totals.get("left_out", {}).values())
         text = (
             f"{totals.get('labelled', 0)} of {counted(totals.get('images', 0), 'picture')} got "
-            f"{counted(totals.get('instances', 0), 'label')} by model 1; skipped: {left}."
+            f"{counted(totals.get('instances', 0), 'label')} from model 1; skipped: {left}."
         )
         parts.append(f"<p>{html.escape(text)}</p>")
     parts.append(_label_table(totals.get("labels", {}), quality))
@@ -338,7 +338,7 @@ def _parsed(results: RunResults, page: Path) -> str:
     if not results.parsed:
         return ""
     pictures = gallery(results.parsed, page, "pairs", "Clothing parsing", SHOWN_WORST)
-    text = "The picture, body, garments, superpixels; one label a pixel, without and with these."
+    text = "The picture, body, garments, superpixels; one label per pixel, without and with these."
     return f'<section id="parsing"><h2>Clothing parsing</h2><p>{text}</p>{pictures}</section>'
 
 

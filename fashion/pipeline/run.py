@@ -9,7 +9,7 @@
 val/ with via_region_data.json), custom/ (photographs named <garment>_<season>_<anything>) and, if
 known, their true garments in custom_truth.json. Every step is a command of this project, printed so
 that it can be repeated by hand. A finished step is skipped while its settings stay the same: after
-Ctrl-C, an error or a crash the same call resumes. The result is outputs/index.html, a page of
+Ctrl-C, an error or a crash the same command resumes. The result is outputs/index.html, a page of
 curves, figures and pictures. The demo takes eleven minutes on two idle cores, twice that on busy
 ones; --quick takes about three (its models find little: it only shows that everything runs).
 """

@@ -135,7 +135,7 @@ def _stage1_steps(plan: RunPlan) -> list[Step]:
         ),
         Step(
             "test1",
-            "draw what model 1 finds on pictures that were held back",
+            "draw what model 1 finds in pictures that were held back",
             (_testing("test1", weights, images, pictures),),
             needs=(*needs, "train1"),
             outputs=(pictures,),
@@ -230,7 +230,7 @@ def _stage2_steps(plan: RunPlan) -> list[Step]:
         ),
         Step(
             "test2",
-            "draw what model 2 finds on pictures that were held back",
+            "draw what model 2 finds in pictures that were held back",
             (_testing("test2", weights, images, pictures),),
             needs=("split2", "train2"),
             outputs=(pictures,),
@@ -243,7 +243,7 @@ def _measuring2(plan: RunPlan, dataset: Path, weights: Path) -> list[Step]:
     """Stage 2 is measured by the truth where it is known, else by the automatic labels."""
     truth, images = plan.sources.truth, plan.season_images
     if not truth:
-        title = "measure model 2 by the automatic labels"
+        title = "measure model 2 against the automatic labels"
         return [_evaluation("evaluate2", title, 2, dataset, "test", weights, ("split2",))]
     folder = plan.work / "stage2" / "truth"
 
@@ -263,7 +263,7 @@ def _measuring2(plan: RunPlan, dataset: Path, weights: Path) -> list[Step]:
         inputs=() if plan.sources.drawn else (truth,),
         outputs=(folder,),
     )
-    title = "measure model 2 by the truth"
+    title = "measure model 2 against the truth"
     return [step, _evaluation("evaluate2", title, 2, folder, "test", weights, ("truth",))]
 
 

@@ -166,7 +166,7 @@ def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:
     """
     height, width = (int(n) for n in rle["size"])
     if min(height, width) < 0 or height * width > MAX_PIXELS:
-        raise ValueError(f"it is of {height} x {width} pixels, as no image that is read")
+        raise ValueError(f"it has {height} x {width} pixels, more than any image that is read")
     counts = rle["counts"]
     counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
     # pycocotools itself would read and write beyond its memory where the runs are wrong.

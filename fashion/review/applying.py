@@ -28,9 +28,9 @@ def read_logs(paths: Sequence[Path], sha256: str | None = None) -> dict[tuple[st
         head, found = read_log(path)
         if sha256 not in (None, head["sha256"]):
             raise DatasetError(
-                f"was made for another state of {head['annotations']}, or for another file",
+                f"was made for another version of {head['annotations']}, or for another file",
                 path=path,
-                advice="apply it to that, or give --any-version if the instances are the same",
+                advice="apply it to that one, or give --any-version if the instances are the same",
             )
         decisions += found
     return latest(decisions)

@@ -1,4 +1,4 @@
-"""Look through labels in a browser, accept and reject them, and clean the annotations by that.
+"""Review labels in a browser, accept or reject them, and clean the annotations accordingly.
 
     %(prog)s ANN.json IMAGES --serve
     %(prog)s ANN.json --apply=ANN.decisions.jsonl --output=cleaned.json
@@ -6,14 +6,14 @@
     %(prog)s ANN.json --apply=decisions.json --output=cleaned.json
     %(prog)s ANN.json IMAGES --project=via_project.json
 
-The first command serves a page on this machine, which puts every decision on the disk at once;
---part=1/2 and --part=2/2 are for two people, and --apply takes both their files. The third writes
-one page with thumbnails and outlines: open it, filter by label and score,
-decide, and export the decision list. It needs neither server nor network. --apply writes the
-annotations without what was rejected or has a wrong outline. The last writes a VIA project, in
-which outlines and labels can be corrected, with --apply of the pictures marked for that; it can be
-given together with the others. A thousand images take ten seconds and
-make a page of 25 MB; --max-score=0.95 takes in only images with a label scored lower.
+The first command serves a page on this machine, which saves every decision at once; --part=1/2 and
+--part=2/2 are for two reviewers, and --apply takes both their files. The third writes one page with
+thumbnails and outlines: open it, filter by label and score, decide, and export the decision list.
+It needs neither server nor network. --apply writes the annotations without what was rejected or has
+a wrong outline. The last writes a VIA project for correcting outlines and labels, with --apply only
+of the pictures marked for that; it can be given together with the others. A thousand images take
+ten seconds and make a page of 25 MB; --max-score=0.95 includes only images with a label scored
+lower.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def parse_arguments(
     add("--decisions", type=Path, metavar="FILE", help="of --serve (default: ANN.decisions.jsonl)")
     add("--part", type=part, metavar="I/N", help="only every N-th image, from the I-th on")
     add("--only-accepted", action="store_true", help="with --apply: remove the undecided too")
-    add("--any-version", action="store_true", help="apply decisions made on another state of ANN")
+    add("--any-version", action="store_true", help="apply decisions made on another version of ANN")
     add("--overwrite", action="store_true", help="with --apply, --project: replace existing files")
     add("--project", type=Path, metavar="FILE", help="write a VIA project too")
     add("--max-score", type=fraction, metavar="0..1", help="only images with a label scored lower")
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
         )
         print(f"VIA project: {options.project.absolute()} (open it in VIA 2 with Project, Load)")
         if unusable := sum(len(image.unusable) for image in annotations):
-            print(f"in it, to be corrected: {counted(unusable, 'region')} that cannot be used")
+            print(f"in it, to correct: {counted(unusable, 'region')} that cannot be used")
     return 0
 
 
@@ -160,14 +160,14 @@ def _apply(options: argparse.Namespace, annotations):
     _require_new(output, options.overwrite)
     via.write(output, annotations)
     print(
-        f"{counted(counts['kept'], 'instance')} kept, {counts['removed']} removed, and with them "
+        f"{counted(counts['kept'], 'instance')} kept, {counts['removed']} removed, along with "
         f"{counted(counts['images'], 'image')}: {output.absolute()}"
     )
     if counts["unusable"]:
         count = counted(counts["unusable"], "region")
-        print(f"still in it, to be corrected: {count} that cannot be used")
+        print(f"still in it, to correct: {count} that cannot be used")
     if counts["unknown"]:
-        print(f"about instances that are not in the file: {counted(counts['unknown'], 'decision')}")
+        print(f"{counted(counts['unknown'], 'decision')} on instances that are not in the file")
     return rest
 
 
@@ -182,10 +182,10 @@ def _check_state(options: argparse.Namespace, annotations: str, sha256: str) -> 
 
     if _digest(options) not in (None, sha256):
         raise DatasetError(
-            f"was made for another state of {options.annotations} (or for another file, "
+            f"was made for another version of {options.annotations} (or for another file, "
             f"{annotations})",
             path=options.apply[0],
-            advice="apply it to that, or give --any-version if the instances are the same",
+            advice="apply it to that one, or give --any-version if the instances are the same",
         )
 
 

@@ -6,9 +6,9 @@
 
 AUTO is what generateVggAnno.py wrote; TRUTH a VIA or COCO file of the same images. If AUTO has
 season labels, TRUTH has them too, or ModaNet's garments (then the season is the file name's); what
---labels=garments wrote is compared garment by garment. An automatic instance is
-right when a true one of its label overlaps with an IoU of .5 (--iou). Images that AUTO does not
-have count as missed, unless --labelled-only. `points` is the mean number of points a polygon.
+--labels=garments wrote is compared garment by garment. An automatic instance is right if a true one
+of its label overlaps it with an IoU of .5 or more (--iou). Images that AUTO does not have count as
+missed, unless --labelled-only is given. `points` is the mean number of points per polygon.
 A thousand images take five seconds.
 """
 
@@ -28,7 +28,7 @@ def parse_arguments(
     add = parser.add_argument
     add("auto", type=Path, metavar="AUTO", help="automatic labels, VIA")
     add("truth", type=Path, metavar="TRUTH", help="true labels, VIA or COCO")
-    add("--iou", type=float, default=0.5, metavar="0..1", help="from here on it is a match")
+    add("--iou", type=float, default=0.5, metavar="0..1", help="least overlap of a match")
     add_classes_argument(parser, "season labels or ModaNet's garments, whichever AUTO has")
     add("--all-garments", action="store_true", help="expect all garments, as --all-garments labels")
     add("--labelled-only", action="store_true", help="leave out images that AUTO does not have")

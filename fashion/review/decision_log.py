@@ -114,7 +114,7 @@ class DecisionLog:
                 self._write([head])
         if former and former["sha256"] != head["sha256"]:
             raise DatasetError(
-                f"it was made for another state of {former['annotations']}",
+                f"it was made for another version of {former['annotations']}",
                 path=self.path,
                 advice="move it away, or review the file that it was made for",
             )

@@ -1,1 +1,1 @@
-"""From a folder of photographs to a model of its own: label, look, correct, train, again."""
+"""From a folder of photographs to a model of its own: label, review, correct, train, repeat."""

@@ -46,19 +46,19 @@ def parse_arguments(
         help="weights to begin with (default: the stage's; train: those of the round before)",
     )
     add("--stage", type=int, choices=list(STAGES), default=1, help="2: labels with seasons")
-    add("--pictures", type=whole(1), default=100, metavar="N", help="to review in a round")
+    add("--pictures", type=whole(1), default=100, metavar="N", help="pictures to review per round")
     add(
         "--holdout",
         type=whole(0),
         metavar="N",
-        help=f"to measure on (default: {HOLDOUT}, at most a fifth)",
+        help=f"pictures to measure on (default: {HOLDOUT}, at most a fifth)",
     )
     add(
         "--min-confidence",
         type=fraction,
         default=0.5,
         metavar="0..1",
-        help="from which score on detections become labels to look at",
+        help="score from which detections become labels to review",
     )
     review = parser.add_argument_group("review")
     review.add_argument(
@@ -69,7 +69,7 @@ def parse_arguments(
     )
     training = parser.add_argument_group("train", "and all other options of trainModaNet.py train")
     training.add_argument("--epochs", type=whole(1), metavar="N", help="total number of epochs")
-    training.add_argument("--steps", type=whole(1), metavar="N", help="batches an epoch")
+    training.add_argument("--steps", type=whole(1), metavar="N", help="batches per epoch")
     options, rest = parser.parse_known_args(arguments)
     given = {"--epochs": options.epochs, "--steps": options.steps}
     rest += [f"{name}={value}" for name, value in given.items() if value is not None]

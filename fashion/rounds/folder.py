@@ -100,7 +100,7 @@ class RoundsFolder:
             self.settings = RoundSettings(**data)
         except TypeError:
             raise DatasetError(
-                "it is not of this version", path=path / SETTINGS, advice="restore it"
+                "it is from another version", path=path / SETTINGS, advice="restore it"
             ) from None
 
     @classmethod
@@ -170,7 +170,9 @@ def at_work(path: Path) -> Iterator[None]:
     try:
         if not lock(handle):
             raise UserError(
-                "another process labels or trains in this folder", path=path, advice="wait for it"
+                "another process is labelling or training in this folder",
+                path=path,
+                advice="wait for it",
             )
         yield
     finally:

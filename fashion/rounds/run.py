@@ -1,4 +1,4 @@
-"""From a folder of photographs to a model of its own: label, look, correct, train, again.
+"""From a folder of photographs to a model of its own: label, review, correct, train, repeat.
 
     %(prog)s DIR start --images=PHOTOGRAPHS --model=FILE.h5
     %(prog)s DIR review

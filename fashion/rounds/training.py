@@ -67,7 +67,7 @@ def build_dataset(folder: RoundsFolder, one: Round, state: Decided) -> None:
     usable = [name for name in usable if state.pictures[name].regions]
     if len(usable) < 2:
         raise DatasetError(
-            f"{len(usable)} pictures with labels are decided that are not in the hold-out",
+            f"{len(usable)} decided pictures with labels are not in the hold-out",
             path=folder.path,
             expected="at least 2 to train, and better a hundred",
             advice="review some more: every label of a picture needs a decision",

@@ -110,7 +110,7 @@ class SplitFolder:
             raise DatasetError(
                 "it has been changed since the split wrote it",
                 path=path,
-                advice="copy the changes to the divided file, or give --overwrite to lose them",
+                advice="copy the changes to the divided file, or give --overwrite to discard them",
             )
 
 

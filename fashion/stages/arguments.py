@@ -31,8 +31,8 @@ def add_model_arguments(
         "--weights",
         dest="model",
         metavar="FILE.h5",
-        help=f"{weights_help}; photo.h5 is the model for photographs, which is taken where stage 1 "
-        "has none of its own",
+        help=f"{weights_help}; photo.h5 is the model for photographs, which is used if stage 1 has "
+        "no weights of its own",
     )
     # As the original scripts spell it.
     parser.add_argument("--weigths", dest="model", help=argparse.SUPPRESS)
@@ -47,7 +47,7 @@ def add_model_arguments(
         "--precision",
         choices=["auto", "float32", "bfloat16"],
         default="auto",
-        help="number format; auto is bfloat16 where the machine computes in it natively",
+        help="number format; auto is bfloat16 if the machine computes in it natively",
     )
     parser.add_argument(
         "--resize-mode",
@@ -113,7 +113,7 @@ def with_missing_weights(error: UserError, find_weights: Callable[[], object]) -
         find_weights()
     except UserError as other:
         names = {name: f"{{{name}}}" for name in other.settings}
-        advice = f"{error.advice}. Besides, {other.sentence(names)}"
+        advice = f"{error.advice}. Also, {other.sentence(names)}"
         return error.replace(advice=advice, settings=(*error.settings, *other.settings))
     return error
 
@@ -124,7 +124,7 @@ def add_drop_unknown_argument(parser: argparse.ArgumentParser) -> None:
         "--drop-unknown",
         action="store_true",
         help="leave out regions whose labels are not among the classes, however many they are "
-        "(default: an error from a tenth of all regions on)",
+        "(default: an error if they are more than a tenth)",
     )
 
 

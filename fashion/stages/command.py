@@ -70,7 +70,9 @@ def add_splash_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
         metavar="FILE",
         help="result: PNG, or .mp4 or .avi (default: splash_NAME in the current folder)",
     )
-    parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="for last")
+    parser.add_argument(
+        "--logs", type=Path, default=stage.logs, metavar="DIR", help="for --model=last"
+    )
 
 
 def splash(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@
     %(prog)s --images=DIR --output=DIR
     %(prog)s --model1=FILE.h5 --model2=FILE.h5 --original
 
-One PNG a picture, the garments on the left, the season labels on the right, and contact_sheet.png
+One PNG per picture, the garments on the left, the season labels on the right, and contact_sheet.png
 of the first sixty. Without options: model1/mask_rcnn_Modanet.h5 and model2/mask_rcnn_Season.h5 on
 model2/images into model2/outputs/compared. ResNet-101 takes some ten seconds a picture on two
 cores, the `demo` preset a third of one.
@@ -52,7 +52,7 @@ def parse_arguments(
     add("--min-confidence", type=fraction, metavar="0..1", help="drop detections scored lower")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
     add("--limit", type=whole(1), metavar="N", help="at most this many pictures")
-    add("--original", action="store_true", help="put the plain picture before them")
+    add("--original", action="store_true", help="put the original picture first")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The command that draws what a stage's model finds on pictures and videos."""
+"""The command that draws what a stage's model finds in pictures and videos."""
 
 import argparse
 import sys
@@ -50,12 +50,14 @@ def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None
     add_model_arguments(
         parser, stage, f"weight file, or last (default: {stage.folder.name}/{stage.weights})"
     )
-    parser.add_argument("--logs", type=Path, default=stage.logs, metavar="DIR", help="for last")
+    parser.add_argument(
+        "--logs", type=Path, default=stage.logs, metavar="DIR", help="for --model=last"
+    )
     parser.add_argument("--limit", type=whole(1), metavar="N", help="at most this many pictures")
     parser.add_argument(
         "--full-size",
         action="store_true",
-        help="drawings of the pictures' own size (default: at most 2,048 pixels on the longer "
+        help="drawings at the pictures' own size (default: at most 2,048 pixels on the longer "
         "side; a 12-megapixel PNG takes 20 MB)",
     )
 
@@ -110,7 +112,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
         return 0
     print(
         f"Nothing was found. {OPTIONS['min_confidence']}=0.3 shows whether the model is unsure or "
-        + with_commands("blind; tools/inspect_model.py shows why."),
+        + with_commands("finds nothing at all; tools/inspect_model.py shows why."),
         file=sys.stderr,
     )
     return 1

@@ -10,7 +10,7 @@
     DIR/model.tflite   LiteRT, built-in operations only: a picture of the network's size in;
                        boxes and mini masks out
 
-Beside each lies a description, such as model.onnx.json. docs/export.md explains how to load them
+Beside each is a description, such as model.onnx.json. docs/export.md explains how to load them
 and how close they come to this project's own detections. The preset `demo` takes less than a minute
 for each format on an idle machine, ResNet-101 some minutes.
 """
@@ -64,7 +64,7 @@ def parse_arguments(
         "--size",
         type=picture_size,
         metavar="PIXELS",
-        help="size that pictures are brought to: the side of a square, such as 512, or height x "
+        help="size that pictures are resized to: the side of a square, such as 512, or height x "
         "width, such as 512x384; multiples of 64 (default: the preset's)",
     )
     add("--masks", choices=MASKS, default="full", help="what model.onnx gives")
@@ -73,7 +73,7 @@ def parse_arguments(
         "--calibrate",
         type=Path,
         metavar="DIR",
-        help=f"for --int8: photographs like those it will see; {CALIBRATED} of them are looked at",
+        help=f"for --int8: photographs like those it will see; {CALIBRATED} of them are used",
     )
     add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
@@ -84,8 +84,8 @@ def parse_arguments(
         "--resize-mode",
         dest="resize",
         choices=["square", "shape", "fit64", "pad64", "none"],
-        help="square and shape: the network always sees --size; fit64, pad64 and none: it sees "
-        "other sizes with other pictures, see IMAGE_RESIZE_MODE; saved_model only (default: the "
+        help="square and shape: the network always sees --size; fit64, pad64 and none: the "
+        "size depends on the picture, see IMAGE_RESIZE_MODE; saved_model only (default: the "
         "preset's)",
     )
     # The file may be used on another machine, so "auto" would be wrong.
@@ -151,7 +151,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     options = parse_arguments(arguments, prog)
     if options.int8 != bool(options.calibrate):
         raise ConfigError(
-            "8-bit integers need photographs by which their ranges are chosen",
+            "8-bit integers need photographs to choose their ranges by",
             settings=("int8", "calibrate"),
             advice="give both {int8} and {calibrate}, or neither",
         )

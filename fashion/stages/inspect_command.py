@@ -35,7 +35,7 @@ def parse_arguments(
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--dataset", type=Path, metavar="DIR", help="annotated pictures")
     source.add_argument("--image", type=Path, metavar="FILE", help="a picture without truth")
-    source.add_argument("--file-only", action="store_true", help="look at the weight file alone")
+    source.add_argument("--file-only", action="store_true", help="look only at the weight file")
     add("--subset", default="val", metavar="NAME", help="folder in DIR")
     add("--picture", metavar="NAME", help="file name in the subset (default: its first)")
     add("--show", metavar="PART,...", help="anchors, rpn_targets, proposals, rois, detections, "
@@ -45,10 +45,10 @@ def parse_arguments(
         nargs="+",
         default=[],
         metavar="NAME",
-        help="whose activations (default: a choice)",
+        help="whose activations (default: a selection)",
     )
     add("--limit", type=whole(1), default=500, metavar="N", help="pictures to fit anchors to")
-    add("--seed", type=whole(0), default=0, help="of what a training step draws")
+    add("--seed", type=whole(0), default=0, help="random seed of the RoIs and anchors")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
     add(
         "--output",

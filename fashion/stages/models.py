@@ -285,7 +285,7 @@ def check_preset(
         return
     if PRESETS[weights.preset].network != PRESETS[preset].network:
         raise WeightsError(
-            "the weights were trained with a preset that has another network",
+            "the weights were trained with a preset for a different network",
             path=weights.path,
             settings=settings,
             expected=preset,
@@ -353,7 +353,7 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
     from mrcnn.model import MaskRCNN
 
     model = MaskRCNN(mode="inference", config=config, model_dir=stage.logs)
-    other_preset = f"choose another preset than {preset} with {{{choice.settings[1]}}}"
+    other_preset = f"choose a preset other than {preset} with {{{choice.settings[1]}}}"
     try:
         report = model.load_weights(weights.path, by_name=True)
     except WeightsError as error:
@@ -392,5 +392,5 @@ def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
             # The last axis runs over classes, and within each over its outputs.
             variable.assign(array[..., : variable.shape[-1]])
     print(
-        "Of these heads the garments' part was then taken from the file; the person's was dropped."
+        "The garments' part of these heads was then taken from the file; the person's was dropped."
     )

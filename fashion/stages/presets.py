@@ -45,7 +45,7 @@ class Preset:
 
 PRESETS = {
     "default": Preset(
-        purpose="ResNet-101 at 1024 pixels, as the original scripts; for a GPU",
+        purpose="ResNet-101 at 1024 pixels, as in the original scripts; for a GPU",
         values={
             "IMAGES_PER_GPU": 2,
             "STEPS_PER_EPOCH": 250,

@@ -27,9 +27,9 @@ Stage 1: train on ModaNet's thirteen garment classes, or colour-splash a picture
     %(prog)s splash --model=FILE.h5 --video=FILE
 
 DIR holds train/ and val/, each with images and via_region_data.json (tools/coco_to_via.py makes it
-of ModaNet's file). Training writes a checkpoint after every epoch; --resume continues from the last
-at any time. The preset `default` needs a GPU; `demo` takes some 40 minutes on two cores and finds
-large garments roughly: it shows that everything works, not what the network can do.
+from ModaNet's file). Training writes a checkpoint after every epoch; --resume continues from the
+last at any time. The preset `default` needs a GPU; `demo` takes some 40 minutes on two cores and
+finds large garments roughly: it shows that everything works, not what the network can do.
 """
 
 TRAIN_SEASONS = """\
@@ -40,14 +40,14 @@ Stage 2: train on season-labelled garments, or colour-splash a picture or a vide
     %(prog)s splash --model=FILE.h5 --image=FILE
 
 DIR holds train/ and val/, each with images and via_region_data.json; tools/split_dataset.py makes
-it of what generateVggAnno.py labelled. From stage 1's weights (13 classes to 9) everything is kept
-except the class-dependent heads, which start over. The numbers of samples are printed, with a
+it from what generateVggAnno.py labelled. From stage 1's weights (13 classes to 9) everything is
+kept except the class-dependent heads, which start over. The numbers of samples are printed, with a
 warning for labels that have few. The preset is that of the weights; `default` needs a GPU, `demo`
 takes under an hour on two cores.
 """
 
 TEST_GARMENTS = """\
-Stage 1: draw what the ModaNet model finds, one PNG a picture, at the picture's own size.
+Stage 1: draw what the ModaNet model finds in pictures, one PNG per picture.
 
     %(prog)s
     %(prog)s --images=DIR --model=last --output=DIR
@@ -57,7 +57,7 @@ a few seconds a picture on two cores, the `demo` preset a tenth of one.
 """
 
 TEST_SEASONS = """\
-Stage 2: draw the season labels that the model finds, one PNG a picture, at its own size.
+Stage 2: draw the season labels that the model finds, one PNG per picture.
 
     %(prog)s
     %(prog)s --images=DIR --model=last --output=DIR
@@ -79,7 +79,7 @@ a checkpoint after every epoch; --resume continues from the last at any time.
 """
 
 TEST = """\
-Draw what a stage's model finds, one PNG a picture, at the picture's own size.
+Draw what a stage's model finds in pictures, one PNG per picture.
 
     %(prog)s --images=DIR --model=FILE.h5 --output=DIR
     %(prog)s --stage=2 --images=DIR --model=FILE.h5 --output=DIR

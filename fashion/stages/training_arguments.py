@@ -46,7 +46,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     add("--resume", "the same as --model=last", dest="model", action="store_const", const="last")
     add(
         "--eval-only",
-        "of other projects; here it is a command of its own, tools/evaluate.py",
+        "of other projects; here, use tools/evaluate.py",
         action=_EvaluateInstead,
         nargs=0,
     )
@@ -61,7 +61,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     )
     add("--overwrite", "replace the file that --weights-out names", action="store_true")
     add("--epochs", "total number of epochs", "epochs", **at_least_1)
-    add("--steps", "batches an epoch", "STEPS_PER_EPOCH", **at_least_1)
+    add("--steps", "batches per epoch", "STEPS_PER_EPOCH", **at_least_1)
     add("--layers", "heads, 5+, 4+, 3+, all, or a regular expression of layer names", "layers")
     add("--learning-rate", "of the first part", "LEARNING_RATE", type=positive, metavar="RATE")
     add(
@@ -72,16 +72,16 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
     )
     add(
         "--lr-schedule",
-        "how the rate moves: constant, cosine or cosine:0.01 (to that share of it), "
+        "how the rate changes: constant, cosine or cosine:0.01 (to that share of it), "
         "step:60,80 (a tenth after 60 and 80 epochs) or step:60,80:0.5; it replaces a preset's "
         "parts, and acts within each part of --schedule (default: constant within a part)",
         type=rate_schedule,
         metavar="SCHEDULE",
     )
-    add("--batch", "images a step, for each device", "IMAGES_PER_GPU", **at_least_1)
+    add("--batch", "images per step, for each device", "IMAGES_PER_GPU", **at_least_1)
     add(
         "--gpus",
-        "devices of this machine to train on, see docs/distributed_training.md",
+        "devices on this machine to train on, see docs/distributed_training.md",
         "GPU_COUNT",
         **at_least_1,
     )
@@ -105,7 +105,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, stage: Stage) -> Non
         type=whole(0),
         metavar="MB",
     )
-    add("--seed", "for a repeatable training", type=whole(0), metavar="N")
+    add("--seed", "for repeatable training", type=whole(0), metavar="N")
     add("--augmentation", "of the images", choices=list(AUGMENTATIONS), default="flip")
     _add_helps(parser)
     add("--strict", "stop at the first region that cannot be read", action="store_true")
@@ -140,7 +140,7 @@ def _add_helps(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--repeat-rare",
-        "show pictures more often that have a class found in less than this share of all pictures "
+        "show pictures of a class found in less than this share of all pictures more often "
         f"({RARE:g} unless given)",
         type=fraction,
         nargs="?",

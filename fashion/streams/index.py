@@ -112,7 +112,7 @@ class AnnotationIndex:
             yield
         except sqlite3.Error as error:
             raise DatasetError(
-                f"its index cannot be kept on the disk ({error})",
+                f"its index cannot be stored on the disk ({error})",
                 path=self.source,
                 advice="make room in the folder for temporary files, or set TMPDIR to another",
             ) from None
@@ -142,7 +142,7 @@ class AnnotationIndex:
             return json.loads(data.decode("utf-8"))
         except ValueError:
             raise DatasetError(
-                "it was changed while it was read", path=path, advice="start over"
+                "it was changed while it was being read", path=path, advice="start over"
             ) from None
 
     # --- the first pass -----------------------------------------------------------------------
@@ -212,9 +212,9 @@ class AnnotationIndex:
         self._check_wanted(scan)
         if not first and is_coco != self.is_coco:
             raise DatasetError(
-                f"{self.files[0]} and {scan.source} are of two formats",
+                f"{self.files[0]} and {scan.source} have different formats",
                 path=self.source,
-                advice="shards must be of one",
+                advice="shards must have the same",
             )
         self.is_coco = is_coco
         if is_coco:

@@ -2,14 +2,15 @@
 
     %(prog)s labels/ instances.json --table table.json --images photos/
 
-A map is an indexed or grey PNG, or a MATLAB file (to version 7.2), named as its photograph. The
-table is a JSON object from number to class:
+A map is an indexed or grey PNG, or a MATLAB file (up to version 7.2), named like its photograph.
+The table is a JSON object from number to class:
 
     {"1": "bag", "7": {"class": "footwear", "name": "heels"}}
 
 All pixels of a number are one instance, except in classes of pairs (boots and footwear), which are
-divided into a left and a right shoe: their two largest connected parts, which crumbs join. Numbers
-that the table does not name are left out. A hundred maps of 550 x 830 pixels take three seconds.
+divided into a left and a right shoe: their two largest connected parts, with the smaller parts
+joined to them. Numbers that the table does not name are left out. A hundred maps of 550 x 830
+pixels take three seconds.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def parse_arguments(
     add("--table", type=Path, required=True, metavar="FILE.json", help="numbers and their classes")
     add("--images", type=Path, metavar="DIR", help="folder of the photographs (default: all JPEG)")
     add_classes_argument(parser, "modanet")
-    add("--only", type=Path, metavar="FILE.txt", help="convert the maps that this file lists alone")
+    add("--only", type=Path, metavar="FILE.txt", help="convert only the maps that this file lists")
     add("--pairs", default="boots,footwear", metavar="CLASSES", help="(default: %(default)s)")
     add("--minimum-area", type=int, default=40, metavar="PIXELS", help="(default: %(default)s)")
     add("--variable", metavar="NAME", help="of the matrix in MATLAB files that hold several")

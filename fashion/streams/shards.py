@@ -76,7 +76,7 @@ def _files_in(folder: Path) -> list[Path]:
         raise DatasetError(
             f"the folder has {ANNOTATION_FILE} and {counted(len(shards), 'shard')}",
             path=folder,
-            advice="name the file or the set that is meant",
+            advice="name the file or the set that you mean",
         )
     return _checked(shards, folder)
 
@@ -85,7 +85,7 @@ def _matching(pattern: Path) -> list[Path]:
     root = Path(pattern.anchor) if pattern.is_absolute() else Path()
     found = [p for p in sorted(root.glob(str(pattern.relative_to(root)))) if p.is_file()]
     if not found:
-        raise DatasetError("the pattern fits no file", path=pattern, advice="check it")
+        raise DatasetError("the pattern matches no file", path=pattern, advice="check it")
     return _checked(found, pattern) if len(_shards_among(found)) == len(found) else found
 
 

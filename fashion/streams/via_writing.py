@@ -63,7 +63,7 @@ class ViaStreamWriter(EntryWriter):
                 f"it is not written: entries {repeated[0] + 1} and {repeated[1] + 1} have the "
                 "same key",
                 path=self.path,
-                advice="give each image one of its own",
+                advice="give each image its own",
             )
         super()._commit()
 

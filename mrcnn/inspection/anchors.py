@@ -127,8 +127,8 @@ class AnchorFit:
         if self.better_scales:
             advice = (
                 f" RPN_ANCHOR_SCALES = {self.better_scales} would give {self.better_mean:.2f} "
-                f"instead of {all_of_them['mean']:.2f} on average; scales belong to the training, "
-                "so change them before it."
+                f"instead of {all_of_them['mean']:.2f} on average; set the scales before "
+                "training."
             )
         return text + reason + advice
 
@@ -146,7 +146,7 @@ class AnchorFit:
         }
         words, hits = max(reasons.items(), key=lambda item: item[1].sum())
         if not hits.any():
-            return f" The {bad.sum()} without one lie between the sizes and shapes of the anchors."
+            return f" The {bad.sum()} without one are between the sizes and shapes of the anchors."
         return f" Of the {bad.sum()} without one, {hits.sum()} {words}."
 
 

@@ -63,7 +63,7 @@ def holding(folder: Path) -> Iterator[None]:
             raise TrainingError(
                 "another training is using this log folder",
                 path=folder,
-                advice="wait for its end, or start a training of your own, in another folder",
+                advice="wait until it ends, or train in another folder",
             )
         for path, name in unfinished(folder):
             if name.startswith(("mask_rcnn_", "training_state.", "history.")):

@@ -115,7 +115,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
         except tf.errors.OpError as error:
             self.writer = None
             reason = str(error.message).split(" [Op:")[0].strip()
-            print(f"TensorBoard's events are not written any more: {reason}", flush=True)
+            print(f"TensorBoard's events are no longer written: {reason}", flush=True)
 
 
 class Checkpoints:

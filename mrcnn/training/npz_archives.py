@@ -114,7 +114,7 @@ def _require_stored(archive: zipfile.ZipFile, size: int) -> None:
         member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size
         for member in members
     ):
-        raise ValueError("the archive is packed, as no state of a training is")
+        raise ValueError("the archive is compressed, unlike any training state")
     if sum(member.file_size for member in members) > size:
         raise ValueError("the archive declares more bytes than it has")
     if len({member.filename for member in members}) != len(members):

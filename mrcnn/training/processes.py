@@ -67,7 +67,7 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
         raise ConfigError(
             f"{VARIABLE} says that this process is {kind} {index}, but its cluster has "
             f"{len(own)} of these, counted from 0",
-            advice="give each process an index of its own",
+            advice="give each process its own index",
         )
     worker = index if kind == "chief" else len(chief) + index
     addresses = (*chief, *others)

@@ -273,5 +273,5 @@ def require_fitting_classes(config: Config, dataset: Dataset) -> None:
         f"{{NUM_CLASSES}} is {config.NUM_CLASSES}, but the data set has {count} classes, "
         f"background included ({names})",
         settings=("NUM_CLASSES",),
-        advice=f"set {{NUM_CLASSES}} to {count}, or give a data set of these classes",
+        advice=f"set {{NUM_CLASSES}} to {count}, or give a data set with these classes",
     )

@@ -299,7 +299,7 @@ def _dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
         )
     if is_filtered:
         raise WeightsError(
-            f"holds a compressed or filtered array ({name}), as no Keras writes",
+            f"holds a compressed or filtered array ({name}), which Keras never writes",
             path=path,
             advice="unpack it first (h5repack -f NONE in.h5 out.h5)",
         )
@@ -334,7 +334,7 @@ def require_bounded(path: Path, what: str, count: int, most: int) -> None:
     """Raise `WeightsError` where a file declares more of something than any network has."""
     if count > most:
         raise WeightsError(
-            f"declares more than {most:,} {what}, as no weight file of such a network does",
+            f"declares more than {most:,} {what}, unlike any weight file of such a network",
             path=path,
             advice="do not use it",
         )

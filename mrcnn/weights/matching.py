@@ -348,8 +348,8 @@ def _nothing_to_load(path, targets, stored, plan) -> WeightsError:
             "nothing would be loaded: every layer is left out", path=path, advice="exclude fewer"
         )
     return WeightsError(
-        f"no layer of the file ({_some(list(stored)) or 'it has none with weights'}) has a name of "
-        f"this model's ({_some(list(targets)) or 'it has no weights'})",
+        f"no layer of the file ({_some(list(stored)) or 'it has none with weights'}) is named like "
+        f"one of the model's ({_some(list(targets)) or 'it has no weights'})",
         path=path,
         advice="give the weight file of a Mask R-CNN or of a ResNet backbone",
     )

@@ -153,7 +153,7 @@ def test_without_the_photo_weights(monkeypatch, tmp_path):
 
 
 def test_a_wrong_preset_is_refused_before_the_network_is_built():
-    with pytest.raises(WeightsError, match="preset that has another network"):
+    with pytest.raises(WeightsError, match="preset for a different network"):
         fashion.load(DEMO_START, preset="default")
     with pytest.raises(ConfigError, match="there is no preset 'demmo'"):
         fashion.load(DEMO_START, preset="demmo")

@@ -45,7 +45,7 @@ def training_in(folder):
 def test_a_second_training_in_a_log_folder_is_refused(tmp_path):
     with training_in(tmp_path):
         before = sorted(tmp_path.iterdir())
-        reported = r"another training is using this log folder; wait for its"
+        reported = r"another training is using this log folder; wait until it"
         with pytest.raises(TrainingError, match=reported), holding(tmp_path):
             raise AssertionError("both hold the folder")
         assert sorted(tmp_path.iterdir()) == before, "the first one's files were touched"

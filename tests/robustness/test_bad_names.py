@@ -186,7 +186,7 @@ def test_the_folder_that_a_user_names_may_be_a_link(linked):
 
 def test_pictures_to_draw_on_are_counted(linked, capsys):
     assert [path.name for path in list_images(linked)] == ["a.jpg", "b.jpg", "c.jpg"]
-    assert "skipped, leading out of" in capsys.readouterr().err
+    assert "skipped: 1 link leading out of" in capsys.readouterr().err
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_is_not(tmp_path):

@@ -88,7 +88,7 @@ def test_fortran_order_and_long_names(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (archive(zipfile.ZIP_DEFLATED, a=npy((1 << 20,), data=bytes(4 << 20))), "packed"),
+        (archive(zipfile.ZIP_DEFLATED, a=npy((1 << 20,), data=bytes(4 << 20))), "compressed"),
         (archive(a=npy((10**12,))), "declares 4,000,000,000,1"),
         (archive(a=npy((10**30, 10**30))), "declares"),
         (archive(a=npy((-1,))), "negative"),

@@ -61,7 +61,7 @@ def test_cleaned_annotations(folder):
     decisions(folder)
     done = run(folder, "auto.json", "--apply", "decisions.json", "--output", "clean.json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "2 instances kept, 1 removed, and with them 0 images" in done.stdout
+    assert "2 instances kept, 1 removed, along with 0 images" in done.stdout
     assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 1, "bag_yaz_2.jpg": 1}
     run(folder, "auto.json", "--apply", "decisions.json", "--only-accepted")
     assert left(folder / "auto.reviewed.json") == {"bag_yaz_1.jpg": 1}
@@ -70,7 +70,7 @@ def test_cleaned_annotations(folder):
 def test_decisions_about_another_state_of_the_file(folder):
     decisions(folder, sha256="0")
     done = run(folder, "auto.json", "--apply", "decisions.json", "--output", "clean.json")
-    assert done.returncode == 2 and "another state" in done.stderr
+    assert done.returncode == 2 and "another version" in done.stderr
     assert not (folder / "clean.json").exists()
     done = run(folder, "auto.json", "--apply=decisions.json", "--output=c.json", "--any-version")
     assert done.returncode == 0
@@ -96,9 +96,9 @@ def test_regions_that_cannot_be_read_are_reported(folder):
     assert done.returncode == 0
     assert "auto.json; 1 problem:\n  bag_yaz_2.jpg, region 2: " in done.stderr
     assert left(folder / "clean.json") == {"bag_yaz_1.jpg": 2, "bag_yaz_2.jpg": 2}
-    assert "still in it, to be corrected: 1 region that cannot be used" in done.stdout
+    assert "still in it, to correct: 1 region that cannot be used" in done.stdout
     done = run(folder, "auto.json", "images", "--project=p.json")
-    assert "in it, to be corrected: 1 region that cannot be used" in done.stdout
+    assert "in it, to correct: 1 region that cannot be used" in done.stdout
     entries = json.loads((folder / "p.json").read_text())["_via_img_metadata"].values()
     assert sum(len(one["regions"]) for one in entries) == 4
 

@@ -378,13 +378,13 @@ byId("file").onchange = async () => {
   byId("file").value = "";
   try {
     const data = JSON.parse(await file.text());
-    if (data.format !== "label decisions") throw new Error("it is no decision list");
-    if (data.sha256 !== about.sha256 && !confirm("That list was made for another state of the annotations. Take it all the same?")) return;
+    if (data.format !== "label decisions") throw new Error("it is not a decision list");
+    if (data.sha256 !== about.sha256 && !confirm("That list was made for another version of the annotations. Use it anyway?")) return;
     const changes = newer(data, file.lastModified);
     if (changes.length) decide(changes);
     show();
   } catch (error) {
-    alert(`The file cannot be taken: ${error.message}`);
+    alert(`The file cannot be used: ${error.message}`);
   }
 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Label photographs named <garment>_<season>_<anything> with what the model finds on them."""
+"""Label photographs named <garment>_<season>_<anything> with what the model finds in them."""
 
 import sys
 from pathlib import Path

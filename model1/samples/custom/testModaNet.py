@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stage 1: draw what the ModaNet model finds, one PNG a picture, at the picture's own size."""
+"""Stage 1: draw what the ModaNet model finds in pictures, one PNG per picture."""
 
 import sys
 from pathlib import Path

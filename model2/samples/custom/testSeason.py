@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stage 2: draw the season labels that the model finds, one PNG a picture, at its own size."""
+"""Stage 2: draw the season labels that the model finds, one PNG per picture."""
 
 import sys
 from pathlib import Path

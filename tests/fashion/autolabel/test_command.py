@@ -55,7 +55,7 @@ def test_missing_photographs_and_missing_weights_are_told_together(run, tmp_path
     assert "Besides" not in str(alone.value.advice)
     with pytest.raises(DatasetError) as both:
         run(nowhere, "--model=none.h5")
-    assert "Besides, none.h5: there is no weight file" in both.value.advice
+    assert "Also, none.h5: there is no weight file" in both.value.advice
 
 
 def test_nothing_labelled_is_a_failure(run, capsys):

@@ -288,7 +288,7 @@ def test_custom_set_is_the_same_again_and_in_parts(tmp_path):
 
 
 def test_the_truth_must_stay_hidden(tmp_path):
-    with pytest.raises(DatasetError, match="must not lie in the folder"):
+    with pytest.raises(DatasetError, match="must not be in the folder"):
         dataset.write_custom_set(tmp_path, tmp_path / "truth.json", 1, 1, quiet=True)
     assert not list(tmp_path.iterdir())
 

@@ -190,7 +190,7 @@ def test_findings(tmp_path):
     assert "Hardly learnt, by the masks' AP50: boots (0.00)." in reported
     assert "Most often mistaken: boots for bag (2 times)." in reported
     assert any("overconfident: its scores are on average 0.35" in sentence for sentence in reported)
-    assert "Too few instances for figures to rely on: bag (2), boots (2)." in reported
+    assert "Too few instances for reliable figures: bag (2), boots (2)." in reported
     assert reported[-1] == "Not in these pictures, so not measured: top."
 
 

@@ -396,7 +396,7 @@ def test_a_record_that_leaves_its_folder_is_refused(tmp_path, data):
     with pytest.raises(DatasetError, match="must not leave it"):
         run(data, tmp_path / "out", "voc")
     write_json(tmp_path / "out" / RECORD, {"files": 3})
-    with pytest.raises(DatasetError, match="no record of an export"):
+    with pytest.raises(DatasetError, match="not the record of an export"):
         run(data, tmp_path / "out", "voc")
 
 

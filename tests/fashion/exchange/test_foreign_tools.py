@@ -146,7 +146,7 @@ def test_a_second_export_with_copies(tmp_path, form):
 
 def test_a_class_called_background_is_refused_by_voc(tmp_path):
     path = write_json(tmp_path / "a.json", coco_data([{}], categories=("bag", "Background")))
-    with pytest.raises(DatasetError, match="a meaning of its own"):
+    with pytest.raises(DatasetError, match="a special meaning"):
         export(path, tmp_path / "out", ExportSettings("voc"))
     assert not (tmp_path / "out").exists()
     table = ClassTable(["bag"])

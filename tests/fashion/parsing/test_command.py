@@ -35,5 +35,5 @@ def test_missing_pictures_and_missing_weights_are_told_together(tmp_path):
     assert options.images == parse_arguments([str(tmp_path / "no")]).images
     with pytest.raises(DatasetError) as both:
         parse_pictures(options)
-    assert "choose another with --images. Besides, x.h5: there" in both.value.sentence(OPTIONS)
+    assert "choose another with --images. Also, x.h5: there" in both.value.sentence(OPTIONS)
     assert "another with --clothing" in both.value.sentence(OPTIONS)

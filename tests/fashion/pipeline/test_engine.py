@@ -225,7 +225,7 @@ def test_a_missing_output_is_a_failure(bench):
 def test_a_folder_of_other_things_is_refused(bench):
     bench.folder.mkdir()
     (bench.folder / "diary.txt").touch()
-    with pytest.raises(UserError, match="holds other files"):
+    with pytest.raises(UserError, match="holds files that are not"):
         bench.run(bench.step("a"))
     assert bench.calls() == []
 
@@ -323,7 +323,7 @@ def test_ctrl_c_lets_the_command_finish_its_step(tmp_path, kind):
     process.send_signal(kind)
     output, _ = process.communicate(timeout=1800)
     assert process.returncode == 130, output
-    assert "finishing the step" in output and "repeat the call to resume" in output
+    assert "finishing the step" in output and "repeat the command to resume" in output
     assert read_steps(tmp_path / "run")["train"]["status"] == "stopped"
     again = start(tmp_path)
     output, _ = again.communicate(timeout=1800)

@@ -134,7 +134,7 @@ def test_all_that_a_run_has_made_is_there(tmp_path):
     assert all(image["alt"] for image in outline.images)
     assert "contact_sheet" not in text
     assert "<b>0.50</b> mask AP50" in text and "<b>75 %</b> of them are right" in text
-    assert "7 of 9 pictures got 12 labels by model 1; skipped: 2" in text
+    assert "7 of 9 pictures got 12 labels from model 1; skipped: 2" in text
     assert "the truth of pictures that were held back" in text
     assert "<summary>1 other label</summary>" in text
     assert "1 min 5 s" in text and "3 min" in text

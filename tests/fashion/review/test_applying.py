@@ -86,5 +86,5 @@ def test_the_logs_of_two_people(tmp_path):
     paths = [tmp_path / "x", tmp_path / "y"]
     for order in (paths, paths[::-1]):
         assert read_logs(order, "a1")["a.jpg", "1"].verdict == "reject"
-    with pytest.raises(DatasetError, match="another state"):
+    with pytest.raises(DatasetError, match="another version"):
         read_logs(paths, "b2")

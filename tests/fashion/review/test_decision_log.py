@@ -56,7 +56,7 @@ def test_one_process_at_a_time(tmp_path):
 
 def test_another_state_of_the_annotations(tmp_path):
     opened(tmp_path).close()
-    with pytest.raises(DatasetError, match=r"another state of auto\.json"):
+    with pytest.raises(DatasetError, match=r"another version of auto\.json"):
         opened(tmp_path, sha256="b2")
 
 

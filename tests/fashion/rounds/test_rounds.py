@@ -285,7 +285,7 @@ def test_refusals(folder):
     assert "start needs --images" in rounds(folder, "start", code=2)
     start(folder)
     assert "is not trained yet" in rounds(folder, "next", code=2)
-    assert "0 pictures with labels are decided" in rounds(folder, "train", code=2)
+    assert "0 decided pictures with labels" in rounds(folder, "train", code=2)
     (folder / "other").mkdir()
     assert "other photographs" in rounds(folder, "start", f"--images={folder / 'other'}", code=2)
     assert "unrecognized arguments: --epochs=1" in rounds(folder, "next", "--epochs=1", code=2)
@@ -296,7 +296,7 @@ def test_one_process_at_work(folder):
 
     start(folder)
     with at_work(folder / "rounds"):
-        assert "another process labels or trains" in rounds(folder, "train", code=2)
+        assert "another process is labelling or training" in rounds(folder, "train", code=2)
 
 
 @contextlib.contextmanager

@@ -182,7 +182,7 @@ def test_errors_come_before_the_model_is_built(stage, tmp_path, monkeypatch):
     monkeypatch.setattr(draw, "inference_model", lambda *_: pytest.fail("was built"))
     with pytest.raises(DatasetError, match="does not exist"):
         draw_pictures(parse(stage))
-    with pytest.raises(DatasetError, match=r"does not exist.* Besides, .*no weight file.*model"):
+    with pytest.raises(DatasetError, match=r"does not exist.* Also, .*no weight file.*model"):
         draw_pictures(parse(stage, "--model=other.h5"))
     write_image(stage.images / "a.jpg")
     (tmp_path / "file").touch()

@@ -276,7 +276,7 @@ def test_a_file_that_changes_while_it_is_read_is_reported(tmp_path):
     path = write_json(tmp_path / "v.json", {"1": entry("a.jpg")})
     with open_annotations(path) as stream:
         path.write_text("[" * path.stat().st_size)
-        with pytest.raises(DatasetError, match="was changed while it was read"):
+        with pytest.raises(DatasetError, match="was changed while it was being read"):
             list(stream)
 
 

@@ -83,7 +83,7 @@ def test_an_ordinary_file_is_found_in_its_folder(tmp_path):
 def test_what_is_no_whole_set_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         annotation_files(tmp_path / "via.json")
-    with pytest.raises(DatasetError, match="fits no file"):
+    with pytest.raises(DatasetError, match="matches no file"):
         annotation_files(tmp_path / "*.json")
     paths = write(tmp_path / "via.json", ["1", "2", "3"], sharded=True)
     (tmp_path / "via_region_data.json").write_text("{}")

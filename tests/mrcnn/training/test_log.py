@@ -100,7 +100,7 @@ def test_events_that_cannot_be_written_do_not_end_a_training(tmp_path, capsys):
     callback.on_epoch_end(0, {"loss": 2.5})
     callback.write_pictures(1, {"a": np.zeros((4, 6, 3), np.uint8)})
     callback.on_train_end()
-    assert capsys.readouterr().out.count("TensorBoard's events are not written any more") == 1
+    assert capsys.readouterr().out.count("TensorBoard's events are no longer written") == 1
 
 
 def kernel(path):

@@ -131,7 +131,7 @@ def test_classes_must_fit():
     assert caught.value.settings == ("NUM_CLASSES",)
     assert caught.value.sentence({"NUM_CLASSES": "--classes"}) == (
         "--classes is 3, but the data set has 4 classes, background included (square, disc, "
-        "star); set --classes to 4, or give a data set of these classes."
+        "star); set --classes to 4, or give a data set with these classes."
     )
 
 
