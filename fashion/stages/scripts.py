@@ -28,8 +28,8 @@ Stage 1: train on ModaNet's thirteen garment classes, or colour-splash a picture
 
 DIR holds train/ and val/, each with images and via_region_data.json (tools/coco_to_via.py makes it
 from ModaNet's file). Training writes a checkpoint after every epoch; --resume continues from the
-last at any time. The preset `default` needs a GPU; `demo` takes some 40 minutes on two cores and
-finds large garments roughly: it shows that everything works, not what the network can do.
+last at any time. The preset `default` needs a GPU; `demo` trains on two cores and finds large
+garments roughly: it shows that everything works, not what the network can do.
 """
 
 TRAIN_SEASONS = """\
@@ -43,7 +43,7 @@ DIR holds train/ and val/, each with images and via_region_data.json; tools/spli
 it from what generateVggAnno.py labelled. From stage 1's weights (13 classes to 9) everything is
 kept except the class-dependent heads, which start over. The numbers of samples are printed, with a
 warning for labels that have few. The preset is that of the weights; `default` needs a GPU, `demo`
-takes under an hour on two cores.
+trains on two cores.
 """
 
 TEST_GARMENTS = """\
