@@ -1,9 +1,9 @@
 """Which pictures come first: the order in which a round proposes them.
 
 Those that the model is surest of. A picture is as sure as the least sure of its labels; one without
-labels comes last. There is less to decide on such plain pictures, and a small model learnt about as
-much from them as from those taken by chance. Orders by doubt and by rarity were tried and measured
-no better: docs/rounds.md has the figures.
+labels comes last. There is less to decide on such plain pictures. A small model learnt from them
+about as much in rounds, and a little less in one training, as from those taken by chance. Orders by
+doubt and by rarity were measured, and were no better: docs/rounds.md has the figures.
 
 Of near-duplicates the first is proposed; the others come last, and so do those of a picture that is
 decided.
