@@ -242,7 +242,7 @@ MODANET_ALIASES: dict[str, tuple[str, ...]] = {
     "scarf/tie": ("scarf & tie", "scraf/tie", "scarf", "tie"),
 }
 
-# Short names as they stand in file names, in the order of their numbers in the region code.
+# Short names as they appear in file names, in the order of their numbers in the region code.
 SEASONS: dict[str, str] = {
     "ilkb": "spring",
     "yaz": "summer",

@@ -284,7 +284,7 @@ def _start(
 ) -> None:
     """Remove the annotations, and record the files of both runs, until every file is in place.
 
-    A training in between finds nothing rather than a mixture.
+    A training run started meanwhile finds nothing rather than a mixture.
     """
     annotations = folder.annotations | checksums
     for name in annotations:
