@@ -17,7 +17,7 @@ Expected = dict[Path, tuple[int | None, int | None]]
 
 
 def images_of(parts: Iterable[AnnotationPart]) -> Expected:
-    """Every image file that annotations name or that lies in their folders.
+    """Every image file that annotations name or that is in their folders.
 
     The values are width and height by the annotations, None where they are not given.
     """

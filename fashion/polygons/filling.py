@@ -54,7 +54,7 @@ def polygons_to_crop(
 
     The crop is the extent of the polygons within the image, at most a pixel wider than the mask's
     own box; h or w is 0 when nothing lies in the image. Full-size masks are never built. Raises
-    `DatasetError` for a crop of more than `MAX_PIXELS`, which is in no image that is read.
+    `DatasetError` for a crop of more than `MAX_PIXELS`, more than any image that is read.
     """
     nothing = np.zeros((0, 0), dtype=bool), (0, 0)
     outlines = _with_area(polygons)
@@ -83,7 +83,7 @@ def polygons_to_crop(
 
 
 def exact_polygons(mask: np.ndarray) -> list[PolygonPart]:
-    """Polygons of which `polygons_to_mask` makes `mask`, bool [height, width], bit by bit.
+    """Polygons from which `polygons_to_mask` makes `mask`, bool [height, width], bit by bit.
 
     Those along the pixel edges of `mask_to_polygons`, unless something lies within a hole, which
     would be cut out with it: then those of the upper and the lower half.
@@ -154,7 +154,7 @@ def _cut(points: np.ndarray, axis: int, limit: float, sign: float) -> np.ndarray
         fraction = (distance / (distance - next_distance))[:, None]
         crossing = points + fraction * (following - points)
     crossing[:, axis] = limit  # exactly, however far the ends of the edge are
-    # Each vertex that stays, followed by the crossing of its edge: two slots a vertex, then pick.
+    # Each vertex that stays, followed by the crossing of its edge: two slots per vertex, then pick.
     slots = np.stack([points, crossing], axis=1).reshape(-1, 2)
     return slots[np.stack([inside, crosses], axis=1).ravel()]
 
@@ -186,7 +186,7 @@ def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]
         height, width: of the image in pixels.
 
     Raises:
-        RunLengthError: it is neither of them, of another size, or its runs do not fill the image.
+        RunLengthError: it is neither, is of another size, or its runs do not fill the image.
     """
     if isinstance(segmentation, list):
         return _of_polygons(segmentation, height, width)

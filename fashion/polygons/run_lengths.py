@@ -21,7 +21,8 @@ def decode_counts(counts: str) -> np.ndarray:
     From the fourth on, a run is stored as its difference to the one two before it.
 
     Raises:
-        RunLengthError: other characters, a run of more than 50 bits, or the text ends in one.
+        RunLengthError: other characters, a run of more than 50 bits, or a text that ends within a
+            run.
     """
     codes = np.frombuffer(counts.encode("utf-8"), np.uint8).astype(np.int64) - _OFFSET
     if not len(codes):
@@ -43,7 +44,7 @@ def decode_counts(counts: str) -> np.ndarray:
 
 
 def plain_runs(counts: Any) -> np.ndarray:
-    """The runs, int64 [n], of a list of whole numbers. Raises `RunLengthError` for another."""
+    """The runs, int64 [n], of a list of whole numbers. Else raises `RunLengthError`."""
     whole = isinstance(counts, list) and all(type(count) is int for count in counts)
     if not whole or any(abs(count) > 2**40 for count in counts):
         raise RunLengthError(
@@ -53,6 +54,6 @@ def plain_runs(counts: Any) -> np.ndarray:
 
 
 def fills(runs: np.ndarray, pixels: int) -> bool:
-    """Whether runs, int64 [n], cover so many pixels, each once."""
+    """Whether runs, int64 [n], cover exactly `pixels` pixels, each once."""
     # Each run is checked first: enough large ones have any sum at all, modulo 2**64.
     return bool(((runs >= 0) & (runs <= pixels)).all()) and int(runs.sum()) == pixels

@@ -39,8 +39,8 @@ class ReviewSettings:
         annotations: the annotation file.
         images: the folder of its images.
         log: the file for the decisions.
-        choices: further classes that a label can be given, unless the labels are somebody's own
-            classes: none of them among these. Where no choice has a season, the picture can be
+        choices: further classes that a label can be given, unless the labels are the user's own
+            classes, none of them among these. Where no choice has a season, the picture can be
             given one.
         thumbnail: pixels of the longer side.
     """
@@ -53,7 +53,7 @@ class ReviewSettings:
 
 
 def serve_review(images: Sequence[AnnotatedImage], settings: ReviewSettings, port: int) -> int:
-    """Serve the page of these images until Ctrl-C; 0, the exit code.
+    """Serve the page of these images until Ctrl-C; return 0, the exit code.
 
     Raises `UserError` where the port is taken, or the decisions are of another state of the
     annotations, cannot be written, or are open in another process.
@@ -84,7 +84,7 @@ def make_review_app(
     full, and none of the decisions is recorded.
 
     Args:
-        images: in the order in which the page begins.
+        images: in the order that the page starts with.
         settings: see `ReviewSettings`.
         log: where decisions go.
         port: where it will listen.

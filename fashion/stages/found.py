@@ -139,7 +139,7 @@ class FoundFiles:
         return stream.getvalue()
 
     def predictions(self) -> list[dict[str, Any]]:
-        """COCO results rows; `file_name` says which picture, whose ids are their places here."""
+        """COCO results rows with `file_name`; image ids number the pictures as added, from 1."""
         rows = []
         for number, picture in enumerate(self._pictures, 1):
             for g in picture.garments:
@@ -189,5 +189,5 @@ def _figure(picture: _Picture, page: Path) -> str:
 
 
 def _plain_cell(text: str) -> str:
-    """A text that spreadsheets do not take for a formula."""
+    """A text that spreadsheets do not mistake for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
