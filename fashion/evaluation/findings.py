@@ -5,7 +5,7 @@ from mrcnn.errors import counted
 
 SHOWN = 3
 WEAK_AP50 = 0.5
-# With fewer instances than these, one more picture can change a figure completely.
+# With fewer instances than this, one more picture can change a figure completely.
 FEW_INSTANCES = 10
 NOTABLE_BIAS = 0.05
 

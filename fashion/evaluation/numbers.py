@@ -32,7 +32,7 @@ class EvaluationNumbers:
         files: file name by image id.
         figures: of `mrcnn.evaluation.coco_ap.average_precision`.
         matches: all detections, judged.
-        curves: by IoU, a curve each class in the order of `names`; pooled: by IoU.
+        curves: by IoU, one curve per class in the order of `names`; pooled: by IoU.
         calibration, ious: see `mrcnn.evaluation.curves`.
         seasons: of `fashion.evaluation.numbers`; None where labels have no season.
     """
@@ -71,7 +71,7 @@ def evaluation_numbers(
     score: float,
     seasons: bool,
 ) -> EvaluationNumbers:
-    """Everything from a truth and its detections; see `fashion.evaluation.report.write_report`."""
+    """All numbers from a truth and its detections; see `fashion.evaluation.report.write_report`."""
     matches = match_dataset(truth, results, dataset.num_classes, score)
     names = [str(name) for name in dataset.class_names[1:]]
     return EvaluationNumbers(

@@ -27,7 +27,7 @@ def write_pictures(
     score: float,
     iou: float,
 ) -> list[Path]:
-    """Draw images as `<kind>_<rank>.png` into `folder`; the paths in that order.
+    """Draw images as `<kind>_<rank>.png` into `folder`; return the paths in that order.
 
     Args:
         folder: to write to.
@@ -35,8 +35,8 @@ def write_pictures(
         dataset: prepared.
         images: those to draw.
         truth, results: as `match_dataset` takes them.
-        score: less certain detections are not shown.
-        iou: from here on instance and detection match.
+        score: detections scored lower are not shown.
+        iou: from which instance and detection match.
 
     Raises:
         DatasetError: an image cannot be read.

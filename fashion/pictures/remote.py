@@ -25,7 +25,7 @@ TRIES = 4
 PAUSE_SECONDS = 0.5  # before the second try; doubled before each further one
 CHUNK = 1 << 20  # bytes
 MAX_BYTES = 1 << 29  # of a picture's file; it is held in memory
-# What stores say of an object's content, or of its last change; the first that is there counts.
+# What stores say about an object's content or its last change; the first one present counts.
 _TOKENS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "updated", "created")
 
 
@@ -56,7 +56,7 @@ def place(text: str) -> Path | RemoteFolder:
 
 @dataclass(frozen=True, slots=True)
 class RemotePicture:
-    """A picture by its address, with what the listing of its folder said; used as a `Path` is.
+    """A picture by its address, with what the listing of its folder said; used like a `Path`.
 
     size: in bytes. token: changes when the content does (an ETag, or the time of the last change).
     """
@@ -89,7 +89,7 @@ class RemotePicture:
 def _explained(url: str, setting: str | None = None) -> Iterator[None]:
     """Turn what a store raises in the block into one sentence about `url`.
 
-    The block calls the store alone, nothing of this project. setting: the argument that gave `url`.
+    The block calls only the store, nothing of this project. setting: the argument that gave `url`.
     """
     advice = "check the address and your access to it"
     if setting:
@@ -130,7 +130,7 @@ def list_remote(
 ) -> list[RemotePicture]:
     """The pictures of a remote folder in the order of their names; or the one picture.
 
-    suffixes: endings of picture files, in small letters.
+    suffixes: endings of picture files, in lower case.
 
     Raises:
         DatasetError: there is no such folder, or no picture in it.
@@ -226,7 +226,7 @@ def upload(source: Path, url: str) -> None:
     with _explained(url, "output"):
         files.makedirs(files._parent(path), exist_ok=True)
         protocols = [files.protocol] if isinstance(files.protocol, str) else files.protocol
-        # Object stores show an object when it is complete; on a file system, a rename does that.
+        # Object stores show only complete objects; on a file system, a rename does that.
         target = f"{path}.part" if "file" in protocols else path
         files.put_file(str(source), target)
         if target != path:

@@ -56,10 +56,10 @@ def save_detections_png(
     *,
     legend: bool = False,
 ) -> Path:
-    """Draw detections on an image and write it as PNG of the image's own size.
+    """Draw detections on an image and write it as a PNG of the image's own size.
 
     result: see `mrcnn.drawing.painting.draw_detections`. class_names, colours: by class id. With
-    `legend` a strip is added below the image that lists the classes. Returns the path.
+    `legend` a strip that lists the classes is added below the image. Returns the path.
     """
     picture = painting.draw_detections(image, result, class_names, colours)
     if legend:

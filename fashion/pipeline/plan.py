@@ -84,7 +84,7 @@ def find_sources(folder: Path) -> Sources:
 class Training:
     """How long and at which rate a stage trains; None leaves it to the preset.
 
-    falling: whether the rate falls to nothing along a cosine; it stays the same otherwise.
+    falling: whether the rate falls to zero along a cosine; it stays the same otherwise.
     repeat_rare: as `--repeat-rare` takes it.
     """
 
