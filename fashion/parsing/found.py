@@ -55,7 +55,7 @@ def found_files(images: Iterable[Path], job: OutputJob, subject: str) -> ParsedF
 
 
 class _Recorded(NamedTuple):
-    """What a picture's record tells, and its drawing: the file, and its pixels made small."""
+    """What a picture's record says, and its drawing: the file, and its pixels made small."""
 
     garments: list[Garment]
     persons: int

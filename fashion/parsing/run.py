@@ -1,8 +1,9 @@
-"""Parsing a folder of photographs: after any end of the process it resumes at the next picture.
+"""Parsing a folder of photographs: however the process ends, it resumes at the next picture.
 
 photograph -> detectors -> parse -> files -> record
 
-The detectors have this thread; others read the next photographs, and parse and write those before.
+The detectors run in this thread; others read the next photographs, and parse and write the previous
+ones.
 """
 
 import os
@@ -23,9 +24,9 @@ from mrcnn.errors import DatasetError, UserError, counted
 from mrcnn.images.reading import decoded
 from mrcnn.system.background import read_ahead
 
-# Parsing takes some 40 bytes a pixel, plus one for each garment, of each photograph at work.
+# For each photograph at work, parsing takes some 40 bytes per pixel, plus one per garment.
 MOST_PIXELS = 60_000_000
-# Bytes of a name: file systems take 255, with the suffix.
+# Bytes of a name: file systems allow 255, with the suffix.
 _NAME_BYTES = 240
 _TAKEN = ("measures.png", CSV, PREDICTIONS, PAGE)
 
@@ -39,7 +40,7 @@ class ParsingSummary:
         kept: pictures that an earlier run finished with the same settings.
         garments: garments found now, by class.
         persons: persons found now.
-        nobody: pictures done now on which nobody was found, where somebody was looked for.
+        nobody: pictures done now on which nobody was found although persons were looked for.
         unreadable: an error for each picture that could not be read.
     """
 

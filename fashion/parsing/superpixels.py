@@ -1,4 +1,4 @@
-"""Superpixels: their graph, their vote on each garment, and growth over what has no label."""
+"""Superpixels: their graph, their vote on each garment, and growth over unlabelled ones."""
 
 import math
 from typing import NamedTuple
@@ -26,7 +26,7 @@ def segment(
 ) -> np.ndarray:
     """Superpixels by SLIC in Lab: int32 [H, W], numbered from 1.
 
-    With `settings.person_only` and a body (bool [H, W]) that has a pixel, those outside it are 0,
+    With `settings.person_only` and a body (bool [H, W]) that has a pixel, pixels outside it are 0,
     and the number of segments is that of the body.
     """
     height, width = image.shape[:2]
@@ -171,7 +171,7 @@ def _completed(
     inside, skin, head = node_means(superpixels, layers)
     free = (inside >= 0.5) & (skin < settings.skin_share) & (chosen == 0)
     start = np.where(free & (head >= 0.5), HAIR, chosen)
-    free[0], start[0] = False, 0  # what lies outside the superpixels
+    free[0], start[0] = False, 0  # what is outside the superpixels
     colours = node_means(superpixels, np.moveaxis(to_lab(image), -1, 0)).T
     grown = complete(
         start,
@@ -256,7 +256,7 @@ def node_centres(superpixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_borders(superpixels: np.ndarray) -> Borders:
-    """Who touches whom, along pixel edges (not corners)."""
+    """Which superpixels touch, along pixel edges (not corners)."""
     count = int(superpixels.max(initial=-1)) + 1
     keys = []
     for one, other in (
@@ -290,8 +290,8 @@ def complete(
     Args:
         labels: int [nodes], 0 where there is none.
         colours: float [nodes, 3], mean Lab colours.
-        borders: who touches whom.
-        free: bool [nodes], what may be labelled.
+        borders: which superpixels touch.
+        free: bool [nodes], which may be labelled.
         distance: Lab distance up to which two colours agree.
         border, contact: shares, 0 to 1.
     """

@@ -1,8 +1,8 @@
 """The truth that parsed clothing is measured against: label maps of VIA or COCO annotations.
 
 Annotations may overlap, while a label map has one label per pixel. The painter's order decides:
-instances are painted from the largest to the smallest (area in pixels; of equal ones the later in
-the file is on top), so that a belt stays visible on its dress and a bag on its coat. Pixels that
+instances are painted from the largest to the smallest (by area in pixels; of equal ones the later
+in the file is on top), so that a belt stays visible on its dress and a bag on its coat. Pixels that
 only a crowd covers have no known label and are not counted.
 """
 
@@ -138,7 +138,7 @@ def measure_pictures(
 
     Args:
         truth: the true label maps.
-        parsed: pictures and their label maps, of the truth's class table; None where an earlier run
+        parsed: pictures and their label maps, of the truth's class table; None if an earlier run
             left no maps.
         tolerance: see `ParsingMeasures`.
 
@@ -154,7 +154,7 @@ def measure_pictures(
         if size is None or maps is None:
             without.append(Path(image).name)
             continue
-        # Before masks are made, which could have any size.
+        # Checked before masks are made, which could have any size.
         _check_size(truth, image, size, maps.pixel_labels.shape)
         labels = truth.labels(image)
         levels[PIXEL].add(labels, maps.pixel_labels)
@@ -178,7 +178,7 @@ def _check_size(
 
 
 def write_measures(measured: Measured, output: Path) -> str:
-    """Write tables and charts of the measures into a folder; the tables as text.
+    """Write tables and charts of the measures into a folder; return the tables as text.
 
     Files: measures.csv, confusion_pixel.csv, confusion_joint.csv, measures.png, measures.json.
     Raises `UserError` where they cannot be written.
