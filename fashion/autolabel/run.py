@@ -47,17 +47,17 @@ class Staff:
     """Who labels.
 
     Attributes:
-        workers: how many models there are at most; a single one is in this process, unless
-            `make_crew` is given.
+        workers: the most models to load; a single one is in this process, unless `make_crew` is
+            given.
         make_crew: called with the job, what loads a detector, and the number of workers; None
-            makes processes of this machine, which share its cores.
+            starts processes on this machine, which share its cores.
     """
 
     workers: int = 1
     make_crew: MakeCrew | None = None
 
     def crew(self, job: LabelJob, load_detector: LoadDetector, workers: int) -> Crew:
-        """The crew of so many workers."""
+        """The crew with this many workers."""
         if self.make_crew is not None:
             return self.make_crew(job, load_detector, workers)
         if self.workers == 1:
@@ -74,7 +74,7 @@ class LabelFiles:
     """Which files a run leaves.
 
     Attributes:
-        output: the VIA annotation file; the report stands beside it.
+        output: the VIA annotation file; the report is beside it.
         journal: None puts it beside the annotation file, too.
         keep_empty, shard_size: see `fashion.autolabel.report.write_files`.
         overwrite: replace an annotation file that this command did not write, or that was changed
@@ -123,8 +123,8 @@ def label_folder(
 
     Ctrl-C and SIGTERM end the run when the images at hand are finished: annotations and report of
     the finished images are written (none if there are none), and the summary's `left` is the number
-    of the others. A second Ctrl-C ends it at once with `KeyboardInterrupt`; the former files then
-    stay, and what was finished is in the journal.
+    of the others. A second Ctrl-C ends it at once with `KeyboardInterrupt`; the former files are
+    then kept, and what was finished is in the journal.
 
     Raises `UserError` before any work when no picture's name says enough, a folder cannot be
     written, the disk has too little room, the journal has other settings, or the output would
@@ -208,7 +208,7 @@ def _progress_bar(pictures: PictureList, quiet: bool) -> tqdm:
         unit="image",
         desc="labelling",
         disable=quiet,
-        # In a log file a line every ten seconds is enough.
+        # In a log file one line every ten seconds is enough.
         mininterval=0.3 if sys.stderr.isatty() else 10,
     )
 
