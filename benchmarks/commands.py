@@ -134,7 +134,7 @@ class Bench:
         target = self.folder / name / "val"
         target.mkdir(parents=True)
         for number, path in enumerate(paths):
-            # Named as labelling needs.
+            # Named as labelling requires.
             shutil.copyfile(path, target / f"top_yaz_{number:04d}{path.suffix}")
         return _annotated(target)
 

@@ -46,7 +46,7 @@ def _operations(op, rows: int) -> float:
         cells, kernel = op.inputs[2], _shape(op.outputs[0], rows)
     else:
         return 0.0
-    # Every cell of the convolution's output is the sum of kernel height x width x input channels.
+    # Every cell of the convolution's output sums kernel height x width x input channels.
     return 2 * np.prod(_shape(cells, rows)) * np.prod(kernel[:3])
 
 

@@ -22,7 +22,7 @@ def eroded(mask, random):
 
 
 def with_parts_missing(mask, random):
-    """Without round bites, about a quarter of it altogether."""
+    """With round bites missing, about a quarter of it altogether."""
     rows, columns = np.nonzero(mask)
     bitten = mask.view(np.uint8).copy()
     radius = max(1, round(BITE * math.sqrt(len(rows))))

@@ -69,7 +69,7 @@ def detector(options: argparse.Namespace, picture: np.ndarray, **values):
 
 
 def _spread_scores(model, picture: np.ndarray, instances: int = 10) -> None:
-    """Spread the scores: random weights score everything alike, so that rounding would decide."""
+    """Spread the scores: random weights score all alike, so rounding would decide what is found."""
     import keras
 
     from mrcnn.inference.predictor import Predictor, mold_inputs

@@ -83,9 +83,9 @@ class Canvas:
         """Paint a shape over what is there.
 
         texture: a colour, or a function of the fabric's coordinates u, v in pixels, each float32
-        [h, w], that returns float32 [h, w, 3]. coordinates: from the image's x, y to u, v;
-        unchanged by default. folds: soft shadows with a thin line. lines: seams and edges, in
-        `line_ink` (else `ink`).
+            [h, w], that returns float32 [h, w, 3].
+        coordinates: from the image's x, y to u, v; unchanged by default.
+        folds: soft shadows with a thin line. lines: seams and edges, in `line_ink` (else `ink`).
             Neither leaves the shape. ink: of the outline; the darkened texture by default.
         clip: paint only inside this shape too, without an outline at its edge.
         backdrop: part of the background, not of the person.

@@ -187,9 +187,9 @@ def write_custom_set(
 
     labels: `<garment>_<season>`, one for each picture in turn; the nine season labels by default.
         The garment is worn and clearly visible, and all garments are of that season.
-    truth_file: COCO with ModaNet's classes; each image also has `garment` and `season`. It must be
-    outside `images_folder`, where it would be read as annotations. workers: see
-    `write_training_set`.
+    truth_file: COCO with ModaNet's classes; each image also has `garment` and `season`. It must
+        be outside `images_folder`, where it would be read as annotations.
+    workers: see `write_training_set`.
 
     Returns `truth_file`. Raises `DatasetError`.
     """

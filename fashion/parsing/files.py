@@ -54,8 +54,7 @@ class OutputJob:
         stage: one of `STAGES`.
         table: the garments' classes.
         sheet: what the panels show.
-        made_with: models and settings as JSON values; a photograph made with others counts as
-            unfinished.
+        made_with: models and settings as JSON values; one made with others counts as unfinished.
     """
 
     folder: Path

@@ -148,7 +148,7 @@ def _carried_over(joint: np.ndarray, before: np.ndarray, labels: np.ndarray) -> 
     Where superpixels changed nothing, the finer outlines of the masks stay.
 
     joint, before: uint8 [h, w], joint and pixel-level labels of the small photograph; labels: uint8
-    [H, W], the pixel-level ones of the large one.
+        [H, W], the pixel-level ones of the large one.
     """
     # Also beside a change: else unlabelled slivers would remain between a mask's two outlines.
     changed = cv2.dilate((joint != before).view(np.uint8), np.ones((3, 3), np.uint8))

@@ -54,7 +54,7 @@ def polygons_to_crop(
 
     The crop is the extent of the polygons within the image, at most a pixel wider than the mask's
     own box; h or w is 0 when nothing lies in the image. Full-size masks are never built. Raises
-    `DatasetError` for a crop of more than `MAX_PIXELS`, more than any image that is read.
+    `DatasetError` for a crop of more than `MAX_PIXELS`, larger than any image that is read.
     """
     nothing = np.zeros((0, 0), dtype=bool), (0, 0)
     outlines = _with_area(polygons)

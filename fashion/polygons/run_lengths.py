@@ -16,13 +16,12 @@ class RunLengthError(ValueError):
 
 
 def decode_counts(counts: str) -> np.ndarray:
-    """The runs, int64 [n], of COCO's compressed text: 5 bits a character, the least first.
+    """The runs, int64 [n], of COCO's compressed text: 5 bits per character, the least first.
 
     From the fourth on, a run is stored as its difference to the one two before it.
 
     Raises:
-        RunLengthError: other characters, a run of more than 50 bits, or a text that ends within a
-            run.
+        RunLengthError: other characters, a run of more than 50 bits, or the text ends within one.
     """
     codes = np.frombuffer(counts.encode("utf-8"), np.uint8).astype(np.int64) - _OFFSET
     if not len(codes):

@@ -321,9 +321,9 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
         WeightsError: see `inference_weights`; or the layers are not those of the preset's network.
     """
     weights = inference_weights(choice)
-    # A fifth of the time that importing Keras takes goes to optional packages, for what no
-    # detection needs: plots and sparse training data. It then lacks them for the rest of the
-    # process, so this is for commands, not for `fashion.load`.
+    # A fifth of the time that importing Keras takes goes to optional packages that no detection
+    # needs, for plots and sparse training data. Keras then lacks them for the rest of the process,
+    # so this is for commands, not for `fashion.load`.
     with collector_paused():
         with modules_left_out("matplotlib", "scipy"):
             importlib.import_module("mrcnn.model")
@@ -373,8 +373,8 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
 def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
     """Give a training model the class heads of weights that know persons, without the person.
 
-    Otherwise these heads would start over, since `MaskRCNN.load_weights` skips them when the number
-    of classes differs.
+    Otherwise these heads would start over: `MaskRCNN.load_weights` skips them where the number of
+    classes differs.
 
     Args:
         model: of the weights' classes without persons, in mode "training".
