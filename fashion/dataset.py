@@ -146,7 +146,7 @@ class FashionDataset(Dataset):
         """Masks, bool [height, width, N], and class ids, int32 [N], of an image at its own size.
 
         One mask per instance: its parts united, its holes cut out, clipped to the image. A crowd
-        has a negative class id. N may be 0. Raises `DatasetError` where the masks would take more
+        has a negative class id. N may be 0. Raises `DatasetError` if the masks would take more
         than `MOST_MASK_BYTES`.
         """
         info = self.image_info[image_id]

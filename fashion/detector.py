@@ -164,7 +164,7 @@ class Detections:
     """What was found on one picture, best score first.
 
     Attributes:
-        picture: its file name; empty where it was given as an array.
+        picture: its file name; empty if it was given as an array.
         image: uint8 RGB [height, width, 3].
         table: the model's classes.
         boxes: int32 [N, (y1, x1, y2, x2)] in pixels, y2 and x2 exclusive.

@@ -125,7 +125,7 @@ def may_hold_half_pairs(text: str, start: int = 0, end: int | None = None) -> bo
 
 
 def check_text(data: Any) -> None:
-    """Raise `UnicodeEncodeError` where a text of `data` cannot be written as UTF-8."""
+    """Raise `UnicodeEncodeError` if a text of `data` cannot be written as UTF-8."""
     waiting = [data]
     while waiting:
         value = waiting.pop()

@@ -307,7 +307,7 @@ def native_notes_left_out() -> Iterator[None]:
         if sys.stderr is stream:
             sys.stderr = former
             stream.close()
-        # Otherwise whoever replaced this stream still needs it.
+        # Otherwise the code that replaced this stream still needs it.
         os.dup2(real, 2)
         os.close(real)
         # A process that was left behind may hold the pipe open.

@@ -74,7 +74,7 @@ def infer_table(labels: FoundLabels, like: Mapping[str, Any] | None, source: str
     """The classes of annotations for which no table is given.
 
     They are those of the COCO object `like`; else ModaNet's or the nine season labels when they
-    hold all labels found; else the labels found. Raises `DatasetError` where there are only codes.
+    hold all labels found; else the labels found. Raises `DatasetError` if there are only codes.
     """
     if like:
         return ClassTable([str(entry["name"]) for entry in like["categories"]], name="like")

@@ -32,7 +32,7 @@ SECOND_PART = 0.15
 
 @dataclass(frozen=True)
 class Label:
-    """What a number in a label map stands for: a class, and the data set's own, finer name."""
+    """What a number in a label map means: a class, and the data set's own, finer name."""
 
     class_name: str
     fine: str = ""
@@ -67,7 +67,7 @@ class Conversion:
 def read_label_table(path: str | os.PathLike[str], classes: ClassTable) -> dict[int, Label]:
     """The table of a data set's numbers: a JSON object from number to class.
 
-    `{"1": "bag", "7": {"class": "footwear", "name": "heels"}}`; numbers that stand for none of the
+    `{"1": "bag", "7": {"class": "footwear", "name": "heels"}}`; numbers that mean none of the
     classes are left out.
 
     Raises:
@@ -187,7 +187,7 @@ def map_instances(
 
     Args:
         numbers: whole numbers [height, width].
-        labels: what they stand for.
+        labels: what they mean.
         pairs: classes whose pixels are divided in two, see `divide_pair`.
         minimum_area: instances of fewer pixels are left out.
     """
@@ -219,7 +219,7 @@ def convert_label_maps(
 
     Args:
         paths: the maps; each belongs to the photograph of the same name with another ending.
-        labels: what their numbers stand for.
+        labels: what their numbers mean.
         classes: the categories.
         images: the folder of the photographs; None: each is assumed to be a JPEG.
         variable: as for `read_label_map`.

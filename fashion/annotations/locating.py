@@ -222,7 +222,7 @@ def leads_out(folder: Path, name: str) -> bool:
 
 
 def check_links(names: Iterable[str], folder: Path) -> None:
-    """Raise `DatasetError` where images of a folder are links that lead out of it."""
+    """Raise `DatasetError` if images of a folder are links that lead out of it."""
     leaving = [name for name in names if leads_out(folder, name)]
     if leaving:
         some = ", ".join(leaving[:LINKS_SHOWN]) + (", .." if len(leaving) > LINKS_SHOWN else "")

@@ -43,7 +43,7 @@ def outline(shape: Mapping[str, Any]) -> np.ndarray:
 
 
 def check_inside(points: np.ndarray, width: int | None, height: int | None) -> None:
-    """Raise `ShapeError` when no part of the outline's extent lies in the image.
+    """Raise `ShapeError` when no part of the outline's extent is in the image.
 
     Unknown sizes (None) are not checked. An outline that only reaches over the edge is fine.
     """

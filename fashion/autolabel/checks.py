@@ -82,7 +82,7 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
 
 
 def require_own(output: Path, journal: LabelJournal) -> None:
-    """Raise `UserError` where a final file is not as this command wrote it."""
+    """Raise `UserError` if a final file is not as this command wrote it."""
     for path in (*annotation_paths(output), report_path(output)):
         if path.exists() and not journal.wrote(path.name, file_digest(path)):
             raise not_own(path)

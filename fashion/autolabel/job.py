@@ -95,7 +95,7 @@ def survey(job: LabelJob, journal: LabelJournal) -> PictureList:
 
 
 def drawn_stems(job: LabelJob) -> Callable[[Path | RemotePicture], str]:
-    """How the names of a picture's cut-outs and preview begin; "" where none are wanted."""
+    """How the names of a picture's cut-outs and preview begin; "" if none are wanted."""
     if not (job.segments or job.previews):
         return lambda path: ""
     return stem_finder(job.images)
@@ -111,7 +111,7 @@ def unfinished_batches(job: LabelJob, pictures: Iterable[Picture]) -> Iterator[l
 def read_picture(picture: Picture) -> np.ndarray | LeftOut:
     """A picture, uint8 RGB [height, width, 3], or why it cannot be read.
 
-    Raises `UserError` where a remote store does not answer, see `read_remote`.
+    Raises `UserError` if a remote store does not answer, see `read_remote`.
     """
     path = picture.path
     try:

@@ -40,8 +40,8 @@ class LabelPolicy:
 
     Attributes:
         min_confidence: detections from this score on become labels.
-        low_confidence: detections between it and `min_confidence` are counted as uncertain, and
-            are what `fallback="best"` takes; lower ones are not looked at.
+        low_confidence: detections between it and `min_confidence` are counted as uncertain, and are
+            what `fallback="best"` uses; lower ones are ignored.
         all_garments: label every garment that was found with the file's season, instead of only the
             garment in the name.
         fallback: what to do if no detection of the garment in the name is certain enough: "skip"
@@ -145,7 +145,7 @@ class Choice:
     Attributes:
         picks: the labels, in the order of the detections.
         why: a key of `REASONS` where there is no pick, else "".
-        note: the fallback that was taken, else "".
+        note: the fallback that was used, else "".
         uncertain: scores of detections of the garment below the confidence, in descending order.
         uncoded: number of detections left out because their class has no code.
     """

@@ -25,7 +25,7 @@ class Recorder:
         """The line of the journal for one picture: `file`, `stamp`, `entry` and `report`.
 
         stem: how the names of its drawings begin, see `drawn_stems`. `entry` is its VIA entry, None
-        if nothing was seen. Raises `UserError` where a drawing cannot be written.
+        if nothing was seen. Raises `UserError` if a drawing cannot be written.
         """
         if isinstance(seen, LeftOut) or isinstance(picture.subject, LeftOut):
             why = seen if isinstance(seen, LeftOut) else picture.subject

@@ -75,7 +75,7 @@ class LabelFiles:
 
     Attributes:
         output: the VIA annotation file; the report is beside it.
-        journal: None puts it beside the annotation file, too.
+        journal: None also puts it beside the annotation file.
         keep_empty, shard_size: see `fashion.autolabel.report.write_files`.
         overwrite: replace an annotation file that this command did not write, or that was changed
             since.
@@ -90,7 +90,7 @@ class LabelFiles:
     remote: RemoteOutput | None = None
 
     def require_own(self, journal: LabelJournal) -> None:
-        """Raise `UserError` where a file would be replaced that is not as this command wrote it."""
+        """Raise `UserError` if a file would be replaced that is not as this command wrote it."""
         if self.overwrite:
             return
         require_own(self.output, journal)
@@ -264,7 +264,7 @@ def stopping_at_signals() -> Iterator[StopRequest]:
     def note(number: int, _: FrameType | None) -> None:
         at_once = not stop.is_awaited or (stop.is_set() and number == signal.SIGINT)
         stop.cause = stop.cause or SIGNALS[signal.Signals(number)]
-        stop.is_awaited = True  # a second SIGTERM must not disturb whoever catches this
+        stop.is_awaited = True  # a second SIGTERM must not disturb what catches this
         stop.set()
         if at_once:
             raise KeyboardInterrupt

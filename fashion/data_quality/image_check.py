@@ -73,7 +73,7 @@ def _fault(path: Path, size: tuple[int | None, int | None]) -> str | None:
 def expected_images(data: Path, images: Path | None = None) -> Expected:
     """The images of a dataset folder, an annotation file, or any folder of images.
 
-    A folder without annotations is taken as it is; otherwise `DatasetError` is raised as by
+    A folder without annotations is used as it is; otherwise `DatasetError` is raised as by
     `fashion.annotations.locating`.
     """
     if data.is_dir() and not any(data.glob("*.json")) and not any(data.glob("*/*.json")):

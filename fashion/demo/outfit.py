@@ -50,7 +50,7 @@ class Outfit:
         return garment in self.pieces
 
     def get(self, garment: str) -> Piece | None:
-        """The garment, or None where it is not worn."""
+        """The garment, or None if it is not worn."""
         return self.pieces.get(garment)
 
 

@@ -11,7 +11,7 @@ NOTABLE_BIAS = 0.05
 
 
 def findings(numbers: EvaluationNumbers) -> list[str]:
-    """Sentences, the most useful first; none where there is nothing to measure by."""
+    """Sentences, the most useful first; none if there is nothing to measure by."""
     found = (
         _best_score(numbers),
         _weak(numbers),

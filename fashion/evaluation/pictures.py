@@ -34,7 +34,7 @@ def write_pictures(
         kind: of the images, for the file names.
         dataset: prepared.
         images: those to draw.
-        truth, results: as `match_dataset` takes them.
+        truth, results: as for `match_dataset`.
         score: detections scored lower are not shown.
         iou: from which instance and detection match.
 

@@ -130,8 +130,8 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path | None:
 
     pycocotools sorts what was found into small, medium and large by the box where a row has one,
     also when it measures masks. By convention files of masks therefore have no boxes, and our
-    figures of masks are those of such a file. Returns its path, None where the rows have no masks.
-    Raises `DatasetError` where a file cannot be written.
+    figures of masks are those of such a file. Returns its path, None if the rows have no masks.
+    Raises `DatasetError` if a file cannot be written.
     """
     write_json(path, list(rows))
     if not all("segmentation" in row for row in rows):

@@ -173,7 +173,7 @@ class DetectionFile:
     ) -> list[dict[str, Any]] | None:
         """COCO results of these images, with the data set's `image_id`.
 
-        None where there is no such file, or it is of another model or of other pictures. It may
+        None if there is no such file, or it is of another model or of other pictures. It may
         have more pictures.
         """
         try:

@@ -126,7 +126,7 @@ class OutputFolder:
         record.write(self.path)
 
     def _require_nothing_is_lost(self, files: Mapping[str, object]) -> None:
-        """Raise `DatasetError` where putting the files in their places would lose somebody's work.
+        """Raise `DatasetError` if putting the files in their places would lose somebody's work.
 
         That is a file changed since the earlier export, somebody else's file of that name, or a
         picture that this export does not have.
@@ -167,7 +167,7 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> "Record | None":
-        """The record in a folder; None where no export was written there. Raises `DatasetError`."""
+        """The record in a folder; None if no export was written there. Raises `DatasetError`."""
         path = folder / RECORD
         if not is_file(path):
             return None

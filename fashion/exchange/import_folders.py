@@ -95,7 +95,7 @@ def yolo_entries(folder: Path, report: ImportReport, *, subset: str | None = Non
     pictures are relative to `images/`. Lines that cannot be used are listed in the report's
     problems. Raises `DatasetError`: no label files, no class names, a picture that is missing.
 
-    subset: take `labels/SUBSET` only.
+    subset: read `labels/SUBSET` only.
     """
     names = _class_names(folder)
     labels = folder / "labels"
@@ -176,7 +176,7 @@ def _unquoted(text: str) -> str:
 
 
 def _picture(stem: Path) -> Path:
-    """The picture of a label file. Raises `DatasetError` where it is missing."""
+    """The picture of a label file. Raises `DatasetError` if it is missing."""
     found = (p for p in sorted(stem.parent.glob("*")) if p.stem == stem.name)
     picture = next((p for p in found if p.suffix.lower() in IMAGE_SUFFIXES), None)
     if picture is None:

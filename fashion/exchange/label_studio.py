@@ -170,8 +170,8 @@ def label_studio_entries(
     """Key and VIA entry of each task of a Label Studio export ("JSON").
 
     `take` is one of `TAKEN`. `join` makes one instance of results that any relation joins, not only
-    those of our own export. `prefix` is what precedes the file names in the pictures' addresses, as
-    in the export. Results that VIA has no region for are counted in `report`; those that cannot be
+    those of our export. `prefix` is what precedes the file names in the pictures' addresses, as in
+    the export. Results that VIA has no region for are counted in `report`; those that cannot be
     used are listed in its problems. Raises `DatasetError` for a missing file, and for one without a
     JSON list of tasks.
     """

@@ -51,7 +51,7 @@ def gallery(paths: Sequence[Path], page: Path, kind: str, about: str, count: int
 def write_gallery(paths: Sequence[Path], title: str) -> Path:
     """Write a page of all pictures of one folder into that folder, and return its path.
 
-    Raises `UserError` where it cannot be written.
+    Raises `UserError` if it cannot be written.
     """
     page = paths[0].with_name(INDEX)
     figures = "".join(

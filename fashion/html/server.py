@@ -82,7 +82,7 @@ def guard(
 
 
 def require_flask() -> None:
-    """Raise `UserError` where flask is not installed."""
+    """Raise `UserError` if flask is not installed."""
     if importlib.util.find_spec("flask") is None:
         raise UserError(
             "the page needs flask, which is not installed",

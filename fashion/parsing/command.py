@@ -36,7 +36,7 @@ PORT = 8765
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for what is parsed, with which models, and where the results go."""
+    """Add the options for what to parse, with which models, and where to."""
     add = parser.add_argument
     add("pictures", type=Path, nargs="?", metavar="IMAGES", help="a picture, or a folder of them")
     add("--images", type=Path, metavar="IMAGES", help="the same, as other commands take it")
@@ -282,7 +282,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
 
 
 def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector | None]":
-    """The detectors of garments and persons, each None where the stage has no use for it."""
+    """The detectors of garments and persons, each None if the stage has no use for it."""
     least, stage = options.min_confidence, options.stage
     if stage == "body" and options.body:
         return None, _find_body(options, least)

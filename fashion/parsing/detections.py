@@ -93,7 +93,7 @@ def detections_of(
 
 
 def wearers(garments: Detections, persons: Detections) -> np.ndarray:
-    """The person on whom most of each garment's pixels lie: int32 [garments], -1 for nobody."""
+    """The person on whom most of each garment's pixels are: int32 [garments], -1 for nobody."""
     if not len(persons) or not len(garments):
         return np.full(len(garments), -1, np.int32)
     common = _flat(garments).T @ _flat(persons)

@@ -72,7 +72,7 @@ class Detector:
     def load(self) -> Detect:
         """Build the network; the result maps an image, uint8 RGB [H, W, 3], to detections.
 
-        They are those of `MaskRCNN.detect` with soft masks. Raises `WeightsError` where the file
+        They are those of `MaskRCNN.detect` with soft masks. Raises `WeightsError` if the file
         does not fit the network.
         """
         model = inference_model(self.choice)

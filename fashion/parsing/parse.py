@@ -61,7 +61,7 @@ class Parsed:
 
     @cached_property
     def body(self) -> np.ndarray | None:
-        """The pixels of all persons, bool [H, W]; None where there is nobody."""
+        """The pixels of all persons, bool [H, W]; None if there is nobody."""
         return _union(self.persons)
 
     @cached_property
@@ -101,7 +101,7 @@ def parse(
     Args:
         image: uint8 RGB [H, W, 3].
         garments, persons: as `MaskRCNN.detect` gives them: rois, class_ids, scores, masks, and
-            perhaps soft_masks; None where no detector ran. Of persons only class 1 (COCO's person)
+            perhaps soft_masks; None if no detector ran. Of persons only class 1 (COCO's person)
             is used.
         settings: see `ParsingSettings`.
         table: the garments' classes.
@@ -157,5 +157,5 @@ def _carried_over(joint: np.ndarray, before: np.ndarray, labels: np.ndarray) -> 
 
 
 def _union(persons: Detections) -> np.ndarray | None:
-    """The pixels of all persons, bool [H, W]; None where there is nobody."""
+    """The pixels of all persons, bool [H, W]; None if there is nobody."""
     return np.any(persons.masks, axis=2) if len(persons) else None

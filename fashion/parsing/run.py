@@ -93,9 +93,9 @@ class ParsingRun:
     def each(self) -> Iterator[tuple[Path, Parsed | LabelMapFiles | None]]:
         """Every picture with its `Parsed`, or with the `LabelMapFiles` of an earlier run.
 
-        None stands for an earlier run whose stage wrote no label maps. Pictures that cannot be read
-        are skipped and listed in the summary. Raises `UserError` where finished pictures were made
-        with other settings, before anything is done.
+        None means an earlier run whose stage wrote no label maps. Pictures that cannot be read are
+        skipped and listed in the summary. Raises `UserError` if finished pictures were made with
+        other settings, before anything is done.
         """
         names = folder_names(self._named_in_text())
         done = self._finished(names)
@@ -225,7 +225,7 @@ def _read_or_error(path: Path) -> np.ndarray | UserError:
 
 
 def _label_maps(folder: Path) -> LabelMapFiles | None:
-    """The label maps of a finished picture; None where the stage of that run wrote none."""
+    """The label maps of a finished picture; None if the stage of that run wrote none."""
     maps = []
     for name in LabelMapFiles._fields:
         path = folder / f"{name}.png"

@@ -45,7 +45,7 @@ def skin_like(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
 def find_faces(
     image: np.ndarray, body: np.ndarray | None, labels: np.ndarray, settings: ParsingSettings
 ) -> list[Face]:
-    """The largest piece of skin at the top of each person; empty where no body is known.
+    """The largest piece of skin at the top of each person; empty if no body is known.
 
     Args:
         image: uint8 [H, W, 3].

@@ -79,9 +79,9 @@ def refine(
     Args:
         image: uint8 RGB [H, W, 3].
         scores: evidence for each class at each pixel, or finished labels, uint8 [H, W].
-        body: bool [H, W], the persons, within which completion may add; None where unknown.
+        body: bool [H, W], the persons, within which completion may add; None if unknown.
         settings: see `ParsingSettings`.
-        superpixels: int32 [H, W], as of `segment`; None to compute them.
+        superpixels: int32 [H, W], as from `segment`; None to compute them.
         table: the classes.
     """
     settings = settings or ParsingSettings()
@@ -241,7 +241,7 @@ def node_means(
     else:
         weights = np.asarray(weights, np.float64).ravel()
         total = np.bincount(flat, weights, count)
-    # Layer by layer: together they would take several times the memory.
+    # Layer by layer: together they would need several times the memory.
     weighted = (layer if weights is None else layer * weights for layer in layers)
     sums = [np.bincount(flat, layer, count) for layer in weighted]
     means = np.reshape(sums, (len(sums), count)) / np.where(total > 0, total, 1)

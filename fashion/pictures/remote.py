@@ -190,7 +190,7 @@ def read_remote(picture: RemotePicture) -> np.ndarray:
 
 
 def _fetch(url: str) -> bytes:
-    """The bytes of a file. Raises `DatasetError` where it is not there, else `UserError`."""
+    """The bytes of a file. Raises `DatasetError` if it is not there, else `UserError`."""
     for pause in (*(PAUSE_SECONDS * 2**number for number in range(TRIES - 1)), None):
         try:
             files, path = _opened(url)
@@ -206,7 +206,7 @@ def _fetch(url: str) -> bytes:
 
 
 def remote_digest(url: str) -> str | None:
-    """The sha256 of a remote file, in hexadecimal digits; None where there is no such file."""
+    """The sha256 of a remote file, in hexadecimal digits; None if there is no such file."""
     digest = hashlib.sha256()
     try:
         files, path = _opened(url, "output")
@@ -267,7 +267,7 @@ class RemoteOutput:
         return f"{self.output.url.rsplit('/', 1)[0]}/{name}"
 
     def digest(self, name: str) -> str | None:
-        """The sha256 of a file beside the annotation file; None where there is no such file."""
+        """The sha256 of a file beside the annotation file; None if there is no such file."""
         return remote_digest(self.url_of(name))
 
     def publish(self, paths: Sequence[Path]) -> None:

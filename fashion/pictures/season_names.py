@@ -76,7 +76,7 @@ def season_names(folder: Path, seasons: Mapping[str, str] | None = None) -> Name
     seasons: from `read_seasons`; None takes the season from the folder that a picture is in, or one
     above that. A picture whose own name has a garment and a season keeps it.
 
-    Raises `DatasetError` where there is no picture, or two pictures would get the same name.
+    Raises `DatasetError` if there is no picture, or two pictures would get the same name.
     """
     found = NamedPictures()
     paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES)
@@ -125,7 +125,7 @@ def _make_unique(names: dict[str, str]) -> None:
 def place_pictures(folder: Path, out: Path, names: Mapping[str, str]) -> None:
     """Put the pictures into `out` under their new names: hard links, or copies on another disk.
 
-    A picture that is there already is kept. Raises `UserError` where `out` cannot be written, or
+    A picture that is there already is kept. Raises `UserError` if `out` cannot be written, or
     has another picture of that name.
     """
     with saving(out):

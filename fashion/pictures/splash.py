@@ -318,7 +318,7 @@ def _codecs(output: Path) -> list[tuple[str, str]]:
 
 
 def _require_whole(path: Path, output: Path) -> None:
-    """Raise `UserError` where the video cannot be read back: OpenCV reports no full disk."""
+    """Raise `UserError` if the video cannot be read back: OpenCV reports no full disk."""
     capture = cv2.VideoCapture(str(path))
     whole = capture.isOpened() and capture.read()[0]
     capture.release()

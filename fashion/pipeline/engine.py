@@ -98,7 +98,7 @@ class Pipeline:
     def run(self, chosen: Sequence[str] | None = None, *, restart: bool = False) -> float:
         """Run the chosen steps (all by default); return the seconds it took.
 
-        restart: start all of them over. Raises `StepError` where one fails, `KeyboardInterrupt`
+        restart: start all of them over. Raises `StepError` if one fails, `KeyboardInterrupt`
         after Ctrl-C, once the running command has ended, and `UserError` for a folder with other
         contents, for a choice that needs unfinished steps, or while another run is using the
         folder.
@@ -260,7 +260,7 @@ class _Lock:
 
 
 def read_steps(folder: Path) -> dict[str, dict[str, Any]]:
-    """The records of a run's steps, by name; empty where there is no run.
+    """The records of a run's steps, by name; empty if there is no run.
 
     Each has `title`, `status`, `commands` (strings) and `seconds`. Raises `UserError` for a
     damaged file.

@@ -25,7 +25,7 @@ class Interrupted(Exception):
 def invocation(words: Sequence[str]) -> tuple[str, ...]:
     """The words after the interpreter for a script of the clone with its arguments.
 
-    An installed package has no scripts; `python -m fashion` takes their paths as commands.
+    An installed package has no scripts; `python -m fashion` accepts their paths as commands.
     """
     return tuple(words) if IN_CLONE else ("-m", "fashion", *words)
 

@@ -36,7 +36,7 @@ def decode_counts(counts: str) -> np.ndarray:
     values = np.add.reduceat((codes & 0x1F) << (_BITS * place), starts)
     negative = (codes[ends] & 0x10) != 0
     values[negative] -= np.int64(1) << (_BITS * lengths[negative])
-    # The first three stand for themselves; then each adds to the one two before.
+    # The first three are stored as they are; then each adds to the one two before.
     for first in (1, 2):
         values[first::2] = np.cumsum(values[first::2])
     return values

@@ -190,7 +190,7 @@ def _check_state(options: argparse.Namespace, annotations: str, sha256: str) -> 
 
 
 def _require_new(path: Path, overwrite: bool) -> None:
-    """Raise `DatasetError` where somebody's corrections might be overwritten."""
+    """Raise `DatasetError` if somebody's corrections might be overwritten."""
     from mrcnn.errors import DatasetError
 
     if path.exists() and not overwrite:

@@ -128,7 +128,7 @@ class DecisionLog:
     def append(self, decisions: Sequence[Decision]) -> None:
         """Add decisions; they are on the disk afterwards, or none is.
 
-        Raises `OSError` where the disk is full or gone.
+        Raises `OSError` if the disk is full or gone.
         """
         try:
             self._write([decision.to_json() for decision in decisions])

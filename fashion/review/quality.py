@@ -234,7 +234,7 @@ def _garment_of(table: ClassTable) -> Callable[[str, str], str]:
 
 
 def _expected(all_garments: bool) -> Callable[[str, str], str | None]:
-    """The season label that a true label stands for; None for a garment that is not expected."""
+    """The season label that a true label means; None for a garment that is not expected."""
 
     def season_label_of(label: str, filename: str) -> str | None:
         if isinstance(parse_file_name(label), tuple):

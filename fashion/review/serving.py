@@ -55,7 +55,7 @@ class ReviewSettings:
 def serve_review(images: Sequence[AnnotatedImage], settings: ReviewSettings, port: int) -> int:
     """Serve the page of these images until Ctrl-C; return 0, the exit code.
 
-    Raises `UserError` where the port is taken, or the decisions are of another state of the
+    Raises `UserError` if the port is taken, or the decisions are of another state of the
     annotations, cannot be written, or are open in another process.
     """
     path = settings.annotations

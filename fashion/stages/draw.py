@@ -121,7 +121,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
 def _pictures(options: argparse.Namespace, choice: ModelChoice) -> list[Path]:
     """The pictures of the command line.
 
-    Raises `DatasetError` where there are none; if the weights are missing too, it says so.
+    Raises `DatasetError` if there are none; if the weights are missing too, it says so.
     """
     try:
         return list_images(options.images, options.limit)

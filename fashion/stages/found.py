@@ -38,7 +38,7 @@ class Garment:
         area: pixels of its mask.
         colour: the name of its dominant colour, "" without a pixel.
         segmentation: COCO run-lengths of its mask.
-        wearer: the number of the person who wears it, from 1; None where that is not known.
+        wearer: the number of the person who wears it, from 1; None if that is not known.
     """
 
     class_id: int

@@ -35,13 +35,13 @@ class WeightFile:
 
     Attributes:
         path: the file.
-        preset: the preset it was trained with; None where it names none of `PRESETS`.
+        preset: the preset it was trained with; None if it names none of `PRESETS`.
         classes: the class names it was trained with, without the background and persons; None where
             it does not say.
         class_count: how many classes its class layer has, without the background and persons; None
             where it has no such layer.
         sha256: of its content, in hexadecimal digits; None unless it was asked for.
-        table: `classes` with their colours and aliases; None where it does not name classes.
+        table: `classes` with their colours and aliases; None if it does not name classes.
         persons: whether it detects persons besides these classes, as the class after them.
         provenance: what it was trained on.
     """
@@ -222,7 +222,7 @@ def _noted_table(classes: tuple[str, ...] | None, rows: object) -> ClassTable | 
 
 
 def _parsed_note(text: str) -> dict:
-    """The note as JSON; empty where others wrote something else under its name."""
+    """The note as JSON; empty if others wrote something else under its name."""
     try:
         note = json.loads(text)
     except (ValueError, RecursionError):

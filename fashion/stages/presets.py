@@ -221,7 +221,7 @@ class Part:
     """A part of a training.
 
     Attributes:
-        layers: as `MaskRCNN.train` takes them.
+        layers: as for `MaskRCNN.train`.
         until_epoch: it ends after this many epochs since the training began.
         learning_rate: of this part; constant, unless Config.LEARNING_RATE_SCHEDULE changes it.
     """

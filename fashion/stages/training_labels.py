@@ -35,7 +35,7 @@ def with_labels(choice: ModelChoice, classes: str | None, *, digest: bool = Fals
     try:
         weights = described_weights(choice, digest=digest)
     except WeightsNotFoundError:
-        return choice  # whoever needs the weights raises it again
+        return choice  # whatever needs the weights raises it again
     choice = dataclasses.replace(choice, weights=weights)
     # Files name the classes of a stage without its aliases and codes.
     if weights.table is None or weights.table.names == choice.stage.table.names:

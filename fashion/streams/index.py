@@ -333,5 +333,5 @@ def _stored(identity: Any) -> Any:
 
 
 def _listed(regions: Any) -> list[Any]:
-    """The regions of an entry; whoever reads the entry refuses what is not a list."""
+    """The regions of an entry; the code that reads the entry refuses what is not a list."""
     return regions if isinstance(regions, list) else []

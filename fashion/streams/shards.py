@@ -51,9 +51,8 @@ def annotation_files(path: str | os.PathLike[str]) -> list[Path]:
     """The files that `path` means: a file, a folder, a pattern, or the common name of shards.
 
     In a folder it is the one set of shards there, else the file that
-    `fashion.annotations.locating.find_annotations` finds. Raises `DatasetError` where shards of a
-    set are missing, where two sets, or a set and a file, could be meant, and where nothing is
-    there.
+    `fashion.annotations.locating.find_annotations` finds. Raises `DatasetError` if shards of a set
+    are missing, if two sets, or a set and a file, could be meant, and if nothing is there.
     """
     path = Path(path)
     if is_file(path):
@@ -153,7 +152,7 @@ class PendingFiles:
             self._hash = hashlib.sha256()
 
     def write(self, text: str) -> None:
-        """Write `text` to the open file. Raises `DatasetError` where it cannot be written."""
+        """Write `text` to the open file. Raises `DatasetError` if it cannot be written."""
         assert self._stream is not None, "open comes first"
         with writing(self.path):
             data = text.encode("utf-8")

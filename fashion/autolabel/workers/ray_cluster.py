@@ -73,7 +73,7 @@ def connect(address: str | None = None) -> Cluster:
     address: `host:port`, `ray://host:port`, `auto` (the one that runs on this machine, or that
     RAY_ADDRESS names) or `local` (a new one).
 
-    Raises `UserError` where Ray is not installed, or no cluster answers.
+    Raises `UserError` if Ray is not installed, or no cluster answers.
     """
     ray = require_ray()
     if not ray.is_initialized():
@@ -137,7 +137,7 @@ def _require_answer(address: str | None) -> None:
 
 
 def require_ray():
-    """The module `ray`. Raises `UserError` where it is not installed."""
+    """The module `ray`. Raises `UserError` if it is not installed."""
     try:
         import ray
     except ImportError as error:
@@ -243,7 +243,7 @@ class RayCrew:
         self._ray.kill(actor)
 
     def end(self) -> None:
-        """See `Crew.end`; the connection with the cluster stays."""
+        """See `Crew.end`; the connection to the cluster stays."""
         for worker in list(self._actors):
             self._dismiss(worker)
 

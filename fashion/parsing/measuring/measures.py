@@ -172,7 +172,7 @@ class ParsingMeasures:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """All figures as JSON values; None stands for NaN."""
+        """All figures as JSON values; None replaces NaN."""
         rows = [{key: getattr(row, key) for key in row.__slots__} for row in self.classes()]
         return {
             "images": self.images,

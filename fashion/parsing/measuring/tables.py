@@ -95,7 +95,7 @@ def write_tables(levels: Levels, folder: str | os.PathLike[str]) -> str:
 
     measures.csv: a line for each level and class, and one "all" for each level.
     confusion_LEVEL.csv: pixels by true label (lines) and predicted label (columns).
-    measures.json: all of it. measures.png: charts. Raises `UserError` where a file cannot be
+    measures.json: all of it. measures.png: charts. Raises `UserError` if a file cannot be
     written.
     """
     folder = Path(folder)
@@ -144,7 +144,7 @@ def confusion_csv(measures: ParsingMeasures) -> str:
 def write_png(path: str | os.PathLike[str], levels: Levels) -> None:
     """Draw IoU and boundary F of each class, and each level's recap table, as one PNG.
 
-    Raises `UserError` where it cannot be written.
+    Raises `UserError` if it cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

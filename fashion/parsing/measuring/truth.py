@@ -91,7 +91,7 @@ class Truth:
         return f"Truth: {self.path}, {self.dataset.summary()}"
 
     def size(self, image: Path) -> tuple[int, int] | None:
-        """Height and width of a picture in the annotations; None where it has no truth."""
+        """Height and width of a picture in the annotations; None if it has no truth."""
         number = self._ids.get(Path(image).name)
         if number is None:
             return None
@@ -181,7 +181,7 @@ def write_measures(measured: Measured, output: Path) -> str:
     """Write tables and charts of the measures into a folder; return the tables as text.
 
     Files: measures.csv, confusion_pixel.csv, confusion_joint.csv, measures.png, measures.json.
-    Raises `UserError` where they cannot be written.
+    Raises `UserError` if they cannot be written.
     """
     text = write_tables(measured.levels, output)
     if measured.without_truth:

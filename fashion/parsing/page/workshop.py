@@ -76,7 +76,7 @@ class Photograph:
     Attributes:
         image: uint8 RGB [H, W, 3].
         garments: as `MaskRCNN.detect` gives them.
-        persons: likewise; None where persons are not detected.
+        persons: likewise; None if persons are not detected.
         shrunk_from: width and height in pixels, where the upload was larger.
         result: None until it is parsed.
     """
