@@ -178,7 +178,7 @@ def measure(options: argparse.Namespace) -> dict:
 
 
 def preset_layers(options: argparse.Namespace) -> str:
-    """What the preset trains, as a name of layers or a pattern."""
+    """The layers that the preset trains, by name or pattern."""
     from fashion.stages.presets import find_preset
 
     return find_preset(options.network).layers

@@ -1,4 +1,4 @@
-"""Which classes annotations have, and their COCO category ids, inferred where no table is given."""
+"""Which classes annotations have, and their COCO category ids, inferred if no table is given."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class FoundLabels:
         return _by_class(table, {name: number for number, name in self._categories.values()})
 
     def codes(self, table: ClassTable) -> dict[str, int]:
-        """Class name -> `fashion` code, where that is a number."""
+        """Class name -> `fashion` code, if that is a number."""
         return _by_class(table, self._codes)
 
 

@@ -167,7 +167,7 @@ class Category:
         return cls(name, None if code is None else str(code), None, True)
 
     def code_of(self, identity: Any) -> str:
-        """The `fashion` code, where the file gives the category this id."""
+        """The `fashion` code, if the file gives the category this id."""
         return str(identity) if self.code is None else self.code
 
     def implies(self, identity: Any) -> bool:

@@ -240,7 +240,7 @@ def _extent(parts: list[np.ndarray]) -> list[int | float]:
 
 
 def _area(instance: Instance, entry: Mapping[str, Any]) -> int:
-    """Pixels of the instance's mask; where the image's size is unknown, of its whole extent."""
+    """Pixels of the instance's mask; if the image's size is unknown, of its whole extent."""
     high = np.ceil(np.concatenate(instance.parts).max(axis=0)).astype(int)
     width, height = entry.get("width", int(high[0])), entry.get("height", int(high[1]))
     crop, _ = polygons_to_crop(instance.parts, instance.holes, height, width)

@@ -222,7 +222,7 @@ def make_job(
             "preset": preset,
             "preset_values": values,
             "precision": options.precision,
-            # Only where it is given, so that journals begun without it can be resumed.
+            # Only if it is given, so that journals begun without it can be resumed.
             **({"resize_mode": options.resize_mode} if options.resize_mode else {}),
         },
     )

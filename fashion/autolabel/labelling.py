@@ -68,7 +68,7 @@ def label_pictures(
 
 
 class _Loop:
-    """Who has which batch."""
+    """Keeps track of which worker has which batch."""
 
     def __init__(
         self,

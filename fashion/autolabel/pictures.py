@@ -56,7 +56,7 @@ def slim(images: Sequence[Path] | Sequence[RemotePicture]) -> Sequence[Path | Re
 
 
 class PictureList(Sequence[Picture]):
-    """What a run knows of its pictures before it labels them; `add` them in the order of `paths`.
+    """What a run knows about its pictures before labelling; `add` them in the order of `paths`.
 
     Args:
         paths: all pictures.

@@ -36,7 +36,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class LabelPolicy:
-    """What is to be labelled.
+    """The rules for what becomes a label.
 
     Attributes:
         min_confidence: detections from this score on become labels.

@@ -44,7 +44,7 @@ SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 @dataclass(frozen=True)
 class Staff:
-    """Who labels.
+    """The workers of a run.
 
     Attributes:
         workers: the most models to load; a single one is in this process, unless `make_crew` is

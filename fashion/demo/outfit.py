@@ -31,7 +31,7 @@ TIGHTS = ("#2b2a2e", "#4a3a34", "#5c5f68")
 
 @dataclass
 class Outfit:
-    """What is worn, by ModaNet's name.
+    """The garments worn, by ModaNet's names.
 
     Attributes:
         pieces: the garments.

@@ -178,7 +178,7 @@ def _point_cells(curve: Curve) -> list[str]:
 
 
 def _size_table(numbers: EvaluationNumbers) -> str:
-    """Mask AP of each class by the size of its instances, where that has been measured."""
+    """Mask AP of each class by the size of its instances, if that has been measured."""
     per_class = numbers.figures["segm"].get("per_class", {})
     if not any(name in row for row in per_class.values() for name, _ in SIZES):
         return ""

@@ -121,7 +121,7 @@ def _draw(
 
 
 def _box(row: Row) -> list[float]:
-    """[y1, x1, y2, x2]; that of the mask where the row has none, as in results files of masks."""
+    """[y1, x1, y2, x2]; that of the mask if the row has none, as in results files of masks."""
     from pycocotools import mask as coco_mask
 
     x, y, width, height = row.get("bbox") or coco_mask.toBbox(row["segmentation"])

@@ -47,7 +47,7 @@ def rows_from_file(
 
 @dataclass(frozen=True)
 class DetectionRun:
-    """What detects in an evaluation.
+    """The model of an evaluation, and its detections.
 
     Attributes:
         choice: the model, its weights described (`fashion.stages.models.inference_weights`).
@@ -198,7 +198,7 @@ class DetectionFile:
         image_ids: Iterable[int],
         results: Iterable[Mapping[str, Any]],
     ) -> None:
-        """Write COCO results of these images; `DatasetError` where the file cannot be written."""
+        """Write COCO results of these images; `DatasetError` if the file cannot be written."""
         names = {int(i): name for i, name in _names(dataset, image_ids)}
         rows = [
             {"image": names[row["image_id"]], **{k: v for k, v in row.items() if k != "image_id"}}

@@ -66,7 +66,7 @@ class ExportImage:
 
 @dataclass(slots=True)
 class ExportReport:
-    """What was written.
+    """Counts of an export.
 
     Attributes:
         images, objects: how many.

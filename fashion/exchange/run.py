@@ -46,7 +46,7 @@ MOST_ATTRIBUTES = 50  # attributes that the labels of a CVAT file declare at mos
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """How to export.
+    """The settings of an export.
 
     Attributes:
         form: one of `FORMATS`.

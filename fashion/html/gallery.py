@@ -13,7 +13,7 @@ WIDE, NARROW = 900, 460  # pixels of a thumbnail's longer side, for pairs and si
 
 
 def picture(path: Path, page: Path, size: int, alt: str) -> str:
-    """A thumbnail that links to the picture; a sentence where it cannot be read."""
+    """A thumbnail that links to the picture; a sentence if it cannot be read."""
     name = escaped(path.name)
     try:
         pixels = read_image(path)

@@ -152,7 +152,7 @@ def find_body(
     precision: str = "auto",
     min_confidence: float | None = None,
 ) -> Detector:
-    """The detector of persons; "coco" downloads its weights where they are not there yet.
+    """The detector of persons; "coco" downloads its weights if they are missing.
 
     Weights of garments that also know persons serve as well as those of COCO's classes.
 

@@ -169,7 +169,7 @@ def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:
         raise ValueError(f"it has {height} x {width} pixels, more than any image that is read")
     counts = rle["counts"]
     counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
-    # pycocotools itself would read and write beyond its memory where the runs are wrong.
+    # pycocotools itself would read and write beyond its memory if the runs are wrong.
     runs = decode_counts(counts) if isinstance(counts, str) else plain_runs(counts)
     if not fills(runs, height * width):
         raise ValueError(f"its runs do not add up to {height} x {width} pixels")

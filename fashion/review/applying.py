@@ -78,7 +78,7 @@ def apply_log(
 
 
 def relabel(regions: Sequence[Region], label: str) -> None:
-    """Give the regions of an instance another class, with its code where it has one."""
+    """Give the regions of an instance another class, with its code if it has one."""
     parsed = parse_file_name(label)
     row = MODANET_TABLE.find(label)
     code = fashion_code(*parsed) if isinstance(parsed, tuple) else row and row.id

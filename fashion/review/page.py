@@ -42,7 +42,7 @@ def page_images(
     size: int = THUMBNAIL,
     workers: int = 2,
 ) -> Iterator[dict[str, Any]]:
-    """What the page shows of each image: name, link, size, thumbnail, instances; one at a time.
+    """What the page shows about each image: name, link, size, thumbnail, instances; one at a time.
 
     folder: of the images. page: the page's file, for the links to the images. size: of the
     thumbnails' longer side in pixels. An image that cannot be read has an empty thumbnail and the
@@ -82,7 +82,7 @@ def _page_image(image: ViaImage, folder: Path, page: Path, size: int) -> dict[st
 
 
 def page_instance(regions: Sequence[ViaRegion]) -> dict[str, Any]:
-    """What the page shows of an instance: key, label, score, and its outline as SVG path data."""
+    """What the page shows about an instance: key, label, score, outline as SVG path data."""
     labelled = next((r for r in regions if not r.is_hole), regions[0])
     outlines = (_path(region.points) for region in regions)
     return {
@@ -148,7 +148,7 @@ def page_parts(about: Mapping[str, Any], policy: str) -> tuple[str, str, dict[st
 
 
 def page_colours(labels: Iterable[str]) -> dict[str, str]:
-    """A colour for each label, "#rrggbb": those of the drawings where one stage has all labels."""
+    """A colour for each label, "#rrggbb": those of the drawings if one stage has all labels."""
     names = sorted(set(labels))
     table = known_table(names)
     rows = [table.find(label) if table else None for label in names]

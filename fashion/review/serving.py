@@ -33,7 +33,7 @@ LARGEST = 1 << 20  # bytes of a request: some 10,000 decisions
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """What is reviewed.
+    """The settings of a review.
 
     Attributes:
         annotations: the annotation file.
@@ -131,7 +131,7 @@ def _labels(images: Sequence[AnnotatedImage]) -> set[str]:
 
 
 def _entry(number: int, image: AnnotatedImage, folder: Path) -> dict[str, Any]:
-    """What the page shows of an image; one without a label has a row for the picture as a whole."""
+    """What the page shows about an image; one without a label has a row for the whole picture."""
     instances = [page_instance(regions) for regions in group_regions(image.regions)]
     if not instances:
         instances = [{"key": WHOLE, "label": "nothing found", "score": None, "outline": ""}]

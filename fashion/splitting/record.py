@@ -115,7 +115,7 @@ class SplitFolder:
 
 
 def _strings(record: Any, name: str) -> dict[str, str] | None:
-    """A part of the record, a JSON object of strings, {} where it is missing; None: malformed."""
+    """A part of the record, a JSON object of strings, {} if it is missing; None: malformed."""
     part = record.get(name, {}) if isinstance(record, dict) else None
     if not isinstance(part, dict) or not all(isinstance(text, str) for text in part.values()):
         return None

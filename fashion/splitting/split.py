@@ -32,7 +32,7 @@ from mrcnn.errors import DatasetError, counted
 
 @dataclass(frozen=True)
 class Settings:
-    """How to divide.
+    """The settings of a split.
 
     Attributes:
         ratios: shares of train, val and test; their sum is 1.

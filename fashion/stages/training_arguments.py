@@ -155,7 +155,7 @@ def _add_helps(parser: argparse.ArgumentParser) -> None:
 
 
 def _adder(group: argparse._ActionsContainer) -> Callable[..., None]:
-    """Adds an option with its help, to which the default is added where the preset decides it."""
+    """Adds an option with its help, to which the default is added if the preset decides it."""
 
     def add(option: str, text: str, preset: str = "", **how: Any) -> None:
         default = of_presets(preset) if preset else ""

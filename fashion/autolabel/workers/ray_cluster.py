@@ -88,7 +88,7 @@ def connect(address: str | None = None) -> Cluster:
                 include_dashboard=False if address in (None, "local") else None,
                 logging_level="WARNING",
             )
-        except Exception as error:  # Ray raises this class itself where a machine is slow
+        except Exception as error:  # Ray raises this class itself if a machine is slow
             raise _unusable(address, error) from error
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return Cluster([int(resources.get("CPU", 0)) for resources in alive])

@@ -26,7 +26,7 @@ PIXEL, JOINT = "pixel level", "joint"
 
 
 class LabelMaps(Protocol):
-    """What is measured of a parsed image (`fashion.parsing.parse.Parsed`): label maps, uint8 [H,
+    """What is measured about a parsed image (`fashion.parsing.parse.Parsed`): label maps, uint8 [H,
     W]."""
 
     @property
