@@ -32,7 +32,7 @@ from fashion.terminal import text_table
 STEPS = ("write VIA", "read VIA", "VIA to COCO", "COCO to VIA")
 LIMIT = 512  # MB
 WIDTH, HEIGHT = 400, 600
-DIFFERENT = 5000  # garments that are drawn; then they come again, so that writing is measured
+DIFFERENT = 5000  # garments drawn before they repeat, so that writing is what is measured
 
 
 def garment(rng):
@@ -52,7 +52,7 @@ def garment(rng):
 
 
 def write_via(path, count):
-    """Write `count` entries; the numbers of images and garments."""
+    """Write `count` entries; return the numbers of images and garments."""
     from fashion.streams.via_writing import ViaStreamWriter
 
     rng, number = random.Random(1), 0
@@ -83,7 +83,7 @@ def read_via(path):
 
 
 def step(name, folder, count):
-    """Do one step; the numbers of images and garments."""
+    """Do one step; return the numbers of images and garments."""
     from fashion.streams import conversion
 
     via, coco, back = (folder / name for name in ("via.json", "coco.json", "back.json"))
@@ -99,7 +99,7 @@ def step(name, folder, count):
 
 
 def run_step(name, folder, count):
-    """Time and memory of one step in its own process."""
+    """Time and memory of one step in a separate process."""
     command = [
         sys.executable,
         __file__,
@@ -135,7 +135,7 @@ def parse_arguments(arguments=None):
 
 
 def main(arguments=None):
-    """Print the table; 1 where memory or the files are not as they should be."""
+    """Print the table; exit code 1 if memory or the files are not as they should be."""
     options = parse_arguments(arguments)
     if options.step:
         images, garments = step(options.step, options.folder, options.images)
@@ -143,7 +143,7 @@ def main(arguments=None):
         print(json.dumps(figures | {"cpu_seconds": round(time.process_time(), 1)}))
         return 0
     folder = Path(tempfile.mkdtemp(prefix="annotations-", dir=options.folder))
-    os.environ["TMPDIR"] = str(folder)  # the index belongs to the same disk
+    os.environ["TMPDIR"] = str(folder)  # the index belongs on the same disk
     try:
         figures = {name: run_step(name, folder, options.images) for name in STEPS}
         sizes = {p.name: p.stat().st_size for p in sorted(folder.glob("*.json"))}

@@ -73,7 +73,7 @@ print("SHARE", sum(b - a for a, b in spent[1:]), end - spent[0][1] if len(spent)
 
 
 class Spent(NamedTuple):
-    """Wall seconds, and seconds of processors."""
+    """Seconds of wall time and of processor time."""
 
     wall: float
     processor: float
@@ -96,7 +96,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def spent(words: Sequence[str | Path], code: Path) -> tuple[Spent, str]:
-    """Run a process to its end; the time it took, and its output."""
+    """Run a process to its end; return the time it took, and its output."""
     before, start = os.times(), time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(code)}
     done = subprocess.run(
@@ -134,7 +134,7 @@ class Bench:
         target = self.folder / name / "val"
         target.mkdir(parents=True)
         for number, path in enumerate(paths):
-            # Named as labelling wants it.
+            # Named as labelling requires.
             shutil.copyfile(path, target / f"top_yaz_{number:04d}{path.suffix}")
         return _annotated(target)
 
@@ -158,7 +158,7 @@ class Bench:
         return [self.code / script, *options]
 
     def imported(self) -> Spent:
-        """What importing TensorFlow takes."""
+        """The time that importing TensorFlow takes."""
         return spent(["-c", "import tensorflow"], self.code)[0]
 
     def figures(self, command: str) -> dict[str, float | str]:
@@ -194,7 +194,7 @@ class Bench:
         return row
 
     def network_share(self, command: str) -> float:
-        """The network's share of the time after the first batch; 0 where there are too few."""
+        """The network's share of the time after the first batch; 0 if there are too few."""
         clock = CLOCK.format(code=str(self.code))
         _, told = spent(["-c", clock, *self.words(command, "all")], self.code)
         network, whole = map(float, told.rpartition("SHARE")[2].split())

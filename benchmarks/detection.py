@@ -57,7 +57,7 @@ def cut(model) -> dict[str, tuple[list, list]]:
 
 
 def programs_of(model, picture) -> tuple[dict, dict]:
-    """Of a MaskRCNN: programs without arguments by stage, and their graphs."""
+    """A MaskRCNN's programs without arguments, by stage, and their graphs."""
     import keras
     import tensorflow as tf
 

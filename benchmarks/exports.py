@@ -81,7 +81,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def start(engine: str, folder: Path, model, options: argparse.Namespace) -> Callable:
-    """A function of a picture that gives a result as `MaskRCNN.detect` does."""
+    """A function of a picture that returns a result as `MaskRCNN.detect` does."""
     if engine == "torchvision":
         return torchvision_engine(options)
     if engine == "bfloat16":
@@ -172,7 +172,7 @@ def tflite_engine(path: Path, config) -> Callable:
 
 
 def torchvision_engine(options: argparse.Namespace) -> Callable:
-    """Random weights, ten detections; its time alone means something."""
+    """Random weights, ten detections; only its time means something."""
     import torch
     import torchvision
 
@@ -208,7 +208,7 @@ READERS = {
 
 
 def difference(found: dict, expected: dict) -> dict:
-    """How far a result is from another of the same instances in the same order."""
+    """How much a result differs from another of the same instances in the same order."""
     figures = {"found": len(found["rois"]), "boxes": 0.0, "scores": 0.0, "iou": 1.0}
     if len(found["rois"]) == len(expected["rois"]) > 0:
         figures["boxes"] = float(np.abs(found["rois"] - expected["rois"]).max())
@@ -220,7 +220,7 @@ def difference(found: dict, expected: dict) -> dict:
 
 
 def export(model, folder: Path, engines: list[str], images: list, options) -> dict:
-    """Write what the engines read: seconds and megabytes of each."""
+    """Write what the engines read; return seconds and megabytes of each."""
     from mrcnn.export.exporting import export_model
     from mrcnn.export.quantisation import quantise_onnx
 
@@ -244,7 +244,7 @@ def export(model, folder: Path, engines: list[str], images: list, options) -> di
 
 
 def megabytes(path: Path) -> float:
-    """Of a file, or of all files in a folder."""
+    """The size of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
@@ -262,10 +262,10 @@ def average_precision(run: Callable, truth: Path) -> dict[str, float]:
 
 
 def available(engines: list[str], options: argparse.Namespace) -> list[str]:
-    """Those that can run here."""
+    """The engines that can run here."""
     missing = {name for name, (_, packages) in EXPORTS.items()
                if not all(map(importlib.util.find_spec, packages))}  # fmt: skip
-    # Before TensorFlow, after which importing some builds of torch ends the process.
+    # Before TensorFlow: importing some builds of torch after it ends the process.
     if options.network in TRAINED or not with_torchvision():
         missing.add("torchvision")
     from mrcnn.network.build import resolve_precision
@@ -276,7 +276,7 @@ def available(engines: list[str], options: argparse.Namespace) -> list[str]:
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """Seconds a picture of each engine, a list of `--repeat` values, and how near it is."""
+    """Seconds per picture of each engine, a list of `--repeat` values, and how near it is."""
     engines = available(options.engines, options)
     images = pictures(options, options.repeat)
     values = {"DETECTION_MIN_CONFIDENCE": LEAST_SCORE} if options.truth else {}

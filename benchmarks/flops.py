@@ -10,10 +10,10 @@ CONVOLUTION = (1, 128, 128, 256)  # a 3 x 3 convolution of 256 to 256 channels, 
 
 
 def graph_gflop(graph: tf.Graph, rows: int = 1) -> float:
-    """Thousand million operations of the convolutions and matrix products of a graph.
+    """Billions of operations of the convolutions and matrix products of a graph.
 
-    A multiplication and an addition are two. Each dimension that is only known at run time counts
-    as `rows`; what is computed inside loops and conditions is left out.
+    A multiplication and an addition count as two. Each dimension that is only known at run time
+    counts as `rows`; what is computed inside loops and conditions is left out.
     """
     return sum(_operations(op, rows) for op in graph.get_operations()) / 1e9
 
@@ -21,7 +21,7 @@ def graph_gflop(graph: tf.Graph, rows: int = 1) -> float:
 def converted(graph: tf.Graph, rows: int = 1) -> tuple[float, float]:
     """How many values the graph converts between number formats: of weights, and of features.
 
-    Each conversion counts, although TensorFlow may do equal ones once.
+    Each conversion counts, although TensorFlow may do equal ones only once.
     """
     weights = features = 0.0
     for op in graph.get_operations():
@@ -46,7 +46,7 @@ def _operations(op, rows: int) -> float:
         cells, kernel = op.inputs[2], _shape(op.outputs[0], rows)
     else:
         return 0.0
-    # Every cell of the convolution's output is made of kernel height x width x input channels.
+    # Every cell of the convolution's output sums kernel height x width x input channels.
     return 2 * np.prod(_shape(cells, rows)) * np.prod(kernel[:3])
 
 

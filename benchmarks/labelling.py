@@ -34,7 +34,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "model1" / "samples" / "custom" / "generateVggAnno.py"
 WEIGHTS = DEMO_START
 POLL_SECONDS = 0.1
-DRAWN = 60  # pictures; further ones repeat them, so that drawing does not take the time
+DRAWN = 60  # pictures; further ones repeat them, to save drawing time
 
 
 def numbers(text: str) -> list[int]:
@@ -65,7 +65,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def draw(folder: Path, count: int) -> list[Path]:
-    """Draw so many pictures; their files, in the order of their numbers."""
+    """Draw this many pictures; return their files, in the order of their numbers."""
     from fashion.demo import dataset
 
     dataset.write_custom_set(folder / "drawn", folder / "truth.json", count, 5, quiet=True)
@@ -73,14 +73,14 @@ def draw(folder: Path, count: int) -> list[Path]:
 
 
 def given(folder: Path) -> list[Path]:
-    """The picture files of a folder. Raises `DatasetError` where there are none."""
+    """The picture files of a folder. Raises `DatasetError` if there are none."""
     from fashion.pictures.listing import list_images
 
     return list_images(folder)
 
 
 def repeated(pictures: Sequence[Path], folder: Path, count: int) -> Path:
-    """Make `folder` with so many pictures: the first ones, or all of them again and again."""
+    """Make `folder` with this many pictures: the first ones, or all of them again and again."""
     folder.mkdir(parents=True)
     for number in range(count):
         again, index = divmod(number, len(pictures))
@@ -123,7 +123,7 @@ def measure(
 
 
 def seconds_an_image(marks: Sequence[tuple[float, int]]) -> float | None:
-    """Of (time in seconds, images finished by then), rising; None where all were there at once."""
+    """From (time in seconds, images finished by then), rising; None if all were there at once."""
     if len(marks) < 2:
         return None
     (first, few), (last, all_of_them) = marks[0], marks[-1]
@@ -141,7 +141,7 @@ def _lines(output: Path) -> int:
 
 
 def memory(process: int) -> float:
-    """Megabytes of a process and all below it; 0 where the system does not tell."""
+    """Megabytes of a process and its descendants; 0 if the system does not say."""
     below = [process]
     total = 0.0
     while below:

@@ -88,7 +88,7 @@ def _region(rng):
 
 
 class ClassicLoader:
-    """One sample after the other by the classic steps; `seconds` of each step are added up."""
+    """One sample at a time by the classic steps; `seconds` of each step are added up."""
 
     def __init__(self, dataset: FashionDataset, config: Config):
         self.dataset, self.config = dataset, config
@@ -136,7 +136,7 @@ class ClassicLoader:
         for number, instance in enumerate(info["instances"]):
             for value, outlines in ((True, instance.parts), (False, instance.holes)):
                 for points in outlines:
-                    # Pixel centres are whole numbers to scikit-image.
+                    # To scikit-image pixel centres are whole numbers.
                     x, y = np.asarray(points, float).T - 0.5
                     rows, columns = skimage.draw.polygon(y, x, shape)
                     masks[rows, columns, number] = value
@@ -205,7 +205,7 @@ class ClassicLoader:
 
 
 def make_loader(dataset, augmentation: str, **values) -> BatchLoader:
-    """Of one image a batch in the data set's order, in the caller's thread."""
+    """A loader of one image per batch in the data set's order, in the caller's thread."""
     config = type("ChangedConfig", (BenchmarkConfig,), values)()
     augmenter = augmentation_preset(augmentation)
     return BatchLoader(
@@ -214,7 +214,7 @@ def make_loader(dataset, augmentation: str, **values) -> BatchLoader:
 
 
 def check_boxes(dataset, classic: ClassicLoader, loader: BatchLoader) -> None:
-    """Stop where the two ways find other boxes in the first image."""
+    """Stop if the two ways find different boxes in the first image."""
     boxes = classic.sample(0)[3]
     ours = loader.sample(0).boxes
     if len(boxes) != len(ours) or np.abs(boxes - ours).max() > 4:
@@ -222,7 +222,7 @@ def check_boxes(dataset, classic: ClassicLoader, loader: BatchLoader) -> None:
 
 
 def measure(options: argparse.Namespace, dataset: FashionDataset) -> dict:
-    """Milliseconds of the processor a sample of each way, and of each step of the classic one."""
+    """Processor milliseconds per sample of each way, and of each step of the classic one."""
     classic = ClassicLoader(dataset, BenchmarkConfig())
     loaders = {
         "exact": make_loader(dataset, options.augmentation),

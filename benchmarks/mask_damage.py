@@ -13,7 +13,7 @@ SHIFT = (0.008, 0.016)  # of the image's diagonal: 6 to 12 pixels at 400 x 600
 
 
 def eroded(mask, random):
-    """Thinner all around by up to a fifteenth of its size; never nothing."""
+    """Thinner all around by up to a fifteenth of its size; never empty."""
     radius = max(1, round(ERODED * math.sqrt(mask.sum()) * random.uniform(0.5, 1)))
     framed = cv2.copyMakeBorder(mask.view(np.uint8), *[radius] * 4, cv2.BORDER_CONSTANT, value=1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
@@ -22,7 +22,7 @@ def eroded(mask, random):
 
 
 def with_parts_missing(mask, random):
-    """Round bites out of it, about a quarter of it altogether."""
+    """With round bites missing, about a quarter of it altogether."""
     rows, columns = np.nonzero(mask)
     bitten = mask.view(np.uint8).copy()
     radius = max(1, round(BITE * math.sqrt(len(rows))))
@@ -33,7 +33,7 @@ def with_parts_missing(mask, random):
 
 
 def shifted(mask, random):
-    """Aside by up to a sixtieth of the diagonal, in any direction."""
+    """Moved by up to a sixtieth of the diagonal, in any direction."""
     far = random.uniform(*SHIFT) * math.hypot(*mask.shape)
     angle = random.uniform(0, 2 * math.pi)
     move = np.float32([[1, 0, round(far * math.cos(angle))], [0, 1, round(far * math.sin(angle))]])
@@ -48,7 +48,7 @@ def damaged_detections(masks, class_ids, kind, seed):
     """True instances as a detector would give them, all of their masks damaged in one way.
 
     masks: bool [H, W, N]. class_ids: int [N]. kind: of `DAMAGES`. seed: int, or a list of them.
-    Smaller instances have the higher scores, so that they lie on top, as in the truth.
+    Smaller instances have higher scores, so that they are on top, as in the truth.
     """
     random = np.random.default_rng(seed)
     kept = (class_ids > 0) & masks.any(axis=(0, 1))
@@ -67,8 +67,8 @@ def damaged_detections(masks, class_ids, kind, seed):
 def body_of_truth(image, masks, skin_range):
     """A person as a mask head of 28 x 28 cells would see it, bool [H, W]: a stand-in for COCO's.
 
-    What is united, closed and then blurred by the cells: the true garments, and what has the colour
-    of skin within their hull. bool [H, W, N] masks; without one it is empty.
+    The true garments, and what has the colour of skin within their hull, are united, closed and
+    then blurred by the cells. masks: bool [H, W, N]; without any it is empty.
     """
     worn = masks.any(axis=2).astype(np.uint8)
     if not worn.any():

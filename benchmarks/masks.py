@@ -54,9 +54,9 @@ from mrcnn.geometry.mini_masks import MaskCrop, crop_boxes, resized_crops, shrin
 SIZES = {"400 x 600": 1, "4000 x 6000": 10}  # factor of the small photograph's sides
 WAYS = ("paste", "paste boxes", "unstack", "polygons", "mini masks", "draw", "slic", "parsing")
 MOST_FULL_MASKS = 20
-# What lies beyond linear by less than this is the machine's caches and noise.
+# Growth beyond linear by less than this is the machine's caches and noise.
 TOLERANCE = 1.5
-SHORTEST = 1.0  # milliseconds: what takes less happens within the caches, and tells no growth
+SHORTEST = 1.0  # milliseconds: what takes less stays within the caches, and shows no growth
 NAMES = [f"garment {number}" for number in range(14)]
 
 
@@ -153,7 +153,7 @@ def measure(options: argparse.Namespace) -> dict:
 def growth(figures: dict) -> dict:
     """{way: (times longer for 100 times the pixels, for the most instances)}, None if unknown.
 
-    Compared are sizes and numbers of instances from `SHORTEST` on; of instances, the growth is
+    Sizes and numbers of instances are compared from `SHORTEST` on; for instances, the growth is
     scaled to that from the fewest to the most.
     """
     small, large = SIZES

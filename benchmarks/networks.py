@@ -19,7 +19,7 @@ SPREAD = 2.0  # standard deviation of the logits of random weights
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str, size: int) -> None:
-    """Options that the benchmarks of the network share."""
+    """Add the options that the benchmarks of the network share."""
     add = parser.add_argument
     add("--network", choices=NETWORKS, default=network, help="(%(default)s)")
     add("--size", type=int, default=size, help="side of a ResNet's input (%(default)s)")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str, size: int) -> N
 
 
 def config_of(options: argparse.Namespace, inference: bool = True, **values) -> Config:
-    """The preset's, or a ResNet's with fourteen classes; one image at a time for inference."""
+    """The Config of a preset, or of a ResNet with fourteen classes; inference in batches of one."""
     from fashion.stages.presets import make_config
 
     if options.network in TRAINED:
@@ -69,7 +69,7 @@ def detector(options: argparse.Namespace, picture: np.ndarray, **values):
 
 
 def _spread_scores(model, picture: np.ndarray, instances: int = 10) -> None:
-    """Random weights score everything alike, and rounding would decide what is found."""
+    """Spread the scores: random weights score all alike, so rounding would decide what is found."""
     import keras
 
     from mrcnn.inference.predictor import Predictor, mold_inputs
@@ -92,14 +92,14 @@ def _spread_scores(model, picture: np.ndarray, instances: int = 10) -> None:
 
 
 def give_weights(model, other) -> None:
-    """Another MaskRCNN's weights and least confidence, such as for another precision."""
+    """Give `other` the model's weights and least confidence, such as for another precision."""
     other.keras_model.set_weights(model.keras_model.get_weights())
     layers = [one.keras_model.get_layer("mrcnn_detection") for one in (model, other)]
     layers[1].settings["min_confidence"] = layers[0].settings["min_confidence"]
 
 
 def with_torchvision() -> bool:
-    """Whether torchvision can be imported; it is no part of this project, and is told on stderr."""
+    """Whether torchvision, not part of this project, can be imported; if not, stderr says so."""
     try:
         importlib.import_module("torchvision")
     except (ImportError, RuntimeError) as error:

@@ -37,7 +37,7 @@ from fashion.terminal import text_table
 
 NAMES = ("background", *MODANET_TABLE.names)
 MODEL = "model"
-# In this order one after another, from the defaults on.
+# One after another in this order, starting from the defaults.
 GRID = {
     "removal": (0.5, 0.65, 0.8, 1.0),
     "agreement": (0.5, 0.65, 0.8),
@@ -87,7 +87,7 @@ def load(folder, subset, model, limit, options):
 
 
 def detector(model, options):
-    """A function of name and image that detects, or takes what was kept."""
+    """A function of name and image that detects, or returns what was kept."""
     from fashion.json_files import file_digest
     from fashion.parsing.models import find_clothing
 
@@ -159,7 +159,7 @@ def goodness(measured):
 
 
 def class_gains(measured):
-    """What each class's IoU gains by the joint level, the mean over the cases of all sets."""
+    """What each class's IoU gains at the joint level, the mean over the cases of all sets."""
     gains = {}
     for one in measured:
         for pixel, joint in one.values():
@@ -193,7 +193,7 @@ def choose(benches, settings, log):
 
 
 def choose_classes(measure, settings, measured, log):
-    """Classes that superpixels make worse stay at pixel level where that makes all better."""
+    """Classes that superpixels make worse stay at pixel level if that improves the whole."""
     best = goodness(measured)
     gains = class_gains(measured)
     worse = [name for name, gain in sorted(gains.items(), key=lambda item: item[1]) if gain < WORSE]
@@ -212,7 +212,7 @@ def choose_classes(measure, settings, measured, log):
 
 
 def report(sets, chosen):
-    """Print what the settings reach on each set, and give all of it as JSON values."""
+    """Print what the settings reach on each set, and return all of it as JSON values."""
     figures, measured = {}, []
     for folder, bench in sets.items():
         one = bench.measure(chosen)

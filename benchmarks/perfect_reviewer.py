@@ -1,8 +1,8 @@
 """A reviewer that knows the truth: it decides as a careful person would, and counts its actions.
 
-A label is accepted where it overlaps a garment by three quarters and its class is right; where the
-class alone is wrong, that is changed. All others are rejected, and what is then missing is drawn:
-the truth's outline, saved as a correction.
+A label is accepted where it overlaps a garment by three quarters and its class is right; where only
+the class is wrong, that is changed. All others are rejected, and what is then missing is drawn: the
+truth's outline, saved as a correction.
 """
 
 import copy
@@ -40,7 +40,7 @@ class Work:
 def review(
     folder: RoundsFolder, one: Round, names: Iterable[str], truth: Mapping[str, AnnotatedImage]
 ) -> Work:
-    """Decide on the pictures of these names as `rounds.py review` records it, and correct them."""
+    """Decide on the named pictures as `rounds.py review` records it, and correct them."""
     wanted = set(names)
     log: list[Decision] = []
     corrected = Annotations()
@@ -52,7 +52,7 @@ def review(
             log += decisions
             if outlines:
                 corrected.images.append(result)
-    one.log().unlink(missing_ok=True)  # of a run that was ended here
+    one.log().unlink(missing_ok=True)  # of a run that was interrupted here
     with DecisionLog(one.log(), one.labels.name, file_digest(one.labels)) as written:
         written.append(log)
     via.write(folder.corrections / f"{one.folder.name}.json", corrected)
@@ -126,5 +126,5 @@ def _run_lengths(regions: Sequence[Region], image: AnnotatedImage) -> dict:
 
 
 def drawn(image: AnnotatedImage) -> int:
-    """How many outlines a person draws who labels an image from nothing."""
+    """How many outlines a person draws when labelling an image from scratch."""
     return len(group_regions(image.regions))

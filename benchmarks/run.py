@@ -82,13 +82,13 @@ def commands(options: argparse.Namespace) -> dict[str, list[str]]:
 
 
 def run_part(command: list[str], folder: Path) -> dict | None:
-    """The figures that a script writes, None where it fails; what it prints goes to stderr."""
+    """The figures that a script writes, None if it fails; what it prints goes to stderr."""
     target = folder / "figures.json"
     target.unlink(missing_ok=True)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     arguments = [sys.executable, str(HERE / command[0]), *command[1:], "--json", str(target)]
     subprocess.run(arguments, stdout=STANDARD_ERROR, env=environment, check=False)
-    # Some scripts end with 1 to say that an aim was missed: what counts are the figures.
+    # Some scripts exit with 1 to say that a target was missed: only the figures count.
     return json.loads(target.read_text(encoding="utf-8")) if target.exists() else None
 
 
@@ -140,7 +140,7 @@ def masks_rows(figures: dict) -> list[Row]:
 
 
 def labelling_rows(figures: dict) -> list[Row]:
-    """Seconds a picture of runs of different lengths."""
+    """Seconds per picture of runs of different lengths."""
     rows = []
     for run in figures["runs"]:
         workers = f", {run['workers']} workers" if run["workers"] > 1 else ""

@@ -65,7 +65,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def make_batch(config) -> list[np.ndarray]:
-    """The seven inputs of a training model: noise, and six boxes a picture."""
+    """The seven inputs of a training model: noise, and six boxes per picture."""
     from mrcnn.data.anchor_matching import build_rpn_targets
     from mrcnn.network.build import pyramid_anchors
 
@@ -96,7 +96,7 @@ def make_batch(config) -> list[np.ndarray]:
 
 
 def plain_model(config):
-    """The training model without what makes its heads quick."""
+    """The training model without what makes its heads fast."""
     import keras
 
     from mrcnn.network import build, heads, rpn
@@ -141,7 +141,7 @@ def our_step(model, config, layers: str, plain: bool):
 
 def measure(options: argparse.Namespace) -> dict:
     """For each choice of layers and way: seconds of the clock and of the processor, and GFLOP."""
-    # Before TensorFlow, after which importing some builds of torch ends the process.
+    # Before TensorFlow: importing some builds of torch after it ends the process.
     ways = [w for w in options.ways if w != "torchvision" or with_torchvision()]
     import keras
 
@@ -178,7 +178,7 @@ def measure(options: argparse.Namespace) -> dict:
 
 
 def preset_layers(options: argparse.Namespace) -> str:
-    """What the preset trains, as a name of layers or a pattern."""
+    """The layers that the preset trains, by name or pattern."""
     from fashion.stages.presets import find_preset
 
     return find_preset(options.network).layers
@@ -198,7 +198,7 @@ def time_in_turn(runs: dict[str, Callable], repeat: int) -> dict[str, dict]:
 
 
 def step_gflop(step, batch: list[np.ndarray], rows: int) -> float:
-    """Of a step on this very batch."""
+    """The GFLOP of a step on this batch."""
     import tensorflow as tf
 
     from benchmarks.flops import graph_gflop
@@ -221,7 +221,7 @@ def mask_rows(step, batch: list[np.ndarray]) -> int:
 
 
 def torchvision_step(options, config, batch: list[np.ndarray], layers: str) -> Callable:
-    """Its step on the same boxes: forward, backward, update."""
+    """torchvision's step on the same boxes: forward, backward, update."""
     import torch
 
     torch.manual_seed(options.seed)
@@ -252,7 +252,7 @@ def torchvision_step(options, config, batch: list[np.ndarray], layers: str) -> C
 
 
 def torchvision_model(options, config):
-    """Its Mask R-CNN with the settings of a Config."""
+    """torchvision's Mask R-CNN with the settings of a Config."""
     from torchvision.models import detection, efficientnet_b0
     from torchvision.models.detection.backbone_utils import BackboneWithFPN, resnet_fpn_backbone
 
@@ -306,7 +306,7 @@ def _as_lite(module) -> None:
 
 
 def _freeze_as_preset(model) -> None:
-    """Stem, the first levels, and all depthwise kernels, as the preset `photo` does."""
+    """Freeze the stem, the first levels and all depthwise kernels, as the preset `photo` does."""
     from torch import nn
 
     body = model.backbone.body

@@ -14,10 +14,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# The places of files that come with the project. They are found here alone, so that a module can
+# Where the files that come with the project are. No other module works this out, so that each can
 # move to another folder without losing them.
 PACKAGE = Path(__file__).resolve().parent
-# Whether the scripts stand beside the package, as in a clone.
+# Whether the scripts are beside the package, as in a clone.
 IN_CLONE = (PACKAGE.parent / "tools" / "run_pipeline.py").is_file()
 # Where weights, pictures and results are by default: the clone, or else the current folder.
 REPOSITORY = PACKAGE.parent if IN_CLONE else Path.cwd()
@@ -25,7 +25,7 @@ REPOSITORY = PACKAGE.parent if IN_CLONE else Path.cwd()
 PAGES = PACKAGE / "html" / "static"
 # Weights that the demo starts from; without the file it starts from random ones.
 DEMO_START = PACKAGE / "demo" / "demo_start.h5"
-# Weights trained on photographs, which `load("photo")` takes.
+# Weights trained on photographs, which `load("photo")` loads.
 PHOTO_WEIGHTS = PACKAGE / "photo" / "photo.h5"
 
 

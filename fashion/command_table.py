@@ -1,7 +1,6 @@
-"""The table of commands: of the console (`fashion-mrcnn NAME`) and of a clone's scripts.
+"""The table of commands: those of the console (`fashion-mrcnn NAME`) and a clone's scripts.
 
-As `fashion/__init__.py`, it imports nothing but the standard library, and also runs on an older
-Python.
+Like `fashion/__init__.py`, it imports only the standard library, and also runs on an older Python.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ class Command(NamedTuple):
     Attributes:
         target: `module:function`; the function takes the arguments and the program's name.
         summary: what it does.
-        script: the same as a script in a clone.
+        script: the script of a clone that does the same.
     """
 
     target: str
@@ -166,7 +165,7 @@ _SCRIPT = re.compile(r"(?:python3 )?(?:[\w/]+/)?(\w+\.py)\b(?: (?:train|splash)\
 
 
 def with_commands(text: str) -> str:
-    """A text of ours that names scripts, as it is right here: without a clone there are none.
+    """A message that names scripts; outside a clone, with the console commands in their place.
 
     "tools/coco_to_via.py" then becomes "fashion-mrcnn convert to-via".
     """

@@ -1,8 +1,8 @@
 """The commands of the project: `fashion-mrcnn NAME`, `python -m fashion NAME`, and the scripts.
 
-Before a command's module is imported, the environment is checked: a script that is started with
-the wrong Python ends with a sentence. This module and `fashion/__init__.py` therefore import
-nothing but the standard library, and also run on an older Python.
+Before a command's module is imported, the environment is checked, so that a script started with the
+wrong Python says so in a sentence. This module and `fashion/__init__.py` therefore import nothing
+but the standard library, and also run on an older Python.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ REQUIRED = ("numpy", "tensorflow", "keras", "cv2", "h5py", "skimage", "tqdm")
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = PROGRAM) -> int:
-    """Run the command that the arguments name; the exit code.
+    """Run the command that the arguments name, and return the exit code.
 
-    A script's path in a clone is a command too: the pipeline's steps are written with these.
+    A script's path in a clone is a command too, since the pipeline's steps are written that way.
     """
     try:
         return _run(arguments, prog)
     except BrokenPipeError:
-        # Whoever reads, such as `head`, has read enough. Python would complain again at its end.
+        # The reader, such as `head`, has seen enough. Python would complain again on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -83,7 +83,7 @@ def _unknown(words: list[str], prog: str) -> str:
 
 
 def run_script(script: str) -> int:
-    """Run a script of the clone, named by its path there; the exit code."""
+    """Run a script of the clone, named by its path there, and return the exit code."""
     return execute(_target_of(script), sys.argv[1:], f"python3 {script}")
 
 
@@ -94,14 +94,14 @@ def _target_of(script: str) -> str:
 
 
 def execute(target: str, arguments: list[str], prog: str) -> int:
-    """Call `module:function` with the arguments and the program's name; the exit code."""
+    """Call `module:function` with the arguments and the program's name; return the exit code."""
     problem = environment_problem()
     if problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     from fashion.terminal import run
 
-    # At its end Python would search all that is loaded for garbage: with TensorFlow half a second.
+    # On exit Python would search everything loaded for garbage: half a second with TensorFlow.
     atexit.register(gc.freeze)
 
     def call() -> int | None:

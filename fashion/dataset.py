@@ -1,6 +1,6 @@
 """`FashionDataset`: an annotated folder as a `mrcnn` data set, with any class table.
 
-It also holds what the `custom.py` modules of both stages hand to users' own scripts.
+It also holds what the `custom.py` modules of both stages offer users' scripts.
 """
 
 import os
@@ -28,7 +28,7 @@ from mrcnn.geometry.mini_masks import MaskCrop
 
 SOURCE = "fashion"
 REASONS_SHOWN = 3
-MOST_MASK_BYTES = 8 << 30  # of one image: a byte a pixel and instance
+MOST_MASK_BYTES = 8 << 30  # of one image: one byte per pixel and instance
 
 
 class FashionDataset(Dataset):
@@ -64,10 +64,10 @@ class FashionDataset(Dataset):
         instances of these classes only (names or aliases). Images without instances are left out
         and listed in `left_out` unless `keep_empty`. Bad regions and unknown labels are left out
         and listed in `problems`; with `strict` the first one raises. Sizes come from the
-        annotations, or from the head of the image file; no image is decoded. Returns itself.
+        annotations, or from the header of the image file; no image is decoded. Returns itself.
 
-        Raises `DatasetError`: no such folder, no or several annotation files, broken JSON, images
-        that are named but not there, a class name that is not in `table`, no instance at all.
+        Raises `DatasetError`: no such folder, no or several annotation files, broken JSON, missing
+        images, a class name that is not in `table`, no instance at all.
         """
         self._check_table(table)
         wanted = None if instances_of is None else {table.id_of(name) for name in instances_of}
@@ -128,8 +128,8 @@ class FashionDataset(Dataset):
     def load_image(self, image_id: int) -> np.ndarray:
         """The image, uint8 [height, width, 3] RGB, upright.
 
-        Raises `DatasetError` when it cannot be read, or is not of the annotations' size: their
-        outlines would then lie beside the garments.
+        Raises `DatasetError` when it cannot be read, or its size is not that of the annotations,
+        whose outlines would then miss the garments.
         """
         image = super().load_image(image_id)
         info = self.image_info[image_id]
@@ -145,9 +145,9 @@ class FashionDataset(Dataset):
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Masks, bool [height, width, N], and class ids, int32 [N], of an image at its own size.
 
-        One mask an instance: its parts united, its holes cut out, what leaves the image cut off.
-        A crowd has a negative class id. N may be 0. Raises `DatasetError` where the masks would
-        take more than `MOST_MASK_BYTES`.
+        One mask per instance: its parts united, its holes cut out, clipped to the image. A crowd
+        has a negative class id. N may be 0. Raises `DatasetError` if the masks would take more
+        than `MOST_MASK_BYTES`.
         """
         info = self.image_info[image_id]
         instances = info["instances"]
@@ -167,7 +167,7 @@ class FashionDataset(Dataset):
     def load_mask_crops(self, image_id: int) -> tuple[list[MaskCrop], np.ndarray]:
         """The masks of `load_mask`, each within its polygons' extent, and the class ids, int32 [N].
 
-        The loader takes these where it needs no full-size masks.
+        The loader uses these where it needs no full-size masks.
         """
         info = self.image_info[image_id]
         instances = info["instances"]
@@ -183,7 +183,7 @@ def _class_ids(instances: list[Instance]) -> np.ndarray:
 def _image_info(
     image: AnnotatedImage, path: Path, table: ClassTable, wanted: set[int] | None
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """What `add_image` wants to know of an image, and the regions that were left out."""
+    """What `add_image` needs to know about an image, and the regions that were left out."""
     width, height = image.width, image.height
     problems: list[Problem] = []
     if width is None or height is None:
@@ -232,7 +232,7 @@ def _nothing_found(
 
 
 class CustomDataset(FashionDataset):
-    """A data set that is loaded by `load_custom`, as scripts for Matterport's samples do.
+    """A data set loaded with `load_custom`, as in scripts for Matterport's samples.
 
     Subclasses set `classes`.
     """

@@ -7,7 +7,7 @@
     print(found)
     found.save("out.png")
 
-`fashion.stages.models` and `mrcnn.model` are what stands below it, for anything else.
+For anything else, use what it is built on: `fashion.stages.models` and `mrcnn.model`.
 """
 
 import os
@@ -60,7 +60,7 @@ def load(
         min_confidence: drop detections scored lower, 0 to 1; None for the preset's.
 
     Raises:
-        WeightsError: the file is missing, damaged, not a weight file, or of another network.
+        WeightsError: the file is missing, damaged, not a weight file, or for another network.
         ConfigError: there is no such preset, or a value cannot be used.
     """
     if preset:
@@ -135,7 +135,7 @@ class GarmentDetector:
         )
 
     def detect(self, picture: str | os.PathLike[str] | np.ndarray) -> "Detections":
-        """What is on a picture: a file, or uint8 RGB [height, width, 3].
+        """Detect what is on a picture: a file, or uint8 RGB [height, width, 3].
 
         Raises:
             DatasetError: there is no such file, or it is not a picture.
@@ -164,10 +164,10 @@ class Detections:
     """What was found on one picture, best score first.
 
     Attributes:
-        picture: its file name; empty where it was given as an array.
+        picture: its file name; empty if it was given as an array.
         image: uint8 RGB [height, width, 3].
         table: the model's classes.
-        boxes: int32 [N, (y1, x1, y2, x2)] in pixels, y2 and x2 outside.
+        boxes: int32 [N, (y1, x1, y2, x2)] in pixels, y2 and x2 exclusive.
         class_ids: int32 [N], from 1.
         scores: float32 [N], 0 to 1.
         masks: bool [height, width, N].
@@ -188,9 +188,9 @@ class Detections:
 
     @cached_property
     def polygons(self) -> list[list[np.ndarray]]:
-        """The outlines of each detection, one a connected part: float64 [n, (x, y)] in pixels.
+        """The outlines of each detection, one per connected part: float64 [n, (x, y)] in pixels.
 
-        Holes are in `masks` alone.
+        Only `masks` has the holes.
         """
         from fashion.polygons.tracing import mask_to_polygons
 
@@ -213,7 +213,7 @@ class Detections:
             }
 
     def __repr__(self) -> str:
-        """A line of what was found, and one for each detection."""
+        """A summary in one line, then a line for each detection."""
         height, width = self.image.shape[:2]
         counts = ", ".join(f"{count} {name}" for name, count in Counter(self.names).items())
         head = f"{self.picture or 'picture'} ({width} x {height}): {counts or 'nothing found'}"
@@ -239,7 +239,7 @@ class Detections:
         return draw_detections(self.image, result, ["background", *self.table.names], colours)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write `drawn()` as PNG, and return the path. Raises `UserError` where it cannot be."""
+        """Write `drawn()` as PNG, and return the path. Raises `UserError` if it cannot."""
         from fashion.pictures.sheets import save_png
 
         return save_png(path, self.drawn())
@@ -251,7 +251,7 @@ class Detections:
         return cv2.imencode(".png", self.drawn()[..., ::-1])[1].tobytes()
 
     def to_coco(self) -> dict[str, Any]:
-        """A COCO object: one image, an annotation with its score each, all categories.
+        """A COCO object: the image, an annotation with a score for each detection, all categories.
 
         Masks are polygons, or run-lengths where they have holes. Ids count from 1.
         """

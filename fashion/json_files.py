@@ -11,7 +11,7 @@ from typing import Any
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import saving, write_bytes
 
-# COCO's largest annotation file has under half of it. Parsed, text takes some ten times the memory.
+# COCO's largest annotation file has under half of it. Parsed, it takes some ten times the memory.
 MAX_BYTES = 1 << 30
 
 
@@ -24,10 +24,10 @@ def file_digest(path: Path) -> str:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The content of a UTF-8 JSON file (a byte order mark is skipped).
 
-    Raises `DatasetError` that names the file when it is missing, cannot be read, is larger than
+    Raises a `DatasetError` that names the file when it is missing, cannot be read, is larger than
     `MAX_BYTES`, is not valid JSON (then with the line and column where reading stopped), or has
-    text with half of a surrogate pair, which no file name or page can hold. Image entries of one
-    name are all kept, see `keep_all_entries`.
+    text with half of a surrogate pair, which no file name or page can hold. Image entries that
+    share a name are all kept, see `keep_all_entries`.
     """
     path = Path(path)
     with reading(path):
@@ -53,8 +53,8 @@ def _entries(data: Any) -> int:
 def keep_all_entries(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of `pairs`; an image entry whose name is taken gets another (`further_name`).
 
-    Two files that were merged by hand may have one name twice, of which `json` drops the first. Of
-    other members the last counts.
+    A file merged from two by hand may have a name twice, and `json` would drop the first. Of other
+    members the last counts.
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
@@ -68,13 +68,13 @@ def keep_all_entries(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def further_name(name: str, number: int) -> str:
-    """The name of the entry that is the second, third, .. of its name."""
+    """The name given to the second, third, .. entry of the same name."""
     return f"{name} ({number})"
 
 
 @contextlib.contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what reading JSON of a bad file raises into `DatasetError` that names the file."""
+    """Turn what reading a bad JSON file raises into a `DatasetError` that names the file."""
     try:
         yield
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from None
     except DatasetError:
         raise
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a number with thousands of digits
         raise DatasetError(f"it cannot be read ({error})", path=path) from None
 
 
@@ -125,7 +125,7 @@ def may_hold_half_pairs(text: str, start: int = 0, end: int | None = None) -> bo
 
 
 def check_text(data: Any) -> None:
-    """Raise `UnicodeEncodeError` where a text of `data` cannot be written as UTF-8."""
+    """Raise `UnicodeEncodeError` if a text of `data` cannot be written as UTF-8."""
     waiting = [data]
     while waiting:
         value = waiting.pop()
@@ -144,7 +144,7 @@ def write_json(path: str | os.PathLike[str], data: Any, *, indent: int | None = 
 
     The text is written to a temporary file in the same folder, flushed to the disk, and renamed to
     `path`. Folders above `path` are made. Raises `DatasetError` when the folder cannot be written,
-    or a number is one that JSON does not know (NaN, infinity).
+    or `data` has a number that JSON does not know (NaN, infinity).
     """
     write_text(path, json_text(data, path, indent=indent) + "\n")
 
@@ -165,7 +165,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what writing text to `path` raises into `DatasetError` that names the file."""
+    """Turn what writing text to `path` raises into a `DatasetError` that names the file."""
     try:
         with saving(path, DatasetError):
             yield

@@ -242,7 +242,7 @@ MODANET_ALIASES: dict[str, tuple[str, ...]] = {
     "scarf/tie": ("scarf & tie", "scraf/tie", "scarf", "tie"),
 }
 
-# Short names as they stand in file names, in the order of their numbers in the region code.
+# Short names as they appear in file names, in the order of their numbers in the region code.
 SEASONS: dict[str, str] = {
     "ilkb": "spring",
     "yaz": "summer",
@@ -324,7 +324,7 @@ def decode(code: int | str) -> tuple[str, str]:
 
 
 def season_label(garment: str, season: str) -> str | None:
-    """The stage-2 label: "footwear_kis" for boots in winter; None where there is no code."""
+    """The stage-2 label: "footwear_kis" for boots in winter; None if there is no code."""
     code = fashion_code(garment, season)
     return None if code is None else "_".join(decode(code))
 
@@ -385,7 +385,7 @@ SEASON_TABLE = season_table()
 
 
 def known_table(labels: Iterable[str]) -> ClassTable | None:
-    """The class table of the stage that has all of these labels; None where neither has."""
+    """The class table of the stage that has all of these labels; None if neither has."""
     tables = (MODANET_TABLE, SEASON_TABLE)
     return next((table for table in tables if all(map(table.find, labels))), None)
 

@@ -1,4 +1,4 @@
-"""The name that users' scripts import from here; it is in `fashion.stages.presets`."""
+"""The name that users' scripts import from here; it is defined in `fashion.stages.presets`."""
 
 from fashion.stages.presets import make_config
 

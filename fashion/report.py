@@ -1,4 +1,4 @@
-"""The names that users' scripts import from here; they are in `fashion.pictures.sheets`."""
+"""The names that users' scripts import from here; they are defined in `fashion.pictures.sheets`."""
 
 from fashion.pictures.sheets import plot_losses, save_detections_png
 

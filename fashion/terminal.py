@@ -1,4 +1,4 @@
-"""What all command-line scripts share: how errors end them, tables, and a quiet terminal.
+"""What all commands share: how errors end them, text tables, and a quiet terminal.
 
 TensorFlow's native code logs on every start what it was built for and that there is no GPU, on some
 machines regardless of TF_CPP_MIN_LOG_LEVEL. Its lines would follow a progress bar without a line
@@ -81,7 +81,7 @@ def command_parser(
     )
 
 
-# The options by which users set what errors name: Config attributes and arguments.
+# The options that set what errors name: Config attributes and arguments.
 OPTIONS: Mapping[str, str] = {
     "ACCUMULATE_STEPS": "--accumulate",
     "BATCH_SIZE": "--batch",
@@ -162,7 +162,7 @@ OPTIONS: Mapping[str, str] = {
 
 
 def run(main: Callable[[], int | None]) -> int:
-    """Call `main` and give the exit code of the process.
+    """Call `main` and return the exit code of the process.
 
     The exit code is what `main` returns (None counts as 0); 2 after a `UserError`, whose one
     sentence goes to stderr with `OPTIONS` in place of settings, or after a name too long for any
@@ -224,7 +224,7 @@ def _printable_streams() -> Iterator[None]:
 
 
 def add_classes_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add --classes, of every command that reads labels: what `fashion.labels.named_table` takes.
+    """Add --classes, for commands that read labels: what `fashion.labels.named_table` accepts.
 
     default: what the command does without it, for its help.
     """
@@ -239,13 +239,13 @@ def add_classes_argument(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_strict_argument(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add --strict, of the commands that skip and list what they cannot use."""
+    """Add --strict, for commands that skip and list what they cannot use."""
     text = f"stop at the first {what} that cannot be used"
     parser.add_argument("--strict", action="store_true", help=text)
 
 
 def add_stream_arguments(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add --strict, --stream and --shard-size, of the conversions between annotation formats."""
+    """Add --strict, --stream and --shard-size, for conversions between annotation formats."""
     add_strict_argument(parser, what)
     parser.add_argument(
         "--stream",
@@ -269,7 +269,7 @@ CHUNK = 65536
 
 
 def without_notes(text: str, at_end: bool = True) -> tuple[str, str]:
-    """A text without TensorFlow's notes, and a rest that may be the beginning of one."""
+    """A text without TensorFlow's notes, and a remainder that may be the beginning of one."""
     text = _NOTE.sub("", text)
     begun = None if at_end else _NOTE_BEGINS.search(text)
     return (text[: begun.start()], text[begun.start() :]) if begun else (text, "")
@@ -279,8 +279,8 @@ def without_notes(text: str, at_end: bool = True) -> tuple[str, str]:
 def native_notes_left_out() -> Iterator[None]:
     """While the block runs, native code's standard error passes through `without_notes`.
 
-    Python's own bypasses the filter, so that a terminal stays one. Afterwards standard error is as
-    before, also where others replaced it within the block and put it back only later. Nothing is
+    Python's own bypasses the filter, so that it still sees a terminal. Afterwards standard error is
+    as before, even if others replaced it within the block and put it back only later. Nothing is
     done where it has been replaced already, as by a test or an outer block, or where
     TF_CPP_MIN_LOG_LEVEL asks for the notes.
     """
@@ -307,7 +307,7 @@ def native_notes_left_out() -> Iterator[None]:
         if sys.stderr is stream:
             sys.stderr = former
             stream.close()
-        # Otherwise whoever replaced this stream still needs it.
+        # Otherwise the code that replaced this stream still needs it.
         os.dup2(real, 2)
         os.close(real)
         # A process that was left behind may hold the pipe open.

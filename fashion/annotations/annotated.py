@@ -1,7 +1,7 @@
-"""Annotated images: what a VIA and what a COCO file are read into.
+"""Annotated images: what VIA and COCO files are read into.
 
-A file gives `Annotations`, these give an `AnnotatedImage` each, and an image has regions: outlines
-with attributes. The regions with one `instance` value are one garment; a class table makes them an
+A file is read into `Annotations`: one `AnnotatedImage` per image, whose regions are outlines with
+attributes. The regions with one `instance` value are one garment; a class table makes them a
 `fashion.annotations.instances.Instance`. Attributes are those of VIA, whichever format they come
 from:
 
@@ -56,7 +56,7 @@ class Region:
 
     @property
     def instance(self) -> str:
-        """The value that regions of one instance share; "" for a region of its own."""
+        """The value that regions of one instance share; "" for a region by itself."""
         return attribute_text(self.attributes.get("instance"))
 
 
@@ -66,8 +66,8 @@ class AnnotatedImage:
 
     `attributes` are VIA's `file_attributes`. `size` is the file's size in bytes, -1 when unknown.
     `key` is the annotation file's own name for the entry and means nothing. `region_count` counts
-    the bad regions that were left out, too. `unusable` holds those as the file has them, by number,
-    for files in which they are to be corrected.
+    the bad regions that were left out, too. `unusable` holds those as they are in the file, by
+    number, for files in which they will be corrected.
     """
 
     filename: str
@@ -82,7 +82,7 @@ class AnnotatedImage:
     def width(self) -> int | None:
         """Width in pixels by `attributes` (also spelt `widht`); None when they do not say.
 
-        And None where width and height are those of no image that is read (`MAX_PIXELS`).
+        Also None if no image of that size is read (`MAX_PIXELS`).
         """
         return _size(self.attributes)[0]
 
@@ -92,7 +92,7 @@ class AnnotatedImage:
         return _size(self.attributes)[1]
 
     def leave_out_outside(self, width: int, height: int) -> list[Problem]:
-        """Remove the regions that lie outside of an image of this size; a problem for each."""
+        """Remove the regions outside an image of this size; return a problem for each."""
         problems = []
         for region in list(self.regions):
             try:
@@ -132,7 +132,7 @@ class Annotations:
 
 
 def _size(attributes: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Width and height; None for both where no image that is read has so many pixels."""
+    """Width and height; None for both if no image with so many pixels is read."""
     width = _pixels(attributes, "width", "widht")
     height = _pixels(attributes, "height", "heigth")
     return (None, None) if (width or 1) * (height or 1) > MAX_PIXELS else (width, height)

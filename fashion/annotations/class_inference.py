@@ -1,4 +1,4 @@
-"""Which classes annotations have, and their COCO category ids, inferred where no table is given."""
+"""Which classes annotations have, and their COCO category ids, inferred if no table is given."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -56,12 +56,12 @@ class FoundLabels:
         return _by_class(table, {name: number for number, name in self._categories.values()})
 
     def codes(self, table: ClassTable) -> dict[str, int]:
-        """Class name -> `fashion` code, where that is a number."""
+        """Class name -> `fashion` code, if that is a number."""
         return _by_class(table, self._codes)
 
 
 def _by_class(table: ClassTable, values: Mapping[Any, Any]) -> dict[str, Any]:
-    """The values by class name instead of by spelling; the first one where there are several."""
+    """The values by class name instead of by spelling; the first one if there are several."""
     found: dict[str, Any] = {}
     for spelling, value in values.items():
         row = table.find(spelling)
@@ -71,10 +71,10 @@ def _by_class(table: ClassTable, values: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def infer_table(labels: FoundLabels, like: Mapping[str, Any] | None, source: str) -> ClassTable:
-    """The classes of annotations, where no table is given.
+    """The classes of annotations for which no table is given.
 
     They are those of the COCO object `like`; else ModaNet's or the nine season labels when they
-    hold all labels found; else the labels found. Raises `DatasetError` where there are only codes.
+    hold all labels found; else the labels found. Raises `DatasetError` if there are only codes.
     """
     if like:
         return ClassTable([str(entry["name"]) for entry in like["categories"]], name="like")
@@ -95,7 +95,7 @@ def category_ids(
 ) -> dict[str, Any]:
     """COCO category id of each class name, all different.
 
-    It is `like`'s; else the one that came along from COCO; else, where the classes are no known
+    It is `like`'s; else the one that came along from COCO; else, if the classes are not a known
     table, the `fashion` code if that is a number; else the class table's.
     """
     if like:
@@ -114,9 +114,9 @@ _BITS = 256  # ids in one number of the map
 
 
 class UniqueIds:
-    """Gives the wanted id where it is free, else the next free number, from 1.
+    """Gives the wanted id if it is free, else the next free number, from 1.
 
-    Whole numbers are kept as bits, so that a million of them, near each other, take 0.4 MB.
+    Whole numbers are kept as bits, so that a million of them, close together, take 0.4 MB.
     """
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class UniqueIds:
         self._next = 1
 
     def take(self, wanted: Any) -> Any:
-        """An id that no earlier call has given: `wanted` itself if it can be one and is free."""
+        """An id that no earlier call has returned: `wanted` itself if it can be one and is free."""
         if wanted is None or isinstance(wanted, list | dict) or wanted in self:
             while self._next in self:
                 self._next += 1
@@ -147,7 +147,7 @@ class UniqueIds:
 
 
 def _whole(identity: Any) -> int | None:
-    """The whole number that an id equals, None for any other."""
+    """The whole number that an id equals; None if there is none."""
     if isinstance(identity, float):
         return int(identity) if identity.is_integer() else None
     return int(identity) if isinstance(identity, int) else None

@@ -1,9 +1,9 @@
-"""COCO annotation files as they stand, and what of them travels along in VIA files.
+"""COCO annotation files as they are, and what VIA files carry of them.
 
 What VIA has no place for (annotation bbox and area as the file gives them, image ids, licences,
 further fields) travels in one attribute `coco` with JSON text, of the image and of the first region
-of each instance. A checksum of the outlines stands beside bbox and area, so that they are worked
-out afresh where somebody has corrected the outline in VIA.
+of each instance. Bbox and area come with a checksum of the outlines, so that they are computed
+afresh if somebody has corrected the outline in VIA.
 
 Reading into annotated images is `fashion.annotations.coco_reading`, writing
 `fashion.annotations.coco_writing`.
@@ -24,12 +24,12 @@ from fashion.labels import MODANET_TABLE, fashion_code, parse_file_name
 from mrcnn.errors import DatasetError
 
 EXTRA = "coco"  # the attribute that carries what VIA has no place for
-OWN = "own"  # the field in it with attributes that bear our own names
+OWN = "own"  # the field in it for attributes named like ours
 OUR_NAMES = ("label", "fashion", *OTHER_ATTRIBUTES)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a COCO annotation file as it stands, checked for `images` and `annotations`.
+    """Read a COCO annotation file as it is, checked for `images` and `annotations`.
 
     Raises `DatasetError` for a missing or broken file, and one that is not COCO.
     """
@@ -84,7 +84,7 @@ def identity(value: Any) -> Any:
 
 
 def own_value(entry: Any, key: str, part: str, source: str) -> Any:
-    """The value that identifies an entry of the list `part`; `DatasetError` where it has none."""
+    """The value that identifies an entry of the list `part`; `DatasetError` if it has none."""
     value = entry.get(key) if isinstance(entry, dict) else None
     if value is None or isinstance(value, list | dict):
         raise DatasetError(f'an entry of "{part}" has no "{key}"', path=source, found=repr(entry))
@@ -104,7 +104,7 @@ def extra_text(extra: Mapping[str, Any]) -> str:
 
 
 def extra_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields in the attribute `coco`; none where it is absent or somebody has spoilt it."""
+    """The fields in the attribute `coco`; none if it is absent or has been spoilt."""
     text = attributes.get(EXTRA)
     if not isinstance(text, str):
         return {}
@@ -118,7 +118,7 @@ def extra_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def set_apart(
     attributes: Mapping[str, Any], ours: Collection[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Attributes of a foreign file: those that VIA can have, and those that bear our own names.
+    """Attributes of a foreign file: those that VIA can have, and those named like ours.
 
     The latter would change the class or the shape; they travel in the attribute `coco`, as `own`.
     `ours` are names that mean the same in the file as here.
@@ -136,7 +136,7 @@ def foreign_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def outline_checksum(outlines: Iterable[np.ndarray]) -> int:
     """A number that changes with any point of `outlines` (each [n, 2]) or their order.
 
-    Hundredths of a pixel count: VIA rounds to thousandths when it saves.
+    Points count to a hundredth of a pixel: VIA rounds to thousandths when it saves.
     """
     checksum = 0
     for points in outlines:
@@ -167,11 +167,11 @@ class Category:
         return cls(name, None if code is None else str(code), None, True)
 
     def code_of(self, identity: Any) -> str:
-        """The `fashion` code, where the file gives the category this id."""
+        """The `fashion` code, if the file gives the category this id."""
         return str(identity) if self.code is None else self.code
 
     def implies(self, identity: Any) -> bool:
-        """Whether the category's id can be worked out again from name and code."""
+        """Whether the category's id follows from name and code."""
         if self.modanet_id is not None:
             return identity == self.modanet_id
         # A season label's code is the garment's and the season's, never the category's.

@@ -1,8 +1,8 @@
 """COCO annotations become annotated images, for training as for VIA files.
 
 `read_images` gives the images with their regions. `to_via` also keeps what VIA has no place for
-(see `fashion.annotations.coco`), so that nothing is lost on the way COCO -> VIA -> COCO but the
-form of run-length segmentations, which become polygons.
+(see `fashion.annotations.coco`), so that COCO -> VIA -> COCO loses nothing but the form of
+run-length segmentations, which become polygons.
 """
 
 from collections import defaultdict
@@ -73,7 +73,7 @@ class Conversion:
 def read_images(
     coco: Mapping[str, Any], source: str = "the COCO data", *, strict: bool = False
 ) -> Annotations:
-    """The images of a COCO data set with their regions: one region an outline.
+    """The images of a COCO data set with their regions: one region per outline.
 
     The outlines of an annotation share its id as `instance`; `label` is the category's name.
     Images without annotation are kept. An annotation of an unknown image or category, or without
@@ -91,7 +91,7 @@ def to_via(
     first_polygon: bool = False,
     strict: bool = False,
 ) -> Conversion:
-    """`read_images` for a VIA file that can become the same COCO file again; and what was found.
+    """`read_images` for a VIA file that can become the same COCO file again, and what was found.
 
     `fashion` is the code of the category (ModaNet's number, a season label's region code, else the
     category id).
@@ -146,13 +146,13 @@ def _by_image(coco: Mapping[str, Any], result: Conversion) -> dict[Any, list[dic
 
 
 def unknown_image(annotation: Mapping[str, Any]) -> Problem:
-    """That an annotation's image is not in the file."""
+    """The problem that an annotation's image is not in the file."""
     reason = f"its image_id {annotation.get('image_id')!r} is not among the images"
     return problem("no image", annotation, reason)
 
 
 def unknown_category(file: str, annotation: Mapping[str, Any]) -> Problem:
-    """That an annotation's category is not in the file."""
+    """The problem that an annotation's category is not in the file."""
     reason = f"its category_id {annotation.get('category_id')!r} is not among the categories"
     return problem(file, annotation, reason)
 
@@ -166,7 +166,7 @@ class CocoReader:
     """Makes annotated images of COCO's images and annotations; counts in `result` what it finds.
 
     categories: the file's. carry: keep in the attribute `coco` what VIA has no place for.
-    first_polygon: as of `to_via`.
+    first_polygon: as for `to_via`.
     """
 
     def __init__(
@@ -191,8 +191,8 @@ class CocoReader:
     ) -> AnnotatedImage | None:
         """One COCO image with its annotations, whose categories are known.
 
-        None where `first_polygon` leaves out an image without annotations. Raises `DatasetError`
-        for a file name that leaves the folder.
+        None if `first_polygon` leaves out an image without annotations. Raises `DatasetError` for a
+        file name that leaves the folder.
         """
         filename = str(entry["file_name"])
         check_filename(filename, self.source)
@@ -227,7 +227,7 @@ class CocoReader:
         return image
 
     def _instances(self, filename: str, annotations: Sequence[Mapping[str, Any]]) -> list[str]:
-        """The `instance` of each annotation: its id, or, where that is none of its own, another."""
+        """The `instance` of each annotation: its id or, if that is not unique, another value."""
         given = [_id_text(annotation) for annotation in annotations]
         taken, met = set(given), set[str]()
         found: list[str] = []
@@ -299,7 +299,7 @@ class CocoReader:
         return regions
 
     def _outlines(self, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> list[Region]:
-        """Regions to fill, then regions to cut out, with no attribute yet but `hole`."""
+        """Regions to fill, then regions to cut out, so far without any attribute but `hole`."""
         segmentation = annotation.get("segmentation")
         if isinstance(segmentation, Mapping):
             return self._run_length_regions(segmentation, image)
@@ -356,7 +356,7 @@ def _annotation_extra(
     identity = annotation.get("id")
     if isinstance(identity, int) and not isinstance(identity, bool) and identity >= 0:
         held.add("id")
-    # Without segmentation the region is the box, and what the file has instead comes back.
+    # Without segmentation the region is the box, and what the file has instead is restored.
     is_box = "segmentation" in annotation and not annotation["segmentation"]
     extra = {"segmentation": annotation["segmentation"]} if is_box else {}
     extra |= {key: value for key, value in annotation.items() if key not in held}
@@ -369,7 +369,7 @@ _OF_IMAGES = ("width", "widht", "height", "heigth", EXTRA)  # attributes of imag
 
 
 def _id_text(annotation: Mapping[str, Any]) -> str:
-    """The id of an annotation as text; "" where it has none."""
+    """The id of an annotation as text; "" if it has none."""
     value = identity(annotation.get("id"))
     return "" if isinstance(value, bool | list | dict) else attribute_text(value)
 

@@ -53,16 +53,16 @@ def from_via(
     like: Mapping[str, Any] | None = None,
     strict: bool = False,
 ) -> CocoConversion:
-    """COCO annotations of VIA data: one annotation an instance.
+    """COCO annotations of VIA data: one annotation per instance.
 
     `table` names the classes; without it they are those of `like`, else ModaNet's or the nine
     season labels when they hold all labels of the file, else the labels found. `like` is a COCO
     object whose categories, info and licences are copied. What
-    `fashion.annotations.coco_reading.to_via` sent along comes back: image and annotation ids,
-    category ids, fields, and bbox and area of every outline that has not been changed. Otherwise
-    bbox is the polygons' extent, and area that of the mask in pixels. Instances with holes become
-    run-length masks, which need the image's size. Regions that cannot be used are listed in
-    `problems`; with `strict` the first one raises.
+    `fashion.annotations.coco_reading.to_via` kept is restored: image and annotation ids, category
+    ids, fields, and bbox and area of every outline that has not been changed. Otherwise bbox is the
+    polygons' extent, and area that of the mask in pixels. Instances with holes become run-length
+    masks, which need the image's size. Regions that cannot be used are listed in `problems`; with
+    `strict` the first one raises.
 
     Raises `DatasetError`.
     """
@@ -87,7 +87,7 @@ def from_via(
 
 
 def head_of(like: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Everything in a COCO object beside its three lists.
+    """Everything in a COCO object besides its three lists.
 
     VIA imports a file only if it has `info`.
     """
@@ -104,7 +104,7 @@ def write(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
 
 
 class CocoBuilder:
-    """Turns images with their regions into COCO entries, with ids that no other entry has.
+    """Turns images with their regions into COCO entries with unique ids.
 
     `category_ids` are COCO category ids by class name. What it finds is counted in `result`.
     """
@@ -119,7 +119,7 @@ class CocoBuilder:
         self._annotation_ids = UniqueIds()
 
     def add(self, image: AnnotatedImage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The COCO entries of one image, and of its instances."""
+        """The COCO entries of one image and of its instances."""
         entry = self._image(image)
         instances, problems = image_instances(image, self.table)
         for problem in problems:
@@ -141,7 +141,7 @@ class CocoBuilder:
         if like:
             return list(like["categories"])
         # VIA makes an attribute of this name, with the ids as its values: in `fashion` they would
-        # be read as codes, which only ModaNet's ids are.
+        # be read as codes, but only ModaNet's ids are codes.
         ids = [self.category_ids[row.name] for row in self.table]
         is_code = self.table == MODANET_TABLE and ids == [row.id for row in self.table]
         above = "fashion" if is_code else "garment"
@@ -173,7 +173,7 @@ class CocoBuilder:
     def _annotation(
         self, instance: Instance, image: AnnotatedImage, entry: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The COCO entry of one instance; `ShapeError` with the reason where there can be none."""
+        """The COCO entry of one instance; `ShapeError` with the reason if there can be none."""
         attributes = [r.attributes for r in image.regions if r.number in instance.numbers]
         extra = next((e for e in map(extra_fields, attributes) if e), {})
         geometry = self._geometry(instance, extra, entry)
@@ -192,7 +192,7 @@ class CocoBuilder:
     def _geometry(
         self, instance: Instance, extra: Mapping[str, Any], entry: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Segmentation, area and bbox: as they came from COCO where the outlines are the same."""
+        """Segmentation, area and bbox: as they came from COCO if the outlines are the same."""
         carried: Mapping[str, Any] = {}
         if "outlines" in extra:
             if extra["outlines"] == outline_checksum([*instance.parts, *instance.holes]):
@@ -223,7 +223,7 @@ class CocoBuilder:
 def _own_attributes(
     attributes: Mapping[str, Any], instance: Instance, theirs: Any
 ) -> dict[str, Any]:
-    """Score and further attributes of an instance, as COCO fields; `theirs` bear our own names."""
+    """Score and further attributes of an instance, as COCO fields; `theirs` are named like ours."""
     own, _ = set_apart(attributes)
     own |= theirs if isinstance(theirs, dict) else {}
     fields: dict[str, Any] = {"attributes": own} if own else {}
@@ -240,7 +240,7 @@ def _extent(parts: list[np.ndarray]) -> list[int | float]:
 
 
 def _area(instance: Instance, entry: Mapping[str, Any]) -> int:
-    """Pixels of the instance's mask; where the image's size is unknown, of its whole extent."""
+    """Pixels of the instance's mask; if the image's size is unknown, of its whole extent."""
     high = np.ceil(np.concatenate(instance.parts).max(axis=0)).astype(int)
     width, height = entry.get("width", int(high[0])), entry.get("height", int(high[1]))
     crop, _ = polygons_to_crop(instance.parts, instance.holes, height, width)

@@ -1,7 +1,7 @@
 """Instances: the regions of an annotated image, put together and named by a class table.
 
-Everything behind the annotation formats (the data set, the statistics, the COCO writer) sees a
-garment in this form.
+Everything that uses annotations (the data set, the statistics, the COCO writer) sees a garment in
+this form.
 """
 
 from collections.abc import Mapping
@@ -40,9 +40,9 @@ class Instance:
 
 
 class LabelError(ValueError):
-    """A region whose class is not known; the message is the reason alone.
+    """A region whose class is not known; the message is only the reason.
 
-    `label` is its label where that is not in the class table.
+    `label` is its label if that is not in the class table.
     """
 
     def __init__(self, reason: str, label: str | None = None) -> None:
@@ -108,7 +108,7 @@ def region_score(attributes: Mapping[str, Any]) -> float | None:
 def group_regions(regions: list[Region]) -> list[list[Region]]:
     """The regions of each instance, in the order of their first regions.
 
-    Regions with the same `instance` value are one instance; one without a value is its own.
+    Regions with the same `instance` value are one instance; one without a value is one by itself.
     """
     groups: dict[Any, list[Region]] = {}
     for region in regions:
@@ -139,7 +139,7 @@ def image_instances(
 
 
 def _choices(image: AnnotatedImage, table: ClassTable) -> list[Problem]:
-    """What is said once a file: which of several attributes the classes are read from."""
+    """What is reported once per file: which of several attributes the classes are read from."""
     vocabulary = image.regions[0].vocabulary if image.regions else None
     if vocabulary is None or vocabulary.first != image.filename:
         return []

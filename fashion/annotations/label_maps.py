@@ -1,8 +1,8 @@
 """Label maps (a number for each pixel) as COCO instances.
 
 A map is an indexed or grey PNG, or a MATLAB file in the layouts of versions 4 to 7.2: data sets of
-clothing parsing (Clothing Co-Parsing, ATR, LIP, CFPD) come so. A table says which number stands for
-which class. The pixels of one number are one instance, except in classes of pairs, which are
+clothing parsing (Clothing Co-Parsing, ATR, LIP, CFPD) come in this form. A table says which class
+each number means. The pixels of one number are one instance, except in classes of pairs, which are
 divided into a left and a right one.
 """
 
@@ -26,13 +26,13 @@ SUFFIXES = (".png", ".mat")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 PAIRS = ("boots", "footwear")
 MINIMUM_AREA = 40
-# What the second part of a pair must have at least of all pixels; less is a crumb.
+# The least share of all pixels that the second part of a pair must have; less is a crumb.
 SECOND_PART = 0.15
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a number of a label map stands for: a class, and the data set's own, finer name."""
+    """What a number in a label map means: a class, and the data set's own, finer name."""
 
     class_name: str
     fine: str = ""
@@ -67,11 +67,11 @@ class Conversion:
 def read_label_table(path: str | os.PathLike[str], classes: ClassTable) -> dict[int, Label]:
     """The table of a data set's numbers: a JSON object from number to class.
 
-    `{"1": "bag", "7": {"class": "footwear", "name": "heels"}}`; numbers that stand for none of the
+    `{"1": "bag", "7": {"class": "footwear", "name": "heels"}}`; numbers that mean none of the
     classes are left out.
 
     Raises:
-        DatasetError: the file is no such table, or names a class that `classes` lacks.
+        DatasetError: the file is not such a table, or names a class that `classes` lacks.
     """
     data = read_json(path)
     expected = 'an object such as {"1": "bag", "7": {"class": "footwear", "name": "heels"}}'
@@ -156,7 +156,7 @@ def _of_matlab(path: Path, variable: str | None) -> np.ndarray:
 
 
 def divide_pair(mask: np.ndarray) -> list[np.ndarray]:
-    """The two parts of a pair, larger first; the mask itself where there is only one.
+    """The two parts of a pair, larger first; the mask itself if there is only one.
 
     The parts are its two largest connected areas (8 neighbours), if the second has at least
     `SECOND_PART` of its pixels. Every other area joins the one whose centre is nearer.
@@ -187,7 +187,7 @@ def map_instances(
 
     Args:
         numbers: whole numbers [height, width].
-        labels: what they stand for.
+        labels: what they mean.
         pairs: classes whose pixels are divided in two, see `divide_pair`.
         minimum_area: instances of fewer pixels are left out.
     """
@@ -218,16 +218,16 @@ def convert_label_maps(
     """COCO data of label maps.
 
     Args:
-        paths: the maps; each belongs to the photograph of the same name but for its ending.
-        labels: what their numbers stand for.
+        paths: the maps; each belongs to the photograph of the same name with another ending.
+        labels: what their numbers mean.
         classes: the categories.
-        images: the folder of the photographs; None: each is taken for a JPEG.
-        variable: of `read_label_map`.
-        pairs: of `map_instances`.
-        minimum_area: of `map_instances`.
+        images: the folder of the photographs; None: each is assumed to be a JPEG.
+        variable: as for `read_label_map`.
+        pairs: as for `map_instances`.
+        minimum_area: as for `map_instances`.
 
     Raises:
-        DatasetError: a map cannot be read, or its photograph is not there.
+        DatasetError: a map cannot be read, or its photograph is missing.
     """
     categories = [{"id": row.id, "name": row.name} for row in classes]
     data: dict[str, Any] = {"info": {}, "images": [], "annotations": [], "categories": categories}
@@ -284,10 +284,10 @@ def list_label_maps(folder: Path, names: Sequence[str] | None = None) -> list[Pa
 
     Args:
         folder: where they are.
-        names: the stems of those that are wanted; None: all.
+        names: the stems of the maps wanted; None: all.
 
     Raises:
-        DatasetError: there is none, or one that is wanted is not there.
+        DatasetError: there is none, or one that is wanted is missing.
     """
     paths = {
         path.stem: path for path in sorted(folder.glob("*")) if path.suffix.lower() in SUFFIXES

@@ -25,7 +25,7 @@ SUBSETS = ("train", "val", "test")
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".gif")
 )
-SHOWN = 5  # so many names stand in a message; the rest is counted
+SHOWN = 5  # at most this many names in a message; the rest are counted
 
 
 def subset_folder(folder: str | os.PathLike[str], subset: str) -> Path:
@@ -42,8 +42,8 @@ def subset_folder(folder: str | os.PathLike[str], subset: str) -> Path:
 def find_annotations(folder: Path) -> Path:
     """The annotation file among the images of `folder`, VIA or COCO, not opened yet.
 
-    `via_region_data.json` if it is there, else the only other JSON file (reports and, where there
-    are several, class tables apart). Raises `DatasetError` when there is none, or several.
+    `via_region_data.json` if it is there, else the only other JSON file (apart from reports and, if
+    there are several, class tables). Raises `DatasetError` when there is none, or several.
     """
     if (folder / ANNOTATION_FILE).is_file():
         return folder / ANNOTATION_FILE
@@ -109,7 +109,7 @@ def read_annotations(path: Path, *, strict: bool = False) -> Annotations:
     data = read_json(path)
     if coco.is_coco(data):
         from fashion.annotations import (
-            coco_reading,  # OpenCV, which `--help` of many scripts must not wait for
+            coco_reading,  # imports OpenCV, which `--help` of many scripts must not wait for
         )
 
         return coco_reading.read_images(data, str(path), strict=strict)
@@ -117,10 +117,10 @@ def read_annotations(path: Path, *, strict: bool = False) -> Annotations:
 
 
 def check_present(annotations: Annotations, folder: Path, path: Path) -> None:
-    """Raise `DatasetError` that lists the images named in `annotations` but not in `folder`.
+    """Raise a `DatasetError` that lists the images named in `annotations` but not in `folder`.
 
-    The images get the names of their files (`use_names_on_disk`). Raises also
-    for links that lead out of the folder. `path` is the annotation file.
+    The images get the names of their files (`use_names_on_disk`). Also raises for links that lead
+    out of the folder. `path` is the annotation file.
     """
     use_names_on_disk(annotations, folder)
     check_links((image.filename for image in annotations), folder)
@@ -147,7 +147,7 @@ def is_other_file(name: str) -> bool:
 
 
 def print_not_read(names: Iterable[str], folder: object) -> None:
-    """One line on stderr that counts and names what lies among the pictures and is not read.
+    """Print a line on stderr that counts and names what is among the pictures and is not read.
 
     names: all names in the folder; those of folders end in "/".
     """
@@ -168,9 +168,9 @@ class AnnotationPart(NamedTuple):
 def annotation_parts(path: Path, images: Path | None = None) -> list[AnnotationPart]:
     """The annotations that `path` means, VIA or COCO.
 
-    A folder with annotations in train/, val/ or test/ gives a part each, any other folder one; a
-    file gives one, whose images are in `images`, else beside it. Raises `DatasetError`, also where
-    images are links that lead out of their folder.
+    A folder with annotations in train/, val/ or test/ gives a part for each, any other folder one;
+    a file gives one, whose images are in `images`, else beside it. Raises `DatasetError`, also
+    where images are links that lead out of their folder.
     """
     parts = _parts(path, images)
     for part in parts:
@@ -207,7 +207,7 @@ def links_are_followed() -> bool:
 
 
 def leads_out(folder: Path, name: str) -> bool:
-    """Whether `folder / name` is, or lies behind, a link to a place outside of `folder`.
+    """Whether `folder / name` is, or is reached through, a link to a place outside `folder`.
 
     The folder itself may be a link. False where such links are allowed.
     """
@@ -222,7 +222,7 @@ def leads_out(folder: Path, name: str) -> bool:
 
 
 def check_links(names: Iterable[str], folder: Path) -> None:
-    """Raise `DatasetError` where images of a folder are links that lead out of it."""
+    """Raise `DatasetError` if images of a folder are links that lead out of it."""
     leaving = [name for name in names if leads_out(folder, name)]
     if leaving:
         some = ", ".join(leaving[:LINKS_SHOWN]) + (", .." if len(leaving) > LINKS_SHOWN else "")

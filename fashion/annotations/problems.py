@@ -14,7 +14,7 @@ KEPT = 1000
 class Problem:
     """One thing that is wrong: the image's file name, the region (from 1; None: the whole image).
 
-    A region named so was left out. `label` is its label where that is not in the class table.
+    A region named here was left out. `label` is its label if that is not in the class table.
     """
 
     file: str
@@ -28,7 +28,7 @@ class Problem:
 
 
 class ProblemLog:
-    """Takes the place of a list of `Problem`: counts all, keeps the first `KEPT` to be shown."""
+    """Used in place of a list of `Problem`: counts all, keeps the first `KEPT` to be shown."""
 
     def __init__(self, problems: Iterable[Problem] = ()) -> None:
         self._kept: list[Problem] = []

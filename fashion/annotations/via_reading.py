@@ -92,7 +92,7 @@ def add_regions(
     """Add the regions of `entry` to `target`: to `image`, or to the first entry of that file name.
 
     What is wrong is added to the problems of `result`, and all regions to its count; so a target's
-    regions must come one entry after the other. Raises `DatasetError`.
+    regions must be added entry by entry. Raises `DatasetError`.
     """
     filename = image.filename
     if target is not image:
@@ -195,7 +195,7 @@ def _bytes(size: Any) -> int:
 def check_filename(filename: str, source: str) -> None:
     """Raise `DatasetError` unless `filename` is a relative path that stays within its folder.
 
-    And one that a file can have: no control characters, no part of more than 255 bytes.
+    It must also be one that a file can have: no control characters, no part of over 255 bytes.
     """
     if len(filename) > LONGEST_PATH or max(map(_name_bytes, filename.split("/"))) > LONGEST_NAME:
         raise DatasetError(
@@ -220,7 +220,7 @@ def check_filename(filename: str, source: str) -> None:
 
 
 def posix_name(filename: str) -> str:
-    """A checked file name with / between folders, as tools on Windows do not write it."""
+    """A checked file name with / between folders, which tools on Windows do not write."""
     return filename.replace("\\", "/")
 
 

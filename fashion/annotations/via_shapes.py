@@ -13,19 +13,19 @@ import numpy as np
 
 SHAPES = ("polygon", "polyline", "rect", "circle", "ellipse")
 FARTHEST = 1e9  # pixels from the corner; farther out floats no longer distinguish pixels
-CURVE_ERROR = 0.1  # pixels by which the outline of a circle or an ellipse may leave the curve
+CURVE_ERROR = 0.1  # pixels by which the outline of a circle or an ellipse may leave its curve
 
 
 class ShapeError(ValueError):
-    """A region that covers nothing of the image; the message is the reason alone."""
+    """A region that covers nothing of the image; the message is only the reason."""
 
 
 def outline(shape: Mapping[str, Any]) -> np.ndarray:
     """The closed outline of a region's `shape_attributes`: float64 [n, 2], x and y, n >= 3.
 
-    Polygon and polyline give their vertices as they stand (the last is joined to the first, also
-    when the file repeats it); rect its corners; circle and ellipse (turned by `theta` radians) as
-    many points as keep within a tenth of a pixel, with the curve's exact area. Raises `ShapeError`.
+    Polygon and polyline give their vertices unchanged (the last is joined to the first, also when
+    the file repeats it); rect its corners; circle and ellipse (turned by `theta` radians) as many
+    points as keep within a tenth of a pixel, with the curve's exact area. Raises `ShapeError`.
     """
     if not isinstance(shape, Mapping):
         raise ShapeError("it has no shape_attributes")
@@ -43,9 +43,9 @@ def outline(shape: Mapping[str, Any]) -> np.ndarray:
 
 
 def check_inside(points: np.ndarray, width: int | None, height: int | None) -> None:
-    """Raise `ShapeError` when no part of the outline's extent lies in the image.
+    """Raise `ShapeError` when no part of the outline's extent is in the image.
 
-    Unknown sizes (None) are not checked. An outline that only reaches over the edge is good.
+    Unknown sizes (None) are not checked. An outline that only reaches over the edge is fine.
     """
     (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     beyond_width = width is not None and x1 >= width
@@ -119,7 +119,7 @@ def _ellipse(shape: Mapping[str, Any]) -> np.ndarray:
         raise ShapeError(f"its radius is greater than {FARTHEST:,.0f} pixels")
     half_angle = math.acos(max(0.0, 1.0 - CURVE_ERROR / radius))
     count = 720 if half_angle < math.pi / 720 else max(math.ceil(math.pi / half_angle), 12)
-    # Stretched so that the polygon has the curve's area instead of lying wholly inside it.
+    # Stretched so that the polygon has the curve's area instead of being wholly inside it.
     stretch = math.sqrt(2 * math.pi / (count * math.sin(2 * math.pi / count)))
     angle = np.arange(count) * (2 * math.pi / count)
     along, across = stretch * radius_x * np.cos(angle), stretch * radius_y * np.sin(angle)

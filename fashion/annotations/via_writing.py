@@ -38,7 +38,7 @@ def entry_of(
 ) -> dict[str, Any]:
     """The VIA 2 entry of an image; `options` are those of a project, to be spelt out.
 
-    Regions that could not be used stand at their places, so that they can be corrected.
+    Regions that could not be used keep their places, so that they can be corrected.
     """
     numbered = [(region.number, _region_of(region, options or {})) for region in image.regions]
     if image.unusable:
@@ -85,8 +85,8 @@ def output_path(out: str | os.PathLike[str], name: str | None = None) -> Path:
 def use_files(via: Annotations, folder: str | os.PathLike[str]) -> None:
     """Give every image of `via` the size in bytes and the key that VIA gives its file in `folder`.
 
-    VIA finds the annotations of pictures that are already open by these. Images that are not
-    there keep the size -1.
+    VIA finds the annotations of pictures that are already open by these. Missing images keep the
+    size -1.
     """
     for image in via.images:
         use_file(image, folder)
@@ -155,7 +155,7 @@ def _definitions(via: Annotations, table: ClassTable | None) -> dict[str, Any]:
 
 
 def label_choices(via: Annotations, table: ClassTable | None = None) -> dict[str, str]:
-    """The labels to choose from, as VIA wants options: name -> text shown for it ("" is itself)."""
+    """The labels to choose from, as VIA's options: name -> text shown for it ("" is itself)."""
     met = {attribute_text(r.attributes.get("label")): "" for image in via for r in image.regions}
     met.pop("", None)
     if table is None:

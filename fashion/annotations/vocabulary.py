@@ -1,8 +1,8 @@
 """What the attributes of one VIA file say about classes: its own options, and the values found.
 
-A number means what the file's options say, never what a class table says of its own accord. Where
-no attribute is named as those that usually hold the class, one attribute is chosen for the whole
-file: that whose values name classes in most regions.
+A number means what the file's options say, never what a class table says alone. Where no attribute
+has one of the names that usually hold the class, one attribute is chosen for the whole file: the
+one whose values name classes in most regions.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ KINDS = {
     **dict.fromkeys(("jeans", "leggings"), "pants"),
     **dict.fromkeys(("blouse", "t-shirt", "shirt"), "top"),
 }
-MOST_VALUES = 1000  # of one attribute, which is then a free text
+MOST_VALUES = 1000  # of one attribute, which is then free text
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Vocabulary:
         return table.find_code(text) if row is None and name == "fashion" else row
 
     def class_attributes(self, table: ClassTable) -> list[str]:
-        """The attributes of which the class is read where none of `LABEL_ATTRIBUTES` holds it.
+        """The attributes from which the class is read if none of `LABEL_ATTRIBUTES` holds it.
 
         One, or several that name classes in equally many regions.
         """
@@ -85,7 +85,7 @@ class Vocabulary:
         return [name for name, score in scores.items() if score == best]
 
     def label(self, attributes: Mapping[str, Any]) -> str:
-        """What names the class of a region where no class table is given; "" where nothing does."""
+        """What names the class of a region if no class table is given; "" if nothing does."""
         text = self.text("label", attributes.get("label"))
         if text:
             return text
@@ -106,7 +106,7 @@ class Vocabulary:
         return ""
 
     def choice(self, table: ClassTable) -> str | None:
-        """A sentence where the class could be read from several attributes; else None."""
+        """A sentence if the class could be read from several attributes; else None."""
         scores = self._scores(table)
         chosen = self.class_attributes(table)
         if len(scores) < 2 or len(chosen) > 1:
@@ -144,7 +144,7 @@ def options_of(definitions: Any) -> dict[str, dict[str, str]]:
 def spelt_out(attributes: Mapping[str, Any], options: Mapping[str, Mapping[str, str]]) -> Any:
     """The attributes of a region for a file without options: their numbers become their texts.
 
-    The attributes themselves where nothing is to be changed.
+    The attributes themselves if there is nothing to change.
     """
     changed = {}
     for name, value in attributes.items():

@@ -1,1 +1,1 @@
-"""Photographs become season-labelled VIA annotations."""
+"""Turning photographs into season-labelled VIA annotations."""

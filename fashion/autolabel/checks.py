@@ -1,7 +1,7 @@
 """Checks before pictures are labelled.
 
-A mistake that could be seen at the start must not end a run after hours, and no file of anyone else
-may be lost.
+A mistake that shows at the start must not end a run after hours, and nobody else's file may be
+lost.
 """
 
 import shutil
@@ -20,17 +20,17 @@ from fashion.stages.stage import writable_folder
 from mrcnn.errors import UserError, counted
 from mrcnn.system.files import unfinished
 
-# The least that an image takes on the disk: bytes in journal, annotations and report, and multiples
+# The least disk space that an image needs: bytes in journal, annotations and report, and multiples
 # of its own size for cut-outs and previews.
 RECORD_BYTES = 2500
 SEGMENT_SHARE, ALPHA_SHARE, PREVIEW_SHARE = 0.1, 0.3, 2.0
 
 
 def require_names(job: LabelJob) -> None:
-    """Check the names of the pictures, which takes no model and reads no file.
+    """Check the names of the pictures, which needs no model and reads no file.
 
-    Raises `UserError` where a name is not UTF-8, so that no annotation file can hold it, and where
-    no name at all says enough for a label.
+    Raises `UserError` if a name is not UTF-8, so that no annotation file can hold it, and if no
+    name says enough for a label.
     """
     for path in job.images:
         try:
@@ -56,7 +56,7 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
     """Make the output folders.
 
     Raises `UserError` when nothing can be written to one of them, and when cut-outs or previews
-    would lie among the photographs, where they would replace some and be labelled as others.
+    would be among the photographs, where they would replace some or be labelled themselves.
     """
     if output.is_dir():
         raise UserError(
@@ -82,14 +82,14 @@ def prepare_folders(job: LabelJob, output: Path) -> None:
 
 
 def require_own(output: Path, journal: LabelJournal) -> None:
-    """Raise `UserError` where a final file is not as this command wrote it."""
+    """Raise `UserError` if a final file is not as this command wrote it."""
     for path in (*annotation_paths(output), report_path(output)):
         if path.exists() and not journal.wrote(path.name, file_digest(path)):
             raise not_own(path)
 
 
 def not_own(path: object) -> UserError:
-    """The error about a final file that stands where one is to be written."""
+    """The error about an existing file where a final file is to be written."""
     return UserError(
         "was not written by this command, or was changed since",
         path=path,
@@ -130,7 +130,7 @@ def require_room(job: LabelJob, output: Path, pictures: PictureList) -> None:
 def remove_unfinished(job: LabelJob, output: Path) -> None:
     """Remove the temporary files that a killed run of this job left.
 
-    Others stay: they may belong to a running process that uses the same folder.
+    Others are kept: they may belong to a running process that uses the same folder.
     """
     stems: set[str] = set()
     if job.segments or job.previews:

@@ -61,8 +61,8 @@ class StageDetector:
     """Loads a stage's model for labelling, in this process or in another one.
 
     Attributes:
-        choice: the model; its minimum confidence is that of the least detections wanted.
-        batch: the size of the batches into which `detect` divides what it gets.
+        choice: the model; its minimum confidence is the lowest score wanted.
+        batch: the size of the batches into which `detect` divides its input.
     """
 
     choice: ModelChoice
@@ -76,7 +76,7 @@ class StageDetector:
 
 
 def label(options: argparse.Namespace) -> int:
-    """Label as the command line says; 1 when nothing was labelled, 130 after Ctrl-C or SIGTERM."""
+    """Label as the command line says; return 1 if nothing was labelled, 130 if it was stopped."""
     _check_engine(options)
     choose_classes(options, digest=True)
     files = _files(options)
@@ -110,7 +110,7 @@ def _run(
     load_detector: Callable[[], Detector],
     staff: Staff,
 ) -> int:
-    """Label and print what was written; the exit code."""
+    """Label and print what was written; return the exit code."""
     summary = label_folder(job, files, load_detector, restart=options.restart, staff=staff)
     print(summary.text())
     if summary.images:
@@ -132,7 +132,7 @@ def _print_files(files: LabelFiles, written: list[Path]) -> None:
 
 
 def _files(options: argparse.Namespace) -> LabelFiles:
-    """The files that the command line asks for. Raises `UserError` where they cannot be."""
+    """The files that the command line asks for. Raises `UserError` if they cannot be used."""
     output, remote = options.output, None
     if isinstance(output, RemoteFolder):
         remote = RemoteOutput(output)
@@ -175,7 +175,7 @@ def _check_engine(options: argparse.Namespace) -> None:
 
 
 def _staff(options: argparse.Namespace) -> Staff:
-    """Who labels. Raises `UserError` where no Ray cluster answers."""
+    """The staff for labelling. Raises `UserError` if no Ray cluster answers."""
     if options.engine == "local":
         return Staff(options.workers or 1)
     from fashion.autolabel.workers.ray_cluster import RayCrew, connect
@@ -222,7 +222,7 @@ def make_job(
             "preset": preset,
             "preset_values": values,
             "precision": options.precision,
-            # Only where it is given, so that journals begun without it can be resumed.
+            # Only if it is given, so that journals begun without it can be resumed.
             **({"resize_mode": options.resize_mode} if options.resize_mode else {}),
         },
     )

@@ -1,8 +1,8 @@
 """What a labelling run is asked to do, and how its pictures become batches with detections.
 
-Batches are cut at fixed places of the list of pictures, whatever is done already: a detector's last
-digits may depend on what else is in a batch, and so a run that was interrupted gives the same bytes
-as one that was not, however many processes worked at it.
+Batches are cut at fixed places of the list of pictures, whatever is done already, since a
+detector's last digits may depend on what else is in a batch. So an interrupted run gives the same
+bytes as one that was not, however many processes worked on it.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from fashion.pictures.remote import RemotePicture, read_remote
 from mrcnn.errors import DatasetError
 from mrcnn.images.reading import read_image
 
-# Takes uint8 RGB images of any sizes, and gives what `MaskRCNN.detect` does.
+# Takes uint8 RGB images of any sizes, and returns what `MaskRCNN.detect` does.
 Detector = Callable[[list[np.ndarray]], Sequence[Mapping[str, Any]]]
 
 
@@ -57,7 +57,7 @@ class LabelJob:
     readers: int = 2
 
     def settings(self, base: Path) -> dict[str, Any]:
-        """All that decides what is written, as JSON values; folders as seen from `base`."""
+        """All that determines what is written, as JSON values; folders relative to `base`."""
         return {
             **self.model,
             **self.policy.to_json(),
@@ -95,14 +95,14 @@ def survey(job: LabelJob, journal: LabelJournal) -> PictureList:
 
 
 def drawn_stems(job: LabelJob) -> Callable[[Path | RemotePicture], str]:
-    """How the names of a picture's cut-outs and preview begin; "" where none are wanted."""
+    """How the names of a picture's cut-outs and preview begin; "" if none are wanted."""
     if not (job.segments or job.previews):
         return lambda path: ""
     return stem_finder(job.images)
 
 
 def unfinished_batches(job: LabelJob, pictures: Iterable[Picture]) -> Iterator[list[Picture]]:
-    """The batches in which a picture is not done, whole: those that are done are detected again."""
+    """The batches in which a picture is not done, whole: finished pictures are detected again."""
     wanted = (picture for picture in pictures if isinstance(picture.subject, Subject))
     batches = iter(lambda: list(itertools.islice(wanted, job.batch)), [])
     return (batch for batch in batches if not all(picture.done for picture in batch))
@@ -111,7 +111,7 @@ def unfinished_batches(job: LabelJob, pictures: Iterable[Picture]) -> Iterator[l
 def read_picture(picture: Picture) -> np.ndarray | LeftOut:
     """A picture, uint8 RGB [height, width, 3], or why it cannot be read.
 
-    Raises `UserError` where a remote store does not answer, see `read_remote`.
+    Raises `UserError` if a remote store does not answer, see `read_remote`.
     """
     path = picture.path
     try:
@@ -122,7 +122,7 @@ def read_picture(picture: Picture) -> np.ndarray | LeftOut:
 
 
 def detected(detect: Detector, images: Sequence[np.ndarray | LeftOut]) -> list[Seen | LeftOut]:
-    """The detections of a batch, in its order; what could not be read stays as it is."""
+    """The detections of a batch, in its order; pictures that could not be read stay as they are."""
     readable = [image for image in images if not isinstance(image, LeftOut)]
     results = iter(detect(readable) if readable else ())
     return [image if isinstance(image, LeftOut) else Seen(image, next(results)) for image in images]

@@ -76,10 +76,10 @@ class LabelJournal:
 
     Args:
         path: the file; made when it is not there, with the folders above it.
-        settings: all that decides what the labels are, as JSON values. A journal of other
-            settings is refused.
+        settings: all that determines the labels, as JSON values. A journal with other settings is
+            refused.
         restart: start over: forget the images that the journal holds, whatever its settings, as
-            soon as there is something to append. Which final files were written stays known.
+            soon as there is something to append. Which final files were written is remembered.
 
     Raises:
         JournalError: the settings differ (it says which), or the file is damaged, not a journal,
@@ -253,7 +253,7 @@ class LabelJournal:
         return start, self._end
 
     def _start_over(self) -> None:
-        """Empty the file, and write what stays known."""
+        """Empty the file, and write what is remembered."""
         os.ftruncate(self._file, 0)
         self._restart = False
         self._append({"journal": FORMAT, "settings": self.settings})

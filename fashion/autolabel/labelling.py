@@ -2,11 +2,11 @@
 
     batches -> workers (a model each) -> records -> journal -> final files
 
-Who the workers are makes no difference here: this process alone is a crew of one
+It makes no difference here who the workers are: this process alone is a crew of one
 (`workers.crew.LocalCrew`). The final files are the same for all crews, byte for byte, since the
 batches are (see `fashion.autolabel.job`). A worker has the batch at hand and those it reads ahead;
 nothing else is in memory, so that it does not grow with the number of pictures. The batches of a
-worker that died are given to others, each alone, so that it is known which pictures a worker cannot
+worker that died are given to others, each alone, which shows which pictures a worker cannot
 survive.
 """
 
@@ -31,13 +31,13 @@ from fashion.autolabel.workers.crew import (
 )
 from mrcnn.errors import UserError
 
-TRIES = 3  # of a batch, and of a worker that does not come up
+TRIES = 3  # for a batch, and for a worker that does not start
 WAIT_SECONDS = 0.2
 SHOWN = 8
 
 
 class WorkerError(UserError):
-    """Workers do not come up, or do not survive some pictures."""
+    """Workers do not start, or do not survive some pictures."""
 
 
 def label_pictures(
@@ -52,12 +52,12 @@ def label_pictures(
 ) -> bool:
     """Label all `pictures` that are not done, into `journal`; False when `stop` was set meanwhile.
 
-    workers: the most that are hired of `crew`, which is ended in any case. `progress` is called
-    once a finished picture. After `stop` the batches that workers have begun are finished; a worker
-    that has no model yet is not waited for. What a detector raises is passed on.
+    workers: the most to hire from `crew`, which is ended in any case. `progress` is called once per
+    finished picture. After `stop` the batches that workers have begun are finished; a worker that
+    has no model yet is not waited for. What a detector raises is passed on.
 
     Raises:
-        WorkerError: a batch ended three workers (its pictures are named), or three workers in
+        WorkerError: a batch killed three workers (its pictures are named), or three workers in
             succession ended before they had a model. What was finished stays in the journal.
     """
     loop = _Loop(job, pictures, journal, crew, workers, progress)
@@ -68,7 +68,7 @@ def label_pictures(
 
 
 class _Loop:
-    """Who has which batch."""
+    """Keeps track of which worker has which batch."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class _Loop:
         self.job, self.pictures, self.journal = job, pictures, journal
         self.crew, self.workers, self.progress = crew, workers, progress
         self.stem_of = drawn_stems(job)
-        self.held: dict[int, list[Task]] = {}  # by worker that is ready, in their order
+        self.held: dict[int, list[Task]] = {}  # by worker that is ready, in order
         self.loading: set[int] = set()
         self.failed_starts = 0
         self.again: deque[Task] = deque()
@@ -91,7 +91,7 @@ class _Loop:
         self.next: Task | None = None
 
     def run(self, stop: threading.Event) -> bool:
-        """Label all, or until `stop` is set; whether nothing is left."""
+        """Label all, or until `stop` is set; return whether nothing is left."""
         self._record_the_unnamed()
         self.next = next(self.new, None)
         while True:
@@ -128,7 +128,7 @@ class _Loop:
                     self.crew.give(worker, task)
 
     def _task_beside(self, held: list[Task]) -> Task | None:
-        """What a worker that holds these tasks is given; what has cost a worker goes alone."""
+        """What to give a worker that holds these tasks; what has cost a worker goes alone."""
         if any(self.tries[task.number] for task in held):
             return None
         if self.again:

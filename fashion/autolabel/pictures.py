@@ -1,7 +1,7 @@
 """The pictures of a labelling run, at about 100 bytes each, so that a million fit in memory.
 
-A `Path` alone takes 350 bytes. Here names are kept, and numbers in arrays; paths and `Picture`s are
-made when they are asked for, and forgotten.
+A `Path` alone takes 350 bytes. Here only names are kept, and numbers in arrays; paths and
+`Picture`s are made on demand and forgotten.
 """
 
 import operator
@@ -43,12 +43,12 @@ class FolderPictures(Sequence[Path]):
         return self.folder / self._names[index]
 
     def absolute(self) -> "FolderPictures":
-        """The same files, by absolute paths."""
+        """The same files with absolute paths."""
         return FolderPictures(self.folder.absolute(), self._names)
 
 
 def slim(images: Sequence[Path] | Sequence[RemotePicture]) -> Sequence[Path | RemotePicture]:
-    """The same pictures with less memory, where they are files of one folder."""
+    """The same pictures in less memory, if they are files in one folder."""
     first = images[0] if images else None
     if not isinstance(first, Path):
         return images
@@ -56,7 +56,7 @@ def slim(images: Sequence[Path] | Sequence[RemotePicture]) -> Sequence[Path | Re
 
 
 class PictureList(Sequence[Picture]):
-    """What a run knows of its pictures before it labels them; `add` them in the order of `paths`.
+    """What a run knows about its pictures before labelling; `add` them in the order of `paths`.
 
     Args:
         paths: all pictures.
@@ -124,8 +124,8 @@ class PictureList(Sequence[Picture]):
 def stem_finder(paths: Sequence[Path | RemotePicture]) -> Callable[[Path | RemotePicture], str]:
     """How the names of the drawings of each of `paths` begin: its name without the ending.
 
-    The ending stays where two would get the same name, also on file systems that take a.png and
-    A.png for one.
+    The ending stays where two would get the same name, also on file systems that treat a.png and
+    A.png as one.
     """
     seen: set[str] = set()
     twice: set[str] = set()

@@ -36,20 +36,20 @@ REASONS = {
 
 @dataclass(frozen=True)
 class LabelPolicy:
-    """What is to be labelled.
+    """The rules for what becomes a label.
 
     Attributes:
         min_confidence: detections from this score on become labels.
-        low_confidence: detections between it and `min_confidence` are counted as uncertain, and
-            are what `fallback="best"` takes; lower ones are not looked at.
-        all_garments: label every garment that was found with the file's season, instead of the
-            garment of the name alone.
-        fallback: what to do where no detection of the garment of the name is certain enough: "skip"
+        low_confidence: detections between it and `min_confidence` are counted as uncertain, and are
+            what `fallback="best"` uses; lower ones are ignored.
+        all_garments: label every garment that was found with the file's season, instead of only the
+            garment in the name.
+        fallback: what to do if no detection of the garment in the name is certain enough: "skip"
             the image, take its "best" uncertain detection, or label "all" other garments.
-        season: for names that carry none; None leaves such images out.
-        garment: for names that carry none; "any" takes all that was found, None leaves them out.
+        season: for names that have none; None leaves such images out.
+        garment: for names that have none; "any" labels all that was found, None leaves them out.
         labels: "seasons": a garment's label is `<garment>_<season>`; "garments": it is the class
-            that was found, whatever the image's name; `garment` then is the only one to label.
+            that was found, whatever the image's name; `garment` is then the only one to label.
 
     Raises `ConfigError` for any other value.
     """
@@ -78,7 +78,7 @@ class LabelPolicy:
             raise _bad_value("garment", f"bag, dress, ... or {ANY_GARMENT}", self.garment)
 
     def require_class(self, class_names: Sequence[str]) -> None:
-        """Raise `ConfigError` where no class of the detector can be labelled as is asked.
+        """Raise `ConfigError` if no class of the detector can be labelled as asked.
 
         class_names: by class id; id 0 is the background.
         """
@@ -95,8 +95,8 @@ class LabelPolicy:
             raise _bad_value("garment", f"one of {', '.join(class_names[1:])}", self.garment)
 
     def to_json(self) -> dict[str, Any]:
-        """What is recorded of a policy: `labels` only where it is not the default, so that runs
-        that began without it can be resumed."""
+        """What is recorded of a policy: `labels` only if it is not the default, so that runs that
+        began without it can be resumed."""
         values = asdict(self)
         if self.labels == "seasons":
             del values["labels"]
@@ -104,7 +104,7 @@ class LabelPolicy:
 
     @property
     def least_score(self) -> float:
-        """The lowest score of the detections that the detector is asked for."""
+        """The lowest score of the detections requested from the detector."""
         return min(self.min_confidence, self.low_confidence)
 
 
@@ -145,8 +145,8 @@ class Choice:
     Attributes:
         picks: the labels, in the order of the detections.
         why: a key of `REASONS` where there is no pick, else "".
-        note: the fallback that was taken, else "".
-        uncertain: scores of detections of the garment below the confidence, falling.
+        note: the fallback that was used, else "".
+        uncertain: scores of detections of the garment below the confidence, in descending order.
         uncoded: number of detections left out because their class has no code.
     """
 
@@ -158,7 +158,7 @@ class Choice:
 
 
 def subject_of(name: str, policy: LabelPolicy) -> Subject | LeftOut:
-    """What the file `name` says that the image shows, or why it says too little."""
+    """What the image shows according to the file `name`, or why that says too little."""
     if policy.labels == "garments":
         return Subject(None if policy.garment in (None, ANY_GARMENT) else policy.garment, "")
     parsed = parse_file_name(name)
@@ -175,7 +175,7 @@ def subject_of(name: str, policy: LabelPolicy) -> Subject | LeftOut:
 
 
 def _partly_parsed(name: str, policy: LabelPolicy) -> tuple[str | None, str | None]:
-    """Garment and season as far as the name carries them, else by the policy."""
+    """Garment and season from the name as far as it has them, else from the policy."""
     pieces = PurePath(name).stem.split("_")
     asked = None if policy.garment in (None, ANY_GARMENT) else canonical_name(policy.garment)
     seasons = (piece.casefold() for piece in pieces[:2])
@@ -245,7 +245,7 @@ def _shows(detection: _Detection, subject: Subject) -> bool:
 def _fallback(
     found: list[_Detection], uncertain: list[_Detection], subject: Subject, policy: LabelPolicy
 ) -> tuple[list[_Detection], str]:
-    """What is taken where no detection of the garment is certain enough, and a note on it."""
+    """What is labelled if no detection of the garment is certain enough, and a note on it."""
     if policy.fallback == "best" and uncertain:
         return uncertain[:1], f"best detection below {policy.min_confidence:g}"
     sure = [d for d in found if d.score >= policy.min_confidence]
@@ -255,7 +255,7 @@ def _fallback(
 
 
 def _pick(detection: _Detection, season: str) -> Pick | None:
-    """The label of a detection; None where the scheme has none."""
+    """The label of a detection; None if the scheme has none."""
     if canonical_name(detection.garment) is None:
         return None
     label = season_label(detection.garment, season)

@@ -1,4 +1,4 @@
-"""The journal's record of a labelled picture, and the pictures that are drawn of it."""
+"""The journal's record of a labelled picture, and the drawings made of it."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ class Recorder:
         """The line of the journal for one picture: `file`, `stamp`, `entry` and `report`.
 
         stem: how the names of its drawings begin, see `drawn_stems`. `entry` is its VIA entry, None
-        where nothing was seen. Raises `UserError` where a drawing cannot be written.
+        if nothing was seen. Raises `UserError` if a drawing cannot be written.
         """
         if isinstance(seen, LeftOut) or isinstance(picture.subject, LeftOut):
             why = seen if isinstance(seen, LeftOut) else picture.subject
@@ -65,7 +65,7 @@ class Recorder:
             _save_preview(job.previews / f"{stem}.png", image, garments, masks)
 
     def _remove_drawings(self, stem: str) -> None:
-        """Remove what an earlier run drew of a picture that has no labels any more."""
+        """Remove what an earlier run drew of a picture that no longer has labels."""
         if self._job.segments:
             remove_segments(self._job.segments, stem)
         if self._job.previews:
@@ -74,7 +74,7 @@ class Recorder:
     def _report(
         self, subject: Subject, choice: Choice, garments: list[Garment], seen: Seen
     ) -> dict[str, Any]:
-        """What the report file says of a picture."""
+        """What the report file says about a picture."""
         why = choice.why if choice.why or garments else "too small"
         first = [garment[0]["region_attributes"] for garment in garments]
         report = {

@@ -32,7 +32,7 @@ def instance_regions(
     mask: bool [height, width]. instance: the number that joins the regions, unique in the image.
     tolerance, minimum_area: see `fashion.polygons.tracing.mask_to_polygons`. Every region has the
     attributes `fashion` (the code), `label`, `instance` and `score`, as texts; holes have `hole`
-    too. The list is empty where nothing of the mask is large enough.
+    too. The list is empty if no part of the mask is large enough.
     """
     attributes = {
         "fashion": str(pick.code),
@@ -57,7 +57,7 @@ def instance_regions(
 
 
 def _without_islands(hole: np.ndarray, parts: Sequence[PolygonPart]) -> np.ndarray:
-    """The hole's outline with detours around the parts that lie in it.
+    """The hole's outline with detours around the parts inside it.
 
     Holes are cut out of all parts of their garment, so an island in one would vanish. An outline
     that goes to the island, around it and back the same way leaves it out (even-odd rule).
@@ -84,7 +84,7 @@ def _shape(points: np.ndarray, image_shape: Sequence[int]) -> dict[str, Any] | N
 
 
 def regions_mask(regions: Sequence[dict[str, Any]], height: int, width: int) -> np.ndarray:
-    """The mask that the regions of one garment stand for, bool [height, width]."""
+    """The mask that the regions of one garment describe, bool [height, width]."""
     parts: list[np.ndarray] = []
     holes: list[np.ndarray] = []
     for region in regions:

@@ -40,7 +40,7 @@ class LabelSummary:
         uncertain: detections of the garment below the confidence.
         uncoded: detections of classes without a code.
         too_small: detections without an outline.
-        left: pictures that are still to be labelled, because the run was stopped.
+        left: pictures still to be labelled, because the run was stopped.
         stopped_by: what stopped it, else "".
         files: the final files that were written: annotations, or their shards, and the report.
     """
@@ -163,7 +163,7 @@ def write_files(
     Images without a label are not in the annotations, unless `keep_empty`; images that were not
     read, because of their name or because they could not be, never are. left: how many images are
     missing because `stopped_by` ended the run; the report then says that it is partial. The journal
-    notes what was written. shard_size: annotations in files of so many images, see
+    notes what was written. shard_size: annotations in files of this many images, see
     `fashion.streams.shards`. Raises `UserError` when a file cannot be written; the former one is
     then untouched.
     """
@@ -199,7 +199,7 @@ def write_files(
 
 @contextlib.contextmanager
 def _explained(path: Path, journal: LabelJournal, count: int) -> Iterator[None]:
-    """Add to an error of writing `path` where the labels are."""
+    """Say in an error in writing `path` where the labels are."""
     advice = (
         f"no label is lost: those of {counted(count, 'image')} are in {journal.path}; make room, "
         f"and run the same command again"
@@ -227,7 +227,7 @@ class _HashingStream:
 
 
 def _write_object(stream: _HashingStream, items: Iterator[tuple[str, Any]]) -> None:
-    """A JSON object with one member a line."""
+    """A JSON object with one member per line."""
     stream.write("{")
     for number, (name, value) in enumerate(items):
         stream.write(",\n" if number else "\n")

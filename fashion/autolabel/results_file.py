@@ -1,9 +1,9 @@
-"""Detections of any program, from a COCO results file, to label with in place of a network.
+"""Detections by any program, from a COCO results file, for labelling without a network.
 
 The file is COCO's list of results, or an object with `annotations`, `images` and `categories`. The
 picture of a row is named by `file_name` or `image`, or by `image_id`: an id of `images`, a file
 name, or the name without its ending (a whole number also without leading zeros, as 42 for
-000042.jpg). A row has a mask, as polygons or run-lengths; boxes alone make no outline.
+000042.jpg). A row has a mask, as polygons or run-lengths; boxes alone give no outline.
 """
 
 import csv
@@ -76,14 +76,14 @@ class ResultsFile:
     Args:
         path: the file.
         pictures: the names of all pictures that may be asked for.
-        names: the file of `read_names`; categories that are not in it stand for themselves.
+        names: the file for `read_names`; categories that are not in it mean themselves.
         listing: a COCO file with the `images` and `categories` that ids refer to.
         least_score: rows with a lower score are skipped.
 
     Attributes:
-        unknown_pictures: number of rows of other pictures.
+        unknown_pictures: number of rows about other pictures.
         unknown_categories: number of rows of each category that is not a garment, by its name.
-        digest: sha256 of all that decides what the rows mean.
+        digest: sha256 of all that determines what the rows mean.
 
     Raises:
         DatasetError: a file cannot be read; or a row, by its number, cannot be used.
@@ -114,7 +114,7 @@ class ResultsFile:
         self.digest = self._digest(listing)
 
     def notes(self) -> str:
-        """What is left out, a line each, for a terminal."""
+        """What is left out, one line each, for a terminal."""
         lines = []
         if self.unknown_pictures:
             found = counted(self.unknown_pictures, "detection")
@@ -237,11 +237,11 @@ class _PictureFinder:
             by_stem[stem].add(name)
             if stem.isdecimal():
                 by_stem[str(int(stem))].add(name)
-        # A stem of several pictures means none of them.
+        # A stem that several pictures share means none of them.
         self._by_stem = {stem: min(names) for stem, names in by_stem.items() if len(names) == 1}
 
     def find(self, row: Mapping[str, Any]) -> str | None:
-        """Its name; None where it is none of the pictures."""
+        """Its name; None if it is none of the pictures."""
         named = next((row[key] for key in NAME_KEYS if isinstance(row.get(key), str)), None)
         text = named or str(row.get("image_id"))
         name = PurePosixPath(self._listed.get(text, text) if named is None else text).name

@@ -44,20 +44,20 @@ SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 @dataclass(frozen=True)
 class Staff:
-    """Who labels.
+    """The workers of a run.
 
     Attributes:
-        workers: how many models there are at most; a single one is in this process, unless
-            `make_crew` is given.
+        workers: the most models to load; a single one is in this process, unless `make_crew` is
+            given.
         make_crew: called with the job, what loads a detector, and the number of workers; None
-            makes processes of this machine, which share its cores.
+            starts processes on this machine, which share its cores.
     """
 
     workers: int = 1
     make_crew: MakeCrew | None = None
 
     def crew(self, job: LabelJob, load_detector: LoadDetector, workers: int) -> Crew:
-        """The crew of so many workers."""
+        """The crew with this many workers."""
         if self.make_crew is not None:
             return self.make_crew(job, load_detector, workers)
         if self.workers == 1:
@@ -74,8 +74,8 @@ class LabelFiles:
     """Which files a run leaves.
 
     Attributes:
-        output: the VIA annotation file; the report stands beside it.
-        journal: None puts it beside the annotation file, too.
+        output: the VIA annotation file; the report is beside it.
+        journal: None also puts it beside the annotation file.
         keep_empty, shard_size: see `fashion.autolabel.report.write_files`.
         overwrite: replace an annotation file that this command did not write, or that was changed
             since.
@@ -90,7 +90,7 @@ class LabelFiles:
     remote: RemoteOutput | None = None
 
     def require_own(self, journal: LabelJournal) -> None:
-        """Raise `UserError` where a file would be replaced that is not as this command wrote it."""
+        """Raise `UserError` if a file would be replaced that is not as this command wrote it."""
         if self.overwrite:
             return
         require_own(self.output, journal)
@@ -123,8 +123,8 @@ def label_folder(
 
     Ctrl-C and SIGTERM end the run when the images at hand are finished: annotations and report of
     the finished images are written (none if there are none), and the summary's `left` is the number
-    of the others. A second Ctrl-C ends it at once with `KeyboardInterrupt`; the former files then
-    stay, and what was finished is in the journal.
+    of the others. A second Ctrl-C ends it at once with `KeyboardInterrupt`; the former files are
+    then kept, and what was finished is in the journal.
 
     Raises `UserError` before any work when no picture's name says enough, a folder cannot be
     written, the disk has too little room, the journal has other settings, or the output would
@@ -208,7 +208,7 @@ def _progress_bar(pictures: PictureList, quiet: bool) -> tqdm:
         unit="image",
         desc="labelling",
         disable=quiet,
-        # In a log file a line every ten seconds is enough.
+        # In a log file one line every ten seconds is enough.
         mininterval=0.3 if sys.stderr.isatty() else 10,
     )
 
@@ -264,7 +264,7 @@ def stopping_at_signals() -> Iterator[StopRequest]:
     def note(number: int, _: FrameType | None) -> None:
         at_once = not stop.is_awaited or (stop.is_set() and number == signal.SIGINT)
         stop.cause = stop.cause or SIGNALS[signal.Signals(number)]
-        stop.is_awaited = True  # a second SIGTERM must not disturb whoever catches this
+        stop.is_awaited = True  # a second SIGTERM must not disturb what catches this
         stop.set()
         if at_once:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Cut-outs: each labelled garment of a photograph as a picture of its own."""
+"""Cut-outs: each labelled garment of a photograph as a separate picture."""
 
 import re
 from collections.abc import Container
@@ -28,7 +28,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def write_segments(
     folder: Path, name: str, image: np.ndarray, masks: list[np.ndarray], *, alpha: bool = False
 ) -> None:
-    """Write `<name>_segment_<k>.jpg` for each mask, k from 1: its box, what lies outside it white.
+    """Write `<name>_segment_<k>.jpg` for each mask, k from 1: its box, white outside the mask.
 
     With `alpha` a PNG of the same name too, transparent outside the mask. What an earlier run left
     of the same picture is removed: segments with greater numbers, PNGs without `alpha`, segments of
@@ -64,7 +64,7 @@ def _write(path: Path, data: np.ndarray) -> None:
 
 
 def remove_files(*paths: Path) -> bool:
-    """Remove those of `paths` that are there; whether there was one. Raises `UserError`."""
+    """Remove those of `paths` that exist; return whether any did. Raises `UserError`."""
     there = [path for path in paths if path.exists()]
     for path in there:
         with saving(path, problem="cannot be removed", advice=ADVICE):

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Decode every image; the exit code 1 when one is bad."""
+    """Decode every image; exit code 1 when one is bad."""
     from tqdm import tqdm
 
     from fashion.data_quality import image_check
@@ -65,7 +65,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def describe(options: argparse.Namespace) -> int:
-    """Statistics, and samples where asked for; 1 when there is no instance."""
+    """Statistics, and samples where asked for; exit code 1 when there is no instance."""
     from tqdm import tqdm
 
     from fashion.annotations.class_inference import FoundLabels, infer_table

@@ -150,7 +150,7 @@ def collect(
     """The statistics of one or more annotation files together.
 
     A part is its subset's name ("" for none), its annotations, and the folder of its images or
-    None. Where the annotations lack the size of an image, it is read from the head of the file;
+    None. Where the annotations lack the size of an image, it is read from the header of the file;
     where there is no file, masks are not clipped at the image's edge. `progress` is called once for
     each image. No image is decoded.
     """

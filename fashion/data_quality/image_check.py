@@ -17,7 +17,7 @@ Expected = dict[Path, tuple[int | None, int | None]]
 
 
 def images_of(parts: Iterable[AnnotationPart]) -> Expected:
-    """Every image file that annotations name or that lies in their folders.
+    """Every image file that annotations name or that is in their folders.
 
     The values are width and height by the annotations, None where they are not given.
     """
@@ -73,7 +73,7 @@ def _fault(path: Path, size: tuple[int | None, int | None]) -> str | None:
 def expected_images(data: Path, images: Path | None = None) -> Expected:
     """The images of a dataset folder, an annotation file, or any folder of images.
 
-    A folder without annotations is taken as it is; otherwise `DatasetError` is raised as by
+    A folder without annotations is used as it is; otherwise `DatasetError` is raised as by
     `fashion.annotations.locating`.
     """
     if data.is_dir() and not any(data.glob("*.json")) and not any(data.glob("*/*.json")):

@@ -32,7 +32,7 @@ HOWS = ("one", "all", "several")
 class Unrepaired:
     """An annotation whose box fits none of its polygons, nor any of them together.
 
-    `bbox` and `extents` are x, y, width, height; one extent a polygon.
+    `bbox` and `extents` are x, y, width, height; one extent per polygon.
     """
 
     annotation: Any
@@ -125,12 +125,12 @@ def repair(
     """A COCO object with the boxes and polygons of `classes` repaired; `data` is not changed.
 
     An annotation is wrong where its box differs from its polygons' extent by more than a pixel.
-    Of its polygons those are kept whose extent has the box's width and height within a pixel: one,
-    all together, or (unless `several` is False) several together; where more than one choice fits,
-    the closest, then the fewest polygons, then those that no other annotation of the image has
-    kept. Polygons within the new box that are in no other annotation are kept too. Then the box is
-    that of the polygons, and the area is recomputed: of the box where the file means that, as
-    ModaNet's does, else of the mask. Annotations that nothing fits stay as they are, and are
+    The polygons kept are those whose extent has the box's width and height within a pixel: one, all
+    together, or (unless `several` is False) several together; where more than one choice fits, the
+    closest, then the fewest polygons, then those that no other annotation of the image has kept.
+    Polygons within the new box that are in no other annotation are kept too. Then the box becomes
+    that of the polygons, and the area is recomputed: that of the box where the file means that, as
+    ModaNet's does, else that of the mask. Annotations that nothing fits are left as they are and
     listed. Run-length masks and crowds are ignored.
 
     Raises `DatasetError` when `data` is not a COCO file, or has none of the `classes`.
@@ -344,7 +344,7 @@ def _misfit(extent: np.ndarray, annotation: Mapping[str, Any]) -> float:
 def _choices(annotation: Mapping[str, Any], several: bool) -> list[tuple[int, ...]]:
     """The sets of polygons (by number) whose extent fits the box best, within the tolerance.
 
-    Of sets within each other only the smallest counts.
+    Of nested sets only the smallest counts.
     """
     extents = [_extent([polygon]) for polygon in annotation["segmentation"]]
     low = np.array([extent[:2] for extent in extents])

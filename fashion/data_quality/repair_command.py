@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
 
 
 def repair_table(result) -> str:
-    """What was wrong before and after, and how it was repaired, a line a class."""
+    """What was wrong before and after, and how it was repaired, one line per class."""
     from fashion.terminal import text_table
 
     head = [

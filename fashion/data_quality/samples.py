@@ -35,8 +35,8 @@ def choose_samples(
 ) -> list[ChosenImage]:
     """`count` annotated images, or all if there are fewer, so that rare classes are seen too.
 
-    From a random order by `seed`, the next image with the class that is least shown so far is
-    chosen. Images without instances or without a file are not.
+    Each choice is the next image, in a random order by `seed`, with the class that has been shown
+    least. Images without instances or without a file are never chosen.
     """
     waiting: list[ChosenImage] = []
     for part in parts:

@@ -38,7 +38,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Finish:
-    """How a surface takes the light: depth of form and folds, gloss, width of its outline."""
+    """How a surface reflects light: depth of form and folds, gloss, width of its outline."""
 
     form: float = 0.16
     gloss: float = 0.0
@@ -61,7 +61,7 @@ class Canvas:
         self.owner = np.zeros((height, width), dtype=np.int16)
         self.figure = np.zeros((height, width), dtype=bool)
         self.rng = rng
-        # How the paper takes the brush, and how hard the pen presses, everywhere on the sheet.
+        # How the paper takes the paint, and how hard the pen presses, everywhere on the sheet.
         self._grain = self.noise(height, width, 9)
         self._pressure = self.noise(height, width, 22)
 
@@ -83,7 +83,7 @@ class Canvas:
         """Paint a shape over what is there.
 
         texture: a colour, or a function of the fabric's coordinates u, v in pixels, each float32
-            [h, w], that gives float32 [h, w, 3].
+            [h, w], that returns float32 [h, w, 3].
         coordinates: from the image's x, y to u, v; unchanged by default.
         folds: soft shadows with a thin line. lines: seams and edges, in `line_ink` (else `ink`).
             Neither leaves the shape. ink: of the outline; the darkened texture by default.
@@ -163,7 +163,7 @@ class Canvas:
         self.image[here] += (np.asarray(colour, np.float32) - self.image[here]) * drawn
 
     def noise(self, height: int, width: int, cell: float) -> np.ndarray:
-        """Smooth random values about -1 to 1, float32 [height, width], grain `cell` pixels."""
+        """Smooth random values, about -1 to 1, float32 [height, width], grain `cell` pixels."""
         small = (int(height / cell) + 3, int(width / cell) + 3)
         values = self.rng.standard_normal(small, dtype=np.float32) * 0.6
         return cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -208,7 +208,7 @@ class Canvas:
     def _contour(
         self, alpha: np.ndarray, window: tuple[int, int, int, int], width: float
     ) -> np.ndarray:
-        """How much ink a pixel takes: a line inside the edge, swelling as a hand presses."""
+        """How much ink a pixel gets: a line inside the edge, swelling as a hand presses."""
         padded = cv2.copyMakeBorder(alpha, 3, 3, 3, 3, cv2.BORDER_CONSTANT)
         soft = cv2.GaussianBlur(padded, (0, 0), 0.75 + 0.35 * width)
         # Lines are heavier on the side away from the light.
@@ -241,7 +241,7 @@ def _coverage(
     dx: float = 0.0,
     dy: float = 0.0,
 ) -> np.ndarray:
-    """How much of each pixel of the window lies in the shape: float32 [h, w], 0 to 1.
+    """How much of each pixel of the window is in the shape: float32 [h, w], 0 to 1.
 
     It is filled at `scale` times the size, moved by dx, dy.
     """
@@ -303,13 +303,13 @@ def _pressure(count: int, taper: str) -> np.ndarray:
 
 
 def _soft_folds(folds: Sequence[Stroke], window: tuple[int, int, int, int]) -> np.ndarray:
-    """What folds take from the light: float32 [h, w]."""
+    """How much folds darken: float32 [h, w]."""
     top, left, bottom, right = window
     if not folds:
         return np.zeros((bottom - top, right - left), np.float32)
     half = np.zeros(((bottom - top + 1) // 2, (right - left + 1) // 2), np.float32)
     for fold in folds:
-        # The shadow lies on the far side of the line from the light.
+        # The shadow is on the side of the line away from the light.
         points = np.rint((fold.points + by(1.2 - left, 0.4 - top)) * 4).astype(np.int32).tolist()
         widths = (fold.width * 0.5 * _pressure(len(points) - 1, fold.taper)).tolist()
         for start, end, width in zip(points[:-1], points[1:], widths, strict=True):

@@ -37,7 +37,7 @@ from mrcnn.system.files import replacing
 
 HEIGHT, WIDTH = 600, 400
 JPEG_QUALITY = 92
-# Pixels; a garment with fewer visible is no instance. People outline what they can name: 3 % of
+# Pixels; a garment with fewer visible is not an instance. People outline what they can name: 3 % of
 # ModaNet's tops have fewer than a thousand pixels at this size. Of those drawn here, mostly below
 # coats, 27 % would have fewer, as a rule a strip in a neckline.
 LEAST_AREA = {"top": 1000, "dress": 1000}
@@ -119,7 +119,7 @@ def _draw(
 
 
 def _on_paper(canvas: Canvas) -> np.ndarray:
-    """The finished picture: with the grain of the paper, in 8 bits."""
+    """The finished picture, with the grain of the paper, in 8 bits."""
     height, width = canvas.owner.shape
     tile = canvas.rng.standard_normal((height // 3, width // 2), dtype=np.float32)
     soft = cv2.GaussianBlur(tile, (0, 0), 0.8, borderType=cv2.BORDER_REFLECT)
@@ -188,7 +188,7 @@ def write_custom_set(
     labels: `<garment>_<season>`, one for each picture in turn; the nine season labels by default.
         The garment is worn and clearly visible, and all garments are of that season.
     truth_file: COCO with ModaNet's classes; each image also has `garment` and `season`. It must
-        lie outside `images_folder`, where it would be taken for annotations.
+        be outside `images_folder`, where it would be read as annotations.
     workers: see `write_training_set`.
 
     Returns `truth_file`. Raises `DatasetError`.
@@ -241,7 +241,7 @@ def _made(folder: str | os.PathLike[str], count: int) -> Path:
 def _drawn(
     orders: Sequence[_Order], workers: int, quiet: bool
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Draw the pictures in their order; image entry and annotations of each."""
+    """Draw the pictures in order; yield the image entry and the annotations of each."""
     from tqdm import tqdm
 
     bar = tqdm(total=len(orders), desc="draw", unit="picture", disable=True if quiet else None)

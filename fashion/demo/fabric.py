@@ -1,7 +1,7 @@
 """The fabrics of the drawn pictures: patterns and materials as functions of the cloth's u, v.
 
 u runs across the cloth and v along it, in pixels of the picture, float32 [h, w]. Each function
-gives float32 [h, w, 3], RGB. Edges of patterns are soft over about a pixel.
+returns float32 [h, w, 3], RGB. Edges of patterns are soft over about a pixel.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Fabric:
     Attributes:
         pattern: a key of `PATTERNS`.
         colours: base, second and third colour, float32 [3] each.
-        scale: size of the pattern; 1 suits a dress, bags and shoes take less.
+        scale: size of the pattern; 1 suits a dress, bags and shoes need less.
         seed: of the random part of the pattern.
         material: "cloth", "denim", "knit" or "leather".
     """
@@ -98,7 +98,7 @@ def _dots(u, v, colours, table):
 
 
 def _cells(u, v, cell, table, first):
-    """Distance from, and angle about, a spot that lies somewhere in each cell; random values."""
+    """Distance from, and angle about, a spot somewhere in each cell; random values."""
     column, row = np.floor(u / cell), np.floor(v / cell)
     i, j = row.astype(int) % TABLE, column.astype(int) % TABLE
     chance = table[first : first + 3, i, j]

@@ -39,7 +39,7 @@ ANGLES = {  # of upper arm and forearm from straight down, outwards, degrees
 
 @dataclass(frozen=True)
 class Foot:
-    """Where a foot stands: ankle and toe in pixels, and its half width."""
+    """Where a foot is: ankle and toe in pixels, and its half width."""
 
     ankle: Points
     toe: Points

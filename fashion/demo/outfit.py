@@ -31,12 +31,12 @@ TIGHTS = ("#2b2a2e", "#4a3a34", "#5c5f68")
 
 @dataclass
 class Outfit:
-    """What is worn, by ModaNet's name.
+    """The garments worn, by ModaNet's names.
 
     Attributes:
         pieces: the garments.
         rise: the height of the figure where trousers and skirts begin.
-        tucked: the top goes into them. over: boots stand over the trousers.
+        tucked: the top goes into them. over: boots are worn over the trousers.
         tights: their colour; None for bare legs.
     """
 
@@ -50,7 +50,7 @@ class Outfit:
         return garment in self.pieces
 
     def get(self, garment: str) -> Piece | None:
-        """The garment, or None where it is not worn."""
+        """The garment, or None if it is not worn."""
         return self.pieces.get(garment)
 
 
@@ -225,8 +225,9 @@ class Dresser:
             details.add("belted")
         length = self._fit_below_coat(length, is_open)
         for garment in ("top", "dress"):
-            # A fault that is kept: the coat gets these details instead of its own, and so is never
-            # open. The start weights and all figures of the demo rest on such pictures.
+            # A known fault: the coat gets these details instead of its own, and so is never open.
+            # It is kept because the start weights and all figures of the demo depend on such
+            # pictures.
             if (under := self.outfit.get(garment)) is not None:
                 details = set(under.details)
         sleeve = self.rng.uniform(0.93, 1.0)

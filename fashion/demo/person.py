@@ -29,7 +29,7 @@ class Person:
 
     @property
     def skin_ink(self) -> Colour:
-        """What the edges of skin are drawn in."""
+        """The colour in which the edges of skin are drawn."""
         return self.skin * np.array([0.58, 0.45, 0.42], dtype=np.float32)
 
 

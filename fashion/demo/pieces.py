@@ -15,8 +15,8 @@ class Piece:
 
     Attributes:
         garment: ModaNet's name. owner: its number on the canvas, from 1.
-        style: the cut; what there is depends on the garment.
-        fabric: of which it is made; trim: colour of buttons, buckles, soles.
+        style: the cut; the choice depends on the garment.
+        fabric: what it is made of; trim: colour of buttons, buckles, soles.
         length: where it ends; a height of the figure for tops, a share of the leg otherwise.
         ease: how far it stands off the body, in figure heights.
         neck: the neckline, of tops and dresses. sleeve: share of the arm it covers; sleeve_ease
@@ -40,7 +40,7 @@ class Piece:
 
     @property
     def finish(self) -> Finish:
-        """How its material takes the light."""
+        """How its material reflects light."""
         if self.fabric.material == "leather":
             return Finish(form=0.26, gloss=0.28, grain=0.015)
         if self.fabric.material == "knit":

@@ -25,7 +25,7 @@ class Season:
         schemes: sets of colours that go together, "#rrggbb": ground colours of the garments.
         marks: colours of the pattern drawn on the ground.
         patterns: of cloth, and how often (weights); `small_patterns` those of bags, shoes, hats.
-        materials: how often cloth, denim, knit and leather are taken (leather for small things).
+        materials: how often cloth, denim, knit and leather are chosen (leather for small things).
         jitter: how far hue, saturation and value stray.
     """
 

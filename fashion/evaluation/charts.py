@@ -256,8 +256,8 @@ def confusion_chart(
 ) -> "Figure":
     """Counts of each true class (lines) by what it was found as (columns).
 
-    labels, matrix: as of `fashion.html.charts.confusion_table`, the background first; it
-    becomes the last line and column. Classes that never occur are left out.
+    labels, matrix: as for `fashion.html.charts.confusion_table`, the background first; it becomes
+    the last line and column. Classes that never occur are left out.
     """
     counts = np.asarray(matrix, dtype=np.int64)
     used = np.asarray(counts.any(axis=0) | counts.any(axis=1))

@@ -89,7 +89,7 @@ def parse_arguments(
 
 
 def add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is written, and read instead of detecting."""
+    """Add the options for files: to write, or to read instead of detecting."""
     for option, name, text in (
         ("--json", "FILE", "write the figures there too"),
         ("--report", "DIR", "write a page with curves and the best and worst pictures there"),

@@ -5,13 +5,13 @@ from mrcnn.errors import counted
 
 SHOWN = 3
 WEAK_AP50 = 0.5
-# With fewer instances than these, one more picture can change a figure completely.
+# With fewer instances than this, one more picture can change a figure completely.
 FEW_INSTANCES = 10
 NOTABLE_BIAS = 0.05
 
 
 def findings(numbers: EvaluationNumbers) -> list[str]:
-    """Sentences, the most useful first; none where there is nothing to measure by."""
+    """Sentences, the most useful first; none if there is nothing to measure by."""
     found = (
         _best_score(numbers),
         _weak(numbers),

@@ -32,9 +32,9 @@ class EvaluationNumbers:
         files: file name by image id.
         figures: of `mrcnn.evaluation.coco_ap.average_precision`.
         matches: all detections, judged.
-        curves: by IoU, a curve each class in the order of `names`; pooled: by IoU.
+        curves: by IoU, one curve per class in the order of `names`; pooled: by IoU.
         calibration, ious: see `mrcnn.evaluation.curves`.
-        seasons: of `fashion.evaluation.numbers`; None where labels have no season.
+        seasons: see `season_confusion`; None if labels have no season.
     """
 
     names: list[str]
@@ -50,7 +50,7 @@ class EvaluationNumbers:
 
     @property
     def confusion(self) -> dict[str, Any]:
-        """The confusion matrix as `fashion.html.charts.confusion_table` takes it."""
+        """The confusion matrix as `fashion.html.charts.confusion_table` needs it."""
         matches = self.matches
         return {
             "labels": ["background", *self.names],
@@ -71,7 +71,7 @@ def evaluation_numbers(
     score: float,
     seasons: bool,
 ) -> EvaluationNumbers:
-    """Everything from a truth and its detections; see `fashion.evaluation.report.write_report`."""
+    """All numbers from a truth and its detections; see `fashion.evaluation.report.write_report`."""
     matches = match_dataset(truth, results, dataset.num_classes, score)
     names = [str(name) for name in dataset.class_names[1:]]
     return EvaluationNumbers(
@@ -94,7 +94,7 @@ def evaluation_numbers(
 
 
 def to_json(numbers: EvaluationNumbers) -> dict[str, Any]:
-    """All numbers as plain lists and dictionaries; null where there is nothing to measure by.
+    """All numbers as plain lists and dictionaries; null if there is nothing to measure by.
 
     COCO's own figures, under `figures`, keep -1 for that.
     """
@@ -194,7 +194,7 @@ def season_confusion(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any
 
     Args:
         labels: of the classes 1 to n, without the background.
-        matrix: int [n + 1, n + 1], rows are the truth and 0 is the background, as of
+        matrix: int [n + 1, n + 1], rows are the truth and 0 is the background, as from
             `mrcnn.evaluation.matches.confusion_matrix`.
 
     Returns:

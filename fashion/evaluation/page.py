@@ -1,7 +1,7 @@
 """The page of an evaluation: one self-contained HTML file, pictures embedded.
 
-It needs no server and no network. Its look is that of the pipeline's page, whose style and script
-it takes.
+It needs no server and no network. It looks like the pipeline's page, whose style and script it
+uses.
 """
 
 import html
@@ -23,7 +23,7 @@ from mrcnn.errors import counted
 from mrcnn.evaluation.curves import Curve
 from mrcnn.evaluation.matches import ImageQuality
 
-CSS_PIXELS = 96  # an inch, by definition
+CSS_PIXELS = 96  # per inch, by definition
 WIDE_CHART = 560  # a wider one is scrolled sideways on a telephone
 FIGURES = (
     ("AP", "AP"),
@@ -45,7 +45,7 @@ def write_page(
     pictures: Mapping[str, Sequence[tuple[ImageQuality, Path]]],
     about: str = "",
 ) -> Path:
-    """Write the page, whole or not at all; its path.
+    """Write the page, whole or not at all; return its path.
 
     page: in the folder that holds the charts of `fashion.evaluation.report.write_charts`.
     pictures: under "best" and "worst", images and their drawn files. about: model and
@@ -178,7 +178,7 @@ def _point_cells(curve: Curve) -> list[str]:
 
 
 def _size_table(numbers: EvaluationNumbers) -> str:
-    """Mask AP of each class by the size of its instances, where that has been measured."""
+    """Mask AP of each class by the size of its instances, if that has been measured."""
     per_class = numbers.figures["segm"].get("per_class", {})
     if not any(name in row for row in per_class.values() for name, _ in SIZES):
         return ""

@@ -27,16 +27,16 @@ def write_pictures(
     score: float,
     iou: float,
 ) -> list[Path]:
-    """Draw images as `<kind>_<rank>.png` into `folder`; the paths in that order.
+    """Draw images as `<kind>_<rank>.png` into `folder`; return the paths in that order.
 
     Args:
         folder: to write to.
         kind: of the images, for the file names.
         dataset: prepared.
         images: those to draw.
-        truth, results: as `match_dataset` takes them.
-        score: less certain detections are not shown.
-        iou: from here on instance and detection match.
+        truth, results: as for `match_dataset`.
+        score: detections scored lower are not shown.
+        iou: from which instance and detection match.
 
     Raises:
         DatasetError: an image cannot be read.
@@ -121,7 +121,7 @@ def _draw(
 
 
 def _box(row: Row) -> list[float]:
-    """[y1, x1, y2, x2]; that of the mask where the row has none, as in results files of masks."""
+    """[y1, x1, y2, x2]; that of the mask if the row has none, as in results files of masks."""
     from pycocotools import mask as coco_mask
 
     x, y, width, height = row.get("bbox") or coco_mask.toBbox(row["segmentation"])

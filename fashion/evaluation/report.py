@@ -36,7 +36,7 @@ def write_report(
     seasons: bool,
     subject: str = "",
 ) -> Path:
-    """Write `index.html`, `report.json` and PNGs into `folder`; the page's path.
+    """Write `index.html`, `report.json` and PNGs into `folder`; return the page's path.
 
     Files of the same names are replaced, others kept. Masks stay run-length encoded, except for
     the few images that are drawn.
@@ -70,7 +70,7 @@ def write_report(
 
 
 def write_charts(folder: Path, numbers: EvaluationNumbers) -> list[Path]:
-    """Write each chart as `<name>.png` into `folder`; the paths."""
+    """Write each chart as `<name>.png` into `folder`; return the paths."""
     makers = _charts(numbers)
     return [save_figure(folder / f"{name}.png", make()) for name, make in makers.items()]
 

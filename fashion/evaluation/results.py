@@ -23,7 +23,7 @@ from fashion.polygons.run_lengths import RunLengthError
 from mrcnn.errors import DatasetError
 
 NAME_KEYS = ("file_name", "image")
-SHOWN = 5  # so many ids stand in a message
+SHOWN = 5  # at most this many ids in a message
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Numbering:
         """A COCO dictionary of `mrcnn.evaluation.coco_ap.ground_truth` with the file's ids and
         names.
 
-        Figures are measured with it too, because pycocotools takes images and classes in the
+        Figures are measured with it too, because pycocotools goes through images and classes in the
         order of their ids, on which the last digit may depend.
         """
         images = [{**im, "id": self.images[im["id"]]} for im in self.named(truth)["images"]]
@@ -100,7 +100,7 @@ class Numbering:
 def _coco_categories(
     entries: Sequence[Mapping[str, Any]], dataset: FashionDataset
 ) -> tuple[dict[int, Any], dict[Any, int]]:
-    """Category ids by class id, and the ones of further spellings."""
+    """Category ids by class id, and those of further spellings."""
     table = dataset.table or ClassTable([])
     categories: dict[int, Any] = {}
     more: dict[Any, int] = {}
@@ -130,8 +130,8 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path | None:
 
     pycocotools sorts what was found into small, medium and large by the box where a row has one,
     also when it measures masks. By convention files of masks therefore have no boxes, and our
-    figures of masks are those of such a file. Returns its path, None where the rows have no masks.
-    Raises `DatasetError` where a file cannot be written.
+    figures of masks are those of such a file. Returns its path, None if the rows have no masks.
+    Raises `DatasetError` if a file cannot be written.
     """
     write_json(path, list(rows))
     if not all("segmentation" in row for row in rows):
@@ -146,7 +146,7 @@ class ResultRows:
     """What a results file holds, with the data set's ids.
 
     rows: COCO result rows, `bbox` in each, `segmentation` (compressed run-lengths) in all or none.
-    left_out: how many rows were of images that were not asked for.
+    left_out: how many rows were about images that were not asked for.
     """
 
     rows: list[dict[str, Any]]
@@ -154,7 +154,7 @@ class ResultRows:
 
     @property
     def have_masks(self) -> bool:
-        """Whether masks can be measured; true of no row at all."""
+        """Whether masks can be measured; also true without any row."""
         return all("segmentation" in row for row in self.rows)
 
 
@@ -244,7 +244,7 @@ class _RowReader:
 
 
 def _ids_by_name(names: Mapping[int, str]) -> dict[str, int]:
-    """Image ids by file name, and by its last part where that is one image's only."""
+    """Image ids by file name, and by its last part if that is unique."""
     by_name: dict[str, int] = {}
     doubled = set()
     for image_id, name in names.items():

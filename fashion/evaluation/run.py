@@ -47,13 +47,13 @@ def rows_from_file(
 
 @dataclass(frozen=True)
 class DetectionRun:
-    """What detects in an evaluation.
+    """The model of an evaluation, and its detections.
 
     Attributes:
         choice: the model, its weights described (`fashion.stages.models.inference_weights`).
         weights: the same weights.
         augmentation: test-time augmentation, if any.
-        kept: a file of detections, read where it is of the same model and pictures, else written.
+        kept: a file of detections: read if it is of the same model and pictures, else written.
     """
 
     choice: ModelChoice
@@ -70,7 +70,7 @@ class DetectionRun:
             "precision": choice.precision,
             "min_confidence": choice.min_confidence,
         }
-        # Only where they are set, so that files written before they existed remain valid.
+        # Only if they are set, so that files written before they existed remain valid.
         if self.augmentation:
             values["tta"] = str(self.augmentation)
         if choice.resize_mode:
@@ -81,7 +81,7 @@ class DetectionRun:
 def detected_rows(
     run: DetectionRun, dataset: FashionDataset, image_ids: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """COCO results of these images: from the kept file where it has them, else detected."""
+    """COCO results of these images: from the kept file if it has them, else detected."""
     kept = DetectionFile(run.kept, run.identity()) if run.kept else None
     if kept:
         results = kept.read(dataset, image_ids)
@@ -173,8 +173,8 @@ class DetectionFile:
     ) -> list[dict[str, Any]] | None:
         """COCO results of these images, with the data set's `image_id`.
 
-        None where there is no such file, or it is of another model or of other pictures. It may
-        have further pictures.
+        None if there is no such file, or it is of another model or of other pictures. It may
+        have more pictures.
         """
         try:
             data = read_json(self.path)
@@ -198,7 +198,7 @@ class DetectionFile:
         image_ids: Iterable[int],
         results: Iterable[Mapping[str, Any]],
     ) -> None:
-        """Write COCO results of these images; `DatasetError` where the file cannot be written."""
+        """Write COCO results of these images; `DatasetError` if the file cannot be written."""
         names = {int(i): name for i, name in _names(dataset, image_ids)}
         rows = [
             {"image": names[row["image_id"]], **{k: v for k, v in row.items() if k != "image_id"}}
@@ -211,7 +211,7 @@ class DetectionFile:
 def results_by_image(
     results: Iterable[Mapping[str, Any]], dataset: FashionDataset, image_ids: Iterable[int]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """COCO results as `MaskRCNN.detect` gives them, less the boxes, image by image in that order.
+    """COCO results as `MaskRCNN.detect` gives them, without boxes, image by image in that order.
 
     Each has `class_ids` int32 [N], `scores` float32 [N] and `masks` bool [height, width, N].
     """

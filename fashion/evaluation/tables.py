@@ -1,4 +1,4 @@
-"""The figures of an evaluation as text for a terminal. A dash: nothing to measure by."""
+"""The figures of an evaluation as text for a terminal. A dash means nothing to measure by."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _NO_MASKS = "The results have no segmentation: the figures of masks are left out
 
 
 def figures_text(figures: Mapping[str, Any]) -> str:
-    """All tables but that of the confusion.
+    """All tables but the confusion matrix.
 
     figures: of `mrcnn.evaluation.coco_ap.average_precision`, and under `image_ap` what
     `ImageAveragePrecision.to_dict` gives, if it was measured.

@@ -1,1 +1,1 @@
-"""Other annotation tools, both ways."""
+"""Export to other annotation tools and import from them."""

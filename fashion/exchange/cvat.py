@@ -46,8 +46,8 @@ class CvatExporter:
         table: the classes.
         attributes: names of further attributes, which the labels must declare.
         subsets: names of subsets; with subsets the file is that of a CVAT project with a task for
-            each, otherwise that of a task.
-        report: takes the counts.
+            each, otherwise of a single task.
+        report: collects the counts.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class CvatExporter:
         self._out.write("</annotations>\n")
 
     def write_companion(self, out: Path) -> Path:
-        """Write the labels beside `out` as JSON for CVAT's label constructor ("Raw"); its path."""
+        """Write the labels for CVAT's label constructor ("Raw") as JSON beside `out`; its path."""
         path = out.with_name(f"{out.stem}.labels.json")
         attributes = [
             {"name": n, "input_type": "text", "mutable": False, "values": [""]}
@@ -166,7 +166,7 @@ class CvatExporter:
 
 
 def run_lengths(mask: np.ndarray) -> list[int]:
-    """CVAT's run-lengths of a mask, bool [h, w]: row by row, outside and inside in turn."""
+    """CVAT's run-lengths of a mask, bool [h, w]: row by row, alternately outside and inside."""
     flat = np.concatenate([[False], mask.ravel()])
     changes = np.flatnonzero(np.diff(flat))
     return np.diff(np.concatenate([[0], changes, [mask.size]])).tolist()
@@ -202,11 +202,11 @@ def cvat_entries(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Key and VIA entry of each image of a CVAT file; `subset` keeps the images of one.
 
-    `join` makes one instance of the shapes of a group that have one label.
+    `join` makes one instance of the shapes of a group that have the same label.
 
     Shapes that VIA does not have are counted in `report`; those that cannot be used are listed in
     its problems. Raises `DatasetError` for a missing file, for one that is not XML or not CVAT's,
-    and for a document type.
+    and for one with a document type.
     """
     path = Path(path)
     reader = _Reader(str(path), report, subset, join)

@@ -24,8 +24,8 @@ class OutputFolder:
     """A folder that is filled under a temporary name and put in its place when it is complete.
 
     A context manager. The folder must not exist, be empty, or hold an earlier export: its files are
-    then replaced, unless somebody has changed them since, and what others put there stays. Raises
-    `DatasetError`, before anything in the folder has changed; also where two files would get one
+    then replaced, unless somebody has changed them since, and what others put there is kept. Raises
+    `DatasetError` before anything in the folder has changed, also if two files would get the same
     name.
     """
 
@@ -57,7 +57,7 @@ class OutputFolder:
             shutil.rmtree(self._place, ignore_errors=True)
 
     def place(self, name: str | PurePosixPath) -> Path:
-        """The present path of the file that will be `name` in the folder; makes its own folder."""
+        """The current path of the file that will be `name` in the folder; makes its folder."""
         path = self._place / name
         self._make(path.parent)
         return path
@@ -76,14 +76,14 @@ class OutputFolder:
             stream.write(data.encode("utf-8") if isinstance(data, str) else data)
 
     def append(self, name: str, text: str) -> None:
-        """Append text to a file, which may be new."""
+        """Append text to a new or existing file."""
         with writing(self.path / name), self.place(name).open("ab") as stream:
             stream.write(text.encode("utf-8"))
 
     def picture(self, name: str | PurePosixPath, pictures: "Pictures", filename: str) -> None:
-        """Copy or link the picture `filename` to `name`, unless it is there from before.
+        """Copy or link the picture `filename` to `name`, unless it is there already.
 
-        Where `pictures` stay where they are, one of an earlier export stays, too.
+        If `pictures` stay where they are, one from an earlier export stays, too.
         """
         if pictures.mode is not None:
             there = self.path / name
@@ -114,7 +114,7 @@ class OutputFolder:
                 self.path.rmdir()
             self._place.rename(self.path)
             return
-        # Either version of a file is known for ours, should this be interrupted.
+        # Either version of a file is known as ours, should this be interrupted.
         names = {*earlier.files, *files}
         both = {name: [*earlier.files.get(name, []), *files.get(name, [])] for name in names}
         Record(both, sorted({*earlier.pictures, *record.pictures})).write(self.path)
@@ -126,10 +126,10 @@ class OutputFolder:
         record.write(self.path)
 
     def _require_nothing_is_lost(self, files: Mapping[str, object]) -> None:
-        """Raise `DatasetError` where putting the files in their places would lose somebody's work.
+        """Raise `DatasetError` if putting the files in their places would lose somebody's work.
 
-        That is a file changed since the earlier export, another's file of that name, or a picture
-        that this export does not have.
+        That is a file changed since the earlier export, somebody else's file of that name, or a
+        picture that this export does not have.
         """
         earlier = self._earlier
         for name in earlier.pictures:
@@ -167,7 +167,7 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> "Record | None":
-        """The record in a folder; None where no export was written there. Raises `DatasetError`."""
+        """The record in a folder; None if no export was written there. Raises `DatasetError`."""
         path = folder / RECORD
         if not is_file(path):
             return None
@@ -238,7 +238,7 @@ class Pictures:
         return path
 
     def size(self, filename: str, width: int | None, height: int | None) -> tuple[int, int]:
-        """Width and height: as given, else by the head of the file. Raises `DatasetError`."""
+        """Width and height: as given, else from the header of the file. Raises `DatasetError`."""
         if width is not None and height is not None:
             return width, height
         from fashion.pictures.listing import image_size
@@ -276,7 +276,7 @@ class Pictures:
 
 
 def check_xml_text(text: str, source: str) -> str:
-    """`text`, if XML can hold it. Raises `DatasetError` that names its `source` otherwise."""
+    """`text`, if XML can hold it; otherwise raises a `DatasetError` that names its `source`."""
     if not XML_CONTROLS.isdisjoint(text):
         raise DatasetError(
             f"it has the text {text!a}, which XML cannot hold",

@@ -55,7 +55,7 @@ def parse_arguments(
 
 
 def form_of(path: Path) -> str:
-    """The format of annotations, by where they are."""
+    """The format of annotations, judged by their path."""
     if path.is_dir():
         return "yolo" if (path / "labels").is_dir() else "labelme"
     return "cvat" if path.suffix == ".xml" else "label-studio"

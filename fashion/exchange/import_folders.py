@@ -24,8 +24,9 @@ def labelme_entries(folder: Path, report: ImportReport) -> Entries:
     """Key and VIA entry of each LabelMe file in a folder and below, or of the one file.
 
     Shapes of one `group_id` become one instance. Names of pictures are relative to the folder, each
-    beside its file. Other JSON files are counted in `report`; shapes that cannot be used are listed
-    in its problems. Raises `DatasetError` for a file that is not JSON, and where there is none.
+    picture beside its file. Other JSON files are counted in `report`; shapes that cannot be used
+    are listed in its problems. Raises `DatasetError` for a file that is not JSON, and if there is
+    none.
     """
     files = sorted(folder.rglob("*.json")) if folder.is_dir() else [folder]
     if not files:
@@ -53,7 +54,7 @@ def labelme_entries(folder: Path, report: ImportReport) -> Entries:
 
 
 def _labelme_region(shape: Any, report: ImportReport) -> dict[str, Any] | None:
-    """The VIA region of a shape; None where VIA has none for its kind."""
+    """The VIA region of a shape; None if VIA has none for its kind."""
     if not isinstance(shape, dict):
         raise ShapeError("it is not an object")
     kind = shape.get("shape_type") or "polygon"
@@ -94,7 +95,7 @@ def yolo_entries(folder: Path, report: ImportReport, *, subset: str | None = Non
     pictures are relative to `images/`. Lines that cannot be used are listed in the report's
     problems. Raises `DatasetError`: no label files, no class names, a picture that is missing.
 
-    subset: take `labels/SUBSET` only.
+    subset: read `labels/SUBSET` only.
     """
     names = _class_names(folder)
     labels = folder / "labels"
@@ -175,7 +176,7 @@ def _unquoted(text: str) -> str:
 
 
 def _picture(stem: Path) -> Path:
-    """The picture of a label file. Raises `DatasetError` where it is missing."""
+    """The picture of a label file. Raises `DatasetError` if it is missing."""
     found = (p for p in sorted(stem.parent.glob("*")) if p.stem == stem.name)
     picture = next((p for p in found if p.suffix.lower() in IMAGE_SUFFIXES), None)
     if picture is None:

@@ -1,4 +1,4 @@
-"""What is given to the exporters to other tools' formats, and what they count."""
+"""What the exporters to other tools' formats are given, and what they count."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class ExportImage:
 
 @dataclass(slots=True)
 class ExportReport:
-    """What was written.
+    """Counts of an export.
 
     Attributes:
         images, objects: how many.
@@ -100,7 +100,7 @@ class FolderExporter(Protocol):
         """Where the image file belongs in the folder."""
 
     def finish(self) -> None:
-        """Write what belongs to the whole."""
+        """Write what belongs to the export as a whole."""
 
 
 class FileExporter(Protocol):
@@ -113,7 +113,7 @@ class FileExporter(Protocol):
         """Write the end of the file."""
 
     def write_companion(self, out: Path) -> Path:
-        """Write the file that belongs beside `out`; its path."""
+        """Write the file that belongs beside `out`; return its path."""
 
 
 def objects_of(

@@ -50,7 +50,7 @@ class LabelStudioExporter:
     Args:
         out: the file, opened.
         table: the classes.
-        report: takes the counts.
+        report: collects the counts.
         prefix: what precedes each file name in the address of its picture; the name itself is
             quoted. For pictures on Label Studio's own machine: `LOCAL_FILES` and a folder.
     """
@@ -87,7 +87,7 @@ class LabelStudioExporter:
         self._out.write("\n]\n")
 
     def write_companion(self, out: Path) -> Path:
-        """Write the labelling interface beside `out`; its path."""
+        """Write the labelling interface beside `out`; return its path."""
         path = out.with_name(f"{out.stem}.interface.xml")
         write_text(path, interface(self._table))
         return path
@@ -153,7 +153,7 @@ def _more(thing: ExportObject) -> dict[str, Any]:
     return more
 
 
-# Lists of a task; the last is that of versions before 1.0.
+# A task's lists of annotations; the last is that of versions before 1.0.
 TAKEN = ("annotations", "predictions", "completions")
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # how Label Studio names uploaded files
 _KINDS = ("polygon", "rectangle", "ellipse", "brush")
@@ -170,8 +170,8 @@ def label_studio_entries(
     """Key and VIA entry of each task of a Label Studio export ("JSON").
 
     `take` is one of `TAKEN`. `join` makes one instance of results that any relation joins, not only
-    those of our own export. `prefix` is what precedes the file names in the pictures' addresses, as
-    in the export. Results that VIA has no region for are counted in `report`; those that cannot be
+    those of our export. `prefix` is what precedes the file names in the pictures' addresses, as in
+    the export. Results that VIA has no region for are counted in `report`; those that cannot be
     used are listed in its problems. Raises `DatasetError` for a missing file, and for one without a
     JSON list of tasks.
     """
@@ -210,7 +210,7 @@ def _entry(
         if kind in ("relation", "labels"):
             continue
         if kind in _KINDS and result.get("id") in labels:
-            # A shape and its label may stand in two results of one id.
+            # A shape and its label may be in two results with the same id.
             result = _labelled(result, labels[result.get("id")])
         try:
             width, height = whole(result, "original_width"), whole(result, "original_height")
@@ -225,7 +225,7 @@ def _entry(
 
 
 def _results(task: Mapping[str, Any], report: ImportReport, take: str) -> list[dict[str, Any]]:
-    """The results of the annotation that counts: of the ground truth, else of the first."""
+    """The results of the annotation that counts: the ground truth, else the first."""
     lists = {name: _annotations(task.get(name)) for name in TAKEN}
     annotations = lists[take]
     if not any(annotation.get("result") for annotation in annotations):

@@ -2,7 +2,7 @@
 
 A shape is one polygon; the parts of an instance share a `group_id`. A hole, which LabelMe's
 polygons cannot have, is joined to the outline of its part by a bridge of no width. Score, crowd and
-further attributes have keys of their own, which LabelMe keeps when it saves.
+further attributes have separate keys, which LabelMe keeps when it saves.
 """
 
 from pathlib import PurePosixPath

@@ -32,7 +32,7 @@ def clipped(points: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _side(points: np.ndarray, axis: int, limit: float, sign: float) -> np.ndarray:
-    """The polygon where `sign * (coordinate - limit)` is not below 0."""
+    """The part of the polygon where `sign * (coordinate - limit)` is not below 0."""
     kept: list[np.ndarray] = []
     for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
         before, behind = sign * (start[axis] - limit), sign * (end[axis] - limit)
@@ -79,7 +79,7 @@ def joined(
 def split(
     parts: Sequence[np.ndarray], holes: Sequence[np.ndarray], width: int, height: int
 ) -> list[np.ndarray]:
-    """Each part as a ring of its own, with the holes that begin within it; see `joined`."""
+    """Each part as a separate ring, with the holes that begin within it; see `joined`."""
     rings = []
     for part in parts:
         outline = np.asarray(part, dtype=np.float32).reshape(-1, 1, 2)

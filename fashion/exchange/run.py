@@ -46,7 +46,7 @@ MOST_ATTRIBUTES = 50  # attributes that the labels of a CVAT file declare at mos
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """How to export.
+    """The settings of an export.
 
     Attributes:
         form: one of `FORMATS`.
@@ -92,11 +92,11 @@ class _Survey:
 
 
 def export(path: Path, out: Path, settings: ExportSettings) -> tuple[ExportReport, list[Path]]:
-    """Export the annotations `path` to `out`; what was written and what was lost, the paths.
+    """Export the annotations `path` to `out`; return what was written and lost, and the paths.
 
     `path` is a VIA or COCO file, shards, or a folder: with annotations in train/, val/ or test/
-    each of these is a subset. `out` is a folder for the folder formats, else a file, or a folder
-    for it. Raises `DatasetError`; then nothing has been written, except perhaps pictures.
+    each of these is a subset. `out` is a folder for the folder formats, else a file or its folder.
+    Raises `DatasetError`; then nothing has been written, except perhaps pictures.
     """
     with contextlib.ExitStack() as stack:
         sources = _sources(path, settings, stack)
@@ -164,10 +164,10 @@ def _images(
 def _complete(
     image: AnnotatedImage, pictures: Pictures, report: ExportReport
 ) -> tuple[int, int] | None:
-    """The size of an image, from its file where the annotations do not have it.
+    """The size of an image, from its file if the annotations do not have it.
 
     Regions outside the image are then removed, as they are where the size is known. None, and a
-    problem, where the annotations are for another size than that of the file.
+    problem, if the annotations are for another size than the file's.
     """
     if image.width is not None and image.height is not None:
         reason = pictures.wrong_size(image.filename, image.width, image.height)
@@ -297,12 +297,12 @@ def import_annotations(
     shard_size: int | None = None,
     strict: bool = False,
 ) -> tuple[ImportReport, list[Path]]:
-    """Turn another tool's annotations at `path` into the VIA file `out`; a report, the files.
+    """Turn another tool's annotations at `path` into the VIA file `out`; return report and files.
 
     `form` is "cvat" or "label-studio", for a file, or "labelme" or "yolo", for a folder.
     Regions are checked as by `fashion.annotations.via_reading`: bad ones are skipped and listed,
-    and two images of one name are refused. Raises `DatasetError`, with `strict`
-    at the first problem; then nothing is written.
+    and two images with the same name are refused. Raises `DatasetError`, with `strict` at the first
+    problem; then nothing is written.
     """
     report = ImportReport()
     if form == "cvat":

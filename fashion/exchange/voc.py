@@ -4,9 +4,9 @@
     ImageSets/Main/train.txt  ImageSets/Segmentation/train.txt  labelmap.txt
 
 Boxes are VOC's: the first and the last pixel of the mask, counted from 1. The two pictures have
-VOC's palette; 0 is the background, 255 "void", used for crowds. A pixel has only one object: small
-ones are drawn over large ones. The number of an object in SegmentationObject is its place in
-the XML file.
+VOC's palette; 0 is the background, 255 "void", used for crowds. A pixel belongs to only one object:
+small ones are drawn over large ones. The number of an object in SegmentationObject is its position
+in the XML file.
 """
 
 import io

@@ -4,7 +4,7 @@
 
 A line has the class, from 0, and x y x y .. as shares of width and height. It is one object: the
 parts and holes of an instance are joined to one ring (`fashion.exchange.rings.joined`), or each
-part becomes an object of its own.
+part becomes a separate object.
 """
 
 import json
@@ -17,7 +17,7 @@ from fashion.exchange.items import ExportImage, ExportObject, ExportReport
 from fashion.exchange.rings import joined, split
 from fashion.labels import ClassTable
 
-DIGITS = 6  # of a share: a thousandth of a pixel of 1,000
+DIGITS = 6  # of a share: a thousandth of a pixel in 1,000
 
 
 class YoloExporter:

@@ -18,7 +18,7 @@ Series = tuple[str, str, Sequence[tuple[float, float]]]
 
 
 def number(value: float | None, decimals: int = 2) -> str:
-    """A share or figure as text; a dash where there was nothing to measure."""
+    """A share or figure as text; a dash if there was nothing to measure."""
     if value is None or not math.isfinite(value) or value < 0:
         return NOTHING
     return f"{value:.{decimals}f}"

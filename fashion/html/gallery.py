@@ -13,7 +13,7 @@ WIDE, NARROW = 900, 460  # pixels of a thumbnail's longer side, for pairs and si
 
 
 def picture(path: Path, page: Path, size: int, alt: str) -> str:
-    """A thumbnail that links to the picture; a sentence where it cannot be read."""
+    """A thumbnail that links to the picture; a sentence if it cannot be read."""
     name = escaped(path.name)
     try:
         pixels = read_image(path)
@@ -51,7 +51,7 @@ def gallery(paths: Sequence[Path], page: Path, kind: str, about: str, count: int
 def write_gallery(paths: Sequence[Path], title: str) -> Path:
     """Write a page of all pictures of one folder into that folder, and return its path.
 
-    Raises `UserError` where it cannot be written.
+    Raises `UserError` if it cannot be written.
     """
     page = paths[0].with_name(INDEX)
     figures = "".join(

@@ -1,6 +1,6 @@
-"""What all HTML pages need: a template filled, text and links escaped, pictures embedded.
+"""What all HTML pages need: filling templates, escaping text and links, embedding pictures.
 
-A page is one file that needs no server and no network. Its template, style and script lie in
+A page is one file that needs no server and no network. Its template, style and script are in
 `fashion.PAGES`.
 """
 
@@ -47,7 +47,7 @@ def escaped(text: object) -> str:
 
 
 def script_json(value: Any) -> str:
-    """JSON that can stand in a script element: nothing in it ends the element."""
+    """JSON that is safe in a script element: nothing in it ends the element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

@@ -1,4 +1,4 @@
-"""A local web page: a server that listens on this machine alone, and what all its answers have.
+"""A local web page: a server that listens on this machine only, and what all its answers share.
 
 Requests under another host name are refused, so that no site can reach the page through a name that
 points here, and so are those that another page sends.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 HOST = "127.0.0.1"
-# What a page may load, beside its own scripts and styles.
+# What a page may load, besides its own scripts and styles.
 POLICY = (
     "default-src 'none'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -32,11 +32,11 @@ POLICY = (
 def guard(
     app: "Flask", port: int, *, largest: int, script: str = "'self'", style: str = "'self'"
 ) -> None:
-    """Refuse strangers' requests, and answer errors with JSON of one sentence, `error`.
+    """Refuse requests from elsewhere, and answer errors with JSON: one sentence, `error`.
 
     Args:
         app: the application.
-        port: where it will listen, for requests must name it.
+        port: where it will listen; requests must name it.
         largest: bytes of a request's body.
         script, style: sources of the Content-Security-Policy.
     """
@@ -82,7 +82,7 @@ def guard(
 
 
 def require_flask() -> None:
-    """Raise `UserError` where flask is not installed."""
+    """Raise `UserError` if flask is not installed."""
     if importlib.util.find_spec("flask") is None:
         raise UserError(
             "the page needs flask, which is not installed",
@@ -113,7 +113,7 @@ def listen(port: int) -> socket.socket:
 
 
 def serve_page(app: "WSGIApplication", listener: socket.socket) -> int:
-    """Serve an application on a socket of `listen` until Ctrl-C; 0, the exit code."""
+    """Serve an application on a socket of `listen` until Ctrl-C; return 0, the exit code."""
     port = listener.getsockname()[1]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_page_server(app, listener)
@@ -126,7 +126,7 @@ def serve_page(app: "WSGIApplication", listener: socket.socket) -> int:
     return 0
 
 
-PLACES = 16  # connections at once; a browser opens six
+PLACES = 16  # simultaneous connections; a browser opens six
 IDLE_SECONDS = 60.0  # without a byte, until a connection is closed
 
 

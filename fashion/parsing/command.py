@@ -36,7 +36,7 @@ PORT = 8765
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is parsed, with which models, and where to."""
+    """Add the options for what to parse, with which models, and where to."""
     add = parser.add_argument
     add("pictures", type=Path, nargs="?", metavar="IMAGES", help="a picture, or a folder of them")
     add("--images", type=Path, metavar="IMAGES", help="the same, as other commands take it")
@@ -210,7 +210,7 @@ def serve(options: argparse.Namespace) -> int:
     settings = settings_of(options, _named_table(options))
     if options.min_confidence is None:
         settings = replace(settings, minimum_confidence=0.7)
-    # The page's slider reaches below what it begins with.
+    # The page's slider reaches below its initial value.
     least = min(LEAST_CONFIDENCE, settings.minimum_confidence)
     clothing = _find_clothing(options, least)
     settings = replace(settings, pixel_classes=settings_of(options, clothing.table).pixel_classes)
@@ -221,7 +221,7 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def parse_pictures(options: argparse.Namespace) -> int:
-    """Parse all pictures of the command line; 1 where nothing came out."""
+    """Parse all pictures of the command line; exit code 1 if nothing came out."""
     if options.images is None or options.output is None:
         raise UserError(
             "there is nothing to parse, or no place to write to",
@@ -251,7 +251,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
     with tqdm(total=len(images), unit="image", desc="parsing") as bar:
 
         def load() -> "tuple[Detect | None, Detect | None]":
-            bar.clear()  # what is printed while the network is built has its own lines
+            bar.clear()  # what is printed while the network is built gets its own lines
             return load_detectors(clothing, body)
 
         run = ParsingRun(
@@ -282,7 +282,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
 
 
 def _detectors(options: argparse.Namespace) -> "tuple[Detector | None, Detector | None]":
-    """The detectors of garments and persons, each None where the stage has no use for it."""
+    """The detectors of garments and persons, each None if the stage has no use for it."""
     least, stage = options.min_confidence, options.stage
     if stage == "body" and options.body:
         return None, _find_body(options, least)
@@ -349,7 +349,7 @@ def _named_table(options: argparse.Namespace) -> ClassTable:
 
 
 def _check_truth(options: argparse.Namespace) -> None:
-    """Raise `UserError` where --truth cannot measure what is written."""
+    """Raise `UserError` if --truth cannot measure what is written."""
     if options.truth and options.stage not in ("superpixels", "all"):
         raise UserError(
             "{truth} measures the superpixels' result",
@@ -371,7 +371,7 @@ def _truth(
 
 
 def _work_through(run: "ParsingRun", truth: "Truth | None", options: argparse.Namespace) -> str:
-    """Parse all pictures; with a truth, the table of measures as text."""
+    """Parse all pictures; with a truth, return the table of measures as text."""
     if truth is None:
         for _ in run.each():
             pass

@@ -62,10 +62,10 @@ def detections_of(
         result: rois, class_ids, scores and masks, and perhaps soft_masks; None for no detection.
         shape: (height, width, ...) of the image.
         minimum_confidence: lower scores are left out.
-        class_ids: the classes that are kept; None for all.
+        class_ids: the classes to keep; None for all.
 
     Raises:
-        DatasetError: masks that do not lie on the image, or arrays of unequal length.
+        DatasetError: masks of another size than the image, or arrays of unequal length.
     """
     height, width = (int(n) for n in shape[:2])
     if result is None:
@@ -83,7 +83,7 @@ def detections_of(
     rois = np.asarray(result["rois"], np.int32).reshape(-1, 4)
     soft = result.get("soft_masks")
     found = Detections(ids, scores, rois, masks, None if soft is None else np.asarray(soft))
-    # Each mask lies in one piece of memory, as `MaskRCNN.detect` gives them.
+    # Each mask is contiguous in memory, as `MaskRCNN.detect` gives them.
     pixels = np.moveaxis(masks, -1, 0).reshape(len(ids), height * width)
     kept = (scores >= minimum_confidence) & pixels.any(axis=1)
     if class_ids is not None:
@@ -93,7 +93,7 @@ def detections_of(
 
 
 def wearers(garments: Detections, persons: Detections) -> np.ndarray:
-    """The person on whom most of each garment's pixels lie: int32 [garments], -1 for nobody."""
+    """The person on whom most of each garment's pixels are: int32 [garments], -1 for nobody."""
     if not len(persons) or not len(garments):
         return np.full(len(garments), -1, np.int32)
     common = _flat(garments).T @ _flat(persons)
@@ -102,7 +102,7 @@ def wearers(garments: Detections, persons: Detections) -> np.ndarray:
 
 def _flat(instances: Detections) -> np.ndarray:
     # As floats, because NumPy multiplies their matrices with BLAS.
-    # Who wears what shows in every n-th pixel, too.
+    # Every n-th pixel is enough to see who wears what.
     step = max(1, max(instances.masks.shape[:2]) // 512)
     seen = instances.masks[::step, ::step]
     return seen.reshape(-1, len(instances)).astype(np.float32)
@@ -113,7 +113,7 @@ def chosen_wearers(
 ) -> tuple[Detections, Detections, np.ndarray]:
     """Garments and persons that are to be parsed, and who wears what (see `wearers`).
 
-    With `person` "largest" only the person of most pixels is kept, and garments on others are
+    With `person` "largest" only the person with the most pixels is kept, and garments on others are
     dropped; those on nobody are kept, because a bag may hang beside its owner.
     """
     worn_by = wearers(garments, persons)
@@ -173,8 +173,8 @@ def scores_of_instances(garments: Detections, on_top: frozenset[int] = frozenset
 def labels_of_instances(garments: Detections, on_top: frozenset[int] = frozenset()) -> np.ndarray:
     """The pixel-level labels of detected garments, uint8 [H, W].
 
-    A pixel belongs to the class of the greatest support among the masks that contain it, but
-    classes of `on_top` win over all others: a belt is small beside the trousers under it.
+    A pixel belongs to the class with the greatest support among the masks that contain it, but
+    classes in `on_top` win over all others: a belt is small beside the trousers under it.
     """
     labels = np.zeros(garments.masks.shape[:2], np.uint8)
     best = np.zeros(labels.shape, np.float32)
@@ -188,7 +188,7 @@ def labels_of_instances(garments: Detections, on_top: frozenset[int] = frozenset
 
 
 def _probability(garments: Detections, index: int) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Where an instance lies, as slices, and its probability there, float32 [h, w]."""
+    """Where an instance is, as slices, and its probability there, float32 [h, w]."""
     mask = garments.masks[..., index]
     if garments.soft_masks is None:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

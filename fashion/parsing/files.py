@@ -1,4 +1,4 @@
-"""What is written of a parsed photograph: sheet, panels, label maps, cut-outs, one JSON file.
+"""What is written about a parsed photograph: sheet, panels, label maps, cut-outs, one JSON file.
 
 OUTPUT/<name>.png                       the sheet
 OUTPUT/<name>/parsing.json              all numbers; written last, which marks it as finished
@@ -54,7 +54,7 @@ class OutputJob:
         stage: one of `STAGES`.
         table: the garments' classes.
         sheet: what the panels show.
-        made_with: models and settings as JSON values; a photograph made with others is not done.
+        made_with: models and settings as JSON values; one made with others counts as unfinished.
     """
 
     folder: Path
@@ -74,7 +74,7 @@ class OutputJob:
 
 
 def read_record(job: OutputJob, name: str) -> dict[str, Any] | None:
-    """What an earlier run recorded that it made `name` with; None where a file is missing."""
+    """What an earlier run recorded about how it made `name`; None if a file is missing."""
     try:
         data = read_json(job.folder / name / job.record_name)
         whole = all((job.folder / file).is_file() for file in data["files"])
@@ -163,7 +163,7 @@ def cut_out(parsed: Parsed, kind: str, number: int) -> np.ndarray:
 
 
 def _write_objects(folder: Path, parsed: Parsed) -> list[Path]:
-    # Those of an earlier run with other settings would stay beside the new ones.
+    # Otherwise those of an earlier run with other settings would stay beside the new ones.
     for kind in ("garment", "person"):
         remove_files(*folder.glob(f"{kind}_[0-9][0-9]*_*.png"))
     return [
@@ -174,7 +174,7 @@ def _write_objects(folder: Path, parsed: Parsed) -> list[Path]:
 
 def _write_image(path: Path, image: Image.Image) -> Path:
     buffer = BytesIO()
-    # Levels above cost several times as much and save a fifth of what is little anyway.
+    # Higher levels cost several times as much and save a fifth of what is little anyway.
     image.save(buffer, format="PNG", compress_level=1)
     return write_bytes(path, buffer.getvalue())
 
@@ -205,6 +205,6 @@ def _with_file(item: ClothingObject, job: OutputJob) -> dict[str, Any]:
 
 
 def _pixel_counts(labels: np.ndarray, table: ClassTable) -> dict[str, int]:
-    # A pass for each class is several times faster than `bincount`, which wants 8 bytes a pixel.
+    # A pass for each class is several times faster than `bincount`, which needs 8 bytes per pixel.
     counts = {row.name: int(np.count_nonzero(labels == row.id)) for row in table}
     return {name: count for name, count in counts.items() if count}

@@ -55,7 +55,7 @@ def found_files(images: Iterable[Path], job: OutputJob, subject: str) -> ParsedF
 
 
 class _Recorded(NamedTuple):
-    """What a picture's record tells, and its drawing: the file, and its pixels made small."""
+    """What a picture's record says, and its drawing: the file, and its pixels made small."""
 
     garments: list[Garment]
     persons: int
@@ -75,7 +75,7 @@ def _recorded(job: OutputJob, name: str) -> _Recorded | None:
 
 
 def _drawing(job: OutputJob, name: str, files: list[str]) -> Path | None:
-    """The picture that shows the garments best; None where the stage draws none."""
+    """The picture that shows the garments best; None if the stage draws none."""
     wanted = (f"{name}/clothing.png", f"{name}.png", f"{name}/body.png", f"{name}/joint.png")
     found = next((file for file in (*wanted, *files) if file in files), None)
     return None if found is None else job.folder / found

@@ -42,6 +42,6 @@ def parse_arguments(
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
-    """Parse, and say what was found; 1 where nothing came out."""
+    """Parse, and say what was found; exit code 1 if nothing came out."""
     options = parse_arguments(arguments, prog)
     return serve(options) if options.serve else parse_pictures(options)

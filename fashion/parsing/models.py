@@ -1,6 +1,6 @@
 """The two detectors of clothing parsing: garments by a stage-1 model, and persons.
 
-Weights for photographs know both, in one pass; otherwise a COCO model knows persons.
+Weights for photographs find both in one pass; otherwise a COCO model finds persons.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Detect = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 # Of COCO's eighty classes only the first, person, is used.
 _COCO_TABLE = ClassTable(["person", *(f"coco class {n}" for n in range(2, 81))], name="coco")
-# Of persons where garments count from a lower score on: at .4 one figure may be found twice, at .7
+# For persons where garments count from a lower score on: at .4 one figure may be found twice, at .7
 # a half figure is missed.
 PERSON_CONFIDENCE = 0.5
 BODY_STAGE = Stage("coco", MODANET_STAGE.folder, _COCO_TABLE, COCO_WEIGHTS)
@@ -39,7 +39,7 @@ BODY_STAGE = Stage("coco", MODANET_STAGE.folder, _COCO_TABLE, COCO_WEIGHTS)
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector that is not loaded yet: its weight file is found and checked.
+    """A detector that is not loaded yet, with its weight file found and checked.
 
     Attributes:
         choice: the model.
@@ -72,7 +72,7 @@ class Detector:
     def load(self) -> Detect:
         """Build the network; the result maps an image, uint8 RGB [H, W, 3], to detections.
 
-        They are those of `MaskRCNN.detect` with soft masks. Raises `WeightsError` where the file
+        They are those of `MaskRCNN.detect` with soft masks. Raises `WeightsError` if the file
         does not fit the network.
         """
         model = inference_model(self.choice)
@@ -84,7 +84,7 @@ def load_detectors(
 ) -> tuple[Detect | None, Detect | None]:
     """Both detectors, see `Detector.load`; persons have COCO's class id.
 
-    One network that knows garments and persons runs once a picture.
+    One network that knows garments and persons runs once per picture.
     """
     if body is None or not body.choice.persons:
         return clothing.load() if clothing else None, body.load() if body else None
@@ -99,7 +99,7 @@ def load_detectors(
 
 
 class _LastResult:
-    """A detector that gives its last result again for the same image."""
+    """A detector that returns its last result again for the same image."""
 
     def __init__(self, detect: Detect) -> None:
         self.detect = detect
@@ -135,7 +135,7 @@ def find_clothing(
     classes: see `fashion.stages.training_labels.with_labels`.
 
     Raises:
-        WeightsError: the file is missing, damaged, or of other classes or another network. It
+        WeightsError: the file is missing, damaged, or for other classes or another network. It
             names the settings `clothing` and `clothing_preset`.
     """
     settings = ("clothing", "clothing_preset")
@@ -152,9 +152,9 @@ def find_body(
     precision: str = "auto",
     min_confidence: float | None = None,
 ) -> Detector:
-    """The detector of persons; "coco" downloads its weights where they are not there yet.
+    """The detector of persons; "coco" downloads its weights if they are missing.
 
-    Weights of garments that know persons, too, serve as well as those of COCO's classes.
+    Weights of garments that also know persons serve as well as those of COCO's classes.
 
     Raises:
         WeightsError: as `find_clothing`; it names the settings `body` and `body_preset`.
@@ -172,7 +172,7 @@ def find_body(
 
 
 def find_body_in(clothing: Detector) -> Detector | None:
-    """The detector of persons in the same weights as the garments; None where they know none."""
+    """The detector of persons in the same weights as the garments; None if they know none."""
     if not clothing.weights.persons:
         return None
     return replace(clothing, choice=replace(clothing.choice, persons=True))

@@ -1,4 +1,4 @@
-"""Clothing parsing of one photograph: body, garments and superpixels to one label a pixel.
+"""Clothing parsing of one photograph: body, garments and superpixels to one label per pixel.
 
     detections -> persons, garments -> who wears what -> evidence for each class
                -> pixel-level labels -> superpixels -> joint labels -> objects
@@ -61,7 +61,7 @@ class Parsed:
 
     @cached_property
     def body(self) -> np.ndarray | None:
-        """The pixels of all persons, bool [H, W]; None where there is nobody."""
+        """The pixels of all persons, bool [H, W]; None if there is nobody."""
         return _union(self.persons)
 
     @cached_property
@@ -70,7 +70,7 @@ class Parsed:
         return (self.joint_labels != self.pixel_labels) & (self.joint_labels > 0)
 
     def shrunk(self, longest: int) -> "Parsed":
-        """The same at this longer side, in pixels, to be drawn; the objects stay as they are."""
+        """The same with this longer side, in pixels, to be drawn; the objects stay as they are."""
         image = smaller(self.image, longest)
         if image is self.image:
             return self
@@ -101,7 +101,7 @@ def parse(
     Args:
         image: uint8 RGB [H, W, 3].
         garments, persons: as `MaskRCNN.detect` gives them: rois, class_ids, scores, masks, and
-            perhaps soft_masks; None where no detector ran. Of persons only class 1 (COCO's person)
+            perhaps soft_masks; None if no detector ran. Of persons only class 1 (COCO's person)
             is used.
         settings: see `ParsingSettings`.
         table: the garments' classes.
@@ -148,14 +148,14 @@ def _carried_over(joint: np.ndarray, before: np.ndarray, labels: np.ndarray) -> 
     Where superpixels changed nothing, the finer outlines of the masks stay.
 
     joint, before: uint8 [h, w], joint and pixel-level labels of the small photograph; labels: uint8
-        [H, W], the pixel-level ones of the large.
+        [H, W], the pixel-level ones of the large one.
     """
-    # Beside a change as well: else unlabelled slivers would remain between a mask's two outlines.
+    # Also beside a change: else unlabelled slivers would remain between a mask's two outlines.
     changed = cv2.dilate((joint != before).view(np.uint8), np.ones((3, 3), np.uint8))
     size = labels.shape
     return np.where(nearest_pixels(changed, *size) > 0, nearest_pixels(joint, *size), labels)
 
 
 def _union(persons: Detections) -> np.ndarray | None:
-    """The pixels of all persons, bool [H, W]; None where there is nobody."""
+    """The pixels of all persons, bool [H, W]; None if there is nobody."""
     return np.any(persons.masks, axis=2) if len(persons) else None

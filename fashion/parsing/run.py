@@ -1,8 +1,9 @@
-"""Parsing a folder of photographs: after any end of the process it resumes at the next picture.
+"""Parsing a folder of photographs: however the process ends, it resumes at the next picture.
 
 photograph -> detectors -> parse -> files -> record
 
-The detectors have this thread; others read the next photographs, and parse and write those before.
+The detectors run in this thread; others read the next photographs, and parse and write the previous
+ones.
 """
 
 import os
@@ -23,9 +24,9 @@ from mrcnn.errors import DatasetError, UserError, counted
 from mrcnn.images.reading import decoded
 from mrcnn.system.background import read_ahead
 
-# Parsing takes some 40 bytes a pixel, plus one for each garment, of each photograph at work.
+# For each photograph at work, parsing takes some 40 bytes per pixel, plus one per garment.
 MOST_PIXELS = 60_000_000
-# Bytes of a name: file systems take 255, with the suffix.
+# Bytes of a name: file systems allow 255, with the suffix.
 _NAME_BYTES = 240
 _TAKEN = ("measures.png", CSV, PREDICTIONS, PAGE)
 
@@ -39,7 +40,7 @@ class ParsingSummary:
         kept: pictures that an earlier run finished with the same settings.
         garments: garments found now, by class.
         persons: persons found now.
-        nobody: pictures done now on which nobody was found, where somebody was looked for.
+        nobody: pictures done now on which nobody was found although persons were looked for.
         unreadable: an error for each picture that could not be read.
     """
 
@@ -92,9 +93,9 @@ class ParsingRun:
     def each(self) -> Iterator[tuple[Path, Parsed | LabelMapFiles | None]]:
         """Every picture with its `Parsed`, or with the `LabelMapFiles` of an earlier run.
 
-        None stands for an earlier run whose stage wrote no label maps. Pictures that cannot be read
-        are skipped and listed in the summary. Raises `UserError` where finished pictures were made
-        with other settings, before anything is done.
+        None means an earlier run whose stage wrote no label maps. Pictures that cannot be read are
+        skipped and listed in the summary. Raises `UserError` if finished pictures were made with
+        other settings, before anything is done.
         """
         names = folder_names(self._named_in_text())
         done = self._finished(names)
@@ -224,7 +225,7 @@ def _read_or_error(path: Path) -> np.ndarray | UserError:
 
 
 def _label_maps(folder: Path) -> LabelMapFiles | None:
-    """The label maps of a finished picture; None where the stage of that run wrote none."""
+    """The label maps of a finished picture; None if the stage of that run wrote none."""
     maps = []
     for name in LabelMapFiles._fields:
         path = folder / f"{name}.png"

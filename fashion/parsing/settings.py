@@ -27,8 +27,8 @@ class ParsingSettings:
     Attributes:
         minimum_confidence: garments and persons scored lower are dropped.
         person: "largest": the largest person and what it wears; "each": all of them.
-        segments: superpixels of an image, about; of the person alone with `person_only`.
-        compactness: SLIC's weight of distance in the image against distance in Lab.
+        segments: approximate number of superpixels of an image; with `person_only`, of the person.
+        compactness: SLIC's weight of distance in the image relative to distance in Lab.
         sigma: Gaussian blur before SLIC, in pixels of the shrunk image.
         iterations: of SLIC's k-means.
         superpixel_side: superpixels are found, vote and grow on the image shrunk to this longest

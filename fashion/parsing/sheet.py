@@ -52,7 +52,7 @@ class SheetOptions:
 def draw_panels(
     parsed: Parsed, table: ClassTable = MODANET_TABLE, options: SheetOptions | None = None
 ) -> dict[str, np.ndarray]:
-    """Pictures by their names in `PANELS`, in this order, as far as they exist.
+    """Pictures by their names in `PANELS`, in this order, those that exist.
 
     Without a persons' detector there is no body; what the superpixels added then takes its place,
     so that six remain. With `added_only` it takes the place of the joint labels.
@@ -158,7 +158,7 @@ def draw_sheet(
 ) -> np.ndarray:
     """All panels with titles, and a legend below with each class's share of the photograph.
 
-    panels: of `draw_panels`.
+    panels: from `draw_panels`.
     """
     titles = [_title(name, parsed) for name in panels]
     pictures = [_fitting(panel) for panel in panels.values()]

@@ -8,7 +8,7 @@ import numpy as np
 
 from fashion.parsing.settings import ParsingSettings
 
-HEAD_SHARE = 0.25  # of a person's height, from the top: where the face is searched
+HEAD_SHARE = 0.25  # of a person's height, from the top: where the face is looked for
 LEAST_FACE = 0.004  # of a person's pixels
 # Least Y of a face: the usual ranges mistake brown hair, which is darker, for skin.
 DARKEST_FACE = 60
@@ -23,19 +23,19 @@ class Face(NamedTuple):
 
 
 def skin_by_range(image: np.ndarray, ranges: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Pixels whose Y, Cr and Cb lie in `ranges`, ends included: bool [H, W]."""
+    """Pixels whose Y, Cr and Cb are in `ranges`, ends included: bool [H, W]."""
     lower, upper = np.array(ranges, dtype=np.float64).T
     return cv2.inRange(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb), lower, upper).astype(bool)
 
 
 def skin_like(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
-    """Pixels of the colours of a sample of skin, bool [H, W] both.
+    """Pixels with the colours of a sample of skin; both are bool [H, W].
 
     A Gaussian in Cr and Cb, because light and shade change mostly the Y of skin.
     """
     chroma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
     chosen = chroma[sample].astype(np.float64)
-    spread = np.cov(chosen.T) + np.eye(2)  # a drawn face of one colour has no spread of its own
+    spread = np.cov(chosen.T) + np.eye(2)  # a drawn face of one colour has no spread
     offset = chroma - chosen.mean(axis=0).astype(np.float32)
     inverse = np.linalg.inv(spread).astype(np.float32)
     distance = ((offset @ inverse) * offset).sum(axis=-1)
@@ -45,7 +45,7 @@ def skin_like(image: np.ndarray, sample: np.ndarray) -> np.ndarray:
 def find_faces(
     image: np.ndarray, body: np.ndarray | None, labels: np.ndarray, settings: ParsingSettings
 ) -> list[Face]:
-    """The largest piece of skin at the top of each person; empty where no body is known.
+    """The largest piece of skin at the top of each person; empty if no body is known.
 
     Args:
         image: uint8 [H, W, 3].

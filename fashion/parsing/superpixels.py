@@ -1,4 +1,4 @@
-"""Superpixels: their graph, their vote on each garment, and growth over what has no label."""
+"""Superpixels: their graph, their vote on each garment, and growth over unlabelled ones."""
 
 import math
 from typing import NamedTuple
@@ -26,7 +26,7 @@ def segment(
 ) -> np.ndarray:
     """Superpixels by SLIC in Lab: int32 [H, W], numbered from 1.
 
-    With `settings.person_only` and a body (bool [H, W]) that has a pixel, those outside it are 0,
+    With `settings.person_only` and a body (bool [H, W]) that has a pixel, pixels outside it are 0,
     and the number of segments is that of the body.
     """
     height, width = image.shape[:2]
@@ -79,9 +79,9 @@ def refine(
     Args:
         image: uint8 RGB [H, W, 3].
         scores: evidence for each class at each pixel, or finished labels, uint8 [H, W].
-        body: bool [H, W], the persons, within which completion may add; None where unknown.
+        body: bool [H, W], the persons, within which completion may add; None if unknown.
         settings: see `ParsingSettings`.
-        superpixels: int32 [H, W], as of `segment`; None to compute them.
+        superpixels: int32 [H, W], as from `segment`; None to compute them.
         table: the classes.
     """
     settings = settings or ParsingSettings()
@@ -171,7 +171,7 @@ def _completed(
     inside, skin, head = node_means(superpixels, layers)
     free = (inside >= 0.5) & (skin < settings.skin_share) & (chosen == 0)
     start = np.where(free & (head >= 0.5), HAIR, chosen)
-    free[0], start[0] = False, 0  # what lies outside the superpixels
+    free[0], start[0] = False, 0  # what is outside the superpixels
     colours = node_means(superpixels, np.moveaxis(to_lab(image), -1, 0)).T
     grown = complete(
         start,
@@ -241,7 +241,7 @@ def node_means(
     else:
         weights = np.asarray(weights, np.float64).ravel()
         total = np.bincount(flat, weights, count)
-    # Layer by layer: together they would take several times the memory.
+    # Layer by layer: together they would need several times the memory.
     weighted = (layer if weights is None else layer * weights for layer in layers)
     sums = [np.bincount(flat, layer, count) for layer in weighted]
     means = np.reshape(sums, (len(sums), count)) / np.where(total > 0, total, 1)
@@ -256,7 +256,7 @@ def node_centres(superpixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_borders(superpixels: np.ndarray) -> Borders:
-    """Who touches whom, along pixel edges (not corners)."""
+    """Which superpixels touch, along pixel edges (not corners)."""
     count = int(superpixels.max(initial=-1)) + 1
     keys = []
     for one, other in (
@@ -290,8 +290,8 @@ def complete(
     Args:
         labels: int [nodes], 0 where there is none.
         colours: float [nodes, 3], mean Lab colours.
-        borders: who touches whom.
-        free: bool [nodes], what may be labelled.
+        borders: which superpixels touch.
+        free: bool [nodes], which may be labelled.
         distance: Lab distance up to which two colours agree.
         border, contact: shares, 0 to 1.
     """

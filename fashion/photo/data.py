@@ -18,7 +18,7 @@ ANNOTATIONS = "instances.json"
 
 
 def merged(garments: Mapping[str, Any], persons: Mapping[str, Any]) -> dict[str, Any]:
-    """COCO data of garments and of persons on the same photographs as one.
+    """Merge COCO data of garments and of persons on the same photographs.
 
     Args:
         garments: COCO data of ModaNet's categories.
@@ -49,7 +49,7 @@ def write_photo_data(source: Path, target: Path, subsets: Sequence[str] = SUBSET
 
     Args:
         source: the folder with photos/, instances_*.json and persons_*.json.
-        target: where to write; photographs that are there already are left.
+        target: where to write; photographs that are there already are kept.
         subsets: those to write.
     """
     for subset in subsets:

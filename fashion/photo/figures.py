@@ -19,13 +19,13 @@ MATCHED = 0.5  # of intersection over union: the label is of this garment
 
 @dataclass(frozen=True)
 class LabelFigures:
-    """How good labels are that take every garment detected with a confidence.
+    """How good the labels are if every garment detected from a confidence on becomes one.
 
     Attributes:
         confidence: the least score.
-        precision: share of the labels that are right: of the class of an instance whose mask they
-            overlap by `MATCHED`, and the surest that do.
-        recall: share of the instances that are labelled right.
+        precision: share of the labels that are right: those with the class of an instance whose
+            mask they overlap by `MATCHED`, each the surest that does.
+        recall: share of the instances that are labelled correctly.
         iou: mean overlap of right labels' masks with their instances'; 0 where there is none.
     """
 
@@ -42,7 +42,7 @@ class ScoreBin:
     Attributes:
         score: their mean score.
         precision: the share that is right, see `LabelFigures`.
-        detections: how many they are.
+        detections: how many there are.
     """
 
     score: float
@@ -62,7 +62,7 @@ def detect_for_figures(dataset, detect: Callable[[np.ndarray], dict]) -> tuple[d
 
 
 def garment_figures(truth: Mapping[str, Any], results: Sequence[dict]) -> dict[str, Any]:
-    """COCO's figures over the garments alone: `average_precision` without persons."""
+    """COCO's figures over the garments only: `average_precision` without persons."""
     categories = [row for row in truth["categories"] if row["name"] != PERSON]
     ids = {row["id"] for row in categories}
     garments = {
@@ -74,7 +74,7 @@ def garment_figures(truth: Mapping[str, Any], results: Sequence[dict]) -> dict[s
 
 
 def person_iou(truth: Mapping[str, Any], results: Sequence[dict]) -> float:
-    """Mean over the photographs with a person of its mask's IoU with the surest detected person's.
+    """Mean IoU of a person's mask with the surest detected person's, over photographs with one.
 
     0 for a photograph in which none is found; NaN where no photograph has a person.
     """
@@ -96,7 +96,7 @@ def label_figures(
     """What labelling every garment above each confidence would give.
 
     A detection counts as one label, and as right where its class and instance are; each instance
-    is taken by the surest detection.
+    goes to the surest detection.
     """
     scores, overlaps, instances = _matches(truth, results)
     figures = []
@@ -117,7 +117,7 @@ def label_figures(
 def calibration(
     truth: Mapping[str, Any], results: Sequence[dict], edges: Sequence[float]
 ) -> list[ScoreBin]:
-    """How often garments are right that were detected with a score between two `edges`."""
+    """How often garments detected with a score between two `edges` are right."""
     scores, overlaps, _ = _matches(truth, results)
     bins = []
     for low, high in itertools.pairwise(edges):
@@ -129,7 +129,7 @@ def calibration(
 
 
 def calibration_error(bins: Sequence[ScoreBin]) -> float:
-    """Mean difference of score and precision, each bin by its detections; NaN without any."""
+    """Mean difference of score and precision, bins weighted by detections; NaN without any."""
     count = sum(each.detections for each in bins)
     if not count:
         return float("nan")
@@ -139,7 +139,7 @@ def calibration_error(bins: Sequence[ScoreBin]) -> float:
 def _matches(
     truth: Mapping[str, Any], results: Sequence[dict]
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Scores of all garments detected, what each overlaps (0 if wrong), and the instances' number.
+    """Scores of all garments detected, what each overlaps (0 if wrong), the number of instances.
 
     As COCO matches: the surest first, each takes the instance of its class that it overlaps most.
     """

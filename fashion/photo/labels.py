@@ -1,8 +1,7 @@
 """Photographs that only carry tags, labelled by the weights that are to learn from them.
 
-Of what is detected, that is kept which is sure and which the photograph's tags name; a photograph
-is kept where every garment of its tags was found, since a garment without a label would be learnt
-as background.
+A detection is kept if it is sure and the photograph's tags name its class; a photograph is kept if
+every garment of its tags was found, since a garment without a label would be learnt as background.
 """
 
 from collections import Counter
@@ -15,7 +14,7 @@ import numpy as np
 from fashion.labels import PERSON, PHOTO_TABLE
 from mrcnn.evaluation.coco_ap import results_of
 
-# Clothing Co-Parsing's tags; others are no garment of ModaNet's.
+# Clothing Co-Parsing's tags; the others are not garments of ModaNet's.
 CLASSES_OF_TAGS = {
     tag: name
     for name, tags in {
@@ -58,7 +57,7 @@ class TaggedLabels:
     against_tags: Counter[str] = field(default_factory=Counter)
 
     def summary(self, photographs: int) -> str:
-        """What came of so many photographs, in a few lines."""
+        """What came of this many photographs, in a few lines."""
         kept, rows = self.data["images"], self.data["annotations"]
         lines = [f"{len(kept)} of {photographs} photographs kept, with {len(rows)} instances"]
         for title, counter in (
@@ -71,7 +70,7 @@ class TaggedLabels:
 
 
 def expected_counts(tags: Iterable[str]) -> dict[str, int]:
-    """How many instances of each class the tags of a photograph allow: one a tag, shoes two."""
+    """How many instances of each class a photograph's tags allow: one per tag, two for shoes."""
     counts = Counter(CLASSES_OF_TAGS[tag] for tag in tags if tag in CLASSES_OF_TAGS)
     return {name: count * (2 if name in PAIRS else 1) for name, count in counts.items()}
 
@@ -79,10 +78,10 @@ def expected_counts(tags: Iterable[str]) -> dict[str, int]:
 def label_photograph(
     rows: Iterable[dict], tags: Iterable[str], sure: float = SURE
 ) -> tuple[list[dict], set[str], Counter[str]]:
-    """What of a photograph's detections becomes labels.
+    """Which of a photograph's detections become labels.
 
     Args:
-        rows: of a COCO results file, of the one photograph; class numbers of `PHOTO_TABLE`.
+        rows: those of the photograph in a COCO results file; class numbers of `PHOTO_TABLE`.
         tags: of the photograph, complete.
         sure: the least score.
 

@@ -45,7 +45,7 @@ NAMED_COLOURS: dict[str, tuple[RGB, ...]] = {
     "light pink": ((248, 215, 220),),
 }
 _BIN = 16  # levels of 8-bit Lab in one bin of the histogram
-_SAMPLE = 50_000  # pixels that tell the colour of a garment
+_SAMPLE = 50_000  # pixels that show the colour of a garment
 _REACH = 18.0  # Lab distance within which pixels belong to the dominant colour
 
 
@@ -67,7 +67,7 @@ def dominant_colour(pixels: np.ndarray) -> NamedColour | None:
     pixels = np.asarray(pixels, np.uint8).reshape(-1, 1, 3)
     if not len(pixels):
         return None
-    # Every n-th of them. A step of a row's length would see one column of the garment alone.
+    # Every n-th of them. A step of a row's length would only see one column of the garment.
     pixels = np.ascontiguousarray(pixels[:: -(-len(pixels) // _SAMPLE) | 1])
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[:, 0]
     cells = np.floor((lab + np.array([0, 128, 128], np.float32)) * (2.55, 1, 1) / _BIN).astype(

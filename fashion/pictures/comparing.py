@@ -81,7 +81,7 @@ def compare_pictures(
 ) -> ComparisonPictures:
     """Write one PNG for each picture, and a contact sheet of the first sixty.
 
-    Pictures that cannot be read are skipped and listed. Raises `UserError` where `folder` cannot be
+    Pictures that cannot be read are skipped and listed. Raises `UserError` if `folder` cannot be
     written to.
     """
     done = ComparisonPictures(found=[Counter() for _ in models])

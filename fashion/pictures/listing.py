@@ -55,7 +55,7 @@ def list_images(
     """The pictures of a folder in the order of their names; or the one picture.
 
     Links that lead out of the folder, and files that are not pictures, are skipped with a line on
-    stderr each. Folders in it are not searched, with a line on stderr where pictures lie in them.
+    stderr each. Folders in it are not searched, with a line on stderr if they hold pictures.
 
     Raises:
         DatasetError: there is no such folder, no picture in it, or a video in its place.
@@ -129,12 +129,12 @@ def output_names(images: Iterable[Path]) -> dict[Path, str]:
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Width and height of an image file as it is shown, with its EXIF orientation applied.
 
-    Only the head of the file is read. Raises `DatasetError` when it is not a readable image, or has
-    more pixels than `mrcnn.images.reading.MAX_PIXELS`.
+    Only the header of the file is read. Raises `DatasetError` when it is not a readable image, or
+    has more pixels than `mrcnn.images.reading.MAX_PIXELS`.
     """
     with opened(path) as image:
         width, height = image.size
-        # Orientations 5 to 8 lie on their side.
+        # Orientations 5 to 8 are turned by 90 degrees.
         turned = orientation(image) >= 5 and image.size == _size_as_stored(image)
     return (height, width) if turned else (width, height)
 
@@ -144,8 +144,8 @@ def wrong_size(
 ) -> str | None:
     """What is wrong with the size, in pixels, that annotations give for a picture; None: nothing.
 
-    `shown` are width and height where the picture was read. Nothing is wrong where the size or the
-    picture is not there, or cannot be read: others report that.
+    `shown` are width and height if the picture was read. Nothing is wrong where the size or the
+    picture is missing or cannot be read: that is reported elsewhere.
     """
     if width is None or height is None:
         return None
@@ -164,17 +164,17 @@ def wrong_size(
 def _size_as_stored(image: "Image.Image") -> tuple[int, int]:
     from PIL.TiffImagePlugin import TiffImageFile
 
-    # Of a TIFF newer versions of Pillow give the upright size.
+    # Newer versions of Pillow give the upright size of a TIFF.
     if isinstance(image, TiffImageFile):
         return image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
     return image.size
 
 
 def file_stamp(path: Path | RemotePicture) -> list[Any]:
-    """Size in bytes and time of the last change, which a changed file does not share.
+    """Size in bytes and time of the last change, which differ once the file has changed.
 
-    Of a remote picture: its size, and what the store says of its content or its last change. Empty
-    where there is no such file.
+    For a remote picture: its size, and what the store says about its content or its last change.
+    Empty if there is no such file.
     """
     if isinstance(path, RemotePicture):
         return path.stamp

@@ -25,7 +25,7 @@ TRIES = 4
 PAUSE_SECONDS = 0.5  # before the second try; doubled before each further one
 CHUNK = 1 << 20  # bytes
 MAX_BYTES = 1 << 29  # of a picture's file; it is held in memory
-# What stores say of an object's content, or of its last change; the first that is there counts.
+# What stores say about an object's content or its last change; the first one present counts.
 _TOKENS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "updated", "created")
 
 
@@ -56,7 +56,7 @@ def place(text: str) -> Path | RemoteFolder:
 
 @dataclass(frozen=True, slots=True)
 class RemotePicture:
-    """A picture by its address, with what the listing of its folder said; used as a `Path` is.
+    """A picture by its address, with what the listing of its folder said; used like a `Path`.
 
     size: in bytes. token: changes when the content does (an ETag, or the time of the last change).
     """
@@ -89,7 +89,7 @@ class RemotePicture:
 def _explained(url: str, setting: str | None = None) -> Iterator[None]:
     """Turn what a store raises in the block into one sentence about `url`.
 
-    The block calls the store alone, nothing of this project. setting: the argument that gave `url`.
+    The block calls only the store, nothing of this project. setting: the argument that gave `url`.
     """
     advice = "check the address and your access to it"
     if setting:
@@ -130,7 +130,7 @@ def list_remote(
 ) -> list[RemotePicture]:
     """The pictures of a remote folder in the order of their names; or the one picture.
 
-    suffixes: endings of picture files, in small letters.
+    suffixes: endings of picture files, in lower case.
 
     Raises:
         DatasetError: there is no such folder, or no picture in it.
@@ -190,7 +190,7 @@ def read_remote(picture: RemotePicture) -> np.ndarray:
 
 
 def _fetch(url: str) -> bytes:
-    """The bytes of a file. Raises `DatasetError` where it is not there, else `UserError`."""
+    """The bytes of a file. Raises `DatasetError` if it is not there, else `UserError`."""
     for pause in (*(PAUSE_SECONDS * 2**number for number in range(TRIES - 1)), None):
         try:
             files, path = _opened(url)
@@ -206,7 +206,7 @@ def _fetch(url: str) -> bytes:
 
 
 def remote_digest(url: str) -> str | None:
-    """The sha256 of a remote file, in hexadecimal digits; None where there is no such file."""
+    """The sha256 of a remote file, in hexadecimal digits; None if there is no such file."""
     digest = hashlib.sha256()
     try:
         files, path = _opened(url, "output")
@@ -226,7 +226,7 @@ def upload(source: Path, url: str) -> None:
     with _explained(url, "output"):
         files.makedirs(files._parent(path), exist_ok=True)
         protocols = [files.protocol] if isinstance(files.protocol, str) else files.protocol
-        # Object stores show an object when it is complete; on a file system, a rename does that.
+        # Object stores show only complete objects; on a file system, a rename does that.
         target = f"{path}.part" if "file" in protocols else path
         files.put_file(str(source), target)
         if target != path:
@@ -267,7 +267,7 @@ class RemoteOutput:
         return f"{self.output.url.rsplit('/', 1)[0]}/{name}"
 
     def digest(self, name: str) -> str | None:
-        """The sha256 of a file beside the annotation file; None where there is no such file."""
+        """The sha256 of a file beside the annotation file; None if there is no such file."""
         return remote_digest(self.url_of(name))
 
     def publish(self, paths: Sequence[Path]) -> None:

@@ -19,7 +19,7 @@ SHOWN = 5
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
-    """Name the pictures; 1 where none has got a season."""
+    """Name the pictures; exit code 1 if none has got a season."""
     parser = command_parser(__doc__, prog)
     parser.add_argument("photographs", type=Path, metavar="PHOTOGRAPHS", help="folder of them")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the links")

@@ -1,7 +1,7 @@
-"""Names with a season for photographs that have none: from a table, or from their folders.
+"""Names with a season for photographs without one: from a table, or from their folders.
 
-The result is a folder in which every name says what labelling asks of it: `bag_1.jpg` of the summer
-becomes `bag_yaz_1.jpg`, and `IMG_1.jpg`, whose name has no garment, `yaz_IMG_1.jpg`.
+The result is a folder in which every name says what labelling needs to know: `bag_1.jpg` of the
+summer becomes `bag_yaz_1.jpg`, and `IMG_1.jpg`, whose name has no garment, `yaz_IMG_1.jpg`.
 """
 
 import csv
@@ -17,7 +17,7 @@ from fashion.labels import SEASONS, canonical_name, parse_file_name
 from mrcnn.errors import DatasetError
 from mrcnn.system.files import saving
 
-# What else people call the seasons than by the two names in `SEASONS`.
+# What people call the seasons besides the two names in `SEASONS`.
 WORDS = {
     "ilkbahar": "ilkb",
     "sonbahar": "sonb",
@@ -42,7 +42,7 @@ class NamedPictures:
 
 
 def read_seasons(path: Path) -> dict[str, str]:
-    """A CSV table of pictures (paths below the folder, or names) and seasons; a head may precede.
+    """A CSV table of pictures (paths below the folder, or names) and seasons; a header is optional.
 
     Raises `DatasetError` for a row with another number of columns, an unknown season, or a picture
     with two seasons.
@@ -73,10 +73,10 @@ def read_seasons(path: Path) -> dict[str, str]:
 def season_names(folder: Path, seasons: Mapping[str, str] | None = None) -> NamedPictures:
     """New names for the pictures of a folder and the folders in it.
 
-    seasons: of `read_seasons`; None takes the season from the folder that a picture is in, or one
+    seasons: from `read_seasons`; None takes the season from the folder that a picture is in, or one
     above that. A picture whose own name has a garment and a season keeps it.
 
-    Raises `DatasetError` where there is no picture, or two pictures would get one name.
+    Raises `DatasetError` if there is no picture, or two pictures would get the same name.
     """
     found = NamedPictures()
     paths = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES)
@@ -110,7 +110,7 @@ def _with_season(name: str, season: str) -> str:
 
 
 def _make_unique(names: dict[str, str]) -> None:
-    """Number the pictures that would get one name."""
+    """Number the pictures that would get the same name."""
     by_name: dict[str, list[str]] = {}
     for below, name in names.items():
         by_name.setdefault(name.casefold(), []).append(below)
@@ -123,10 +123,10 @@ def _make_unique(names: dict[str, str]) -> None:
 
 
 def place_pictures(folder: Path, out: Path, names: Mapping[str, str]) -> None:
-    """Put the pictures into `out` by their new names: hard links, or copies on another disk.
+    """Put the pictures into `out` under their new names: hard links, or copies on another disk.
 
-    A picture that is there already stays. Raises `UserError` where `out` cannot be written, or has
-    another picture of that name.
+    A picture that is there already is kept. Raises `UserError` if `out` cannot be written, or
+    has another picture of that name.
     """
     with saving(out):
         out.mkdir(parents=True, exist_ok=True)

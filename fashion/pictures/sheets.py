@@ -34,7 +34,7 @@ def save_png(path: str | os.PathLike, image: np.ndarray) -> Path:
     """Write an image as PNG, whatever the suffix of `path`, and return the path.
 
     A fourth channel, of uint8, is its transparency.
-    Missing folders are created. Raises `UserError` where the file cannot be written.
+    Missing folders are created. Raises `UserError` if the file cannot be written.
     """
     path = Path(path)
     if image.ndim == 3 and image.shape[2] == 4:
@@ -56,10 +56,10 @@ def save_detections_png(
     *,
     legend: bool = False,
 ) -> Path:
-    """Draw detections on an image and write it as PNG of the image's own size.
+    """Draw detections on an image and write it as a PNG of the image's own size.
 
     result: see `mrcnn.drawing.painting.draw_detections`. class_names, colours: by class id. With
-    `legend` a strip is added below the image that lists the classes. Returns the path.
+    `legend` a strip that lists the classes is added below the image. Returns the path.
     """
     picture = painting.draw_detections(image, result, class_names, colours)
     if legend:
@@ -130,7 +130,7 @@ def plot_losses(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> Pat
 
     Args:
         csv_path: a header with epoch (or step) and columns of losses; each column `x` may have a
-            `val_x`, drawn dashed in the same colour. Empty cells are gaps. A folder stands for the
+            `val_x`, drawn dashed in the same colour. Empty cells are gaps. A folder means the
             newest `history.csv` in it or in the folders of trainings in it.
         png_path: the file to write.
 

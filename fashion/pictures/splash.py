@@ -94,7 +94,7 @@ def paint_video(
 ) -> Path:
     """Paint every frame of a video and write a video of the same size and frame rate.
 
-    paint: takes a frame and gives what is written for it, both uint8 RGB [H, W, 3] of one size.
+    paint: maps a frame to what is written for it, both uint8 RGB [H, W, 3] of one size.
 
     One frame is in memory at a time. The output gets its name when it is complete; it is MPEG-4 in
     .mp4, or Motion JPEG in .avi if the suffix asks for it or MPEG-4 cannot be encoded here. Sound
@@ -123,8 +123,7 @@ def fetch_image(url: str, max_bytes: int = 32 * _MEGABYTE, seconds: float = 30.0
 
     At most `max_bytes` are read and `seconds` waited in all, for the name, the connection, the
     headers and the picture. Redirects to addresses of any other kind, and from https to http, are
-    refused. Raises `DownloadError` with the reason, also where what came is no
-    picture.
+    refused. Raises `DownloadError` with the reason, also if what came is not a picture.
     """
     _require_http(url)
     try:
@@ -319,7 +318,7 @@ def _codecs(output: Path) -> list[tuple[str, str]]:
 
 
 def _require_whole(path: Path, output: Path) -> None:
-    """Raise `UserError` where the video cannot be read back: OpenCV reports no full disk."""
+    """Raise `UserError` if the video cannot be read back: OpenCV reports no full disk."""
     capture = cv2.VideoCapture(str(path))
     whole = capture.isOpened() and capture.read()[0]
     capture.release()

@@ -98,7 +98,7 @@ def parse_arguments(
 
 
 def make_plan(options: argparse.Namespace) -> RunPlan:
-    """What the options of tools/run_pipeline.py ask for.
+    """The plan that the options of tools/run_pipeline.py ask for.
 
     Raises `UserError` for a folder or a weight file that is not there.
     """
@@ -149,7 +149,7 @@ def _demo_size(quick: bool, from_scratch: bool) -> DemoSize:
 
 
 def _weights(start: str | None) -> str | None:
-    """A weight file as the commands show it; words such as coco stay."""
+    """A weight file as the commands show it; words such as coco are kept."""
     if start in (None, "coco", "imagenet", "none"):
         return start
     return shown(find_weights(start, MODANET_STAGE))

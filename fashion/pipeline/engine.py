@@ -1,9 +1,9 @@
 """Running steps one after another, and resuming where an earlier run stopped.
 
-A step is a few commands of this project, each in a process of its own, or an action in this
-process. The state file records what each step was run with: a finished step is skipped while its
-commands, its input files and the steps it needs stay the same. An interrupted step resumes; one
-whose settings have changed starts over, after its former outputs have been removed.
+A step is a few commands of this project, each in a separate process, or an action in this process.
+The state file records what each step was run with: a finished step is skipped while its commands,
+its input files and the steps it needs stay the same. An interrupted step resumes; one whose
+settings have changed starts over, after its former outputs have been removed.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ class Step:
         action: called in this process instead; the sentence it returns is printed.
         settings: what else the result depends on, as JSON values.
         needs: names of the steps whose results it uses.
-        inputs: files and folders from elsewhere that it reads; when one changes, it starts over.
+        inputs: files and folders from elsewhere that it reads; if one changes, it starts over.
         outputs: files and folders that it must leave. They are removed before it starts over.
         keep: files and folders that are put aside (`<name>.former`) instead of removed.
         always: run it every time, even when it is finished; it replaces what it wrote before.
@@ -96,9 +96,9 @@ class Pipeline:
     state: dict[str, Any] = field(default_factory=dict)
 
     def run(self, chosen: Sequence[str] | None = None, *, restart: bool = False) -> float:
-        """Run the chosen steps (all by default); the seconds it took.
+        """Run the chosen steps (all by default); return the seconds it took.
 
-        restart: start all of them over. Raises `StepError` where one fails, `KeyboardInterrupt`
+        restart: start all of them over. Raises `StepError` if one fails, `KeyboardInterrupt`
         after Ctrl-C, once the running command has ended, and `UserError` for a folder with other
         contents, for a choice that needs unfinished steps, or while another run is using the
         folder.
@@ -213,7 +213,7 @@ class Pipeline:
     def _note(self, step: Step, stamp: str, status: str, seconds: float) -> None:
         texts = [shlex.join([self.interpreter, *command.words]) for command in step.commands]
         record = {"title": step.title, "status": status, "stamp": stamp, "commands": texts}
-        # Later steps depend on this very result, not only on its settings.
+        # Later steps depend on this exact result, not only on its settings.
         record["token"] = f"{stamp} {time.time_ns()}" if status == FINISHED else ""
         self.state[step.name] = record | {"seconds": round(seconds, 3)}
         order = [step.name for step in self.steps]
@@ -260,7 +260,7 @@ class _Lock:
 
 
 def read_steps(folder: Path) -> dict[str, dict[str, Any]]:
-    """The records of a run's steps, by name; empty where there is no run.
+    """The records of a run's steps, by name; empty if there is no run.
 
     Each has `title`, `status`, `commands` (strings) and `seconds`. Raises `UserError` for a
     damaged file.

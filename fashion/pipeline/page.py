@@ -28,7 +28,7 @@ from fashion.pipeline.results import RunResults, StageResult, StepResult, gather
 from mrcnn.errors import counted
 
 SHOWN_PAIRS, SHOWN_PICTURES, SHOWN_WORST = 4, 4, 2
-LEAST_EPOCHS = 2  # of a training that is no mere test of the flow, as --quick is
+LEAST_EPOCHS = 2  # a training of fewer is a mere test of the flow, as with --quick
 LOSS_PARTS = {
     "rpn_class_loss": "anchors: garment or not",
     "rpn_bbox_loss": "anchors: boxes",
@@ -40,7 +40,7 @@ STATUS = {"finished": "", "failed": "failed", "stopped": "interrupted", "running
 
 
 def write_page(page: Path, work: Path, steps: Iterable[Step]) -> Path:
-    """Write the page of the run in the folder `work`, whole or not at all; the path.
+    """Write the page of the run in the folder `work`, whole or not at all; return the path.
 
     steps: of the run; the page's own is not shown. Raises `UserError` when it cannot be written.
     """

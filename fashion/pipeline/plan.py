@@ -25,8 +25,8 @@ class Sources:
     Attributes:
         garments: folder of the pictures with garments, for stage 1.
         custom: folder of photographs named <garment>_<season>_<anything>, for stage 2.
-        annotations: COCO file of `garments`; None where `dataset` is given.
-        truth: VIA or COCO file of what `custom` really shows; None where that is unknown.
+        annotations: COCO file of `garments`; None if `dataset` is given.
+        truth: VIA or COCO file of what `custom` really shows; None if that is unknown.
         dataset: a folder with train/ and val/ to train on as it is.
         held_back: its subset to test on.
         drawn: whether the demo draws all of it.
@@ -84,8 +84,8 @@ def find_sources(folder: Path) -> Sources:
 class Training:
     """How long and at which rate a stage trains; None leaves it to the preset.
 
-    falling: whether the rate falls to nothing along a cosine; it stays the same otherwise.
-    repeat_rare: as `--repeat-rare` takes it.
+    falling: whether the rate falls to zero along a cosine; it stays the same otherwise.
+    repeat_rare: as for `--repeat-rare`.
     """
 
     epochs: int | None = None

@@ -1,4 +1,4 @@
-"""One command in a process of its own: its output shown and logged, Ctrl-C passed on to it."""
+"""One command in a separate process: its output shown and logged, Ctrl-C passed on to it."""
 
 import codecs
 import contextlib
@@ -25,7 +25,7 @@ class Interrupted(Exception):
 def invocation(words: Sequence[str]) -> tuple[str, ...]:
     """The words after the interpreter for a script of the clone with its arguments.
 
-    An installed package has no scripts; `python -m fashion` takes their paths as commands.
+    An installed package has no scripts; `python -m fashion` accepts their paths as commands.
     """
     return tuple(words) if IN_CLONE else ("-m", "fashion", *words)
 
@@ -33,10 +33,10 @@ def invocation(words: Sequence[str]) -> tuple[str, ...]:
 def run_process(
     words: Sequence[str], folder: Path, log: Path, title: str, keep_open: int | None = None
 ) -> int:
-    """Run this interpreter with `words` in `folder`; its exit code.
+    """Run this interpreter with `words` in `folder`; return the exit code.
 
     What it prints appears here and, without the intermediate states of progress bars, in `log`,
-    under the line `title`. SIGINT, SIGTERM and SIGHUP are passed on as SIGINT, upon which our
+    under the line `title`. SIGINT, SIGTERM and SIGHUP are passed on as SIGINT, on which our
     commands finish their current unit of work. keep_open: a descriptor that it inherits.
 
     Raises `Interrupted` when it has ended after such a signal.
@@ -51,7 +51,7 @@ def run_process(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # A session of its own: the terminal's Ctrl-C reaches us alone, and we pass it on once.
+            # In its own session: the terminal's Ctrl-C reaches only us, and we pass it on once.
             start_new_session=posix,
             pass_fds=(keep_open,) if posix and keep_open is not None else (),
         )

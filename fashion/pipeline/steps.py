@@ -240,7 +240,7 @@ def _stage2_steps(plan: RunPlan) -> list[Step]:
 
 
 def _measuring2(plan: RunPlan, dataset: Path, weights: Path) -> list[Step]:
-    """Stage 2 is measured by the truth where it is known, else by the automatic labels."""
+    """Stage 2 is measured by the truth if it is known, else by the automatic labels."""
     truth, images = plan.sources.truth, plan.season_images
     if not truth:
         title = "measure model 2 against the automatic labels"

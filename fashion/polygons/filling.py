@@ -4,7 +4,7 @@ Coordinates are x, y in continuous pixels with (0, 0) at the outer corner of the
 pixel belongs to a polygon when its centre, at (column + 0.5, row + 0.5), lies inside. This is what
 VIA and COCO files mean, and how pycocotools fills; OpenCV and scikit-image count from pixel
 centres instead and are half a pixel off. Several outlines are united; within one outline that
-crosses itself the even-odd rule holds. What lies outside the image is cut off.
+crosses itself the even-odd rule holds. What is outside the image is cut off.
 """
 
 import math
@@ -53,8 +53,8 @@ def polygons_to_crop(
     """The part of `polygons_to_mask` that can hold something: bool [h, w], and its top and left.
 
     The crop is the extent of the polygons within the image, at most a pixel wider than the mask's
-    own box; h or w is 0 when nothing lies in the image. Full-size masks are never built. Raises
-    `DatasetError` for a crop of more than `MAX_PIXELS`, which is in no image that is read.
+    own box; h or w is 0 when nothing is in the image. Full-size masks are never built. Raises
+    `DatasetError` for a crop of more than `MAX_PIXELS`, larger than any image that is read.
     """
     nothing = np.zeros((0, 0), dtype=bool), (0, 0)
     outlines = _with_area(polygons)
@@ -83,9 +83,9 @@ def polygons_to_crop(
 
 
 def exact_polygons(mask: np.ndarray) -> list[PolygonPart]:
-    """Polygons of which `polygons_to_mask` makes `mask`, bool [height, width], bit by bit.
+    """Polygons from which `polygons_to_mask` makes `mask`, bool [height, width], bit by bit.
 
-    Those along the pixel edges of `mask_to_polygons`, unless something lies within a hole, which
+    Those along the pixel edges of `mask_to_polygons`, unless something is within a hole, which
     would be cut out with it: then those of the upper and the lower half.
     """
     parts = mask_to_polygons(mask, 0, minimum_area=0)
@@ -114,7 +114,7 @@ def _extent(outlines: list[np.ndarray]) -> tuple[float, float, float, float]:
 def _is_far(x1: float, y1: float, x2: float, y2: float, height: int, width: int) -> bool:
     """Whether something reaches so far out of the image that filling it would cost too much.
 
-    The filling walks along every edge: one point at a billion would take all the memory.
+    The filling walks along every edge: one point at a billion would use all the memory.
     """
     return min(x1, y1) < -FAR or x2 > width + FAR or y2 > height + FAR
 
@@ -154,7 +154,7 @@ def _cut(points: np.ndarray, axis: int, limit: float, sign: float) -> np.ndarray
         fraction = (distance / (distance - next_distance))[:, None]
         crossing = points + fraction * (following - points)
     crossing[:, axis] = limit  # exactly, however far the ends of the edge are
-    # Each vertex that stays, followed by the crossing of its edge: two slots a vertex, then pick.
+    # Each vertex that stays, followed by the crossing of its edge: two slots per vertex, then pick.
     slots = np.stack([points, crossing], axis=1).reshape(-1, 2)
     return slots[np.stack([inside, crosses], axis=1).ravel()]
 
@@ -169,7 +169,7 @@ def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:
         raise ValueError(f"it has {height} x {width} pixels, more than any image that is read")
     counts = rle["counts"]
     counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
-    # pycocotools itself would read and write beyond its memory where the runs are wrong.
+    # pycocotools itself would read and write beyond its memory if the runs are wrong.
     runs = decode_counts(counts) if isinstance(counts, str) else plain_runs(counts)
     if not fills(runs, height * width):
         raise ValueError(f"its runs do not add up to {height} x {width} pixels")
@@ -186,7 +186,7 @@ def run_lengths_of(segmentation: Any, height: int, width: int) -> dict[str, Any]
         height, width: of the image in pixels.
 
     Raises:
-        RunLengthError: it is neither of them, of another size, or its runs do not fill the image.
+        RunLengthError: it is neither, is of another size, or its runs do not fill the image.
     """
     if isinstance(segmentation, list):
         return _of_polygons(segmentation, height, width)

@@ -16,12 +16,12 @@ class RunLengthError(ValueError):
 
 
 def decode_counts(counts: str) -> np.ndarray:
-    """The runs, int64 [n], of COCO's compressed text: 5 bits a character, the least first.
+    """The runs, int64 [n], of COCO's compressed text: 5 bits per character, the least first.
 
     From the fourth on, a run is stored as its difference to the one two before it.
 
     Raises:
-        RunLengthError: other characters, a run of more than 50 bits, or the text ends in one.
+        RunLengthError: other characters, a run of more than 50 bits, or the text ends within one.
     """
     codes = np.frombuffer(counts.encode("utf-8"), np.uint8).astype(np.int64) - _OFFSET
     if not len(codes):
@@ -36,14 +36,14 @@ def decode_counts(counts: str) -> np.ndarray:
     values = np.add.reduceat((codes & 0x1F) << (_BITS * place), starts)
     negative = (codes[ends] & 0x10) != 0
     values[negative] -= np.int64(1) << (_BITS * lengths[negative])
-    # The first three stand for themselves; then each adds to the one two before.
+    # The first three are stored as they are; then each adds to the one two before.
     for first in (1, 2):
         values[first::2] = np.cumsum(values[first::2])
     return values
 
 
 def plain_runs(counts: Any) -> np.ndarray:
-    """The runs, int64 [n], of a list of whole numbers. Raises `RunLengthError` for another."""
+    """The runs, int64 [n], of a list of whole numbers. Else raises `RunLengthError`."""
     whole = isinstance(counts, list) and all(type(count) is int for count in counts)
     if not whole or any(abs(count) > 2**40 for count in counts):
         raise RunLengthError(
@@ -53,6 +53,6 @@ def plain_runs(counts: Any) -> np.ndarray:
 
 
 def fills(runs: np.ndarray, pixels: int) -> bool:
-    """Whether runs, int64 [n], cover so many pixels, each once."""
+    """Whether runs, int64 [n], cover exactly `pixels` pixels, each once."""
     # Each run is checked first: enough large ones have any sum at all, modulo 2**64.
     return bool(((runs >= 0) & (runs <= pixels)).all()) and int(runs.sum()) == pixels

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-# The automatic tolerance, in pixels: so much of area / perimeter, within these limits.
+# The automatic tolerance, in pixels: this share of area / perimeter, within these limits.
 TOLERANCE_SHARE, LEAST_TOLERANCE, MOST_TOLERANCE = 1 / 10, 0.4, 0.85
-# A corner may move so far, in pixels, when the edges beside it are fitted to the outline.
+# How far a corner may move, in pixels, when the edges beside it are fitted to the outline.
 MOST_MOVE = 1.5
 
 
@@ -27,13 +27,13 @@ def mask_to_polygons(
 ) -> list[PolygonPart]:
     """The connected parts of a mask as polygons with holes, largest first.
 
-    `mask` is [height, width], bool or any number (not 0 is in). `tolerance` is how far, in
-    pixels, the polygon may leave (Douglas and Peucker, 1973) the smooth outline through the middles
-    of the pixel edges between in and out; its edges are then fitted to that outline by least
-    squares, so that area is neither lost nor gained. None chooses it by the shape, from 0.4 pixels
-    for thin and small masks to 0.85. 0 follows the pixel edges instead:
-    `polygons_to_mask` gives the mask back bit by bit. Parts and holes under `minimum_area` pixels
-    are dropped. Pixels that touch at a corner are connected. An empty mask gives an empty list.
+    `mask` is [height, width], bool or numbers (other than 0 is inside). `tolerance` is how far, in
+    pixels, the polygon may depart (Douglas and Peucker, 1973) from the smooth outline through the
+    middles of the pixel edges between in and out; its edges are then fitted to that outline by
+    least squares, so that area is neither lost nor gained. None chooses it by the shape, from 0.4
+    pixels for thin and small masks to 0.85. 0 follows the pixel edges instead: `polygons_to_mask`
+    gives the mask back bit by bit. Parts and holes under `minimum_area` pixels are dropped. Pixels
+    that touch at a corner are connected. An empty mask gives an empty list.
     """
     mask = np.ascontiguousarray(mask)
     mask = mask.view(np.uint8) if mask.dtype == bool else (mask != 0).view(np.uint8)
@@ -72,7 +72,7 @@ def _contours(mask: np.ndarray, minimum_area: float) -> tuple[dict[int, np.ndarr
 
 
 def _largest_area(contour: np.ndarray) -> float:
-    """A quick upper bound, in pixels of the mask, for what a contour of the doubled mask holds."""
+    """A quick upper bound, in pixels of the mask, for the area in a contour of the doubled mask."""
     _, _, width, height = cv2.boundingRect(contour)
     return (width + 1) * (height + 1) / 4
 
@@ -135,7 +135,7 @@ def _fit_edges(middles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def _positions(middles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Ascending indices in `middles` of the points in `chosen`; no point stands there twice."""
+    """Ascending indices in `middles` of the points in `chosen`; no point occurs there twice."""
     width = int(middles[:, 0].max()) + 1
     places = middles[:, 1] * width + middles[:, 0]
     marked = np.zeros(int(places.max()) + 1, dtype=bool)

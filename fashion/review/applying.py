@@ -1,4 +1,4 @@
-"""What the decisions of a `DecisionLog` make of the annotations they are about."""
+"""Applying the decisions of a `DecisionLog` to the annotations they are about."""
 
 import copy
 from collections import Counter
@@ -16,12 +16,12 @@ Latest = Mapping[tuple[str, str], Decision]
 
 
 def read_logs(paths: Sequence[Path], sha256: str | None = None) -> dict[tuple[str, str], Decision]:
-    """The decision that counts for each image and key, of the logs of one or several people.
+    """The decision that counts for each image and key, from the logs of one or several people.
 
-    sha256: of the annotations that they must be about; None takes all.
+    sha256: of the annotations that they must be about; None accepts any.
 
     Raises:
-        DatasetError: a file is damaged or no log, or about another state of the annotations.
+        DatasetError: a file is damaged or not a log, or about another state of the annotations.
     """
     decisions: list[Decision] = []
     for path in paths:
@@ -78,7 +78,7 @@ def apply_log(
 
 
 def relabel(regions: Sequence[Region], label: str) -> None:
-    """Give the regions of an instance another class, with its code where it has one."""
+    """Give the regions of an instance another class, with its code if it has one."""
     parsed = parse_file_name(label)
     row = MODANET_TABLE.find(label)
     code = fashion_code(*parsed) if isinstance(parsed, tuple) else row and row.id
@@ -91,16 +91,16 @@ def relabel(regions: Sequence[Region], label: str) -> None:
 
 
 def is_to_correct(image: AnnotatedImage, decisions: Latest) -> bool:
-    """Whether an outline of the image was marked as wrong, or a garment as without a label."""
+    """Whether an outline of the image was marked as wrong, or a garment as unlabelled."""
     keys = [WHOLE, *(instance_key(regions) for regions in group_regions(image.regions))]
     found = (decisions.get((image.filename, key)) for key in keys)
     return any(decision and decision.verdict == "outline" for decision in found)
 
 
 def to_correct(annotations: Annotations, decisions: Latest) -> Annotations:
-    """A copy with the images to correct alone, as they are to be opened in VIA.
+    """A copy with only the images to correct, to be opened in VIA.
 
-    Rejected labels are left out, changed classes changed, and wrong outlines are there.
+    Rejected labels are left out, changed classes are changed, and wrong outlines are kept.
     """
     rest = copy.copy(annotations)
     rest.images = [copy.deepcopy(i) for i in annotations.images if is_to_correct(i, decisions)]

@@ -138,7 +138,7 @@ def _is_wanted(image, max_score: float | None) -> bool:
 
 
 def _apply(options: argparse.Namespace, annotations):
-    """Write the cleaned annotations; those that a VIA project is made of."""
+    """Write the cleaned annotations; return those that a VIA project is made of."""
     from fashion.annotations import via
     from fashion.review.applying import apply_log, read_logs, to_correct
     from fashion.review.decision_log import is_log
@@ -190,7 +190,7 @@ def _check_state(options: argparse.Namespace, annotations: str, sha256: str) -> 
 
 
 def _require_new(path: Path, overwrite: bool) -> None:
-    """Raise `DatasetError` where somebody's corrections might be overwritten."""
+    """Raise `DatasetError` if somebody's corrections might be overwritten."""
     from mrcnn.errors import DatasetError
 
     if path.exists() and not overwrite:

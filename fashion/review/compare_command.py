@@ -43,7 +43,7 @@ def parse_arguments(
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
-    """Compare and print; 1 when there is nothing to compare."""
+    """Compare and print; exit code 1 when there is nothing to compare."""
     options = parse_arguments(arguments, prog)
     from tqdm import tqdm
 

@@ -6,10 +6,10 @@ The first line names the annotation file; every other line is one decision:
 
 `key` is the instance's (`fashion.review.page.instance_key`), `WHOLE` for the whole picture, or
 `SEASON`, whose `label` is the picture's season where its labels are garments alone.
-`verdict` is accept, reject, outline (the outline is wrong) or "" (undecided again); `label` stands
-where the class was changed. Of several decisions about one label the latest counts, so that the
-logs of several people merge in any order. A line is on the disk before it is acknowledged, and a
-part of a line, which a killed process leaves, is dropped.
+`verdict` is accept, reject, outline (the outline is wrong) or "" (undecided again); `label` is
+there where the class was changed. Of several decisions about one label the latest counts, so that
+the logs of several people merge in any order. A line is on the disk before it is acknowledged, and
+a partial line, which a killed process leaves, is dropped.
 """
 
 import contextlib
@@ -83,7 +83,7 @@ class DecisionLog:
         annotations, sha256: name and digest of the annotation file that is looked at.
 
     Raises:
-        DatasetError: it cannot be written, is damaged or no log, is about another state of the
+        DatasetError: it cannot be written, is damaged or not a log, is about another state of the
             annotations, or is open in another process.
     """
 
@@ -128,7 +128,7 @@ class DecisionLog:
     def append(self, decisions: Sequence[Decision]) -> None:
         """Add decisions; they are on the disk afterwards, or none is.
 
-        Raises `OSError` where the disk is full or gone.
+        Raises `OSError` if the disk is full or gone.
         """
         try:
             self._write([decision.to_json() for decision in decisions])
@@ -162,7 +162,7 @@ class DecisionLog:
 def read_log(path: Path) -> tuple[dict[str, str], list[Decision]]:
     """What a log was made for, `annotations` and `sha256`, and its decisions in their order.
 
-    Raises `DatasetError` for a file that is missing, damaged, or no log.
+    Raises `DatasetError` for a file that is missing, damaged, or not a log.
     """
     if not path.is_file():
         raise DatasetError("it does not exist", path=path, advice="check the path")

@@ -1,6 +1,6 @@
-"""One self-contained HTML page to look through labels: thumbnails, outlines, accept and reject.
+"""One self-contained HTML page for looking through labels: thumbnails, outlines, accept and reject.
 
-The page needs no server and no network: thumbnails are embedded, and what is decided is kept by the
+The page needs no server and no network: thumbnails are embedded, and the decisions are kept by the
 browser and exported as a JSON file, which `fashion.review.decisions` applies.
 """
 
@@ -22,7 +22,7 @@ from mrcnn.system.background import read_ahead
 from mrcnn.system.files import replacing, saving
 
 THUMBNAIL = 360  # pixels of the longer side
-# Of the page as a file.
+# The Content-Security-Policy of the page as a file.
 FILE_POLICY = (
     "default-src 'none'; img-src data: file: 'self'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'"
@@ -42,7 +42,7 @@ def page_images(
     size: int = THUMBNAIL,
     workers: int = 2,
 ) -> Iterator[dict[str, Any]]:
-    """What the page shows of each image: name, link, size, thumbnail, instances; one at a time.
+    """What the page shows about each image: name, link, size, thumbnail, instances; one at a time.
 
     folder: of the images. page: the page's file, for the links to the images. size: of the
     thumbnails' longer side in pixels. An image that cannot be read has an empty thumbnail and the
@@ -82,7 +82,7 @@ def _page_image(image: ViaImage, folder: Path, page: Path, size: int) -> dict[st
 
 
 def page_instance(regions: Sequence[ViaRegion]) -> dict[str, Any]:
-    """What the page shows of an instance: key, label, score, and its outline as SVG path data."""
+    """What the page shows about an instance: key, label, score, outline as SVG path data."""
     labelled = next((r for r in regions if not r.is_hole), regions[0])
     outlines = (_path(region.points) for region in regions)
     return {
@@ -107,9 +107,9 @@ def write_page(
     labels: Sequence[str],
     progress: Callable[[], object] = lambda: None,
 ) -> int:
-    """Write the page, whole or not at all; the number of its images.
+    """Write the page, whole or not at all; return the number of its images.
 
-    images: of `page_images`, taken one at a time. annotations, digest: name and sha256 of the
+    images: from `page_images`, used one at a time. annotations, digest: name and sha256 of the
     annotation file, which show later whether a decision list belongs to it. labels: all that occur.
     Raises `UserError` when it cannot be written.
     """
@@ -131,7 +131,7 @@ def write_page(
 
 
 def page_parts(about: Mapping[str, Any], policy: str) -> tuple[str, str, dict[str, str]]:
-    """What stands in the page before and after the images, and the parts to fill both with.
+    """What comes before and after the images in the page, and the parts to fill both with.
 
     about: what the script knows of the annotations. policy: the page's own Content-Security-Policy;
     "" where its server sends one.
@@ -148,7 +148,7 @@ def page_parts(about: Mapping[str, Any], policy: str) -> tuple[str, str, dict[st
 
 
 def page_colours(labels: Iterable[str]) -> dict[str, str]:
-    """A colour for each label, "#rrggbb": those of the drawings where one stage has all labels."""
+    """A colour for each label, "#rrggbb": those of the drawings if one stage has all labels."""
     names = sorted(set(labels))
     table = known_table(names)
     rows = [table.find(label) if table else None for label in names]

@@ -148,7 +148,7 @@ def compare_labels(
     the file's season, not the garment of the file's name alone. labelled_only: leave out images
     that the automatic file does not have, instead of counting their garments as missed. table: the
     classes, whose aliases are the same label; None: season labels or ModaNet's garments. `progress`
-    is called once an image.
+    is called once per image.
     """
     quality = LabelQuality()
     seasons = table is None and _have_seasons(auto)
@@ -179,7 +179,7 @@ def _size(image: ViaImage | None) -> tuple[int, int] | None:
 
 
 def _have_seasons(auto: ViaFile) -> bool:
-    """Whether automatic labels are season labels; where there is none, the names of images tell."""
+    """Whether automatic labels are season labels; if there are none, the images' names decide."""
     texts = {region_label(region) for image in auto for region in image.regions}
     names = {_decoded(text) for text in texts} or {image.filename for image in auto}
     return not names or any(isinstance(parse_file_name(name), tuple) for name in names)
@@ -224,7 +224,7 @@ def _decoded(label: str) -> str:
 
 def _garment_of(table: ClassTable) -> Callable[[str, str], str]:
     def garment(label: str, _: str) -> str:
-        """The class that a label names, with or without a season; as it stands if there is none."""
+        """The class that a label names, with or without a season; unchanged if there is none."""
         named = parse_file_name(label)
         text = named[0] if isinstance(named, tuple) else label
         row = table.find(text)
@@ -234,7 +234,7 @@ def _garment_of(table: ClassTable) -> Callable[[str, str], str]:
 
 
 def _expected(all_garments: bool) -> Callable[[str, str], str | None]:
-    """The season label that a true label stands for; None for a garment that is not expected."""
+    """The season label that a true label means; None for a garment that is not expected."""
 
     def season_label_of(label: str, filename: str) -> str | None:
         if isinstance(parse_file_name(label), tuple):

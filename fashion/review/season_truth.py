@@ -29,10 +29,10 @@ def season_truth(
 ) -> ViaFile:
     """The images `names` of `truth` with season labels, in the order of the truth.
 
-    A garment gets the season of its image's file name; boots count as footwear. A label that has a
-    season already stays. Instances of other labels than `labels` are left out, and, as in automatic
-    labelling, those of another garment than the file is named for, unless `all_garments`. Images
-    without instances stay in the list: whatever is found there is wrong.
+    A garment gets the season of its image's file name; boots count as footwear. A label that
+    already has a season stays. Instances of other labels than `labels` are left out, and, as in
+    automatic labelling, those of garments other than the one the file is named for, unless
+    `all_garments`. Images without instances stay in the list: whatever is found there is wrong.
     """
     images = []
     for image in truth:

@@ -33,14 +33,14 @@ LARGEST = 1 << 20  # bytes of a request: some 10,000 decisions
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """What is reviewed.
+    """The settings of a review.
 
     Attributes:
         annotations: the annotation file.
         images: the folder of its images.
         log: the file for the decisions.
-        choices: further classes that a label can be given, unless the labels are somebody's own
-            classes: none of them among these. Where no choice has a season, the picture can be
+        choices: further classes that a label can be given, unless the labels are the user's own
+            classes, none of them among these. Where no choice has a season, the picture can be
             given one.
         thumbnail: pixels of the longer side.
     """
@@ -53,9 +53,9 @@ class ReviewSettings:
 
 
 def serve_review(images: Sequence[AnnotatedImage], settings: ReviewSettings, port: int) -> int:
-    """Serve the page of these images until Ctrl-C; 0, the exit code.
+    """Serve the page of these images until Ctrl-C; return 0, the exit code.
 
-    Raises `UserError` where the port is taken, or the decisions are of another state of the
+    Raises `UserError` if the port is taken, or the decisions are of another state of the
     annotations, cannot be written, or are open in another process.
     """
     path = settings.annotations
@@ -84,7 +84,7 @@ def make_review_app(
     full, and none of the decisions is recorded.
 
     Args:
-        images: in the order in which the page begins.
+        images: in the order that the page starts with.
         settings: see `ReviewSettings`.
         log: where decisions go.
         port: where it will listen.
@@ -131,7 +131,7 @@ def _labels(images: Sequence[AnnotatedImage]) -> set[str]:
 
 
 def _entry(number: int, image: AnnotatedImage, folder: Path) -> dict[str, Any]:
-    """What the page shows of an image; one without a label has a row for the picture as a whole."""
+    """What the page shows about an image; one without a label has a row for the whole picture."""
     instances = [page_instance(regions) for regions in group_regions(image.regions)]
     if not instances:
         instances = [{"key": WHOLE, "label": "nothing found", "score": None, "outline": ""}]

@@ -142,7 +142,7 @@ def _class_name(region: Region, table: ClassTable | None) -> str:
         try:
             return region_class(region.attributes, table, region.vocabulary).name
         except LabelError:
-            pass  # not of the table, and still a class of its own
+            pass  # not in the table, but still a class
     return region_label(region)
 
 

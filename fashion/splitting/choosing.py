@@ -189,7 +189,7 @@ def read_lists(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     """Ready-made lists: subset -> names of images.
 
     `path` is a folder with `train.txt`, `val.txt` and `test.txt` (one name per line; blank lines
-    and those that begin with # are skipped), or a JSON object {"train": [..], ..}, or the
+    and lines that begin with # are skipped), or a JSON object {"train": [..], ..}, or the
     `split.json` of an earlier split. Raises `DatasetError` when there is no list, and for a name in
     two subsets.
     """
@@ -265,7 +265,7 @@ def match_lists(
     index: dict[str, str | None] = {}
     for name in names:
         for form in _forms(name):
-            # A form of two images is ambiguous, and used for neither.
+            # A form that fits two images is ambiguous, and used for neither.
             index[form] = name if index.get(form, name) == name else None
     for name in names:
         index[name] = name

@@ -1,4 +1,4 @@
-"""Putting files into folders by a plan, repeatedly, without leaving anything of earlier plans.
+"""Putting files into folders by a plan, repeatedly, leaving nothing of earlier plans behind.
 
 A record in the folder says which files were put there and where they came from. Before anything is
 changed, the new plan is compared with the record and the disk; a plan that would lose or mix files
@@ -41,7 +41,7 @@ class Placer:
         self.wanted = dict(wanted)
         self.before = {target: source for target, source in before.items() if is_there(target)}
         self.stale = {t: s for t, s in self.before.items() if self.wanted.get(t) != s}
-        # A file that was moved away from its source lies where an earlier run put it.
+        # A file that was moved away from its source is where an earlier run put it.
         self._now = {source: target for target, source in self.before.items()} | dict(now)
         self._check()
 

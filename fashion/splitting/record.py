@@ -41,9 +41,9 @@ class SplitFolder:
             )
 
     def _is_sound(self) -> bool:
-        """Whether everything is where a split puts it: what is recorded may be removed.
+        """Whether everything recorded is where a split would put it, so that it may be removed.
 
-        A file lies in a subset under the end of its source's path; a copy is a picture with the
+        A file is in a subset, under the end of its source's path; a copy is a picture that has the
         name of one in test.
         """
         named = [*self.files, *self.copies, *self.files.values(), *self.copies.values()]
@@ -115,7 +115,7 @@ class SplitFolder:
 
 
 def _strings(record: Any, name: str) -> dict[str, str] | None:
-    """A part of the record, a JSON object of strings, {} where it is missing; None: malformed."""
+    """A part of the record, a JSON object of strings, {} if it is missing; None: malformed."""
     part = record.get(name, {}) if isinstance(record, dict) else None
     if not isinstance(part, dict) or not all(isinstance(text, str) for text in part.values()):
         return None

@@ -32,7 +32,7 @@ from mrcnn.errors import DatasetError, counted
 
 @dataclass(frozen=True)
 class Settings:
-    """How to divide.
+    """The settings of a split.
 
     Attributes:
         ratios: shares of train, val and test; their sum is 1.
@@ -284,7 +284,7 @@ def _start(
 ) -> None:
     """Remove the annotations, and record the files of both runs, until every file is in place.
 
-    A training in between finds nothing rather than a mixture.
+    A training run started meanwhile finds nothing rather than a mixture.
     """
     annotations = folder.annotations | checksums
     for name in annotations:

@@ -23,7 +23,7 @@ def add_model_arguments(
 ) -> None:
     """Add --model, --preset, --precision, --resize-mode, --min-confidence and --classes.
 
-    confidence: what the command takes without --min-confidence, for its help; None for the
+    confidence: what the command uses without --min-confidence, for its help; None for the
         preset's value.
     """
     parser.add_argument(
@@ -34,7 +34,7 @@ def add_model_arguments(
         help=f"{weights_help}; photo.h5 is the model for photographs, which is used if stage 1 has "
         "no weights of its own",
     )
-    # As the original scripts spell it.
+    # The spelling of the original scripts.
     parser.add_argument("--weigths", dest="model", help=argparse.SUPPRESS)
     purposes = "; ".join(f"{name}: {preset.purpose}" for name, preset in PRESETS.items())
     parser.add_argument(
@@ -108,7 +108,7 @@ def model_choice(options: argparse.Namespace) -> ModelChoice:
 
 
 def with_missing_weights(error: UserError, find_weights: Callable[[], object]) -> UserError:
-    """The error about missing pictures; where the weights cannot be found either, it says both."""
+    """The error about missing pictures; if the weights cannot be found either, it says both."""
     try:
         find_weights()
     except UserError as other:

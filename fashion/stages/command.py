@@ -91,7 +91,7 @@ def splash(options: argparse.Namespace) -> int:
 
     @functools.cache
     def model() -> "MaskRCNN":
-        # Built when the first picture or frame is there, so that its errors come out at once.
+        # Built once the first picture or frame is read, so that errors in reading come out at once.
         return inference_model(choice)
 
     def detect(image: np.ndarray) -> dict[str, np.ndarray]:
@@ -109,7 +109,7 @@ def splash(options: argparse.Namespace) -> int:
 
 
 def source_name(options: argparse.Namespace) -> str:
-    """The name of the image or video without its suffix; of an address without its query."""
+    """The name of the image or video without its suffix; that of an address without its query."""
     if options.video:
         return options.video.stem
     try:

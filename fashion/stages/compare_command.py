@@ -70,7 +70,7 @@ def chosen_model(options: argparse.Namespace, number: int, stage: Stage) -> Mode
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
-    """Draw, and say what was found; 1 where nothing could be drawn."""
+    """Draw, and say what was found; exit code 1 if nothing could be drawn."""
     options = parse_arguments(arguments, prog)
     from tqdm import tqdm
 

@@ -91,7 +91,7 @@ class _Drawing:
 
 
 def draw_pictures(options: argparse.Namespace) -> int:
-    """Detect on every picture, or on a video, and write drawings; 1 where nothing was found."""
+    """Detect on every picture, or on a video, and write drawings; return 1 if nothing was found."""
     choose_classes(options)
     choice = model_choice(options)
     video = options.images.is_file() and is_video(options.images)
@@ -121,7 +121,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
 def _pictures(options: argparse.Namespace, choice: ModelChoice) -> list[Path]:
     """The pictures of the command line.
 
-    Raises `DatasetError` where there are none; if the weights are missing too, it says so.
+    Raises `DatasetError` if there are none; if the weights are missing too, it says so.
     """
     try:
         return list_images(options.images, options.limit)
@@ -140,7 +140,7 @@ class _Detected(NamedTuple):
 def _draw_all(
     images: list[Path], options: argparse.Namespace, drawing: _Drawing
 ) -> tuple[str, list[Path]]:
-    """Draw each picture; how many were drawn, and what else was written.
+    """Draw each picture; return how many were drawn, and what else was written.
 
     While the network has a picture, threads read the next ones, and draw and write those before.
     """

@@ -78,7 +78,7 @@ def parse_arguments(
     add("--overwrite", action="store_true", help="replace what an earlier export wrote to DIR")
     add("--logs", type=Path, metavar="DIR", help="for --model=last (default: the stage's)")
     add_model_arguments(parser, MODANET_STAGE, "weight file, or last (default: the stage's)")
-    # Replaces --resize-mode of those, since a SavedModel supports more modes.
+    # Replaces their --resize-mode, since a SavedModel supports more modes.
     add(
         "--resize",
         "--resize-mode",
@@ -104,7 +104,7 @@ def picture_size(text: str) -> list[int]:
 
 
 def set_sizes(config: Config, options: argparse.Namespace) -> None:
-    """Set the sizes of a Config by the options; the network itself has no fixed size."""
+    """Set the sizes of a Config from the options; the network itself has no fixed size."""
     if options.size and len(options.size) == 2:
         config.IMAGE_RESIZE_MODE = "shape"
         config.IMAGE_HEIGHT, config.IMAGE_WIDTH = options.size
@@ -122,7 +122,7 @@ def set_sizes(config: Config, options: argparse.Namespace) -> None:
 
 
 def calibration_pictures(folder: Path) -> list[Path]:
-    """At most `CALIBRATED` photographs from all over the list of a folder's, all of them readable.
+    """At most `CALIBRATED` photographs from all over a folder's list, all of them readable.
 
     Raises:
         DatasetError: there is no such folder, no photograph in it, or one that cannot be read.
@@ -135,12 +135,12 @@ def calibration_pictures(folder: Path) -> list[Path]:
     places = np.linspace(0, len(found) - 1, min(CALIBRATED, len(found))).round().astype(int)
     chosen = [found[place] for place in places]
     for _ in pictures_of(chosen):
-        pass  # what cannot be read is told now, not after minutes
+        pass  # what cannot be read is reported now, not after minutes
     return chosen
 
 
 def pictures_of(paths: list[Path]) -> Iterator[np.ndarray]:
-    """The photographs one after the other: together they may not fit into memory."""
+    """The photographs one by one: together they may not fit into memory."""
     from mrcnn.images.reading import read_image
 
     return map(read_image, paths)

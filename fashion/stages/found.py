@@ -38,7 +38,7 @@ class Garment:
         area: pixels of its mask.
         colour: the name of its dominant colour, "" without a pixel.
         segmentation: COCO run-lengths of its mask.
-        wearer: the number of the person who wears it, from 1; None where that is not known.
+        wearer: the number of the person who wears it, from 1; None if that is not known.
     """
 
     class_id: int
@@ -139,7 +139,7 @@ class FoundFiles:
         return stream.getvalue()
 
     def predictions(self) -> list[dict[str, Any]]:
-        """COCO results rows; `file_name` says which picture, whose ids are their places here."""
+        """COCO results rows with `file_name`; image ids number the pictures as added, from 1."""
         rows = []
         for number, picture in enumerate(self._pictures, 1):
             for g in picture.garments:
@@ -189,5 +189,5 @@ def _figure(picture: _Picture, page: Path) -> str:
 
 
 def _plain_cell(text: str) -> str:
-    """A text that spreadsheets do not take for a formula."""
+    """A text that spreadsheets do not mistake for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
 
 
 def of_file(options: argparse.Namespace) -> tuple:
-    """A weight file of any classes without a network, the parts to show, and the title."""
+    """A weight file of any classes, without a network; the parts to show; and the title."""
     from fashion.stages.models import weights_path
     from mrcnn.inspection.sections import Inspected
 
@@ -127,7 +127,7 @@ def of_model(options: argparse.Namespace) -> tuple:
 
 
 def chosen_parts(options: argparse.Namespace) -> list[str]:
-    """The parts to show: those that were chosen, by default all that the picture allows."""
+    """The parts to show: those chosen, by default all that the picture allows."""
     from mrcnn.inspection.report import NEED_MODEL, NEED_TRUTH, PARTS, check_parts
 
     lacking = set() if options.dataset else set(NEED_TRUTH)
@@ -144,7 +144,7 @@ def chosen_parts(options: argparse.Namespace) -> list[str]:
 
 
 def set_picture(inspected, options: argparse.Namespace, table: ClassTable, fit: bool) -> None:
-    """Set the picture, and for a data set how well the anchors fit it.
+    """Set the picture and, for a data set, how well the anchors fit it.
 
     table: the classes of the network; those of the photo weights include the person.
     """

@@ -31,18 +31,18 @@ PIPELINE_OUTPUTS = REPOSITORY / "outputs"  # where `make demo` trains
 
 @dataclass(frozen=True)
 class WeightFile:
-    """What a weight file says of itself; see `describe_weights`.
+    """What a weight file says about itself; see `describe_weights`.
 
     Attributes:
         path: the file.
-        preset: the preset it was trained with; None where it names none of `PRESETS`.
+        preset: the preset it was trained with; None if it names none of `PRESETS`.
         classes: the class names it was trained with, without the background and persons; None where
             it does not say.
         class_count: how many classes its class layer has, without the background and persons; None
             where it has no such layer.
         sha256: of its content, in hexadecimal digits; None unless it was asked for.
-        table: `classes` with their colours and aliases; None where it does not name classes.
-        persons: whether it detects persons beside these classes, as the class after them.
+        table: `classes` with their colours and aliases; None if it does not name classes.
+        persons: whether it detects persons besides these classes, as the class after them.
         provenance: what it was trained on.
     """
 
@@ -56,7 +56,7 @@ class WeightFile:
     provenance: Provenance = field(default_factory=Provenance)
 
     def line(self) -> str:
-        """One line for a terminal: the file, and what it was trained on where it says so."""
+        """One line for a terminal: the file, and what it was trained on if it says so."""
         said = self.provenance.line()
         return f"{self.path}: {said}" if said else str(self.path)
 
@@ -75,8 +75,7 @@ class ModelChoice:
         resize_mode: Config.IMAGE_RESIZE_MODE; None for the preset's.
         logs: where "last" is looked for; None for the stage's logs.
         settings: what errors call `weights` and `preset`, for `UserError.sentence` to translate.
-        persons: whether persons are detected, too, as the class after the stage's, by weights that
-            know them.
+        persons: whether weights that know persons detect them too, as the class after the stage's.
     """
 
     stage: Stage
@@ -135,9 +134,9 @@ def weights_path(
     logs: Path | None = None,
     setting: str = ModelChoice.settings[0],
 ) -> Path:
-    """As `find_weights`; and "last" is the last checkpoint of the last training.
+    """Like `find_weights`; "last" is the last checkpoint of the last training.
 
-    Damaged checkpoints after it are skipped with a printed line each.
+    Damaged checkpoints after it are skipped, with a printed line for each.
 
     Raises:
         WeightsNotFoundError: there is no such file, or no training yet.
@@ -181,12 +180,12 @@ def weights_note(preset: str, table: ClassTable) -> dict[str, str]:
 
 
 def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
-    """What a weight file says of itself; the file is opened once, its arrays are not loaded.
+    """What a weight file says about itself; the file is opened once, its arrays are not loaded.
 
-    digest: compute its sha256, too.
+    digest: also compute its sha256.
 
     Raises:
-        WeightsError: it is missing, damaged, or no weight file.
+        WeightsError: it is missing, damaged, or not a weight file.
     """
     from mrcnn.weights.h5_reading import open_weights
 
@@ -211,7 +210,7 @@ def describe_weights(path: Path, *, digest: bool = False) -> WeightFile:
 
 
 def _noted_table(classes: tuple[str, ...] | None, rows: object) -> ClassTable | None:
-    """The table of a note's classes; plain names where it has no rows that fit them."""
+    """The table of a note's classes; plain names if it has no rows that fit them."""
     for data in (rows, list(classes or ())):
         try:
             table = ClassTable.from_json(data)
@@ -223,7 +222,7 @@ def _noted_table(classes: tuple[str, ...] | None, rows: object) -> ClassTable | 
 
 
 def _parsed_note(text: str) -> dict:
-    """The note as JSON; empty where others wrote something else under its name."""
+    """The note as JSON; empty if others wrote something else under its name."""
     try:
         note = json.loads(text)
     except (ValueError, RecursionError):
@@ -232,7 +231,7 @@ def _parsed_note(text: str) -> dict:
 
 
 def _texts(value: object) -> tuple[str, ...] | None:
-    """A JSON value that is a list of texts; None for any other, and for an empty list."""
+    """A JSON value that is a list of strings; None for any other, and for an empty list."""
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         return tuple(value)
     return None
@@ -249,7 +248,7 @@ def inference_weights(choice: ModelChoice, *, digest: bool = False) -> WeightFil
     digest: see `describe_weights`.
 
     Raises:
-        WeightsError: it is missing, damaged, or of other classes or another preset's network.
+        WeightsError: it is missing, damaged, or for other classes or another preset's network.
     """
     weights = described_weights(choice, digest=digest)
     check_preset(weights, choice.preset, choice.settings)
@@ -277,7 +276,7 @@ def described_weights(choice: ModelChoice, *, digest: bool = False) -> WeightFil
 def check_preset(
     weights: WeightFile, preset: str | None, settings: tuple[str, str] = ModelChoice.settings
 ) -> None:
-    """Raise `WeightsError` where `preset` has another network than the weights were trained in.
+    """Raise `WeightsError` if `preset` has another network than the weights were trained in.
 
     settings: what the error calls weights and preset, as in `ModelChoice`.
     """
@@ -322,9 +321,9 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
         WeightsError: see `inference_weights`; or the layers are not those of the preset's network.
     """
     weights = inference_weights(choice)
-    # A fifth of the time that importing Keras takes is of packages that it only uses if they are
-    # there, and for what no detection needs: plots and sparse training data. It then lacks them for
-    # the rest of the process, so this is for commands, not for `fashion.load`.
+    # A fifth of the time that importing Keras takes goes to optional packages that no detection
+    # needs, for plots and sparse training data. Keras then lacks them for the rest of the process,
+    # so this is for commands, not for `fashion.load`.
     with collector_paused():
         with modules_left_out("matplotlib", "scipy"):
             importlib.import_module("mrcnn.model")
@@ -372,10 +371,10 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
 
 
 def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
-    """Give a training model the class-dependent heads of weights that know persons, but not theirs.
+    """Give a training model the class heads of weights that know persons, without the person.
 
-    Otherwise these heads would start over, as `MaskRCNN.load_weights` leaves them for another
-    number of classes.
+    Otherwise these heads would start over: `MaskRCNN.load_weights` skips them where the number of
+    classes differs.
 
     Args:
         model: of the weights' classes without persons, in mode "training".

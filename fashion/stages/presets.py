@@ -16,14 +16,14 @@ class Preset:
     Attributes:
         purpose: one line for `--help`.
         values: Config attributes.
-        detection: those that detection has in place of `values`.
+        detection: those that replace `values` in detection.
         parsing_confidence: a garment's least score in clothing parsing; None: that of `values`.
         epochs: the total.
         layers: which layers train.
-        layers_help: the same in words, where `layers` is a regular expression.
+        layers_help: the same in words, if `layers` is a regular expression.
         schedule: several parts instead, see `fashion.stages.presets`.
         weights: what training starts from by default: 'coco', or 'none' for random weights.
-        compact: whether the backbone is the small one for processors.
+        compact: whether the backbone is the small one for CPUs.
     """
 
     purpose: str
@@ -158,7 +158,7 @@ PRESETS = {
         # Training at random scales shows larger objects, so a somewhat larger image finds more
         # (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
         detection={"IMAGE_HEIGHT": 512, "IMAGE_WIDTH": 384},
-        # A pixel takes the likeliest garment, so that what labels would leave out still helps: on
+        # A pixel gets the likeliest garment, so that what labels would leave out still helps: on
         # validation the mean IoU is .527 from .4 on, .505 from .3, .520 from .5 and .414 from .7.
         parsing_confidence=0.4,
         epochs=40,
@@ -221,8 +221,8 @@ class Part:
     """A part of a training.
 
     Attributes:
-        layers: as `MaskRCNN.train` takes them.
-        until_epoch: it ends after so many epochs since the beginning of the training.
+        layers: as for `MaskRCNN.train`.
+        until_epoch: it ends after this many epochs since the training began.
         learning_rate: of this part; constant, unless Config.LEARNING_RATE_SCHEDULE changes it.
     """
 

@@ -1,6 +1,6 @@
 """The commands that train and test a stage, as scripts of the clone and as console commands.
 
-A script has its stage; a console command takes --stage.
+A script has a fixed stage; a console command has --stage.
 """
 
 import argparse

@@ -28,7 +28,7 @@ from mrcnn.weights.provenance import Provenance
 
 
 def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, float] | None:
-    """Config.CLASS_WEIGHTS of a text: 'balanced', or weights by class name.
+    """Config.CLASS_WEIGHTS from a text: 'balanced', or weights by class name.
 
     Raises:
         ConfigError: a part is not class=weight.
@@ -57,7 +57,7 @@ def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, 
 def train(options: argparse.Namespace) -> int:
     """Train as the command line says; see `fashion.stages.training_arguments`.
 
-    Everything that can be wrong is checked before TensorFlow is imported and the network is built.
+    All that can be checked is checked before TensorFlow is imported and the network is built.
     """
     stage: Stage = options.stage
     require_drivers(options.gpus or 1)
@@ -116,10 +116,10 @@ def train(options: argparse.Namespace) -> int:
 def _provenance(
     options: argparse.Namespace, preset: str, count: int, start: WeightFile | None
 ) -> Provenance:
-    """What the trained weights say of themselves: this data set's name, and what came before."""
+    """What the trained weights say about themselves: this data set's name, and what came before."""
     own = f"{counted(count, 'picture')} of {options.dataset.resolve().name}"
     former = start.provenance.trained_on if start else ""
-    # Weights that a resumed training starts from name its data set already.
+    # Weights that a training resumes from name its data set already.
     text = former if former.startswith(own) else f"{own}, after {former}" if former else own
     return Provenance(preset=preset, classes=options.stage.table.names, trained_on=text)
 
@@ -179,8 +179,8 @@ def _weights_to_start_from(
 def set_damaged_aside(logs: Path, name: str) -> None:
     """Rename damaged checkpoints at the end of the last training, so that it can be resumed.
 
-    The training state beside them then stands for the last checkpoint. Raises `WeightsError` where
-    a checkpoint cannot be renamed, or none is whole.
+    The training state beside them then belongs to the last checkpoint. Raises `WeightsError` if a
+    checkpoint cannot be renamed, or none is whole.
 
     Args:
         logs: the folder of all trainings.

@@ -13,7 +13,7 @@ from mrcnn.config_rules import parse_rate_schedule
 from mrcnn.data.augmentation import PRESETS as AUGMENTATIONS
 from mrcnn.errors import ConfigError
 
-# Share of the pictures below which --repeat-rare takes a class for rare: a dozen classes, of which
+# Share of the pictures below which --repeat-rare considers a class rare: a dozen classes, of which
 # a picture shows three or four, are in a quarter of them on average.
 RARE = 0.1
 
@@ -155,7 +155,7 @@ def _add_helps(parser: argparse.ArgumentParser) -> None:
 
 
 def _adder(group: argparse._ActionsContainer) -> Callable[..., None]:
-    """Adds an option with its help, to which the default is added where the preset decides it."""
+    """Adds an option with its help, to which the default is added if the preset decides it."""
 
     def add(option: str, text: str, preset: str = "", **how: Any) -> None:
         default = of_presets(preset) if preset else ""
@@ -165,7 +165,7 @@ def _adder(group: argparse._ActionsContainer) -> Callable[..., None]:
 
 
 def rate_schedule(text: str) -> str:
-    """An argparse type: a text that `mrcnn.config_rules.parse_rate_schedule` takes."""
+    """An argparse type: a text that `mrcnn.config_rules.parse_rate_schedule` accepts."""
     try:
         parse_rate_schedule(text)
     except ConfigError as error:

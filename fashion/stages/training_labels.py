@@ -35,7 +35,7 @@ def with_labels(choice: ModelChoice, classes: str | None, *, digest: bool = Fals
     try:
         weights = described_weights(choice, digest=digest)
     except WeightsNotFoundError:
-        return choice  # whoever needs the weights raises it again
+        return choice  # whatever needs the weights raises it again
     choice = dataclasses.replace(choice, weights=weights)
     # Files name the classes of a stage without its aliases and codes.
     if weights.table is None or weights.table.names == choice.stage.table.names:
@@ -69,14 +69,14 @@ def with_codes(table: ClassTable) -> ClassTable:
     return ClassTable(rows, name=table.name)
 
 
-# So many regions, as a share, may have labels that are not trained before that is an error.
+# The share of regions that may have labels that are not trained, before that is an error.
 MOST_UNKNOWN = 0.1
 
 
 def require_known_labels(dataset: FashionDataset, table: ClassTable, place: Path) -> None:
-    """Raise `DatasetError` where too many regions were left out for labels not in the table.
+    """Raise `DatasetError` if too many regions were left out for labels not in the table.
 
-    Season labels that the nine leave out on purpose do not count with those nine.
+    With the nine season labels as the table, labels that they leave out on purpose do not count.
 
     Args:
         dataset: as it was loaded with `table`.
@@ -100,7 +100,8 @@ def require_known_labels(dataset: FashionDataset, table: ClassTable, place: Path
         )
 
 
-# From here on a label is learnt at all; Matterport's balloon sample, a single class, had 61 images.
+# The fewest samples from which a label is learnt at all; Matterport's balloon sample, a single
+# class, had 61 images.
 FEW_INSTANCES = 30
 FEW_VALIDATION = 5
 SHOWN = 8

@@ -25,11 +25,11 @@ _COPIED = 1 << 20  # characters at once
 class CocoStreamWriter(EntryWriter):
     """Writes a COCO file an image at a time; see `fashion.streams.shards.EntryWriter`.
 
-    COCO has the list of images before that of annotations: the latter go to a nameless temporary
-    file beside the other first, and are copied behind the images at the end.
+    COCO lists images before annotations: the latter first go to a nameless temporary file, and are
+    copied behind the images at the end.
 
     head: members before the lists, such as info and licences. categories: the list of categories,
-    which every shard has whole.
+    which is whole in every shard.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class CocoStreamWriter(EntryWriter):
         self._files.write(f'], "categories": {json_text(self._categories, self.path)}}}\n')
 
     def _discard(self) -> None:
-        # What is lost is lost anyway: a full disk must not hide the error that led here.
+        # What is lost is lost anyway: a full disk must not hide the original error.
         with contextlib.suppress(OSError):
             self._spool.close()
         super()._discard()
@@ -87,7 +87,7 @@ def _nameless_file(folder: Path) -> Iterator[IO[str]]:
 def read_head(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A COCO file of any size without its images and annotations: both lists are empty.
 
-    Raises `DatasetError` as `fashion.annotations.coco.read`.
+    Raises `DatasetError` like `fashion.annotations.coco.read`.
     """
     data: dict[str, Any] = {}
     with JsonStream(path) as stream:

@@ -1,7 +1,8 @@
 """COCO to VIA and back, image by image, for files larger than memory.
 
-What is written is what `fashion.annotations.coco_reading` and `fashion.annotations.coco_writing`
-make of whole files, byte by byte; only problems may be listed in another order.
+The output is, byte by byte, what `fashion.annotations.coco_reading` and
+`fashion.annotations.coco_writing` make of whole files; only problems may be listed in another
+order.
 """
 
 import os
@@ -25,13 +26,13 @@ from fashion.streams.images import ImageStream, images_of_coco
 from fashion.streams.shards import annotation_files
 from fashion.streams.via_writing import ViaStreamWriter
 
-LARGE = 256 << 20  # bytes; from here on reading whole files takes gigabytes
+LARGE = 256 << 20  # bytes; above this, reading whole files takes gigabytes
 
 
 def is_large(path: str | os.PathLike[str], *, limit: int = LARGE) -> bool:
     """Whether to read annotations image by image: several files, or more than `limit` bytes.
 
-    Raises `DatasetError` where there is nothing.
+    Raises `DatasetError` if there are none.
     """
     files = annotation_files(path)
     return files != [Path(path)] or files[0].stat().st_size > limit
@@ -48,7 +49,7 @@ def coco_to_via(
 ) -> tuple[Conversion, list[Path]]:
     """Turn the COCO file `path` (or shards) into the VIA file `out`; what was met, and the files.
 
-    `first_polygon`: as `fashion.annotations.coco_reading.to_via`. `images`: the folder of the
+    `first_polygon`: as for `fashion.annotations.coco_reading.to_via`. `images`: the folder of the
     images, for keys and sizes; see `use_file_that_fits`. Raises `DatasetError`, with `strict` at
     the first problem; then nothing is written.
     """
@@ -70,10 +71,10 @@ def coco_to_via(
 
 
 def use_file_that_fits(image: AnnotatedImage, folder: Path, conversion: Conversion) -> bool:
-    """Take key and size in bytes of an image from its file, if that is what was annotated.
+    """Set an image's key and size in bytes from its file, if that is what was annotated.
 
-    False, and a problem, where the annotations are for another size in pixels than that of the
-    file; the image is then no longer counted.
+    False, and a problem, if the annotations are for another size in pixels than the file's; the
+    image is then no longer counted.
     """
     path = picture_path(folder, image.filename)
     reason = wrong_size(path, image.width, image.height)
@@ -99,8 +100,8 @@ def via_to_coco(
 ) -> tuple[CocoConversion, list[Path]]:
     """Turn the VIA file `path` (or shards) into the COCO file `out`; what was met, and the files.
 
-    `table` and `like`: as `fashion.annotations.coco_writing.from_via`. The labels are gathered in
-    a first pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is
+    `table` and `like`: as for `fashion.annotations.coco_writing.from_via`. The labels are gathered
+    in a first pass. Raises `DatasetError`, with `strict` at the first problem; then nothing is
     written.
     """
     with ImageStream(path, wanted="via", strict=strict) as stream:

@@ -27,16 +27,16 @@ from mrcnn.errors import counted
 
 
 class ImageStream:
-    """The images of annotation files, one after the other, as often as they are iterated over.
+    """The images of annotation files, one by one, as often as they are iterated over.
 
     Each round reads the files again and gives the images of `fashion.annotations.via_reading.read`,
-    or for COCO those of `fashion.annotations.coco_reading.to_via`. A context manager: its end
+    or for COCO those of `fashion.annotations.coco_reading.to_via`. A context manager: leaving it
     removes the index on the disk.
 
     Attributes:
         source: what the user named, for messages.
         is_coco: the format.
-        problems: of the latest round, complete when that is through.
+        problems: of the latest round, complete when that has ended.
 
     `strict` raises `DatasetError` at the first problem.
     """
@@ -97,7 +97,7 @@ class ImageStream:
             yield target
 
     def _entry_rows(self) -> Iterator[tuple]:
-        """Name, key and place of the entries in the file's order, those of one name together."""
+        """Name, key and place of the entries in file order, those of the same name together."""
         doubled = "SELECT name FROM entries GROUP BY name HAVING COUNT(*) > 1"
         if next(self.index.rows(f"{doubled} LIMIT 1"), None) is None:
             yield from self.index.rows(
@@ -130,10 +130,10 @@ def open_annotations(path: str | os.PathLike[str], *, strict: bool = False) -> I
 def coco_images(index: AnnotationIndex) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Each image of a COCO file, as the file has it, with its annotations, in the file's order.
 
-    Annotations of unknown images and categories are not among them. Raises `DatasetError`.
+    Annotations of unknown images and categories are left out. Raises `DatasetError`.
     """
     images = index.rows("SELECT place, file, start, length FROM images ORDER BY place")
-    # CROSS JOIN keeps SQLite to this order: one walk through the annotations, then one sort.
+    # CROSS JOIN makes SQLite keep this order: one pass over the annotations, then one sort.
     annotations = index.rows(
         """SELECT i.place, a.file, a.start, a.length FROM annotations a
         CROSS JOIN images i ON i.id = a.image
@@ -153,7 +153,7 @@ def images_of_coco(
 ) -> Iterator[AnnotatedImage]:
     """The images of a COCO file, as `fashion.annotations.coco_reading.to_via` makes them.
 
-    What was met is counted in `conversion`. Raises `DatasetError`.
+    What was found is counted in `conversion`. Raises `DatasetError`.
     """
     unknown = index.rows(
         """SELECT i.name, a.file, a.start, a.length FROM annotations a

@@ -1,12 +1,12 @@
-"""Where every entry of annotation files lies, found in one pass, and kept on the disk.
+"""Where every entry of annotation files is, found in one pass, and kept on the disk.
 
-The two formats cannot be read image by image as they stand: a COCO file has its annotations apart
-from its images, in any order, and its categories perhaps at the end; a VIA file may name an image
-twice, and only its last member says that it was one. So a first pass notes the place of each entry
-(file, first byte, bytes) with the values it is found by in a temporary SQLite database, which
-sorts and joins with the memory of its cache and the disk for the rest; a second pass then reads
-each entry from its place. The database has no name, so that nothing of it is left however the
-process ends. SQLite puts it where `SQLITE_TMPDIR` or `TMPDIR` say, some 100 bytes an entry.
+The two formats cannot be read image by image directly: a COCO file has its annotations apart from
+its images, in any order, and its categories perhaps at the end; a VIA file may name an image twice,
+and only its last member shows that it is one. So a first pass notes the place of each entry (file,
+first byte, bytes), with the values to find it by, in a temporary SQLite database, which sorts and
+joins with the memory of its cache and the disk for the rest; a second pass then reads each entry
+from its place. The database has no name, so that nothing is left of it however the process ends.
+SQLite puts it where `SQLITE_TMPDIR` or `TMPDIR` says, some 100 bytes per entry.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ CREATE TABLE categories (id);
 
 
 class Place(NamedTuple):
-    """Where an entry lies: the number of its file, its first byte, its number of bytes."""
+    """Where an entry is: the number of its file, its first byte, its number of bytes."""
 
     file: int
     start: int
@@ -51,7 +51,7 @@ class AnnotationIndex:
         is_coco: which of the two it is.
         version: of VIA, "1", "2" or "2 project".
         head: of COCO, everything but the three lists, from the first file.
-        categories: of COCO, as they stand in the file.
+        categories: of COCO, as they are in the file.
         vocabulary: of VIA, what the attributes of all files say about classes.
 
     `wanted` is "via" or "coco" to refuse the other.
@@ -182,7 +182,7 @@ class AnnotationIndex:
                     scan.note_other(name, value)
 
     def _add_entry(self, key: str, entry: Any, stream: JsonStream, scan: "_Scan") -> None:
-        """Record the entry of a VIA file that `stream` gave last."""
+        """Record the entry of a VIA file that `stream` returned last."""
         image = image_of_entry(key, entry, scan.source)
         scan.old = scan.old or isinstance(entry.get("regions"), dict)
         regions = entry.get("regions")
@@ -207,7 +207,7 @@ class AnnotationIndex:
         self._database.execute("INSERT INTO annotations VALUES (NULL, ?, ?, ?, ?, ?)", row)
 
     def _conclude(self, scan: "_Scan", *, first: bool) -> None:
-        """Take the format of a file, which must be that of the files before."""
+        """Record the format of a file, which must be that of the files before."""
         is_coco = scan.is_coco
         self._check_wanted(scan)
         if not first and is_coco != self.is_coco:
@@ -223,14 +223,14 @@ class AnnotationIndex:
             self._conclude_via(scan)
 
     def _check_wanted(self, scan: "_Scan") -> None:
-        """Refuse the format that is not wanted, in the words of those who read whole files."""
+        """Refuse the format that is not wanted, in the words of the code that reads whole files."""
         if self._wanted == "coco" and not scan.is_coco:
             coco.check({}, scan.source)
         if self._wanted == "via" and scan.is_coco:
             via_entries({name: [] for name in _LISTS}, scan.source)
 
     def _conclude_via(self, scan: "_Scan") -> None:
-        """Take the version of a VIA file, and refuse members that are not entries."""
+        """Record the version of a VIA file, and refuse members that are not entries."""
         if scan.project:
             self.version = "2 project"
             self.vocabulary.options |= options_of(scan.others.get("_via_attributes"))
@@ -243,7 +243,7 @@ class AnnotationIndex:
             self.version = "1"
 
     def _conclude_coco(self, scan: "_Scan", *, first: bool) -> None:
-        """Take what a COCO file has beside its images and annotations."""
+        """Record what a COCO file has besides its images and annotations."""
         categories: Any = scan.others.get("categories")
         coco.check({"images": [], "annotations": [], "categories": categories}, scan.source)
         if first:
@@ -262,7 +262,7 @@ class AnnotationIndex:
     # --- between the passes -------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Distinguish the entries of one key, and refuse images of one id or name."""
+        """Distinguish entries that share a key, and refuse images that share an id or name."""
         with self.on_disk():
             if self.is_coco:
                 self._database.execute("CREATE INDEX image_id ON images (id)")
@@ -279,7 +279,7 @@ class AnnotationIndex:
             raise coco.not_unique(image[key], key, "images", self.source)
 
     def _name_doubled_keys(self) -> None:
-        """Name the entries of one key in one file as `fashion.json_files.keep_all_entries` does."""
+        """Rename entries that share a key in a file, as `json_files.keep_all_entries` does."""
         doubled = """SELECT place, key, number FROM (SELECT place, key,
             ROW_NUMBER() OVER (PARTITION BY file, key ORDER BY place) AS number FROM entries)
             WHERE number > 1"""
@@ -294,7 +294,7 @@ _IMAGE_KEYS = ("id", "file_name")
 
 
 class _Scan:
-    """What is known of a file while it is scanned."""
+    """What is known about a file while it is scanned."""
 
     def __init__(self, number: int, source: str) -> None:
         self.number = number
@@ -312,7 +312,7 @@ class _Scan:
     def note_other(self, key: str, value: Any) -> None:
         """Keep a member that is not an entry of a VIA file.
 
-        So many that no COCO file has them are refused as bad entries.
+        More of them than any COCO file has are refused as bad entries.
         """
         if len(self.others) >= MOST_OTHERS:
             for other, entry in self.others.items():
@@ -333,5 +333,5 @@ def _stored(identity: Any) -> Any:
 
 
 def _listed(regions: Any) -> list[Any]:
-    """The regions of an entry; whoever reads the entry refuses what is not a list."""
+    """The regions of an entry; the code that reads the entry refuses what is not a list."""
     return regions if isinstance(regions, list) else []

@@ -8,8 +8,8 @@
             else:
                 stream.value()
 
-Values are built by Python's own `json`, so that they are those of `json.loads`, and as quickly.
-To find where a value ends, bytes are read as Latin-1 characters, so that positions are those in the
+Values are built by Python's own `json`, so that they are those of `json.loads`, and as fast. To
+find where a value ends, bytes are read as Latin-1 characters, so that positions are those in the
 file; only a value that holds more than ASCII is then decoded.
 """
 
@@ -25,7 +25,7 @@ from fashion.json_files import check_regular, check_text, may_hold_half_pairs, r
 from mrcnn.errors import DatasetError
 
 CHUNK = 1 << 20  # bytes that are read at once
-MOST_VALUE_BYTES = 1 << 27  # of one value: an image's annotations have some thousands
+MOST_VALUE_BYTES = 1 << 27  # of one value: an image's annotations take some thousands
 _BLANKS = " \t\n\r"
 # A number may continue behind what has been read ("1" of "1.5", "1.5e+" of "1.5e+3").
 _NUMBER_TAIL = 3
@@ -36,11 +36,12 @@ class JsonStream:
     """A JSON file that is being read; a context manager.
 
     `members` and `elements` iterate over the object or the list that comes next; in each step the
-    value must be taken: by `value`, or by iterating over it in turn. `span` is the place of the
-    value taken last: its first byte, and its number of bytes. Memory: a few `CHUNK`, and one value.
+    value must be consumed: by `value`, or by iterating over it in turn. `span` is the place of the
+    value consumed last: its first byte, and its number of bytes. Memory: a few `CHUNK`, and one
+    value.
 
-    Every method raises `DatasetError` as `fashion.json_files.read_json` does; the size of the
-    file has no limit, that of a value `MOST_VALUE_BYTES`.
+    Every method raises `DatasetError` as `fashion.json_files.read_json` does; the size of the file
+    is unlimited, that of a value at most `MOST_VALUE_BYTES`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, chunk: int = CHUNK) -> None:
@@ -83,7 +84,7 @@ class JsonStream:
                 self._more()
 
     def members(self) -> Iterator[str]:
-        """Iterate over an object: the name of each member, whose value must then be taken."""
+        """Iterate over an object: the name of each member, whose value must then be consumed."""
         self._take("{", "Expecting value")
         if self.next_character() == "}":
             self._at += 1
@@ -98,7 +99,7 @@ class JsonStream:
                 return
 
     def elements(self) -> Iterator[int]:
-        """Iterate over a list: the number, from 0, of each element, which must then be taken."""
+        """Iterate over a list: the number, from 0, of each element, which must then be consumed."""
         self._take("[", "Expecting value")
         if self.next_character() == "]":
             self._at += 1
@@ -119,7 +120,7 @@ class JsonStream:
                 raise
 
     def finish(self) -> None:
-        """Raise unless nothing but blanks is left."""
+        """Raise unless only whitespace is left."""
         if self.next_character():
             self._fail("Extra data")
 
@@ -159,7 +160,7 @@ class JsonStream:
             raise UnicodeDecodeError("utf-8", b"", place, place + 1, error.reason) from None
 
     def _take(self, wanted: str, message: str) -> str:
-        """Skip one of the characters `wanted`; which it was."""
+        """Skip one of the characters `wanted`; return which it was."""
         character = self.next_character()
         if not character or character not in wanted:
             self._fail(message)
@@ -171,14 +172,14 @@ class JsonStream:
             raise self._located(json.JSONDecodeError(message, self._text, self._at))
 
     def _located(self, error: json.JSONDecodeError) -> json.JSONDecodeError:
-        """`error` with its place in the file instead of that in the text at hand."""
+        """`error` with its place in the file instead of in the current text."""
         if error.lineno == 1:
             error.colno = self._base + error.pos - self._line_start + 1
         error.lineno += self._lines
         return error
 
     def _more(self) -> None:
-        """Read more, as much again as is waiting, and drop what has been taken."""
+        """Read more, as much again as is waiting, and drop what has been consumed."""
         done = self._text[: self._at]
         line_ends = done.count("\n")
         if line_ends:

@@ -1,6 +1,6 @@
 """Annotations in several files: `via-00000-of-00003.json` and so on, each of them a whole file.
 
-The files of one name are a set. Readers take the whole set or say what is missing; a set is named
+The files of one name are a set. Readers read the whole set or say what is missing; a set is named
 by its folder, by a pattern with `*`, or by the name without the numbers (`via.json`).
 """
 
@@ -31,7 +31,7 @@ def shard_path(path: Path, number: int, total: int) -> Path:
 
 
 def shards_of(path: Path) -> list[Path]:
-    """The files that are there of the set that `path` (`via.json`) names, in order; no check."""
+    """The existing files of the set that `path` (`via.json`) names, in order, unchecked."""
     pattern = f"{glob.escape(path.stem)}-*-of-*{glob.escape(path.suffix)}"
     own = [
         (int(m["total"]), int(m["number"]), p)
@@ -42,7 +42,7 @@ def shards_of(path: Path) -> list[Path]:
 
 
 def _shards_among(paths: Iterable[Path]) -> dict[Path, re.Match[str]]:
-    """Those of the paths whose names are those of shards, and what their names say."""
+    """The paths that are named like shards, and what their names say."""
     found = ((path, _SHARD.fullmatch(path.name)) for path in paths)
     return {path: match for path, match in found if match}
 
@@ -51,9 +51,8 @@ def annotation_files(path: str | os.PathLike[str]) -> list[Path]:
     """The files that `path` means: a file, a folder, a pattern, or the common name of shards.
 
     In a folder it is the one set of shards there, else the file that
-    `fashion.annotations.locating.find_annotations` finds. Raises `DatasetError` where shards of a
-    set are missing, where two sets, or a set and a file, could be meant, and where nothing is
-    there.
+    `fashion.annotations.locating.find_annotations` finds. Raises `DatasetError` if shards of a set
+    are missing, if two sets, or a set and a file, could be meant, and if nothing is there.
     """
     path = Path(path)
     if is_file(path):
@@ -118,8 +117,8 @@ class PendingFiles:
 
     `open` begins the next file, under a temporary name beside `path`. `commit` forces them to the
     disk and gives them their names: `path` itself, or with `sharded` the names of a set, whose
-    number is known only then. A set of another number that stood there is removed; a single file
-    that a set replaces stays, and so does a set that a single file replaces. `discard` leaves
+    number is known only then. An existing set with another number of files is removed; a single
+    file that a set replaces stays, and so does a set that a single file replaces. `discard` leaves
     nothing behind. `ready` is called with each file's path and sha256 when all are whole, before
     any appears.
     """
@@ -141,19 +140,19 @@ class PendingFiles:
         self._hash = hashlib.sha256()
 
     def open(self) -> None:
-        """Begin the next file; the one before is whole."""
+        """Begin the next file; the previous one is complete."""
         with writing(self.path):
             self._finish()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             name = f".{shortened(self.path.name)}.{secrets.token_hex(4)}.part"
             temporary = self.path.with_name(name)
-            # Not tempfile: its files are private, these are to have the usual permissions.
+            # Not tempfile: its files are private, but these need the usual permissions.
             self._stream = temporary.open("xb", buffering=_BUFFER)
             self._temporary.append(temporary)
             self._hash = hashlib.sha256()
 
     def write(self, text: str) -> None:
-        """Write `text` to the open file. Raises `DatasetError` where it cannot be written."""
+        """Write `text` to the open file. Raises `DatasetError` if it cannot be written."""
         assert self._stream is not None, "open comes first"
         with writing(self.path):
             data = text.encode("utf-8")
@@ -162,7 +161,7 @@ class PendingFiles:
             self._stream.write(data)
 
     def commit(self) -> list[Path]:
-        """Let the files appear; their paths. Without any `open` there are none."""
+        """Let the files appear; return their paths. Without any `open` there are none."""
         with writing(self.path):
             self._finish()
             total = len(self._temporary)
@@ -214,7 +213,7 @@ class EntryWriter(abc.ABC):
 
     Args:
         path: the file; folders above it are made.
-        shard_size: write files of so many entries, named as in `fashion.streams.shards`, instead
+        shard_size: write files of this many entries, named as in `fashion.streams.shards`, instead
             of one.
         ready: called with the path and the sha256 (hexadecimal) of each file when all are on the
             disk, just before they appear.
@@ -266,7 +265,7 @@ class EntryWriter(abc.ABC):
             self._discard()
 
     def _next(self, separator: str) -> None:
-        """Write what stands before an entry, in another file where the present one is full."""
+        """Write what comes before an entry, in a new file if the current one is full."""
         if self._shard_size is not None and self.count and self.count % self._shard_size == 0:
             self._end()
             self._begin()
@@ -276,11 +275,11 @@ class EntryWriter(abc.ABC):
 
     @abc.abstractmethod
     def _begin(self) -> None:
-        """Open a file and write what stands before its entries."""
+        """Open a file and write what comes before its entries."""
 
     @abc.abstractmethod
     def _end(self) -> None:
-        """Write what stands behind the entries of a file."""
+        """Write what comes after the entries of a file."""
 
     def _commit(self) -> None:
         """Let the files appear."""

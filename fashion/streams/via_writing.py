@@ -24,9 +24,9 @@ from mrcnn.errors import DatasetError
 class ViaStreamWriter(EntryWriter):
     """Writes a VIA 2 annotation file an entry at a time; see `fashion.streams.shards.EntryWriter`.
 
-    lines: one entry a line, instead of all in one line. Raises `DatasetError` also for a NaN, for
-    text that UTF-8 cannot hold, and, at the end, for two entries of one key: a reader would see
-    one of them.
+    lines: one entry per line, instead of all in one line. Raises `DatasetError` also for a NaN, for
+    text that UTF-8 cannot hold, and, at the end, for two entries with the same key: a reader would
+    see only one of them.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class ViaStreamWriter(EntryWriter):
 
 
 class KeyDigests:
-    """Keeps 16 bytes a key instead of the key; repeated keys are found at the end.
+    """Keeps 16 bytes per key instead of the key; repeated keys are found at the end.
 
-    Among a billion keys, two different ones are taken for one with a chance of 1 in 10 ** 20.
+    Among a billion keys, the chance that two different ones count as equal is 1 in 10 ** 20.
     """
 
     def __init__(self) -> None:

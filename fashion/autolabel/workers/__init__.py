@@ -1,1 +1,1 @@
-"""The same by processes or a Ray cluster."""
+"""Workers: this process, several, or a Ray cluster."""

@@ -1,6 +1,6 @@
-"""Who labels: workers that are given whole batches, and give back records for the journal.
+"""Who labels: workers that get whole batches, and return records for the journal.
 
-This module has what all workers share, and the crew of one that this process is. Processes of this
+This module has what all workers share, and the crew of one that this process is. Processes on this
 machine are in `fashion.autolabel.workers.processes`, those of a Ray cluster in
 `fashion.autolabel.workers.ray_cluster`; `fashion.autolabel.labelling` gives out the batches.
 """
@@ -59,7 +59,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker has died, and the tasks that it had are lost with it; `how`: "by SIGKILL"."""
+    """A worker has died, and its tasks are lost with it; `how`: "by SIGKILL"."""
 
     worker: int
     how: str
@@ -78,19 +78,19 @@ class Crew(Protocol):
     at_once: int
 
     def hire(self) -> int:
-        """Start a worker; its number. A `Ready` or a `Lost` follows."""
+        """Start a worker; return its number. A `Ready` or a `Lost` follows."""
 
     def give(self, worker: int, task: Task) -> None:
         """Hand a task to a worker that is ready."""
 
     def take_back(self) -> list[int]:
-        """The numbers of the tasks that no worker has begun, and none will any more."""
+        """The numbers of the tasks that no worker has begun, which none will begin any more."""
 
     def wait(self, seconds: float) -> list[Event]:
         """What has happened, in order; after about `seconds` an empty list."""
 
     def end(self) -> None:
-        """End all workers at once, whatever they do."""
+        """End all workers at once, whatever they are doing."""
 
 
 def recorded(recorder: Recorder, task: Task, seen: list[Seen | LeftOut]) -> list[Record]:
@@ -166,7 +166,7 @@ class LocalCrew:
 
 
 class ResultsCrew(LocalCrew):
-    """A crew of one that takes the detections from a results file, not from a network."""
+    """A crew of one that reads the detections from a results file instead of running a network."""
 
     def __init__(self, job: LabelJob, results: ResultsFile):
         super().__init__(job, detect=lambda images: ())
@@ -185,7 +185,7 @@ class BatchLabeller:
     """What a worker process does: pictures are read in threads, the network has its own thread.
 
     Args:
-        job: its images are not looked at.
+        job: its images are ignored.
         load_detector: called once, in that thread.
     """
 
@@ -196,7 +196,7 @@ class BatchLabeller:
         self.loaded: Future[Detector] = self._network.submit(load_detector)
 
     def submit(self, task: Task) -> Future[list[Record]]:
-        """Begin with a task; the records of its pictures that are not done."""
+        """Begin a task; returns the records of its pictures that are not done."""
         images = [self._reading.submit(read_picture, picture) for picture, _ in task.pictures]
         return self._network.submit(self._label, task, images)
 
@@ -206,12 +206,12 @@ class BatchLabeller:
 
 
 def job_for_workers(job: LabelJob) -> LabelJob:
-    """The job without its list of pictures, which may be long: tasks bring them."""
+    """The job without its list of pictures, which may be long: they come with the tasks."""
     return replace(job, images=())
 
 
 def portable_error(error: BaseException) -> Exception:
-    """An exception that another process can be sent: a `UserError` whole, of others the text."""
+    """An exception that can be sent to another process: a `UserError` whole, of others the text."""
     if isinstance(error, UserError):
         return error
     lines = traceback.format_exception(type(error), error, error.__traceback__)

@@ -1,4 +1,4 @@
-"""Labelling workers that are processes of this machine, each with a model on its share of cores.
+"""Labelling workers that are processes on this machine, each with a model on its share of cores.
 
 Processes are spawned, never forked: TensorFlow's threads do not survive a fork. A process ends when
 the pipe to its parent does, so that none outlives a parent that was killed.
@@ -48,10 +48,10 @@ class ProcessCrew:
     Args:
         job: what to label, and how.
         load_detector: makes a worker's detector; pickled, so a function of a module, or an object.
-        threads: that each worker computes with.
+        threads: those that each worker computes with.
     """
 
-    at_once = 2  # the batch at hand, and the one that is read meanwhile
+    at_once = 2  # the current batch, and the one that is read meanwhile
 
     def __init__(self, job: LabelJob, load_detector: Callable[[], Detector], threads: int):
         self._work = (job_for_workers(job), load_detector, threads)
@@ -80,7 +80,7 @@ class ProcessCrew:
             self._pipes[worker].send(task)
 
     def take_back(self) -> list[int]:
-        """See `Crew.take_back`: a worker begins at once with all that it is given."""
+        """See `Crew.take_back`: a worker begins everything that it is given at once."""
         return []
 
     def wait(self, seconds: float) -> list[Event]:
@@ -97,7 +97,7 @@ class ProcessCrew:
         return event
 
     def _bury(self, worker: int) -> str:
-        """Release what is left of a process that has ended; how it ended."""
+        """Release what is left of a process that has ended; return how it ended."""
         process = self._processes.pop(worker)
         self._pipes.pop(worker).close()
         process.join(SECONDS_TO_END)
@@ -124,13 +124,13 @@ class ProcessCrew:
 def _signals_held_back() -> Iterator[None]:
     """Have new processes start with Ctrl-C and SIGTERM blocked; this one gets them afterwards.
 
-    They go to all processes of a terminal or a service, and the parent decides when one ends. What
-    a process does about them itself comes too late for those that arrive while it is starting.
+    They go to all processes of a terminal or a service, and the parent decides when one ends. A
+    process that blocks them itself is too late for those that arrive while it is starting.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # on its start it would let them through
+    resource_tracker.ensure_running()  # starting it later would unblock them
     former = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
@@ -145,7 +145,7 @@ def _serve(
     load_detector: Callable[[], Detector],
     threads: int,
 ) -> None:
-    """What a worker process does: label what comes, until the pipe ends."""
+    """What a worker process does: label what arrives, until the pipe ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     import cv2
@@ -166,7 +166,7 @@ def _serve(
 
 
 def _send(worker: int, pipe: Connection, results: Results) -> None:
-    """Send what becomes of the model and of the tasks, in their order."""
+    """Send what becomes of the model and of the tasks, in order."""
     while True:
         event = _outcome(worker, *results.get())
         try:

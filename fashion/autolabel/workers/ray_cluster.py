@@ -2,9 +2,9 @@
 
 These are plain actors and not Ray Data's `map_batches`, for three reasons. A batch must hold the
 same pictures as in a run without Ray. A finished batch must be in the journal at once, while Ray
-Data passes results on in blocks of many. And a batch that ends every worker must end the run with
+Data passes results on in blocks of many. And a batch that kills every worker must end the run with
 the names of its pictures, while Ray Data retries it forever. What Ray Data would add, giving out
-and retrying, is in `fashion.autolabel.labelling`, which serves processes of one machine as well.
+and retrying, is in `fashion.autolabel.labelling`, which serves processes on one machine as well.
 
 All machines need this project in the same version, and the weights and pictures at the same paths,
 unless the pictures have an address (`fashion.pictures.remote`). The journal is on the machine of
@@ -57,7 +57,7 @@ class Cluster:
         return max(1, sum(self.machines))
 
     def share(self, workers: int) -> int:
-        """The most CPUs that each of so many workers can have; at least 1.
+        """The most CPUs that each of this many workers can have; at least 1.
 
         A worker is on one machine: two machines of 8 CPUs hold three workers of 4, not of 5.
         """
@@ -68,17 +68,17 @@ class Cluster:
 
 
 def connect(address: str | None = None) -> Cluster:
-    """Connect this process with a cluster; without an address with a new one on this machine.
+    """Connect this process to a cluster; without an address to a new one on this machine.
 
     address: `host:port`, `ray://host:port`, `auto` (the one that runs on this machine, or that
     RAY_ADDRESS names) or `local` (a new one).
 
-    Raises `UserError` where Ray is not installed, or no cluster answers.
+    Raises `UserError` if Ray is not installed, or no cluster answers.
     """
     ray = require_ray()
     if not ray.is_initialized():
         try:
-            _require_answer(address)  # for which Ray itself would try many minutes
+            _require_answer(address)  # which Ray itself would try for many minutes
         except OSError as error:
             raise _unusable(address, error) from error
         try:
@@ -88,7 +88,7 @@ def connect(address: str | None = None) -> Cluster:
                 include_dashboard=False if address in (None, "local") else None,
                 logging_level="WARNING",
             )
-        except Exception as error:  # Ray raises this class itself where a machine is slow
+        except Exception as error:  # Ray raises this class itself if a machine is slow
             raise _unusable(address, error) from error
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return Cluster([int(resources.get("CPU", 0)) for resources in alive])
@@ -104,7 +104,7 @@ def _unusable(address: str | None, error: Exception) -> UserError:
 
 
 def host_and_port(address: str | None) -> tuple[str, int] | None:
-    """Where a cluster is to answer; None where that is unknown, or it is a new one."""
+    """Where a cluster should answer; None if that is unknown, or it is a new one."""
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or _cluster_of_this_machine()
     if not address or address == "local":
@@ -120,7 +120,7 @@ def host_and_port(address: str | None) -> tuple[str, int] | None:
 
 
 def _cluster_of_this_machine() -> str | None:
-    """The address that Ray would take for "auto"; it may be of a cluster that has ended."""
+    """The address that Ray would use for "auto"; it may be that of a cluster that has ended."""
     # Ray has no public way to ask for it; without an answer, connecting shows it.
     with contextlib.suppress(ImportError, AttributeError, TypeError):
         from ray._private.services import canonicalize_bootstrap_address
@@ -130,14 +130,14 @@ def _cluster_of_this_machine() -> str | None:
 
 
 def _require_answer(address: str | None) -> None:
-    """Raise `OSError` where no machine takes a connection at an address."""
+    """Raise `OSError` if no machine accepts a connection at an address."""
     place = host_and_port(address)
     if place:
         socket.create_connection(place, timeout=SECONDS_TO_ANSWER).close()
 
 
 def require_ray():
-    """The module `ray`. Raises `UserError` where it is not installed."""
+    """The module `ray`. Raises `UserError` if it is not installed."""
     try:
         import ray
     except ImportError as error:
@@ -157,7 +157,7 @@ class RayCrew:
         threads: CPUs of each worker.
     """
 
-    at_once = 2  # the batch at hand, and the one that is read meanwhile
+    at_once = 2  # the current batch, and the one that is read meanwhile
 
     def __init__(self, job: LabelJob, load_detector: Callable[[], Detector], threads: int):
         self._ray = require_ray()
@@ -177,7 +177,7 @@ class RayCrew:
         self._count = 0
 
     def hire(self) -> int:
-        """See `Crew.hire`. Where the cluster has no room, the actor waits for some."""
+        """See `Crew.hire`. If the cluster has no room, the actor waits for some."""
         worker, self._count = self._count, self._count + 1
         actor = self._actors[worker] = self._actor.remote(*self._work)
         if not self._starting:
@@ -193,14 +193,14 @@ class RayCrew:
             self._awaited[ref] = (worker, task.number)
 
     def take_back(self) -> list[int]:
-        """See `Crew.take_back`: a worker begins at once with all that it is given."""
+        """See `Crew.take_back`: a worker begins everything that it is given at once."""
         return []
 
     def wait(self, seconds: float) -> list[Event]:
         """See `Crew.wait`."""
         self._report_who_waits()
         refs = list(self._awaited)
-        # Without fetch_local=False a result whose machine died would never count as there.
+        # Without fetch_local=False a result whose machine died would never count as ready.
         found, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
         if not found:
             found, _ = self._ray.wait(refs, num_returns=1, timeout=seconds, fetch_local=False)
@@ -243,7 +243,7 @@ class RayCrew:
         self._ray.kill(actor)
 
     def end(self) -> None:
-        """See `Crew.end`; the connection with the cluster stays."""
+        """See `Crew.end`; the connection to the cluster stays."""
         for worker in list(self._actors):
             self._dismiss(worker)
 
@@ -251,8 +251,8 @@ class RayCrew:
 def _environment(threads: int) -> dict[str, str]:
     """The environment variables of a worker's process."""
     return {
-        # A script that was not installed finds this project by its own place, a worker does not.
-        # Ray fills in what the variable is on the machine of the worker.
+        # A script that was not installed finds this project by its own location, but a worker does
+        # not. Ray fills in what the variable is on the machine of the worker.
         "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), "${PYTHONPATH}"]),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         **dict.fromkeys(THREAD_COUNT_VARIABLES, str(threads)),
@@ -260,7 +260,7 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 def _cause(error: Exception) -> str:
-    """What happened, and why, which stands at the end of Ray's messages."""
+    """What happened, and why, which is at the end of Ray's messages."""
     text = " ".join(str(error).split())
     short = text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]} ... {text[-SHOWN:]}"
     return f"{type(error).__name__}: {short}"

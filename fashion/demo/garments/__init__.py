@@ -1,1 +1,1 @@
-"""One file a kind of garment."""
+"""One module per kind of garment."""

@@ -11,7 +11,7 @@ GLASSES = ("round", "square", "cat-eye", "aviator")
 
 
 def paint_belt(canvas: Canvas, figure: Figure, piece: Piece) -> None:
-    """A belt whose upper edge lies at the height `piece.length`, `piece.ease` off the body."""
+    """A belt with its upper edge at the height `piece.length`, `piece.ease` off the body."""
     wide = (0.036 if "wide" in piece.details else 0.0235) * figure.unit
     left = figure.side(-1, piece.length, piece.ease)
     right = figure.side(1, piece.length, piece.ease)

@@ -81,7 +81,7 @@ def _body(
 def _rounded(
     left: float, top: float, right: float, bottom: float, belly: float, inset: float
 ) -> Points:
-    """A bag's outline: narrower by `inset` above, its sides and bottom bulging by `belly`."""
+    """A bag's outline: narrower by `inset` at the top, its sides and bottom bulging by `belly`."""
     corner = 0.12 * (right - left)
     return np.vstack(
         [

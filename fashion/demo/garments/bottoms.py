@@ -154,7 +154,7 @@ def leg_at(figure: Figure, side: int, y: float) -> tuple[float, float]:
 
 
 def hem_height(figure: Figure, share: float) -> float:
-    """y in pixels of a share of the leg, on the mean of both legs."""
+    """y in pixels at a share of the leg, the mean of both legs."""
     return float(np.mean([along(figure.leg(side), share)[1] for side in SIDES]))
 
 

@@ -28,7 +28,7 @@ def outer_side(figure: Figure, piece: Piece, side: int) -> Points:
     flare = HEM_FLARE[piece.style] * max(0.0, (hem - 0.36) / 0.25)
     width = max(figure.half_width(min(hem, 0.47)) + piece.ease, 0 if waist else chest) + flare
     points.append(figure.place(side * width, hem))
-    if hem > 0.55:  # it must not stand inside the legs
+    if hem > 0.55:  # it must not end inside the legs
         spans = [leg_at(figure, s, points[-1][1]) for s in SIDES]
         reach = min(s[0] for s in spans) if side < 0 else max(s[1] for s in spans)
         points[-1][0] = side * max(side * points[-1][0], side * reach + 0.012 * figure.unit)

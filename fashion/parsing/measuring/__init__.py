@@ -1,1 +1,1 @@
-"""Parsing against a truth."""
+"""Measuring parsed clothing against a truth."""

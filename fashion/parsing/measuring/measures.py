@@ -63,8 +63,8 @@ class ParsingMeasures:
     Attributes:
         images: how many were added.
         confusion: int64 [labels, labels], pixels by true label (rows) and predicted one (columns).
-        outlines: int64 [labels, 4]: pixels of the predicted outline that lie near the true one, and
-            all of them; then pixels of the true outline near the predicted one, and all of them.
+        outlines: int64 [labels, 4]: pixels of the predicted outline near the true one, and all of
+            them; then pixels of the true outline near the predicted one, and all of them.
 
     Raises:
         DatasetError: fewer than 2 names, or more than 255.
@@ -119,7 +119,7 @@ class ParsingMeasures:
         for label in labels:
             true_outline = true_edges & (truth == label)
             found_outline = found_edges & (predicted == label)
-            # Distances are needed only where either outline runs.
+            # Distances are needed only where there is an outline.
             box = cv2.boundingRect((true_outline | found_outline).astype(np.uint8))
             inside = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
             true_outline, found_outline = true_outline[inside], found_outline[inside]
@@ -172,7 +172,7 @@ class ParsingMeasures:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """All figures as JSON values; None stands for NaN."""
+        """All figures as JSON values; None replaces NaN."""
         rows = [{key: getattr(row, key) for key in row.__slots__} for row in self.classes()]
         return {
             "images": self.images,
@@ -214,7 +214,7 @@ def _ratio(part, whole) -> np.ndarray:
 
 
 def _boundary_f(near_found, found, near_true, true) -> np.ndarray:
-    """F1 of precision and recall of outlines; 0 where one side has none, NaN where neither has."""
+    """F1 of precision and recall of outlines; 0 if only one side has one, NaN if neither has."""
     precision = np.nan_to_num(_ratio(near_found, found))
     recall = np.nan_to_num(_ratio(near_true, true))
     f = np.nan_to_num(_ratio(2 * precision * recall, precision + recall))

@@ -41,7 +41,7 @@ INK, FAINT, COLOURS = "#222222", "#dddddd", ("#9aa7b5", "#2171b5", "#08306b", "#
 
 
 def overall_text(levels: Levels) -> str:
-    """A table of the figures over all classes, in per cent; of two levels also the gain."""
+    """A table of the figures over all classes, in per cent; with two levels also the gain."""
     figures = [measures.overall() for measures in levels.values()]
     head = ["over all, %", *levels, *(["gain"] if len(levels) == 2 else [])]
     rows = []
@@ -91,11 +91,11 @@ def measures_text(levels: Levels) -> str:
 
 
 def write_tables(levels: Levels, folder: str | os.PathLike[str]) -> str:
-    """Write all tables into a folder, which is created if need be; the tables as text.
+    """Write all tables into a folder, which is created if need be; return the tables as text.
 
     measures.csv: a line for each level and class, and one "all" for each level.
     confusion_LEVEL.csv: pixels by true label (lines) and predicted label (columns).
-    measures.json: all of it. measures.png: charts. Raises `UserError` where a file cannot be
+    measures.json: all of it. measures.png: charts. Raises `UserError` if a file cannot be
     written.
     """
     folder = Path(folder)
@@ -144,7 +144,7 @@ def confusion_csv(measures: ParsingMeasures) -> str:
 def write_png(path: str | os.PathLike[str], levels: Levels) -> None:
     """Draw IoU and boundary F of each class, and each level's recap table, as one PNG.
 
-    Raises `UserError` where it cannot be written.
+    Raises `UserError` if it cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -223,7 +223,7 @@ def _shares(measures: ParsingMeasures) -> np.ndarray:
 
 
 def _occurring(levels: Levels) -> list[tuple[ClassFigures, ...]]:
-    """For each class of the truth or of a prediction its figures, one a level."""
+    """The figures of each class in the truth or a prediction, one per level."""
     rows = zip(*(measures.classes() for measures in levels.values()), strict=True)
     return [row for row in rows if any(one.truth + one.predicted for one in row)]
 

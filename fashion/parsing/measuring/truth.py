@@ -1,8 +1,8 @@
 """The truth that parsed clothing is measured against: label maps of VIA or COCO annotations.
 
 Annotations may overlap, while a label map has one label per pixel. The painter's order decides:
-instances are painted from the largest to the smallest (area in pixels; of equal ones the later in
-the file is on top), so that a belt stays visible on its dress and a bag on its coat. Pixels that
+instances are painted from the largest to the smallest (by area in pixels; of equal ones the later
+in the file is on top), so that a belt stays visible on its dress and a bag on its coat. Pixels that
 only a crowd covers have no known label and are not counted.
 """
 
@@ -26,7 +26,7 @@ PIXEL, JOINT = "pixel level", "joint"
 
 
 class LabelMaps(Protocol):
-    """What is measured of a parsed image (`fashion.parsing.parse.Parsed`): label maps, uint8 [H,
+    """What is measured about a parsed image (`fashion.parsing.parse.Parsed`): label maps, uint8 [H,
     W]."""
 
     @property
@@ -91,7 +91,7 @@ class Truth:
         return f"Truth: {self.path}, {self.dataset.summary()}"
 
     def size(self, image: Path) -> tuple[int, int] | None:
-        """Height and width of a picture in the annotations; None where it has no truth."""
+        """Height and width of a picture in the annotations; None if it has no truth."""
         number = self._ids.get(Path(image).name)
         if number is None:
             return None
@@ -138,7 +138,7 @@ def measure_pictures(
 
     Args:
         truth: the true label maps.
-        parsed: pictures and their label maps, of the truth's class table; None where an earlier run
+        parsed: pictures and their label maps, of the truth's class table; None if an earlier run
             left no maps.
         tolerance: see `ParsingMeasures`.
 
@@ -154,7 +154,7 @@ def measure_pictures(
         if size is None or maps is None:
             without.append(Path(image).name)
             continue
-        # Before masks are made, which could have any size.
+        # Checked before masks are made, which could have any size.
         _check_size(truth, image, size, maps.pixel_labels.shape)
         labels = truth.labels(image)
         levels[PIXEL].add(labels, maps.pixel_labels)
@@ -178,10 +178,10 @@ def _check_size(
 
 
 def write_measures(measured: Measured, output: Path) -> str:
-    """Write tables and charts of the measures into a folder; the tables as text.
+    """Write tables and charts of the measures into a folder; return the tables as text.
 
     Files: measures.csv, confusion_pixel.csv, confusion_joint.csv, measures.png, measures.json.
-    Raises `UserError` where they cannot be written.
+    Raises `UserError` if they cannot be written.
     """
     text = write_tables(measured.levels, output)
     if measured.without_truth:

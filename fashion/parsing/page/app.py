@@ -21,10 +21,10 @@ from fashion.parsing.page.workshop import (
 
 
 def make_app(workshop: Workshop, port: int) -> Flask:
-    """The application; port: where it will listen, for requests must name it.
+    """The application; port: where it will listen; requests must name it.
 
     GET / with /parsing.css and /parsing.js: the page. POST /photographs, the bytes of a picture as
-    the body: detect, gives a token. POST /photographs/TOKEN, JSON settings: parse. GET
+    the body: detect, and answer with a token. POST /photographs/TOKEN, JSON settings: parse. GET
     /photographs/TOKEN/PANEL.png and /photographs/TOKEN/clothing.zip: the results. Errors are JSON
     with one sentence, `error`.
     """

@@ -1,4 +1,4 @@
-"""The server of the parsing page: listens on this machine alone, until Ctrl-C."""
+"""The server of the parsing page: listens on this machine only, until Ctrl-C."""
 
 import socket
 
@@ -9,7 +9,7 @@ __all__ = ["listen", "make_page_server", "require_flask", "run_server"]
 
 
 def run_server(workshop: Workshop, listener: socket.socket) -> int:
-    """Serve the page on a socket of `listen` until Ctrl-C; 0, the exit code."""
+    """Serve the page on a socket of `listen` until Ctrl-C; return 0, the exit code."""
     from fashion.parsing.page.app import make_app
 
     return serve_page(make_app(workshop, listener.getsockname()[1]), listener)

@@ -40,7 +40,7 @@ LEAST_CONFIDENCE = 0.3  # of detections; the page's slider begins here
 
 
 class Limit(NamedTuple):
-    """What a slider of the page may be set to."""
+    """The values that a slider of the page may have."""
 
     least: float
     most: float
@@ -76,7 +76,7 @@ class Photograph:
     Attributes:
         image: uint8 RGB [H, W, 3].
         garments: as `MaskRCNN.detect` gives them.
-        persons: likewise; None where persons are not detected.
+        persons: likewise; None if persons are not detected.
         shrunk_from: width and height in pixels, where the upload was larger.
         result: None until it is parsed.
     """
@@ -111,7 +111,7 @@ class Workshop:
         self._lock = threading.Lock()
 
     def take_in(self, data: bytes) -> tuple[str, Photograph]:
-        """Decode an uploaded file and detect on it; the token that names it from now on.
+        """Decode an uploaded file and detect on it; return the token that names it from now on.
 
         Raises:
             DatasetError: it is not an image that can be read.
@@ -128,11 +128,11 @@ class Workshop:
         return token, photograph
 
     def find(self, token: str) -> Photograph:
-        """A photograph by its token; `KeyError` where it was never kept or was dropped since."""
+        """A photograph by its token; `KeyError` if it was never kept or has been dropped."""
         return self._photographs[token]
 
     def parse(self, photograph: Photograph, values: Mapping[str, float]) -> ParsedPhotograph:
-        """Parse with values of `LIMITS`; for those that are missing, what the page began with."""
+        """Parse with values of `LIMITS`; those that are missing are what the page began with."""
         confidence = values.get("confidence", self.settings.minimum_confidence)
         settings = replace(
             self.settings,
@@ -251,7 +251,7 @@ def result_json(result: ParsedPhotograph, table: ClassTable) -> dict[str, Any]:
 
 
 def result_zip(result: ParsedPhotograph, table: ClassTable) -> bytes:
-    """All files that `parse_clothing.py` writes of a parsed photograph, as one ZIP archive."""
+    """All files that `parse_clothing.py` writes for a parsed photograph, as one ZIP archive."""
     archive = BytesIO()
     with tempfile.TemporaryDirectory(prefix="parsing_") as folder:
         made_with = {"settings": result.settings.to_json()}
