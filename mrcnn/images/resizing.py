@@ -285,8 +285,7 @@ def resize_to_config(
 
 
 def fixed_size(config: InputSize) -> tuple[int, int] | None:
-    """(height, width) of every picture in detection; None in modes where it depends on the picture.
-    """
+    """(height, width) of every picture in detection; None if it depends on the picture."""
     if config.IMAGE_RESIZE_MODE == "square":
         return config.IMAGE_MAX_DIM, config.IMAGE_MAX_DIM
     if config.IMAGE_RESIZE_MODE == "shape":

@@ -181,7 +181,7 @@ def _settings(layers: list[StoredLayer]) -> dict[str, Any]:
     }
 
     def width(layer: str, divisor: int = 1) -> int | None:
-        """Size of the last axis of a layer's kernel, whatever suffix Keras has added to the name."""
+        """The size of a kernel's last axis, whatever suffix Keras has added to the layer's name."""
         found = re.compile(rf"{layer}(_\d+)?")
         shape = next((shape for name, shape in kernels.items() if found.fullmatch(name)), None)
         return shape[-1] // divisor if shape else None
