@@ -285,7 +285,7 @@ class BatchLoader:
         """(step, image ids, inputs) for first_step, first_step + 1, ... before last_step.
 
         Endless if last_step is None. The ids are those of the images actually in the batch. Each
-        image that is skipped (see Config.SKIP_BAD_IMAGES) is reported on a line of its own.
+        image that is skipped (see Config.SKIP_BAD_IMAGES) is reported on a separate line.
         Raises DatasetError for an image that cannot be used, TrainingError if a worker dies, and
         whatever a bug in the data set raises, with a note that names the image.
         """

@@ -21,8 +21,8 @@ class MeanPixel(Protocol):
 def grey_levels(image: np.ndarray, config: MeanPixel) -> np.ndarray:
     """An RGB image with grey levels 0 to 255, the scale of the mean pixel.
 
-    Values from 0 to 255 are kept, floats from 0 to 1 become uint8. Images without exactly three
-    channels are not checked, nor is any image if MEAN_PIXEL is not on that scale.
+    Values from 0 to 255 are kept, floats from 0 to 1 become uint8. Nothing is checked unless
+    MEAN_PIXEL has three values on that scale.
 
     Raises:
         DatasetError: other values, such as those of a 16-bit picture.

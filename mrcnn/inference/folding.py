@@ -112,7 +112,7 @@ SAMPLES = 512  # values per kernel that are compared to notice a change
 
 
 class FoldedConv2D(layers.Layer):
-    """A convolution and the batch norm after it as one convolution, with weights of its own.
+    """A convolution and the batch norm after it as one convolution, with its own weights.
 
     With s = gamma / sqrt(variance + epsilon) the kernel is multiplied by s, and the bias is
     (bias - mean) * s + beta (Jacob et al., "Quantization and Training of Neural Networks" (2018),

@@ -62,7 +62,7 @@ def keras_layers(
     """The backbone's layers as `mrcnn.weights.h5_writing.write_layers` expects them, without the
     classifier.
 
-    Raises WeightsError where a tensor is missing.
+    Raises WeightsError if a tensor is missing.
     """
     try:
         for theirs, ours in _convolutions():
