@@ -345,7 +345,7 @@ def require_little_text(
 ) -> None:
     """Raise `WeightsError` if there are too many text attributes, or they are too long to read.
 
-    Variable-length strings are stored in a heap, and any number of names may refer to the same one.
+    Variable-length strings are stored in a heap, and any number of names may refer to one string.
 
     Args:
         path: the weight file.
