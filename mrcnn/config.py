@@ -23,10 +23,10 @@ META_SIZE_WITHOUT_CLASSES = 12
 
 
 class Config:
-    """Everything that can be set about building, training and running the network.
+    """All settings for building, training and running the network.
 
-    Override class attributes in a subclass; what is derived (BATCH_SIZE, IMAGE_SHAPE,
-    IMAGE_META_SIZE) is computed by `__init__`, and again by `validate` where values have changed.
+    Override class attributes in a subclass; derived values (BATCH_SIZE, IMAGE_SHAPE,
+    IMAGE_META_SIZE) are computed by `__init__`, and again by `validate` if values have changed.
 
     Raises:
         ConfigError: from `__init__` and `validate`, for a value that cannot work.
@@ -35,9 +35,9 @@ class Config:
     # Name of the experiment: part of the log folder and of the checkpoints' names.
     NAME: str | None = None
 
-    # Devices of a machine to train on, and images each of them takes at once.
+    # Number of devices of a machine to train on, and images that each processes at once.
     # BATCH_SIZE = GPU_COUNT * IMAGES_PER_GPU. A CPU counts as one device. With TF_CONFIG set, a
-    # step takes BATCH_SIZE images of each worker.
+    # step uses BATCH_SIZE images from each worker.
     GPU_COUNT = 1
     IMAGES_PER_GPU = 2
 
@@ -70,7 +70,7 @@ class Config:
     # Classes, background included.
     NUM_CLASSES = 1
 
-    # Side of a square anchor in pixels, one for each pyramid level.
+    # Side of a square anchor in pixels, one per pyramid level.
     RPN_ANCHOR_SCALES: Sequence[float] = (32, 64, 128, 256, 512)
 
     # Width / height of the anchors at each cell.
@@ -79,13 +79,13 @@ class Config:
     # Anchors at every cell (1) or at every other cell (2).
     RPN_ANCHOR_STRIDE = 1
 
-    # IoU above which the weaker of two proposals is dropped.
+    # IoU above which the lower-scoring of two proposals is dropped.
     RPN_NMS_THRESHOLD = 0.7
 
-    # Anchors an image contributes to the RPN's losses.
+    # Number of anchors that an image contributes to the RPN's losses.
     RPN_TRAIN_ANCHORS_PER_IMAGE = 256
 
-    # Best-scored anchors kept before non-maximum suppression.
+    # Top-scoring anchors kept before non-maximum suppression.
     PRE_NMS_LIMIT = 6000
 
     # Proposals kept after non-maximum suppression.
@@ -97,13 +97,13 @@ class Config:
     USE_MINI_MASK = True
     MINI_MASK_SHAPE: Sequence[int] = (56, 56)
 
-    # How an image gets its input size:
-    #   none    stays as it is; height and width must be multiples of 64
+    # How an image is resized to the input size:
+    #   none    not resized; height and width must be multiples of 64
     #   square  scaled and zero-padded to [IMAGE_MAX_DIM, IMAGE_MAX_DIM]
     #   shape   scaled up or down to fit, and zero-padded to, [IMAGE_HEIGHT, IMAGE_WIDTH]: less
-    #           padding where most pictures are portraits, say
-    #   fit64   scaled as in square, but padded to multiples of 64 only: detection takes a third
-    #           less time for pictures of 2:3, and differs a little; not for training
+    #           padding if most pictures are portraits, say
+    #   fit64   scaled as in square, but padded only to multiples of 64: detection takes a third
+    #           less time for 2:3 pictures, and differs slightly; not for training
     #   pad64   scaled by IMAGE_MIN_DIM and IMAGE_MIN_SCALE, padded to multiples of 64
     #   crop    scaled likewise, then a random square of IMAGE_MIN_DIM; for training only
     IMAGE_RESIZE_MODE = "square"
@@ -111,19 +111,20 @@ class Config:
     # fit64 mode the longer side is then limited to IMAGE_MAX_DIM.
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024
-    # Size in mode shape, in pixels; multiples of 64.
+    # Size in shape mode, in pixels; multiples of 64.
     IMAGE_HEIGHT = 1024
     IMAGE_WIDTH = 1024
     # Minimum scale factor (2 doubles an image even if IMAGE_MIN_DIM asks for less); 0: none.
     IMAGE_MIN_SCALE: float = 0
     # 3: colour (RGB). Anything else needs a MEAN_PIXEL of that length and a Dataset.load_image
-    # that yields as many channels.
+    # that returns as many channels.
     IMAGE_CHANNEL_COUNT = 3
 
     # Subtracted from every pixel; RGB, in grey levels (0 to 255).
     MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
 
-    # Proposals an image contributes to the heads' losses, and the share of positive ones.
+    # Number of proposals that an image contributes to the heads' losses, and the share of
+    # positive ones.
     TRAIN_ROIS_PER_IMAGE = 200
     ROI_POSITIVE_RATIO = 0.33
 
@@ -131,36 +132,36 @@ class Config:
     POOL_SIZE = 7
     MASK_POOL_SIZE = 14
 
-    # Size of a predicted mask (height, width): twice MASK_POOL_SIZE, as Matterport's mask head ends
-    # in one doubling, or four times that, with a second one.
+    # Size of a predicted mask (height, width): twice MASK_POOL_SIZE, since Matterport's mask head
+    # ends in one upsampling by 2, or four times that, with a second one.
     MASK_SHAPE: Sequence[int] = [28, 28]
 
-    # True adds logits from the finest pyramid level to every mask: outlines of large objects become
-    # finer. It has layers of its own, which Matterport's files lack.
+    # True adds logits from the finest pyramid level to every mask, for finer outlines of large
+    # objects. It adds layers that Matterport's files lack.
     MASK_DETAIL = False
 
-    # Most instances of an image used in training.
+    # Maximum number of instances of an image used in training.
     MAX_GT_INSTANCES = 100
 
     # Standard deviations of the box deltas (dy, dx, log dh, log dw) in the RPN and the heads.
     RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
     BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
 
-    # Most detections of an image.
+    # Maximum number of detections per image.
     DETECTION_MAX_INSTANCES = 100
 
-    # Least class probability of a detection; 0 keeps everything that is not background.
+    # Minimum class probability of a detection; 0 keeps everything that is not background.
     DETECTION_MIN_CONFIDENCE = 0.7
 
-    # True: a proposal may be detected as each class whose probability reaches
+    # True: a proposal may be detected as every class whose probability reaches
     # DETECTION_MIN_CONFIDENCE, not only as its most probable one. Above .5 that is the same; below,
-    # as for average precision, less is missed.
+    # as for average precision, fewer instances are missed.
     DETECTION_EVERY_CLASS = False
 
-    # Classes 1 to this one are detected, later ones passed over; None detects all.
+    # Classes 1 to this one are detected, later ones ignored; None detects all.
     DETECTION_LAST_CLASS = None
 
-    # IoU above which the weaker of two detections of one class is dropped.
+    # IoU above which the lower-scoring of two detections of the same class is dropped.
     DETECTION_NMS_THRESHOLD = 0.3
 
     # SGD. The learning rate is constant within one call of `train`, see LEARNING_RATE_SCHEDULE.
@@ -170,102 +171,102 @@ class Config:
     # Factor of the L2 penalty, sum(w^2) / size(w) over kernels and biases.
     WEIGHT_DECAY = 0.0001
 
-    # Factors of the five losses; a name that is left out counts as 1.
+    # Weights of the five losses; a missing name counts as 1.
     LOSS_WEIGHTS: Mapping[str, float] = dict.fromkeys(LOSS_NAMES, 1.0)
 
-    # True: the heads train on the RPN's proposals. False: on regions given as an extra input.
+    # True: the heads are trained on the RPN's proposals. False: on regions given as an extra input.
     USE_RPN_ROIS = True
 
-    # Batch normalisation: False uses the stored statistics and leaves them (right for small
+    # Batch normalisation: False uses the stored statistics without updating them (right for small
     # batches), None is Keras' normal behaviour (batch statistics while training), True uses
-    # batch statistics even in inference (only good for experiments). With False, layers of the
-    # small backbones that are being trained use batch statistics all the same: without, they do
-    # not learn.
+    # batch statistics even in inference (only good for experiments). Even with False, layers of
+    # the small backbones use batch statistics while they are trained: otherwise they do not
+    # learn.
     TRAIN_BN: bool | None = False
 
-    # Greatest L2 norm of a gradient; None: gradients are not clipped.
+    # Maximum L2 norm of a gradient; None: gradients are not clipped.
     GRADIENT_CLIP_NORM: float | None = 5.0
 
     # ---- What Matterport does not have; each default keeps Matterport's results. ----
 
     # What GRADIENT_CLIP_NORM measures: "global" all gradients together (as Keras 2.0 did),
-    # "variable" each variable's gradient by itself (as tf.keras' clipnorm does).
+    # "variable" each variable's gradient separately (as tf.keras' clipnorm does).
     GRADIENT_CLIP_MODE = "global"
 
-    # How detected masks are enlarged: "exact" as Matterport's; "fast", the same within rounding;
-    # "aligned", where RoIAlign took them from, since Matterport's come out too small.
+    # How detected masks are enlarged: "exact" as in Matterport's code; "fast", the same up to
+    # rounding; "aligned", to where RoIAlign sampled them, since Matterport's come out too small.
     MASK_RESAMPLE = "exact"
 
-    # Number format of the network's activations: "float32", "bfloat16" (faster where the
-    # processor has it, detections move slightly), or "auto" (bfloat16 where it pays).
+    # Number format of the network's activations: "float32", "bfloat16" (faster if the processor
+    # supports it, detections change slightly), or "auto" (bfloat16 where it pays off).
     PRECISION = "float32"
 
     # True stops the gradient of mrcnn_bbox_loss at the target deltas. Matterport lets it flow
     # through them into the RPN, which doubles some gradients there.
     STOP_TARGET_GRADIENTS = False
 
-    # "sgd", as Matterport trains, or "adam" (Kingma and Ba, 2015), which learns much faster from
-    # random weights. Both at the learning rate that `train` is given; LEARNING_MOMENTUM is SGD's.
+    # "sgd", as in Matterport's code, or "adam" (Kingma and Ba, 2015), which learns much faster from
+    # random weights. Both use the learning rate passed to `train`; LEARNING_MOMENTUM is for SGD.
     OPTIMIZER = "sgd"
 
-    # Steps over which the learning rate of a new training rises evenly from 0 to its value.
+    # Steps over which the learning rate of a new training run rises linearly from 0 to its value.
     WARMUP_STEPS = 0
-    # How the learning rate moves within one call of `train`: "constant", "cosine" (to 0 at the
-    # call's end) or "cosine:0.01" (to that share), "step:60,80" (a tenth after 60 and after 80
-    # epochs of the training) or "step:60,80:0.5" (times that).
+    # How the learning rate changes within one call of `train`: "constant", "cosine" (to 0 at the
+    # end of the call) or "cosine:0.01" (to that fraction), "step:60,80" (divided by 10 after 60
+    # and after 80 epochs of training) or "step:60,80:0.5" (multiplied by that factor instead).
     LEARNING_RATE_SCHEDULE = "constant"
 
-    # True multiplies the learning rate that `train` is given by the number of devices it runs on,
-    # with WARMUP_STEPS, or 500 steps where that is 0, to get there (Goyal et al., 2017).
+    # True multiplies the learning rate passed to `train` by the number of devices, reached over
+    # WARMUP_STEPS, or 500 steps if that is 0 (Goyal et al., 2017).
     SCALE_LEARNING_RATE = False
 
-    # Batches whose gradients are averaged for one update of the weights. Steps are batches still.
+    # Batches whose gradients are averaged for one weight update. A step is still one batch.
     ACCUMULATE_STEPS = 1
 
-    # Share that an average of the weights keeps at each update, such as .998 for some 500 updates
-    # (Polyak and Juditsky, 1992). Where it is above 0, validation, evaluation and checkpoints take
-    # the averages; the state of the training holds both.
+    # Decay of a moving average of the weights, such as .998 for some 500 updates (Polyak and
+    # Juditsky, 1992). If it is above 0, validation, evaluation and checkpoints use the averages;
+    # the training state contains both.
     WEIGHTS_AVERAGE = 0.0
 
-    # Images with a class that is in less than this share of all images are shown more often
-    # (Gupta et al., "LVIS", 2019; .001 there, .1 suits a dozen classes). 0: each once a pass.
+    # Images with a class that is in less than this fraction of all images are shown more often
+    # (Gupta et al., "LVIS", 2019; .001 there, .1 suits a dozen classes). 0: each once per pass.
     REPEAT_FACTOR_THRESHOLD: float = 0
 
-    # Weights of the class loss: a list with one for each class, background first; a dictionary by
-    # class name or number (1 where left out); or "balanced" (by the inverse of the instances).
+    # Weights of the class loss: a list with one per class, background first; a dictionary by class
+    # name or number (1 if missing); or "balanced" (inverse to the number of instances).
     CLASS_WEIGHTS: Sequence[float] | Mapping[str | int, float] | str | None = None
 
-    # Every so many epochs COCO's AP on the whole validation set; the best weights are then those
-    # of the best mask AP instead of the lowest val_loss. 0: never.
+    # Epochs between evaluations of COCO's AP on the validation set; the best weights are then those
+    # with the best mask AP instead of the lowest val_loss. 0: never.
     EVALUATE_EVERY = 0
 
-    # At most so many validation images for it, spread evenly; None: all.
+    # Maximum number of validation images for it, spread evenly; None: all.
     EVALUATE_IMAGES: int | None = None
 
-    # A call of `train` ends after so many epochs without a better mask AP (EVALUATE_EVERY) or
+    # A call of `train` ends after this many epochs without a better mask AP (EVALUATE_EVERY) or
     # val_loss. 0: never.
     EARLY_STOPPING = 0
 
-    # True lets the heads train on the ground truth's own boxes too, beside the RPN's proposals.
+    # True also trains the heads on the ground truth boxes, besides the RPN's proposals.
     # Matterport's heads learn nothing from an image until the RPN hits one of its instances,
-    # which costs much of a training from random weights.
+    # which wastes much of the training from random weights.
     ADD_GT_TO_PROPOSALS = False
 
     # Channels of the mask head's convolutions, and of the RPN's shared convolution.
     MASK_HEAD_CHANNELS = 256
     RPN_CHANNELS = 512
 
-    # Least and greatest factor of a random scale of training images, such as (0.5, 2), about the
-    # one at which they just fit IMAGE_SHAPE. What is too large is cropped at a random place, what
-    # is too small is put at one. It replaces IMAGE_RESIZE_MODE in training. None: no such change.
+    # Minimum and maximum factor of a random scale for training images, such as (0.5, 2), relative
+    # to the scale at which they just fit IMAGE_SHAPE. Larger images are cropped at random, smaller
+    # ones placed at random. It replaces IMAGE_RESIZE_MODE in training. None: no jitter.
     SCALE_JITTER = None
 
-    # By how much saturation, contrast, brightness and hue of training images change at random, 0
-    # (not at all) to 1; .4 is much.
+    # How much saturation, contrast, brightness and hue of training images vary at random, from 0
+    # (not at all) to 1; .4 is a lot.
     COLOUR_JITTER = 0.0
 
     # Workers that prepare training batches; None: one per core, at most 8; 0: none, the training
-    # loop loads for itself.
+    # loop loads batches itself.
     LOADER_WORKERS: int | None = None
 
     # Workers are threads ("thread") or processes ("process", for a Dataset whose Python code
@@ -275,22 +276,22 @@ class Config:
     # Batches kept ready ahead of the training step.
     LOADER_QUEUE = 8
 
-    # Images that a training may leave out because they cannot be loaded, each of which it names;
-    # Matterport's goes on after 5 errors. 0 ends it at the first.
+    # Maximum number of images that training may skip because they cannot be loaded, each of which
+    # is reported; Matterport's code tolerates 5 errors. 0 ends training at the first.
     SKIP_BAD_IMAGES = 0
 
-    # How training images are resized: "exact" as Matterport's, or "fast" by OpenCV, which takes a
+    # How training images are resized: "exact" as in Matterport's code, or "fast" by OpenCV, in a
     # tenth of the time; grey levels differ by 1, and pictures do not darken along their border.
     LOADER_RESIZE = "exact"
 
-    # Megabytes of resized training images kept in memory (by each worker process for itself), to
-    # be decoded and resized once only; 0: none. One of 1024 x 1024 takes 3.1.
+    # Megabytes of resized training images kept in memory (in each worker process), so that they
+    # are decoded and resized only once; 0: none. An image of 1024 x 1024 takes 3.1.
     LOADER_CACHE_MB: float = 0
 
-    # Seconds of training after which the state to resume from is written again within an epoch.
+    # Seconds between writes of the state to resume from within an epoch.
     STATE_SECONDS: float = 600
 
-    # Integer that makes data order, augmentation and sampling repeatable; None: a new draw
+    # Integer that makes data order, augmentation and sampling repeatable; None: a new seed for
     # each run.
     SEED: int | None = None
 
@@ -303,15 +304,15 @@ class Config:
         self.validate()
 
     def validate(self) -> None:
-        """Check every attribute, as it is now; call it again after changing some.
+        """Check every attribute's current value; call it again after changing some.
 
-        Whole-numbered floats become integers, and one number as MEAN_PIXEL counts for every
-        channel. What is derived follows what it is derived from; a derived attribute that was set
-        by hand stays until then.
+        Whole-numbered floats become integers, and a single number as MEAN_PIXEL applies to every
+        channel. Derived attributes are computed again if their sources have changed; until then,
+        one that was set by hand is kept.
 
         Raises:
-            ConfigError: the first attribute that cannot work: its name, its value, and what is
-                expected.
+            ConfigError: for the first attribute that cannot work: its name, its value, and what
+                is expected.
         """
         make_plain(self)
         check(self)
@@ -330,18 +331,18 @@ class Config:
         self._derived = derived
 
     def to_dict(self) -> dict:
-        """All attributes by name, sorted, made of plain Python values.
+        """All attributes by name, sorted, as plain Python values.
 
         Arrays and tuples become lists, functions their qualified names.
         """
         return {name: _plain(getattr(self, name)) for name in self._attribute_names()}
 
     def to_json(self) -> str:
-        """`to_dict` as JSON text, one attribute a line."""
+        """`to_dict` as JSON text, one attribute per line."""
         return json.dumps(self.to_dict(), indent=1, default=str)
 
     def display(self) -> None:
-        """Print all attributes, one a line, sorted by name."""
+        """Print all attributes, one per line, sorted by name."""
         print("\nConfigurations:")
         for name in self._attribute_names():
             print(f"{name:30} {getattr(self, name)}")

@@ -1,4 +1,4 @@
-"""What the attributes of a Config may be: each by itself, then together."""
+"""The valid values of a Config's attributes: each on its own, then in combination."""
 
 import itertools
 import math
@@ -68,7 +68,7 @@ def _is_fraction(value) -> bool:
 
 
 def _is_one_of(*choices) -> Callable:
-    # `is` for None and booleans: 0 == False, but 0 is not what TRAIN_BN takes.
+    # `is` for None and booleans: 0 == False, but 0 is not valid for TRAIN_BN.
     def check(value) -> bool:
         if isinstance(value, str):
             return value in choices
@@ -92,13 +92,13 @@ def _is_class_weights(value) -> bool:
 
 @dataclass(frozen=True)
 class RateSchedule:
-    """How the learning rate moves within one call of `train`.
+    """How the learning rate changes within one call of `train`.
 
     Attributes:
         kind: 'constant', 'step' or 'cosine'.
-        milestones: of 'step': after so many epochs, counted from the training's beginning.
-        factor: of 'step': multiplies the rate at each milestone.
-        final: of 'cosine': share of the rate that is left at the end, 0 to 1.
+        milestones: for 'step': numbers of epochs, counted from the start of training.
+        factor: for 'step': multiplies the rate at each milestone.
+        final: for 'cosine': fraction of the rate that is left at the end, 0 to 1.
     """
 
     kind: str = "constant"
@@ -111,7 +111,7 @@ def parse_rate_schedule(text: str) -> RateSchedule:
     """Config.LEARNING_RATE_SCHEDULE as a RateSchedule.
 
     Raises:
-        ConfigError: it is none of the schedules.
+        ConfigError: the text is not a schedule.
     """
     kind, *fields = text.split(":") if isinstance(text, str) else ("",)
     try:
@@ -133,7 +133,7 @@ def parse_rate_schedule(text: str) -> RateSchedule:
 
 
 def is_rate_schedule(value) -> bool:
-    """Whether `parse_rate_schedule` takes the value."""
+    """Whether `parse_rate_schedule` accepts the value."""
     try:
         parse_rate_schedule(value)
     except ConfigError:
@@ -141,7 +141,7 @@ def is_rate_schedule(value) -> bool:
     return True
 
 
-# (attributes, test of one value, what is expected): what can be said of a value alone.
+# (attributes, test of one value, what is expected): the rules for single values.
 RULES = (
     (
         ("NAME",),
@@ -280,7 +280,7 @@ RULES = (
 
 
 def make_plain(config: Any) -> None:
-    """Make integers of whole-numbered floats (`500 / 2`), and of one mean that of each channel."""
+    """Convert whole-numbered floats (`500 / 2`) to int, and one mean to a mean per channel."""
     counts = [names for names, holds, _ in RULES if holds in (is_count, _is_whole_not_negative)]
     for name in (*itertools.chain(*counts), "IMAGE_MIN_DIM", "IMAGE_MAX_DIM"):
         value = getattr(config, name)
@@ -291,10 +291,10 @@ def make_plain(config: Any) -> None:
 
 
 def check(config: Any) -> None:
-    """Check every attribute of a Config, whose types are not known before.
+    """Check every attribute of a Config, whose values may be of any type.
 
     Raises:
-        ConfigError: for the first that cannot work.
+        ConfigError: for the first one that cannot work.
     """
     for names, holds, expected in RULES:
         for name in names:

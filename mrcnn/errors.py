@@ -1,9 +1,9 @@
-"""The errors that say what a user can do about them.
+"""Errors that say what the user can do about them.
 
 An error carries data: which file, which region, which setting, what was expected, what was found,
-what to do. The sentence is made of them where it is printed (`UserError.sentence`), so that a
-script can name its own options where this package names Config attributes, and a web page can name
-an upload instead of a temporary file.
+what to do. The sentence is composed when it is printed (`UserError.sentence`), so that a script can
+name its options where this package names Config attributes, and a web page can name an upload
+instead of a temporary file.
 
 Command-line scripts print that one sentence and exit with code 2; any other exception is a defect
 of this project and keeps its traceback.
@@ -14,9 +14,9 @@ from typing import Any
 
 
 def printable(text: object) -> str:
-    """Text for a terminal: what would steer it (in a file's name, say) is shown as its code.
+    """Text for a terminal: control characters (in a file's name, say) are shown as escape codes.
 
-    The result is one line, whatever stands in it.
+    The result is always one line.
     """
     text = str(text)
     if text.isprintable():
@@ -30,19 +30,19 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
 
 
 class UserError(ValueError):
-    """Input that the user can put right.
+    """Invalid input that the user can correct.
 
     As text it is one printable line, although parts of it may come from other people's files.
 
     Attributes:
-        problem: what is wrong, without the place, what was expected, and what to do about it.
-        path: the file, folder or address that it is about.
+        problem: what is wrong, without location, expectation or advice.
+        path: the file, folder or address concerned.
         region: the region, row or annotation within that file.
         settings: names of Config attributes or arguments. `problem`, `expected` and `advice` write
-            them as `{NAME}`; `sentence` puts in what the user calls them.
+            them as `{NAME}`; `sentence` replaces them with the user's names.
         expected: what would have been right.
         found: what was there instead.
-        advice: what to do, as a command: "add images to its folder".
+        advice: what to do, in the imperative: "add images to its folder".
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class UserError(ValueError):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The keyword arguments that make the same error again."""
+        """The keyword arguments that recreate this error."""
         return {
             "path": self.path,
             "region": self.region,
@@ -85,7 +85,7 @@ class UserError(ValueError):
     def sentence(self, names: Mapping[str, str] | None = None) -> str:
         """The error as one printable line: `PATH, region R: problem: expected E, found F; advice.`
 
-        names: what the user calls a setting, by its name here: `{"BATCH_SIZE": "--batch"}`.
+        names: the user's name of each setting by its name here: `{"BATCH_SIZE": "--batch"}`.
         """
         place = ", ".join(
             part
@@ -117,7 +117,7 @@ class UserError(ValueError):
 
 
 def _rebuilt(kind: type[UserError], problem: str, fields: dict[str, Any]) -> UserError:
-    """An error that crossed to another process."""
+    """Recreate an error that was sent to another process."""
     return kind(problem, **fields)
 
 
@@ -134,11 +134,11 @@ class WeightsError(UserError):
 
 
 class WeightsNotFoundError(WeightsError, FileNotFoundError):
-    """No weight file where one was looked for."""
+    """There is no weight file in the expected place."""
 
 
 class DownloadError(UserError):
-    """A file could not be fetched, or what came is not what was expected."""
+    """A file could not be downloaded, or is not what was expected."""
 
 
 class TrainingError(UserError):

@@ -1,6 +1,6 @@
-"""The functions and layers that Matterport's `model.py` has, under its names.
+"""The functions and layers of Matterport's `model.py`, under their original names.
 
-`mrcnn.model` offers them all, so that a script written for Matterport finds them.
+`mrcnn.model` exports them all, so that scripts written for Matterport's code find them.
 """
 
 import datetime
@@ -126,7 +126,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What to say of names that are gone; `mrcnn.model` answers with it, too."""
+    """The error for names that no longer exist; `mrcnn.model` uses it, too."""
     if name == "DataGenerator":
         raise AttributeError(
             "mrcnn.model has no class DataGenerator: take data_generator(dataset, config, ...), "

@@ -43,26 +43,26 @@ __all__ = ["MaskRCNN", "log", *matterport_names.__all__]
 
 
 def log(text: str, array: np.ndarray | None = None) -> None:
-    """Print a text and, where given, the array's shape, range and dtype."""
+    """Print a text and, if an array is given, its shape, range and dtype."""
     print(text if array is None else f"{text:<25}{describe_array(array)}")
 
 
 class MaskRCNN:
-    """A Mask R-CNN to train or to detect with.
+    """A Mask R-CNN for training or detection.
 
     Args:
         mode: 'training' or 'inference'; the graphs differ, the weights do not.
         config: a Config.
-        model_dir: folder of training logs and checkpoints.
+        model_dir: folder for training logs and checkpoints.
 
     Attributes:
         keras_model: the Keras model.
         epoch: epochs trained so far.
-        log_dir: folder of this training.
+        log_dir: folder of this training run.
         checkpoint_path: path of its checkpoints, with `{epoch:04d}`.
         weights_attributes: texts stored in every weight file that is written.
-        distribution: the devices and processes that a training runs on.
-        anchors: in pixels, of the molded size that was last used (in training of IMAGE_SHAPE).
+        distribution: the devices and processes that training runs on.
+        anchors: in pixels, for the molded size last used (IMAGE_SHAPE in training).
 
     Raises:
         ConfigError: an attribute of the config cannot work, or the machine lacks the devices.
@@ -77,7 +77,7 @@ class MaskRCNN:
         self.mode = mode
         self.config = config
         self.model_dir = str(model_dir)
-        # Detecting takes one device, whatever GPU_COUNT says; BATCH_SIZE images go through it.
+        # Detection uses one device, whatever GPU_COUNT says, with BATCH_SIZE images at a time.
         self.distribution = distribution_for(config) if mode == "training" else SingleDevice()
         with self.distribution.scope():
             self.keras_model = self.build(mode=mode, config=config)
@@ -98,7 +98,7 @@ class MaskRCNN:
     # ---- weights and logs ----
 
     def find_last(self) -> str:
-        """Path of the last checkpoint of the last training in `model_dir`.
+        """Path of the last checkpoint of the last training run in `model_dir`.
 
         Raises:
             FileNotFoundError: there is none.
@@ -113,8 +113,8 @@ class MaskRCNN:
     ) -> matching.LoadReport:
         """Load a `.h5` file of Matterport's or of ours; see `mrcnn.weights.matching.load_weights`.
 
-        Where the file knows another number of classes, a training model keeps its new
-        class-dependent heads and says so; an inference model refuses the file. Loading a
+        If the file has another number of classes, a training model keeps its newly initialised
+        class-dependent layers and says so; an inference model rejects the file. Loading a
         checkpoint also sets the epoch to resume from.
 
         Raises:
@@ -139,10 +139,10 @@ class MaskRCNN:
         return report
 
     def save_weights(self, filepath: str | Path) -> None:
-        """Write a `.h5` file that Matterport's code reads too.
+        """Write a `.h5` file that Matterport's code can read, too.
 
         Raises:
-            WeightsError: it cannot be written; a former file of that name is untouched.
+            WeightsError: it cannot be written; an existing file of that name is then untouched.
         """
         matching.save_weights(self.keras_model, filepath, self.weights_attributes)
 
@@ -150,14 +150,14 @@ class MaskRCNN:
         """Path of the backbone's ImageNet weights; see `mrcnn.weights.known_files`.
 
         Raises:
-            DownloadError: they are not there and cannot be fetched.
+            DownloadError: they are missing and cannot be downloaded.
         """
         from mrcnn.weights.known_files import get_imagenet_weights_path
 
         return str(get_imagenet_weights_path(backbone=self.config.BACKBONE))
 
     def set_log_dir(self, model_path: str | Path | None = None) -> None:
-        """Choose log folder and epoch, from a checkpoint's path where one is given."""
+        """Choose log folder and epoch, from a checkpoint's path if one is given."""
         self._use_log(choose_log_folder(self.model_dir, self.config.NAME or "", model_path))
         self.epoch = self._log.epoch
 
@@ -171,14 +171,14 @@ class MaskRCNN:
     def set_trainable(
         self, layer_regex: str, keras_model: keras.Model | None = None, verbose: int = 1
     ) -> None:
-        """Train the layers whose names match the regular expression, freeze all others."""
+        """Make the layers whose names match the regular expression trainable, freeze all others."""
         model = keras_model or self.keras_model
         selected = graph_queries.set_trainable(model, layer_regex)
         if verbose:
             print("\n".join(["Selecting layers to train", *(f"    {n}" for n in selected)]))
 
     def compile(self, learning_rate: float, momentum: float) -> TrainingStep:
-        """Make the optimizer and the training step for the layers that are selected now."""
+        """Create the optimizer and the training step for the currently selected layers."""
         config = self.config
         with self.distribution.scope():
             optimizer = make_optimizer(config.OPTIMIZER, learning_rate, momentum)
@@ -211,18 +211,18 @@ class MaskRCNN:
         Writes into `log_dir` after every epoch: a checkpoint, `history.csv`, TensorBoard events,
         and the state from which an interrupted training resumes exactly.
 
-        Meanwhile the whole process is affected: on a CPU, TensorFlow computes in its deterministic
-        mode, and Ctrl-C ends the training after the current step.
+        Meanwhile the whole process is affected: on a CPU, TensorFlow runs in its deterministic
+        mode, and Ctrl-C ends training after the current step.
 
         Args:
             train_dataset: a prepared Dataset.
             val_dataset: a prepared Dataset, or None.
-            learning_rate: moves within this call as LEARNING_RATE_SCHEDULE and WARMUP_STEPS say;
-                SCALE_LEARNING_RATE multiplies it by the number of devices.
+            learning_rate: changes within this call according to LEARNING_RATE_SCHEDULE and
+                WARMUP_STEPS; SCALE_LEARNING_RATE multiplies it by the number of devices.
             epochs: the total.
             layers: 'heads', '5+', '4+', '3+', 'all', or a regular expression of layer names.
             augmentation: an imgaug augmenter for the training images.
-            custom_callbacks: Keras callbacks; an epoch's checkpoint is written before its end.
+            custom_callbacks: Keras callbacks; checkpoints are written before `on_epoch_end`.
             no_augmentation_sources: images of these sources are not augmented.
 
         Returns:
@@ -231,7 +231,7 @@ class MaskRCNN:
         Raises:
             ConfigError: NUM_CLASSES does not fit the data sets.
             TrainingError: a loss is no longer finite, a loader worker died, another process of
-                the training has gone, or another training uses the log folder.
+                the training is gone, or another training run uses the log folder.
             DatasetError: an image or its annotation cannot be used.
         """
         if self.mode != "training":
@@ -277,15 +277,15 @@ class MaskRCNN:
         """Find the instances in photographs.
 
         Args:
-            images: uint8 RGB `[height, width, 3]`, of any sizes and any number: they are run in
+            images: uint8 RGB `[height, width, 3]`, of any size and number: they are processed in
                 batches of BATCH_SIZE.
-            verbose: 1 prints what goes in.
+            verbose: 1 prints the inputs' shapes and ranges.
             soft_masks: also return the probabilities behind the masks; see
                 `mrcnn.geometry.masks.box_probabilities`.
 
         Returns:
             A dictionary for each image: `rois` int32 `[N, (y1, x1, y2, x2)]` in pixels, `class_ids`
-            int32 `[N]`, `scores` float32 `[N]` falling, `masks` bool `[height, width, N]`; with
+            int32 `[N]`, `scores` float32 `[N]` descending, `masks` bool `[height, width, N]`; with
             `soft_masks` float32 `[N, mask height, mask width]`, the probabilities in each box.
         """
         self._require_inference()
@@ -301,7 +301,7 @@ class MaskRCNN:
     def detect_molded(
         self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0
     ) -> list[dict]:
-        """`detect` for images molded already; boxes and masks stay in molded pixels."""
+        """`detect` for already molded images; boxes and masks stay in molded pixels."""
         self._require_inference()
         for name, array in (("molded_images", molded_images), ("image_metas", image_metas)):
             if verbose:
@@ -317,7 +317,7 @@ class MaskRCNN:
     def mold_inputs(
         self, images: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Images as the network takes them: see `mrcnn.inference.predictor.mold_inputs`."""
+        """Convert images to network inputs: see `mrcnn.inference.predictor.mold_inputs`."""
         return predictor.mold_inputs(images, self.config)
 
     def unmold_detections(
@@ -356,7 +356,7 @@ class MaskRCNN:
         return graph_queries.find_trainable_layer(layer)
 
     def get_trainable_layers(self) -> list[keras.layers.Layer]:
-        """All layers of the model that have weights."""
+        """All layers of the model with weights."""
         found = (self.find_trainable_layer(layer) for layer in self.keras_model.layers)
         return [layer for layer in found if layer.weights]
 
@@ -370,10 +370,10 @@ class MaskRCNN:
         outputs: Iterable[tuple[str, keras.KerasTensor]],
         image_metas: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
-        """Values of any tensors of the graph for some images.
+        """The values of any tensors in the graph for some images.
 
         Args:
-            images: photographs; or molded images, where `image_metas` is given.
+            images: photographs; or molded images, if `image_metas` is given.
             outputs: pairs of a name and a tensor, such as
                 `("rpn_class", model.keras_model.get_layer("rpn_class").output)`.
             image_metas: `[batch, 12 + classes]`.

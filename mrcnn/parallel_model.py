@@ -1,6 +1,6 @@
-"""The class that Matterport's scripts put around a model to run it on several GPUs.
+"""The class that Matterport's scripts wrap around a model to run it on several GPUs.
 
-`MaskRCNN.train` does not need it: GPU_COUNT alone spreads a training over the devices, see
+`MaskRCNN.train` does not need it: GPU_COUNT alone distributes training over the devices, see
 docs/distributed_training.md.
 """
 
@@ -18,17 +18,17 @@ class ParallelModel(keras.Model):
         model = ParallelModel(model, gpu_count=2)
         outputs = model.predict(inputs)
 
-    Outputs per image are concatenated in the order of the batch. An output that is one number for
+    Per-image outputs are concatenated in the order of the batch. An output that is one number for
     the whole batch, such as a loss, is the mean over the devices, as in the original.
     (`MaskRCNN.train` weights the devices' losses instead, which gives those of the whole batch.)
-    Weights, and the methods that read or write them, are the inner model's.
+    Weights, and the methods that read or write them, are those of the inner model.
 
     Args:
         keras_model: any Keras model; its inputs have the batch as their first axis.
-        gpu_count: devices; a batch must be divisible by it.
+        gpu_count: number of devices; the batch size must be divisible by it.
 
     Attributes:
-        inner_model: the model.
+        inner_model: the wrapped model.
 
     Raises:
         ConfigError: there are fewer devices.
@@ -41,7 +41,7 @@ class ParallelModel(keras.Model):
         self._devices = require_devices(gpu_count) if gpu_count > 1 else []
 
     def call(self, inputs, training=None):
-        """Inputs `[batch, ...]`, in the model's structure, to its outputs."""
+        """Map inputs `[batch, ...]`, in the model's structure, to its outputs."""
         if not self._devices:
             return self.inner_model(inputs, training=training)
         slices = [tf.split(x, self.gpu_count) for x in tf.nest.flatten(inputs)]

@@ -1,7 +1,7 @@
-"""Matterport's helper functions under the names that scripts import them by.
+"""Matterport's helper functions under the names by which scripts import them.
 
-They live in the modules named below; those of modules that are slow to import (TensorFlow) are
-fetched when first used, so that `import mrcnn.utils` stays quick.
+They live in the modules named below; modules that are slow to import (TensorFlow) are imported on
+first use, so that `import mrcnn.utils` stays fast.
 """
 
 import importlib
@@ -52,7 +52,7 @@ _LATER = {
     "download_trained_weights": "mrcnn.weights.known_files",
 }
 
-# Its modules too, for scripts that import everything from here.
+# The modules it imported, too, for scripts that import everything from here.
 _MODULES = {"tf": "tensorflow", "scipy": "scipy", "skimage": "skimage", "urllib": "urllib.request"}
 
 __all__ = [

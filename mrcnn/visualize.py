@@ -1,4 +1,4 @@
-"""Matterport's functions to show images, masks, matches and weights with matplotlib.
+"""Matterport's functions for showing images, masks, matches and weights with matplotlib.
 
 For notebooks and interactive windows; without a display the figures are still drawn and can be
 saved with `matplotlib.pyplot.savefig`. To paint results straight into an image, as the scripts of
@@ -29,7 +29,7 @@ from mrcnn.errors import UserError
 from mrcnn.evaluation.image_ap import compute_matches
 from mrcnn.geometry.masks import unmold_mask
 
-# What scripts take from `from mrcnn.visualize import *` besides, imported when it is asked for.
+# Other names that scripts get by `from mrcnn.visualize import *`, imported on first use.
 _LATER = {"plt": "matplotlib.pyplot", "utils": "mrcnn.utils", "patches": "matplotlib.patches"}
 _LATER |= {"lines": "matplotlib.lines", "itertools": "itertools", "os": "os", "sys": "sys"}
 _LATER |= {"find_contours": "skimage.measure", "Polygon": "matplotlib.patches"}
@@ -68,8 +68,8 @@ _GREY = (0.5, 0.5, 0.5)
 def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolation=None) -> None:
     """Show images in a grid of `cols` columns.
 
-    images: any number of [H, W] or [H, W, channels]; titles: as many texts, or None; the rest goes
-    to matplotlib's imshow.
+    images: any number of [H, W] or [H, W, channels]; titles: as many texts, or None; the rest is
+    passed to matplotlib's imshow.
     """
     from matplotlib import pyplot as plt
 
@@ -86,7 +86,7 @@ def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolat
 
 
 def random_colors(N: int, bright: bool = True) -> list[tuple[float, float, float]]:
-    """N colours evenly spread over the hues, in random order."""
+    """N colours with evenly spaced hues, in random order."""
     brightness = 1.0 if bright else 0.7
     colors = [colorsys.hsv_to_rgb(i / N, 1, brightness) for i in range(N)]
     random.shuffle(colors)
@@ -96,7 +96,7 @@ def random_colors(N: int, bright: bool = True) -> list[tuple[float, float, float
 def apply_mask(image: np.ndarray, mask: np.ndarray, color, alpha: float = 0.5) -> np.ndarray:
     """Tint the pixels of `image` where `mask` is 1, in place, and return the image.
 
-    image: [H, W, 3]; mask: [H, W]; color: RGB, 0..1. Values are truncated to the image's type.
+    image: [H, W, 3]; mask: [H, W]; color: RGB, 0..1. Values are truncated to the image's dtype.
     """
     inside = np.asarray(mask) == 1
     tint = np.asarray(color, dtype=np.float64)[:3] * 255
@@ -181,11 +181,10 @@ def display_differences(
     iou_threshold=0.5,
     score_threshold=0.5,
 ) -> None:
-    """Show ground truth in green and detections in red, these captioned `score / IoU`.
+    """Show ground truth in green and detections in red, the latter captioned `score / IoU`.
 
-    The arguments are those of `mrcnn.evaluation.image_ap.compute_matches`, which decides what is a
-    match. The
-    IoU is that with the matched ground truth, or the greatest one if there is no match.
+    The arguments are those of `mrcnn.evaluation.image_ap.compute_matches`, which finds the matches.
+    The IoU is that with the matched ground truth, or the highest one if there is no match.
     """
     gt_count = int(np.any(gt_box, axis=1).sum()) if len(gt_box) else 0
     pred_count = int(np.any(pred_box, axis=1).sum()) if len(pred_box) else 0
@@ -196,7 +195,7 @@ def display_differences(
     pred_score, pred_mask = np.asarray(pred_score)[order], pred_mask[..., order]
     captions = [""] * gt_count
     if gt_count and pred_count:
-        # Falling ranks instead of the scores keep equal scores in the order of the captions.
+        # Descending ranks instead of scores keep equal scores in the order of the captions.
         ranks = np.arange(pred_count, 0, -1)
         _, matches, overlaps = compute_matches(
             gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, ranks, pred_mask,
@@ -229,7 +228,7 @@ def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10)
 
     rois, refined_rois: [N, 4]; mask: [N, height, width], each within its refined region;
     class_ids: [N], 0 for negative regions, which are grey. At most `limit` regions are shown,
-    random ones where there are more; 0 shows all. Prints how many are positive.
+    chosen at random if there are more; 0 shows all. Prints how many are positive.
     """
     ax, _ = axes_for(None, (12, 12))
     frame(ax, image, "")
@@ -302,7 +301,7 @@ def plot_precision_recall(AP, precisions, recalls) -> None:
 def plot_overlaps(
     gt_class_ids, pred_class_ids, pred_scores, overlaps, class_names, threshold=0.5
 ) -> None:
-    """Draw the table of IoU between detections (rows) and ground truth (columns).
+    """Draw the table of IoUs between detections (rows) and ground truth (columns).
 
     overlaps: [detections, ground truths]; cells above `threshold` say whether the classes agree.
     """
@@ -346,7 +345,7 @@ def draw_boxes(
     """Show boxes (dashed), refined boxes (solid), masks and captions.
 
     boxes, refined_boxes: [N, 4], either may be None; masks: [H, W, N]; captions: N texts.
-    visibilities: N of 0 (grey, faint), 1 (coloured, dotted) and 2 (coloured, solid); default 1.
+    visibilities: N values: 0 (grey, faint), 1 (coloured, dotted) or 2 (coloured, solid); default 1.
     """
     count = max(len(given) for given in (boxes, refined_boxes, ()) if given is not None)
     ax, auto_show = axes_for(ax, (12, 12))
@@ -386,7 +385,7 @@ def _visibility(
 
 
 def _mask_in_image(mask, box, image_shape):
-    """The part of a region's mask that lies in the image, bool [H, W]."""
+    """The part of a region's mask inside the image, bool [H, W]."""
     y1, x1, y2, x2 = box
     height, width = image_shape[:2]
     full = np.zeros((height, width), bool)

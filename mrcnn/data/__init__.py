@@ -1,1 +1,1 @@
-"""A data set becomes training batches."""
+"""From a data set to training batches."""

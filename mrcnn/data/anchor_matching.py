@@ -1,7 +1,7 @@
-"""Which anchors the region proposal network learns from: matching anchors to ground truth boxes.
+"""The region proposal network's targets: matching anchors to ground truth boxes.
 
-An anchor is positive if no other overlaps some box more, or if it overlaps a box with an IoU of at
-least 0.7; negative if its IoU is below 0.3 with every box; else neutral (Ren et al. 2015, Faster
+An anchor is positive if it has the highest IoU with some box, or an IoU of at least 0.7 with any
+box; negative if its IoU is below 0.3 with every box; otherwise neutral (Ren et al. 2015, Faster
 R-CNN, section 3.1.2). Nearly all of the 262 thousand anchors of a large image touch no box, so
 `AnchorIndex` visits only the anchors around each box; `build_rpn_targets` visits all of them if
 they are not laid out in grids. Both give the same labels.
@@ -18,7 +18,7 @@ from mrcnn.geometry.boxes import compute_iou
 POSITIVE_IOU = 0.7
 NEGATIVE_IOU = 0.3
 CROWD_IOU = 0.001
-# An upper bound of an IoU is compared with a margin far above float64 rounding.
+# Upper bounds of IoUs are compared with a margin far above float64 rounding.
 BOUND_MARGIN = 1 + 1e-6
 
 
@@ -31,7 +31,7 @@ class RpnTargetSettings(Protocol):
 
     @property
     def RPN_BBOX_STD_DEV(self) -> np.ndarray:
-        """float [4], which the deltas are divided by."""
+        """float [4], by which the deltas are divided."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class AnchorFamily:
         width = np.minimum(right, x2) - np.maximum(left, x1)
         intersection = np.multiply.outer(height, width)
         areas = np.multiply.outer(y2 - y1, x2 - x1)
-        # The operations and their order are those of compute_iou, for equal rounding.
+        # Same operations in the same order as in compute_iou, for identical rounding.
         union = ((bottom - top) * (right - left) + areas) - intersection
         numbers = np.add.outer(
             self.first + np.arange(rows.start, rows.start + len(y1)) * (len(self.x1) * self.step),
@@ -100,7 +100,7 @@ class AnchorIndex:
         return cls(families, len(anchors))
 
     def by_best_iou(self, box: np.ndarray) -> tuple[np.ndarray, list[AnchorFamily]]:
-        """An upper bound of each family's IoU with `box`, and the families, best bound first."""
+        """Upper bounds of each family's IoU with `box`, and the families, best bound first."""
         height, width = box[2] - box[0], box[3] - box[1]
         largest = np.minimum(self.heights, height) * np.minimum(self.widths, width)
         bounds = largest / (self.heights * self.widths + height * width - largest) * BOUND_MARGIN
@@ -146,18 +146,18 @@ def build_rpn_targets(
     random: Any = np.random,
     index: AnchorIndex | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The labels and deltas that the region proposal network is trained to give.
+    """The labels and deltas that the region proposal network is trained to predict.
 
     Args:
         image_shape: not used; part of Matterport's signature.
         anchors: [A, 4] float64 pixels (y1, x1, y2, x2).
         gt_class_ids: [N] int; a negative id marks a crowd, which makes no anchor positive and
-            keeps those that touch it from being negative.
+            prevents anchors that touch it from being negative.
         gt_boxes: [N, 4] int32 pixels, exclusive at y2, x2.
         config: RPN_TRAIN_ANCHORS_PER_IMAGE and RPN_BBOX_STD_DEV are used.
-        random: draws which surplus anchors become neutral. The module `numpy.random` and a
+        random: decides which surplus anchors become neutral. The module `numpy.random` and a
             RandomState draw Matterport's numbers; a Generator draws which to keep instead of which
-            to drop, equally random and faster.
+            to drop, which is equally random and faster.
         index: `AnchorIndex.build(anchors, ...)`, to visit only the anchors around the boxes.
 
     Returns:
@@ -165,8 +165,8 @@ def build_rpn_targets(
         rpn_bbox: [RPN_TRAIN_ANCHORS_PER_IMAGE, 4] float64 (dy, dx, log dh, log dw) divided by
             RPN_BBOX_STD_DEV; row i belongs to the i-th positive anchor, unused rows are zero.
 
-    As in Matterport's code, a box that no anchor touches makes every anchor positive. Without any
-    box all anchors outside crowds are negative.
+    As in Matterport's code, a box that no anchor touches makes every anchor positive. Without
+    boxes, all anchors outside crowds are negative.
     """
     is_crowd = gt_class_ids < 0
     crowd_boxes = gt_boxes[is_crowd].astype(np.float64)
@@ -191,7 +191,7 @@ def build_rpn_targets(
 
 
 def _are_plain(*box_arrays: np.ndarray) -> bool:
-    """Whether all sides are at least a pixel long, so that the bounds of an IoU hold."""
+    """Whether all sides are at least one pixel long, so that the IoU bounds hold."""
     return all(
         bool(np.isfinite(boxes).all() and (boxes[:, 2:] - boxes[:, :2] >= 1).all())
         for boxes in box_arrays
@@ -268,7 +268,7 @@ def _neutralise_surplus(match: np.ndarray, label: int, keep: int, random) -> Non
 
 
 def _anchor_deltas(anchors: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(dy, dx, log dh, log dw) [P, 4] from each anchor to the box that it overlaps most."""
+    """(dy, dx, log dh, log dw) [P, 4] from each anchor to the box it overlaps most."""
     areas = (anchors[:, 2] - anchors[:, 0]) * (anchors[:, 3] - anchors[:, 1])
     overlaps = np.stack([compute_iou(box, anchors, _area(box), areas) for box in boxes], axis=1)
     matched = boxes[np.argmax(overlaps, axis=1)]

@@ -1,6 +1,6 @@
-"""Random changes to training images: named presets, and imgaug augmenters kept safe for masks.
+"""Augmentation of training images: named presets, and imgaug augmenters applied safely to masks.
 
-imgaug takes a second to import, so it is imported only where an augmenter is used.
+imgaug takes a second to import, so it is imported only when an augmenter is used.
 """
 
 from typing import TYPE_CHECKING
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
 
 
-# These move the pixels of images, and imgaug has no way to move masks with them.
+# These move the pixels of images, but imgaug cannot move masks along with them.
 _IMAGES_ONLY = {
-    ("imgaug.augmenters.pillike", "Affine"),  # RandAugment is made of it
+    ("imgaug.augmenters.pillike", "Affine"),  # used by RandAugment
     ("imgaug.augmenters.imgcorruptlike", "ElasticTransform"),
 }
-# imgaug's modules whose augmenters change values only, apart from what their children do.
+# imgaug's modules whose augmenters (apart from their children) only change pixel values.
 _PIXELS = {
     f"imgaug.augmenters.{name}"
     for name in ("arithmetic", "artistic", "blur", "color", "contrast", "convolutional", "edges")
 }
-# Those that at most mirror a mask, if their children do no more.
+# Augmenters that at most mirror a mask, provided that their children do no more.
 _MIRRORS = {
     "imgaug.augmenters.flip": {"Fliplr", "Flipud"},
     "imgaug.augmenters.meta": {
@@ -44,9 +44,9 @@ def augment_image_and_masks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Apply the same random change to an image and its masks.
 
-    Masks are imgaug's segmentation maps: an augmenter, nested or not, moves them as it moves the
-    image, takes the nearest pixel, fills what comes into the picture with background whatever the
-    image is filled with, and leaves them alone where it changes values only.
+    Masks are passed as imgaug's segmentation maps: an augmenter, nested or not, moves them along
+    with the image by nearest neighbour, fills new areas with background whatever the image is
+    filled with, and leaves them alone if it only changes pixel values.
 
     Args:
         augmenter: an imgaug augmenter.
@@ -54,9 +54,9 @@ def augment_image_and_masks(
         mask: [height, width, N] bool; N may be 0.
 
     Returns both, shapes and dtypes unchanged. Raises DatasetError if a shape has changed, and
-    ConfigError for an augmenter that moves pixels and cannot move masks.
+    ConfigError for an augmenter that moves pixels but cannot move masks.
     """
-    # A segmentation map holds numbers that are never mixed: eight masks fit into one.
+    # Values of a segmentation map are never interpolated, so eight masks fit into one.
     changed, packed = _augment(augmenter, image, np.packbits(mask, axis=2))
     if changed.shape != image.shape or packed.shape[:2] != mask.shape[:2]:
         raise _size_changed(image.shape, mask.shape, changed.shape, packed.shape[:2])
@@ -93,7 +93,7 @@ def _size_changed(image, masks, changed_image, changed_masks):
 
 
 def only_mirrors(augmenter: "Augmenter") -> bool:
-    """Whether an imgaug augmenter is known to do nothing to a mask but mirror it."""
+    """Whether an imgaug augmenter is known to do nothing to a mask except mirror it."""
     return all(
         kind.__module__ in _PIXELS or kind.__name__ in _MIRRORS.get(kind.__module__, ())
         for kind in _kinds(augmenter)
@@ -113,10 +113,10 @@ def augment_image_and_note_mirroring(
         augmenter: an imgaug augmenter.
         image: [height, width, channels] uint8.
 
-    Returns the image as `augment_image_and_masks` gives it, and whether its masks are to be
-    mirrored (vertically, horizontally). Raises DatasetError if the size has changed.
+    Returns the image as from `augment_image_and_masks`, and whether its masks must be mirrored
+    (vertically, horizontally). Raises DatasetError if the size has changed.
     """
-    # Four pixels, all different, show what happens to every mask.
+    # Four distinct pixels show what happens to every mask.
     corners = np.array([[0, 1], [2, 3]], np.uint8)[:, :, None]
     changed, first = _augment(augmenter, image, corners)
     if changed.shape != image.shape:
@@ -208,11 +208,11 @@ PRESETS = {
 def augmentation_preset(name: str) -> "Augmenter | None":
     """The imgaug augmenter called `name` in PRESETS, None for "none".
 
-    All of them mirror left and right with probability 0.5, and "flip" does nothing else. "light"
+    All of them flip left and right with probability 0.5, and "flip" does nothing else. "light"
     also scales by 0.8 to 1.2 and changes brightness and contrast by up to a fifth. "scale" scales
-    by 0.6 to 1.5 and moves by up to a tenth of the size. "colour" changes saturation, hue,
-    brightness and contrast. "strong" is scale and colour with up to 10 degrees of rotation, and
-    blur or noise in some images. Raises ConfigError for any other name.
+    by 0.6 to 1.5 and shifts by up to a tenth of the size. "colour" changes saturation, hue,
+    brightness and contrast. "strong" combines scale and colour with up to 10 degrees of rotation,
+    and blur or noise in some images. Raises ConfigError for any other name.
     """
     if name not in PRESETS:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The base class of data sets: which classes and images there are, and how to load them.
+"""The base class of data sets: what classes and images there are, and how to load them.
 
 Subclass it, register classes and images with `add_class` and `add_image`, override `load_mask`
 (and `image_reference`), call `prepare`.
@@ -20,8 +20,8 @@ class Dataset:
 
     A source names where annotations come from ("coco", "modanet"). Classes and images have an id
     within their source and a number within this data set. Class 0 is the background.
-    After `prepare`: `num_classes`, `class_ids`, `class_names`, `num_images`, `image_ids`,
-    `sources`, `source_class_ids` (source -> class numbers that its images can show, 0 included),
+    `prepare` sets `num_classes`, `class_ids`, `class_names`, `num_images`, `image_ids`, `sources`,
+    `source_class_ids` (source -> class numbers that its images can show, 0 included),
     `class_from_source_map` and `image_from_source_map` ("source.id" -> number).
     """
 
@@ -34,7 +34,7 @@ class Dataset:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Crops that a base class draws would contradict the masks that this class draws.
+        # Crops from a base class would contradict the masks of this class.
         if "load_mask" in vars(cls) and "load_mask_crops" not in vars(cls):
             setattr(cls, Dataset.load_mask_crops.__name__, Dataset.load_mask_crops)
 
@@ -42,7 +42,7 @@ class Dataset:
         """Register a class; a second one of the same source and id is ignored.
 
         Raises:
-            DatasetError: the source has a dot in its name, which separates source and id.
+            DatasetError: the source's name contains a dot, which separates source and id.
         """
         if "." in source:
             raise DatasetError(
@@ -67,11 +67,11 @@ class Dataset:
         self.image_info.extend(dict(info) for info in image_info)
 
     def image_reference(self, image_id: int) -> str:
-        """A link or text by which a person finds the image; empty unless overridden."""
+        """A link or text that helps a person find the image; empty unless overridden."""
         return ""
 
     def prepare(self, class_map: dict | None = None) -> None:
-        """Number classes and images. Call it when all are registered, and again after more.
+        """Number classes and images. Call it once all are registered, and again after adding more.
 
         Args:
             class_map: part of the legacy signature, not used.
@@ -94,14 +94,14 @@ class Dataset:
         }
 
     def map_source_class_id(self, source_class_id: str) -> int:
-        """Class number of a "source.id", such as "coco.12"."""
+        """The class number of a "source.id", such as "coco.12"."""
         return self.class_from_source_map[source_class_id]
 
     def get_source_class_id(self, class_id: int, source: str) -> int | str:
-        """Id within `source` of a class number.
+        """The id within `source` of a class number.
 
         Raises:
-            DatasetError: the class is another source's.
+            DatasetError: the class belongs to another source.
         """
         info = self.class_info[class_id]
         if info["source"] != source:
@@ -118,7 +118,7 @@ class Dataset:
         return self._image_ids
 
     def source_image_link(self, image_id: int) -> str | os.PathLike:
-        """Path or address of the image."""
+        """The path or URL of the image."""
         return self.image_info[image_id]["path"]
 
     def load_image(self, image_id: int) -> np.ndarray:
@@ -130,7 +130,7 @@ class Dataset:
         return read_image(self.image_info[image_id]["path"])
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """Masks of an image's instances; override it, as this one has no instances.
+        """The masks of an image's instances; override it, since this one returns none.
 
         Returns:
             masks: bool [height, width, instances]; here of shape (0, 0, 0).
@@ -141,9 +141,9 @@ class Dataset:
     def load_mask_crops(self, image_id: int) -> tuple[Sequence[MaskCrop], np.ndarray] | None:
         """The masks of `load_mask`, each cropped around its pixels, and the class ids.
 
-        Override it if the masks can be drawn without arrays of the image's size: training with
-        mini masks then takes these. None, the default, says that they cannot. A subclass that
-        overrides `load_mask` alone returns None again, whatever its base class does.
+        Override it if the masks can be rasterised without arrays of the image's size: training with
+        mini masks then uses these. None, the default, means that they cannot. A subclass that
+        overrides only `load_mask` returns None again, whatever its base class does.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""One image with its truth, resized for the network; and resized images kept in memory."""
+"""One image with its ground truth, resized for the network; and a cache of resized images."""
 
 import random as python_random
 import threading
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class ImageCache:
     """Keeps images as they are loaded until it is full, and evicts none.
 
-    A training passes over all images again and again: replacing the oldest by the newest would
+    Training passes over all images again and again: replacing the oldest with the newest would
     evict exactly the image that is needed next. Thread-safe. A copy sent to another process is
     empty.
 
@@ -57,7 +57,7 @@ class ImageCache:
     def get(self, key: Hashable, load: Callable[[], tuple]) -> tuple:
         """What `load` returns, or returned before: a tuple whose first element is an image.
 
-        A kept image is read-only.
+        A cached image is read-only.
         """
         if not self.most_bytes:
             return load()
@@ -85,20 +85,20 @@ def load_image_gt(
     random: Any = None,
     cache: ImageCache | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Load an image with its ground truth, resized by config's IMAGE_* attributes.
+    """Load an image with its ground truth, resized according to config's IMAGE_* attributes.
 
     Args:
         dataset: a prepared `Dataset`.
         config: its IMAGE_* attributes, LOADER_RESIZE, SCALE_JITTER and COLOUR_JITTER, and
             MINI_MASK_SHAPE with mini masks.
         image_id: the data set's own number of the image.
-        augment: deprecated; mirror the image left to right with probability 0.5.
-        augmentation: an imgaug augmenter, which moves the masks as it moves the image, see
-            `augment_image_and_masks`; it may not change the size of the image.
+        augment: deprecated; flip the image left to right with probability 0.5.
+        augmentation: an imgaug augmenter, which moves the masks along with the image, see
+            `augment_image_and_masks`; it must not change the size of the image.
         use_mini_mask: crop each mask to its box and resize it to MINI_MASK_SHAPE.
         random: a `random.Random` for the crop window, the jitter and the flip; the module `random`
             by default.
-        cache: keeps resized images (decoded ones in mode "crop" and with SCALE_JITTER) of this
+        cache: for resized images (decoded ones in mode "crop" and with SCALE_JITTER) of this
             data set and config.
 
     Returns:
@@ -106,13 +106,13 @@ def load_image_gt(
         image_meta: [12 + classes], see `compose_image_meta`.
         class_ids: [N] int32, negative for crowds. Instances whose mask is empty after resizing,
             cropping and augmentation are left out.
-        bbox: [N, 4] int32 pixels of the resized image (y1, x1, y2, x2), taken from the masks.
+        bbox: [N, 4] int32 pixels of the resized image (y1, x1, y2, x2), computed from the masks.
         mask: [height, width, N] bool, or [*MINI_MASK_SHAPE, N] with mini masks.
 
-    Mini masks are made without full-size masks if the data set has `load_mask_crops` and the
-    augmentation does no more to masks than mirror them. The result is the same.
+    Mini masks are created without full-size masks if the data set has `load_mask_crops` and the
+    augmentation at most mirrors masks. The result is the same.
 
-    Raises whatever the data set raises on a bad image, and DatasetError if the masks are not of
+    Raises whatever the data set raises for a bad image, and DatasetError if the masks are not of
     the image's size, are not masks, or are not of the data set's classes (see `load_instances`), or
     if the augmentation changes the size.
     """
@@ -152,7 +152,7 @@ def load_image_gt(
 
 
 class _Resized(NamedTuple):
-    """What `resize_image` returns, and the image's shape before."""
+    """What `resize_image` returns, and the image's original shape."""
 
     image: np.ndarray
     window: tuple
@@ -186,7 +186,7 @@ def _load_resized(
         return _Resized(*parts, image.shape)
 
     if jitter or config.IMAGE_RESIZE_MODE == "crop":
-        # Another window each time: only the decoded image is worth keeping.
+        # The window differs each time: only the decoded image is worth caching.
         (image,) = cache.get(image_id, lambda: (dataset.load_image(image_id),))
         return resized(image)
     return _Resized(*cache.get(image_id, lambda: resized(dataset.load_image(image_id))))

@@ -1,7 +1,7 @@
-"""The instances of an image as every user of a data set gets them: checked, and of one kind.
+"""The instances of an image as all code gets them: checked, and in one format.
 
 Subclasses of `Dataset` come from users. Their masks may be bool, 0 and 1, 0 to 255 or
-probabilities; training and all measures see the same bool masks.
+probabilities; training and all metrics see the same bool masks.
 """
 
 import numpy as np
@@ -9,17 +9,17 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DatasetError
 
-MOST_LOADED = 200  # images whose masks are loaded before a training, a second or a few
+MOST_LOADED = 200  # images whose masks are loaded before training, which takes a few seconds
 
 
 def load_instances(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
     """What `dataset.load_mask` returns, as bool [height, width, N] and int32 [N].
 
-    Numbers up to 1 count above 0.5, numbers up to 255 above 127.5; the greatest of all masks of the
-    image decides.
+    The threshold is 0.5 for values up to 1, and 127.5 for values up to 255; the maximum over all
+    masks of the image decides.
 
     Raises:
-        DatasetError: the masks are something else, or `checked_class_ids` refuses the class ids.
+        DatasetError: the masks are something else, or `checked_class_ids` rejects the class ids.
     """
     masks, class_ids = dataset.load_mask(image_id)
     masks = np.asarray(masks)
@@ -35,8 +35,8 @@ def checked_class_ids(
     """The class ids of an image's instances as int32 [N].
 
     Raises:
-        DatasetError: they are not `count`, or one is not a class number of the data set: 1 to
-            `num_classes` - 1, negative for a crowd.
+        DatasetError: there are not `count` of them, or one is not a class number of the data set:
+            1 to `num_classes` - 1, negative for a crowd.
     """
     given = np.asarray(class_ids).reshape(-1)
     if count is not None and len(given) != count:
@@ -54,9 +54,9 @@ def checked_class_ids(
 
 
 def require_class_ids(dataset: Dataset) -> None:
-    """Look at class ids before a training begins, not when the first of their images comes.
+    """Check class ids before training starts, not when the first bad image is loaded.
 
-    Those of `MOST_LOADED` images, evenly spaced: masks must be loaded for it.
+    Only those of `MOST_LOADED` evenly spaced images are checked, since it requires their masks.
 
     Raises:
         DatasetError: see `checked_class_ids`.
@@ -65,7 +65,7 @@ def require_class_ids(dataset: Dataset) -> None:
     for image_id in image_ids[:: max(1, -(-len(image_ids) // MOST_LOADED))]:
         try:
             masks, class_ids = dataset.load_mask_crops(image_id) or dataset.load_mask(image_id)
-        except Exception:  # the loader ends with it, and names the image
+        except Exception:  # the loader will raise it, and name the image
             continue
         count = masks.shape[-1] if isinstance(masks, np.ndarray) else len(masks)
         checked_class_ids(dataset, image_id, class_ids, count)

@@ -1,4 +1,4 @@
-"""Random changes of scale, place and colour that photographs take while a network trains on them.
+"""Random jitter of scale, position and colour for training photographs.
 
 Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method" (2021), for the large-scale
 jitter. OpenCV does each in one pass; masks are resized along with their image.
@@ -15,7 +15,7 @@ import numpy as np
 from mrcnn.config import Config
 from mrcnn.images.resizing import resample_image
 
-# Red, green and blue within a grey level (ITU-R BT.601).
+# Weights of red, green and blue in a grey level (ITU-R BT.601).
 GREY = np.array([0.299, 0.587, 0.114])
 
 
@@ -27,19 +27,19 @@ def jitter_scale(
     random: python_random.Random,
     resample: str = "exact",
 ) -> tuple[np.ndarray, tuple, float, list, tuple]:
-    """Bring an image to the network's input size at a random scale and place.
+    """Bring an image to the network's input size at a random scale and position.
 
     Args:
         image: [height, width, channels].
         shape: (height, width, ...) of the result in pixels.
-        factors: least and greatest multiple of the scale at which the image just fits; one between
-            them is drawn, its logarithm evenly.
-        random: what is drawn from.
+        factors: minimum and maximum factor relative to the scale at which the image just fits; one
+            between them is drawn log-uniformly.
+        random: random number generator.
         resample: "exact" or "fast", see `mrcnn.images.resizing.resize_image`.
 
     Returns:
         What `mrcnn.images.resizing.resize_image` returns: image, window, scale, padding and crop.
-        What leaves the shape is cropped, then what is missing is padded with zeros.
+        Parts that exceed the shape are cropped, then missing parts are padded with zeros.
     """
     height, width = shape[:2]
     low, high = (math.log(factor) for factor in factors)
@@ -56,7 +56,7 @@ def jitter_scale(
 
 
 def _place(had: int, has: int, random: python_random.Random) -> tuple[int, int, int]:
-    """Along one side: where a crop begins, its pixels, and where they are put."""
+    """Along one side: where a crop begins, its length in pixels, and where it is placed."""
     place = random.randint(0, abs(had - has))
     return (place, has, 0) if had > has else (0, had, place)
 
@@ -64,13 +64,13 @@ def _place(had: int, has: int, random: python_random.Random) -> tuple[int, int, 
 def jitter_colour(
     image: np.ndarray, strength: float, *, random: python_random.Random
 ) -> np.ndarray:
-    """Another saturation, hue, contrast and brightness of an RGB image.
+    """Randomly change saturation, hue, contrast and brightness of an RGB image.
 
     Args:
         image: uint8 [height, width, 3].
         strength: saturation and contrast change by up to this share, brightness by up to that of
             half the grey levels, hue by up to half so many radians.
-        random: what is drawn from.
+        random: random number generator.
 
     Returns:
         A new image of the same shape and dtype.
@@ -85,14 +85,14 @@ def jitter_colour(
 
 
 def _rotation_about_grey(angle: float) -> np.ndarray:
-    """The rotation matrix [3, 3] of colours about the line of greys, in radians."""
+    """The matrix [3, 3] that rotates colours about the grey axis by an angle in radians."""
     cosine, sine = math.cos(angle), math.sin(angle)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     return cosine * np.eye(3) + sine * cross + (1 - cosine) / 3
 
 
 def without_jitter(config: Config) -> Config:
-    """A copy of a configuration for validation, whose images stay as they are."""
+    """A copy of a configuration for validation, whose images are not jittered."""
     plain = copy.copy(config)
     plain.SCALE_JITTER, plain.COLOUR_JITTER = None, 0.0
     return plain

@@ -42,7 +42,7 @@ def data_generator(
     detection_targets: bool = False,
     no_augmentation_sources: Collection[str] | None = None,
 ) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Endless training batches, one image after the other, as Matterport makes them.
+    """Endless training batches, made one image after another, as in Matterport's code.
 
     It draws from the global `numpy.random` and `random`, in Matterport's order. `BatchLoader` is
     faster and can be resumed.
@@ -50,19 +50,19 @@ def data_generator(
     Args:
         dataset: a prepared `Dataset`.
         config: see `BatchLoader`.
-        shuffle: a new order for every pass over the images.
+        shuffle: use a new order for every pass over the images.
         augment: deprecated, see `load_image_gt`.
         augmentation: an imgaug augmenter, or None.
         random_rois: number of random regions per image to add to the inputs.
-        batch_size: images a batch.
+        batch_size: images per batch.
         detection_targets: with random_rois, add the regions chosen for the heads to the inputs,
-            and classes, boxes and masks for them as outputs; for debugging the heads.
+            and their classes, boxes and masks as outputs; for debugging the heads.
         no_augmentation_sources: images of these sources are not augmented.
 
-    Yields (inputs, outputs): inputs as `samples.collate` gives them, outputs empty without
-    detection_targets. Images without instances are skipped. As in Matterport's generator an image
+    Yields (inputs, outputs): inputs as from `samples.collate`, outputs empty without
+    detection_targets. Images without instances are skipped. As in Matterport's generator, an image
     that raises any error is skipped and the error logged; the sixth error is raised. Raises
-    DatasetError if a whole pass holds no instance.
+    DatasetError if a whole pass has no instances.
     """
     image_ids = np.copy(dataset.image_ids)
     if not len(image_ids):

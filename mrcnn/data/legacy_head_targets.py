@@ -1,7 +1,7 @@
-"""Regions of interest and the heads' targets for them, made outside the network.
+"""Regions of interest and the heads' targets for them, computed outside the network.
 
 Training without the region proposal network (USE_RPN_ROIS False) uses random regions around the
-ground truth; `build_detection_targets` is the NumPy twin of the network's own target layer, for
+ground truth; `build_detection_targets` is the NumPy counterpart of the network's target layer, for
 debugging and for training the heads alone.
 """
 
@@ -16,7 +16,7 @@ from mrcnn.geometry.boxes import box_refinement, compute_overlaps
 from mrcnn.images.resizing import resize
 
 FOREGROUND_IOU = 0.5
-# This share of the regions lies around the ground truth boxes, the rest anywhere.
+# Fraction of the regions around ground truth boxes; the rest are anywhere.
 SHARE_AROUND_BOXES = 0.9
 
 
@@ -34,7 +34,7 @@ def generate_random_rois(
         count: how many regions.
         gt_class_ids: not used; part of Matterport's signature.
         gt_boxes: [N, 4] pixels (y1, x1, y2, x2). Regions of a box lie within the box enlarged by
-            its own size on every side. Without a box all regions lie anywhere.
+            its size on every side. Without boxes, all regions are anywhere.
         random: the module `numpy.random`, a RandomState or a Generator.
 
     Returns [count, 4] int32 pixels, every side at least 1. Raises DatasetError for an image with
@@ -61,10 +61,10 @@ def generate_random_rois(
 
 
 def _random_boxes(rows, columns, count: int, random) -> np.ndarray:
-    """Boxes [count, 4] with sides of at least 1 between the given first and end row and column."""
+    """Boxes [count, 4] with sides of at least 1 within the given ranges of rows and columns."""
     draw = getattr(random, "integers", None) or random.randint
     while True:
-        # Twice as many as needed are drawn, since those with equal ends are dropped.
+        # Draw twice as many as needed, since those with equal ends are dropped.
         y = draw(rows[0], rows[1], (count * 2, 2))
         x = draw(columns[0], columns[1], (count * 2, 2))
         y = np.sort(y[y[:, 0] != y[:, 1]][:count], axis=1)
@@ -81,18 +81,18 @@ def build_detection_targets(
     config: Config,
     random: Any = np.random,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Choose regions for the heads, and the class, box and mask that each is trained to give.
+    """Choose regions for the heads, and the target class, box and mask of each.
 
     Args:
         rpn_rois: [R, 4] int32 pixels (y1, x1, y2, x2), R at least 1.
         gt_class_ids: [N] int32; rows that are not positive are left out.
         gt_boxes: [N, 4] int32 pixels.
-        gt_masks: [height, width, N] bool, or mini masks where config.USE_MINI_MASK.
+        gt_masks: [height, width, N] bool, or mini masks if config.USE_MINI_MASK.
         random: the module `numpy.random`, a RandomState or a Generator.
 
     Returns, with T = TRAIN_ROIS_PER_IMAGE:
         rois: [T, 4], foreground (IoU above 0.5) first, then background (below 0.5); background
-            is repeated where there is too little.
+            is repeated if there is too little.
         class_ids: [T] int32, 0 for background.
         bboxes: [T, NUM_CLASSES, 4] float32 deltas divided by BBOX_STD_DEV, at the row's class.
         masks: [T, MASK_SHAPE height, width, NUM_CLASSES] float32 from 0 to 1, at the row's class.
@@ -134,7 +134,7 @@ def build_detection_targets(
 
 
 def _choose_rois(best_iou: np.ndarray, config: Config, random: Any) -> tuple[np.ndarray, int]:
-    """Row numbers [TRAIN_ROIS_PER_IMAGE], and how many of them, from the first, are foreground."""
+    """Row numbers [TRAIN_ROIS_PER_IMAGE], and how many of the first are foreground."""
     total = config.TRAIN_ROIS_PER_IMAGE
     foreground = np.flatnonzero(best_iou > FOREGROUND_IOU)
     limit = int(total * config.ROI_POSITIVE_RATIO)
@@ -157,7 +157,7 @@ def _choose_rois(best_iou: np.ndarray, config: Config, random: Any) -> tuple[np.
 
 
 def _mask_in_roi(mask: np.ndarray, box: np.ndarray, roi: np.ndarray, config: Config) -> np.ndarray:
-    """The part of a mask that lies in `roi`, resized to MASK_SHAPE; float, 0 outside the box."""
+    """The part of a mask inside `roi`, resized to MASK_SHAPE; float, 0 outside the box."""
     if config.USE_MINI_MASK:
         y1, x1, y2, x2 = (int(edge) for edge in box)
         whole = np.zeros(tuple(config.IMAGE_SHAPE[:2]), bool)

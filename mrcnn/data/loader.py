@@ -1,6 +1,6 @@
-"""Training batches: read ahead by several workers, and the same whatever their number.
+"""Training batches: loaded ahead by several workers, and identical whatever their number.
 
-Images are read by `ground_truth.load_image_gt`, targets are made by `samples`.
+Images are loaded by `ground_truth.load_image_gt`, targets are made by `samples`.
 """
 
 import contextlib
@@ -44,10 +44,10 @@ Samples = Generator[tuple[int, list[TrainingSample]], None, None]
 class SampleSource:
     """The endless sequence of training samples that a seed determines.
 
-    Position p of the sequence belongs to pass p // n over the n images, in that pass's own order;
-    with `repeat_factors` an image may have several places in it, see `PassOrder`. The sample at a
-    position depends on the seed and the position alone, not on earlier requests or on who asks.
-    Arguments are those of `BatchLoader`. It can be pickled if the data set can.
+    Position p of the sequence belongs to pass p // n over the n images, in the order of that pass;
+    with `repeat_factors` an image may occur several times in it, see `PassOrder`. The sample at a
+    position depends on the seed and the position alone, not on earlier requests or the caller.
+    The arguments are those of `BatchLoader`. It can be pickled if the data set can.
     """
 
     def __init__(
@@ -74,23 +74,23 @@ class SampleSource:
         if repeat_factors is None:
             image_ids = _with_instances(dataset, image_ids)
         self.order = PassOrder(image_ids, shuffle=shuffle, seed=seed, repeat_factors=repeat_factors)
-        # Images known to hold no instance at all; skipping them changes nothing but the time.
+        # Images known to have no instances; skipping them only saves time.
         self._empty: set[int] = set()
         if not self.order.places:
             raise no_images()
 
     def image_id(self, position: int) -> int:
-        """The image at a position, before any is skipped."""
+        """The image at a position, before skipping any."""
         order, place = self.order.around(position)
         return int(order[place])
 
     def sample(self, position: int) -> TrainingSample:
         """The sample at a position.
 
-        An image without any instance to learn from is replaced by the next of the pass that has
-        one, as is one that cannot be loaded where SKIP_BAD_IMAGES allows it. Raises DatasetError
-        that names the image that cannot be loaded, or says that no image has an instance. Any other
-        error is a bug in the data set and gets a note with the image.
+        An image without instances to learn from is replaced by the next in the pass that has some;
+        so is one that cannot be loaded, if SKIP_BAD_IMAGES allows it. Raises a DatasetError that
+        names the image that cannot be loaded, or says that no image has an instance. Any other
+        error is a bug in the data set and gets a note naming the image.
         """
         order, place = self.order.around(position)
         bad: dict[int, str] = {}
@@ -157,21 +157,21 @@ class SampleSource:
 
 
 def _reason(error: Exception) -> str:
-    """An error as a line of text, with the image that its notes name."""
+    """An error as one line of text, with the image that its notes name."""
     if isinstance(error, DatasetError):
         return error.sentence()
     return " ".join([f"{type(error).__name__}: {error}.", *getattr(error, "__notes__", [])])
 
 
 def _with_instances(dataset: Dataset, image_ids: np.ndarray) -> np.ndarray:
-    """Those whose `class_ids` in `image_info` do not say that they have no instance, if any."""
+    """The images without those whose `class_ids` in `image_info` are empty; all if none is left."""
     noted = (dataset.image_info[image_id].get("class_ids") for image_id in image_ids)
     kept = image_ids[np.array([ids is None or len(ids) > 0 for ids in noted], bool)]
     return kept if len(kept) else image_ids
 
 
 def _plain(config: Config) -> Config:
-    """The same settings without their class, which a loader process then need not import."""
+    """The same settings without their class, so that a loader process need not import it."""
     plain = Config.__new__(Config)
     vars(plain).update({name: getattr(config, name) for name in dir(config) if name.isupper()})
     return plain
@@ -184,22 +184,22 @@ class BatchLoader:
             for step, image_ids, inputs in loader.stream(first_step=resumed_at):
                 ...
 
-    The batches are equal for any number and kind of workers, so that training resumed at a step
+    The batches are the same for any number and kind of workers, so that training resumed at a step
     sees what uninterrupted training would have seen.
 
     Args:
         dataset: a prepared `Dataset` whose loading methods may be called from several threads, or
             which can be pickled (backend "process").
         config: its settings are read once, here.
-        batch_size: images a batch.
-        shuffle: a new random order for each pass over the images, else the data set's order.
+        batch_size: images per batch.
+        shuffle: use a new random order for each pass over the images, else the data set's order.
         share: `(i, n)`: load only the i-th of n equal slices of each batch, for the i-th of n
             processes that train on it together.
         augmentation: an imgaug augmenter, or None; each image gets a copy with its own seed.
         no_augmentation_sources: images of these sources are not augmented.
         seed: a whole number of at least 0; None draws one.
         workers: how many load at the same time; 0 loads in the caller's thread. The default is
-            config.LOADER_WORKERS, and if that is None one per core, at most 8.
+            config.LOADER_WORKERS, or if that is None, one per core, at most 8.
         backend: "thread", or "process" for data sets whose Python code is slow; by default
             config.LOADER_BACKEND. Processes are spawned, not forked, and do not import TensorFlow
             unless the data set's class does.
@@ -276,7 +276,7 @@ class BatchLoader:
         return self._collate([self.sample(position) for position in self._positions(step)])
 
     def image_ids(self, step: int) -> list[int]:
-        """The images of a step; those without instances are replaced when it is loaded."""
+        """The images of a step; those without instances are replaced during loading."""
         return [self.source.image_id(position) for position in self._positions(step)]
 
     def stream(
@@ -284,8 +284,8 @@ class BatchLoader:
     ) -> Generator[tuple[int, list[int], list[np.ndarray]], None, None]:
         """(step, image ids, inputs) for first_step, first_step + 1, ... before last_step.
 
-        Endless if last_step is None. The ids are those of the images actually in the batch. Images
-        that are left out, see Config.SKIP_BAD_IMAGES, are named in a line each.
+        Endless if last_step is None. The ids are those of the images actually in the batch. Each
+        image that is skipped (see Config.SKIP_BAD_IMAGES) is reported on a separate line.
         Raises DatasetError for an image that cannot be used, TrainingError if a worker dies, and
         whatever a bug in the data set raises, with a note that names the image.
         """
@@ -298,7 +298,7 @@ class BatchLoader:
                 yield step, [sample.image_id for sample in samples], self._collate(samples)
 
     def _report(self, bad: Mapping[int, str]) -> None:
-        """Name images that were left out; DatasetError where they are too many."""
+        """Report images that were skipped; raises DatasetError if there are too many."""
         most = self.source.config.SKIP_BAD_IMAGES
         for image_id in bad.keys() - self._bad:
             self._bad.add(image_id)
@@ -314,7 +314,7 @@ class BatchLoader:
             print(f"left out ({len(self._bad)} of at most {most}): {bad[image_id]}", flush=True)
 
     def close(self) -> None:
-        """End the workers. A loader that is used again starts new ones."""
+        """Stop the workers. A loader that is used again starts new ones."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()

@@ -1,7 +1,7 @@
 """Workers that load training samples: threads, or processes that do not import TensorFlow.
 
-Both kinds take a picklable `load`, which is called with a position, and return futures. Each
-process is driven by a thread that sends it positions and waits for the answers. So a process that
+Both kinds accept a picklable `load`, which is called with a position, and return futures. Each
+process is driven by a thread that sends it positions and waits for the results. So a process that
 dies is noticed at once, and the rest of the loader need not know which kind it uses.
 """
 
@@ -27,7 +27,7 @@ from mrcnn.system.background import THREAD_COUNT_VARIABLES, one_opencv_thread
 
 BACKENDS = ("thread", "process")
 SECONDS_TO_END = 5
-# Set in loader processes, which must not start further ones.
+# Set in loader processes, which must not start more of them.
 _WORKER_VARIABLE = "MRCNN_LOADER_PROCESS"
 _WORKER_PROGRAM = "import sys; sys.path[:] = {path!r}; from mrcnn.data import loader_pool; {call}"
 
@@ -53,7 +53,7 @@ class ThreadPool:
         return self._executor.submit(self._load, position)
 
     def close(self) -> None:
-        """Cancel the calls that have not begun, wait for the others, and end the threads."""
+        """Cancel the calls that have not started, wait for the others, and stop the threads."""
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._settings.close()
 
@@ -61,8 +61,8 @@ class ThreadPool:
 class ProcessPool:
     """Calls `load` in processes. Close it when done.
 
-    What `load` raises there is raised here, with the process's traceback as its cause; the future
-    of a call whose process died raises TrainingError.
+    Errors of `load` are raised in this process, with the worker's traceback as their cause; the
+    future of a call whose process died raises TrainingError.
 
     Raises TrainingError if `load` cannot be sent to a process, RuntimeError within a loader
     process.
@@ -115,7 +115,7 @@ class ProcessPool:
         return result
 
     def close(self) -> None:
-        """End the processes at once, even in the middle of their work."""
+        """Stop the processes at once, even in the middle of their work."""
         self._closing = True
         for process in self._processes:
             process.end()
@@ -137,7 +137,7 @@ def start_pool(backend: str, load: Callable[[int], Any], workers: int) -> Thread
 
 
 class Channel:
-    """Objects through a socket, their arrays without being copied into the pickle.
+    """Sends objects through a socket without copying their arrays into the pickle.
 
     `multiprocessing.Pipe` takes several times as long for an image.
     """
@@ -148,7 +148,7 @@ class Channel:
         self._socket = connected
 
     def send(self, value) -> None:
-        """Send any picklable object. Raises OSError where the other side has gone."""
+        """Send any picklable object. Raises OSError if the other side is gone."""
         buffers: list[pickle.PickleBuffer] = []
         pickled = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
         parts = [memoryview(pickled), *(buffer.raw() for buffer in buffers)]
@@ -158,7 +158,7 @@ class Channel:
             self._socket.sendall(part)
 
     def receive(self):
-        """The next object. Raises EOFError or OSError where the other side has gone."""
+        """The next object. Raises EOFError or OSError if the other side is gone."""
         (count,) = self.HEADER.unpack(self._read(self.HEADER.size))
         sizes = self.HEADER.iter_unpack(self._read(count * self.HEADER.size))
         pickled, *buffers = [self._read(size) for (size,) in sizes]
@@ -175,7 +175,7 @@ class Channel:
         return data
 
     def close(self) -> None:
-        """Let the other side's next `receive` fail."""
+        """Close the socket, so that the other side's next `receive` fails."""
         self._socket.close()
 
 
@@ -185,14 +185,14 @@ class _Process:
     def __init__(self, payload: bytes):
         near_end, far_end = socket.socketpair()
         self._channel = Channel(near_end)
-        # Never a fork: TensorFlow's threads do not survive one. Not multiprocessing either, which
-        # would have the script imported, TensorFlow and all, where no class of it is needed.
+        # Never fork: TensorFlow's threads do not survive it. Nor use multiprocessing, which would
+        # import the script, TensorFlow included, even if no class of it is needed.
         program = _WORKER_PROGRAM.format(
             path=sys.path, call=f"loader_pool.serve({far_end.fileno()})"
         )
         environment = dict.fromkeys((*THREAD_COUNT_VARIABLES, _WORKER_VARIABLE), "1")
         with far_end:
-            # In a session of its own: Ctrl-C is for the parent, which decides when this one ends.
+            # A new session: Ctrl-C is for the parent, which decides when this process ends.
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program],
                 env=os.environ | environment,
@@ -201,11 +201,11 @@ class _Process:
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        # Sent with the first call: sending waits for the process, and many start at once.
+        # Sent with the first call: sending blocks until the process is up, and many start at once.
         self._unsent: tuple[dict, bytes] | None = _script(payload), payload
 
     def call(self, position: int) -> tuple[Any, Exception | None, str]:
-        """What `_answer` gives. Raises EOFError or OSError where the process has died."""
+        """What `_answer` returns. Raises EOFError or OSError if the process has died."""
         if self._unsent is not None:
             self._channel.send(self._unsent)
             self._unsent = None
@@ -252,7 +252,7 @@ def _script(payload: bytes) -> dict:
 
 
 def serve(far_end: int) -> None:
-    """What a worker process does: answer positions until the channel ends.
+    """The main function of a worker process: answer positions until the channel closes.
 
     Args:
         far_end: the file descriptor of its socket.
@@ -266,7 +266,7 @@ def serve(far_end: int) -> None:
 
 
 def _prepared(script: dict, payload: bytes) -> Callable[[int], Any]:
-    """`load`, or what raises at each call why it cannot be read."""
+    """`load`, or if it cannot be unpickled, a function that raises why at each call."""
     try:
         multiprocessing.spawn.prepare(script)
         return pickle.loads(payload)
@@ -294,7 +294,7 @@ def _answer(load: Callable[[int], Any], position: int) -> tuple[Any, Exception |
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error, or a RuntimeError of its text: not every exception survives pickling."""
+    """The error, or a RuntimeError with its text: not every exception survives pickling."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

@@ -1,6 +1,6 @@
-"""Which image stands where in a pass, and how rare classes get their share.
+"""The order of images in a pass, and how rare classes get their share.
 
-Images that hold rare classes may be shown more often: repeat-factor sampling, Gupta et al., "LVIS"
+Images with rare classes may be shown more often: repeat-factor sampling, Gupta et al., "LVIS"
 (2019), section 5.1 and appendix.
 """
 
@@ -14,7 +14,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.instances import load_instances
 from mrcnn.errors import ConfigError
 
-# Distinguishes the two uses of a seed: the order of a pass, and what happens to one image.
+# Distinguishes the two uses of a seed: the order of a pass, and the random choices for one image.
 ORDER_STREAM, SAMPLE_STREAM = 0, 1
 
 
@@ -23,10 +23,10 @@ class PassOrder:
 
     Args:
         image_ids: of the data set, int `[n]`.
-        shuffle: a new random order for each pass, else that of `image_ids`.
+        shuffle: use a new random order for each pass, else that of `image_ids`.
         seed: a whole number of at least 0.
         repeat_factors: how often each image is shown in a pass on average, float `[n]`, see
-            `pass_order.repeat_factors`; None: once. 2.3 means thrice in 30 % of the passes.
+            `pass_order.repeat_factors`; None: once. 2.3 means three times in 30 % of the passes.
 
     Attributes:
         places: positions in a pass.
@@ -48,7 +48,7 @@ class PassOrder:
         self._known: dict[int, np.ndarray] = {}
 
     def around(self, position: int) -> tuple[np.ndarray, int]:
-        """The images of the pass a position belongs to, int `[places]`, and its place there."""
+        """The images of the pass that a position is in, int `[places]`, and its index there."""
         pass_number, place = divmod(position, self.places)
         return self._of_pass(pass_number), place
 
@@ -58,7 +58,7 @@ class PassOrder:
         order = self._known.get(pass_number)
         if order is None:
             order = self._new_order(pass_number)
-            # Other threads may still read the old dictionary; at most two passes are in use.
+            # Other threads may still be reading the old dictionary; at most two passes are in use.
             before = self._known.get(pass_number - 1)
             self._known = {pass_number: order}
             if before is not None:
@@ -79,10 +79,10 @@ GREATEST_BALANCED = 10.0
 
 
 def classes_of_images(dataset: Dataset) -> list[np.ndarray]:
-    """Class numbers of each image's instances, crowds left out, in the order of `image_ids`.
+    """Class numbers of each image's instances, without crowds, in the order of `image_ids`.
 
-    An image's `image_info` may hold them under `class_ids` (a keyword of `add_image`); else its
-    masks are loaded, which takes a while for a large data set.
+    An image's `image_info` may contain them under `class_ids` (a keyword of `add_image`); otherwise
+    its masks are loaded, which takes a while for a large data set.
     """
     found = []
     for image_id in dataset.image_ids:
@@ -120,21 +120,21 @@ def repeat_factors(classes: Sequence[np.ndarray], num_classes: int, threshold: f
 
 
 def places_of_a_pass(factors: np.ndarray) -> int:
-    """Places in one pass over images with these repeat factors: the same for every pass."""
+    """Number of places in a pass over images with these repeat factors, the same in every pass."""
     return int(np.floor(factors).sum()) + _extra_places(factors)
 
 
 def _extra_places(factors: np.ndarray) -> int:
-    # A sum of fractions that should be whole may lie a hair above.
+    # A sum of fractions that should be a whole number may be slightly above it.
     return int(np.ceil(np.sum(factors % 1) - 1e-9))
 
 
 def repeated(factors: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """How often each image occurs in one pass, int `[images]`, `places_of_a_pass` in all.
+    """How often each image occurs in one pass, int `[images]`, `places_of_a_pass` in total.
 
-    A factor of 2.3 is 2 or 3, at random and 2.3 on average (a little more: the extra places are
-    rounded up). Images are drawn at even distances along a line on which each has its fraction as
-    its length, so that their number is the same in every pass.
+    A factor of 2.3 becomes 2 or 3 at random, 2.3 on average (slightly more: the extra places are
+    rounded up). Extra images are drawn by systematic sampling, at even distances along a line on
+    which each image's length is its fraction, so that their number is the same in every pass.
     """
     counts = np.floor(factors).astype(np.int64)
     extra = _extra_places(factors)
@@ -153,17 +153,17 @@ def class_weights(
     class_names: Sequence[str],
     counts: np.ndarray | None = None,
 ) -> np.ndarray | None:
-    """Config.CLASS_WEIGHTS as one number for each class, float32 `[classes]`; None for None.
+    """Config.CLASS_WEIGHTS as one number per class, float32 `[classes]`; None for None.
 
     Args:
-        setting: a list, background first; a dictionary by class name or number, in which a class
-            that is left out counts as 1; or 'balanced': the mean number of instances of a class
-            divided by its own, at most 10, and 1 for the background and for classes without any.
+        setting: a list, background first; a dictionary by class name or number, in which missing
+            classes count as 1; or 'balanced': the mean number of instances per class divided by
+            that of the class, at most 10, and 1 for the background and classes without any.
         class_names: of the data set, background first.
         counts: instances of each class, for 'balanced'.
 
     Raises:
-        ConfigError: not as many weights as classes, or there is no such class.
+        ConfigError: the number of weights is not that of the classes, or there is no such class.
     """
     if setting is None:
         return None
@@ -205,12 +205,12 @@ def _class_number(key: int | str, names: list[str]) -> int:
 
 @dataclass(frozen=True)
 class ClassBalance:
-    """What one training does for rare classes.
+    """What a training run does for rare classes.
 
     Attributes:
         factors: how often each image is shown, float64 `[images]`; None: once per pass.
         weights: of the class loss, float32 `[classes]`; None: all equal.
-        summary: a line for each, for the terminal; empty if nothing is done.
+        summary: one line for each, for the terminal; empty if nothing is done.
     """
 
     factors: np.ndarray | None = None

@@ -2,7 +2,7 @@
 
 `load_sample` is the one place where an image becomes training targets. A `TrainingSample` is kept
 small (the image as uint8, an int8 per anchor), because it may come from another process; `collate`
-widens it to what the network takes.
+converts it to the network's inputs.
 """
 
 import random as python_random
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgaug.augmenters import Augmenter
 
 
-# A random window or an augmentation may lose all instances of the only image a few times.
+# A random window or augmentation may lose all instances of a single image several times in a row.
 LEAST_ATTEMPTS = 100
 
 
@@ -43,17 +43,17 @@ class TrainingSample:
     masks: np.ndarray  # [height, width, N] bool, or mini masks
     random_rois: np.ndarray | None = None  # [R, 4] int32
     detection_targets: tuple | None = None  # what build_detection_targets returns
-    # Images in whose place it stands, with the reason why they cannot be loaded.
+    # Images that it replaces, with the reason why they cannot be loaded.
     instead_of: dict[int, str] = field(default_factory=dict)
 
 
 def no_images() -> DatasetError:
-    """The error of a data set without images."""
+    """The error for a data set without images."""
     return DatasetError("the data set has no image to train on", advice="add images to its folder")
 
 
 def nothing_to_learn(images: int) -> DatasetError:
-    """The error of a data set of so many images of which none gives an instance."""
+    """The error for a data set of so many images, none of which yields an instance."""
     return DatasetError(
         f"nothing can be learnt from {counted(images, 'image')} of the data set: there is no "
         "instance of a class to learn",
@@ -69,7 +69,7 @@ class AnchorCache:
         self._of_shape: dict[tuple, tuple[np.ndarray, AnchorIndex | None]] = {}
 
     def __reduce__(self):
-        # Computing them takes another process less time than receiving them.
+        # Another process computes them faster than it could receive them.
         return AnchorCache, (self.config,)
 
     def of(self, image_shape) -> tuple[np.ndarray, AnchorIndex | None]:
@@ -104,13 +104,13 @@ def load_sample(
     window_random: Any = python_random,
     cache: ImageCache | None = None,
 ) -> TrainingSample | None:
-    """Load an image and make its targets; None if no instance of a class is left.
+    """Load an image and compute its targets; None if no instance of a class is left.
 
     `random` (the module `numpy.random`, a RandomState or a Generator) draws, in this order, RPN
-    anchors, random regions, their targets, and which instances stay where there are more than
+    anchors, random regions, their targets, and which instances are kept if there are more than
     MAX_GT_INSTANCES. `window_random` (the module `random` or a `random.Random`) draws the window
-    of IMAGE_RESIZE_MODE "crop". `augmentation` is used as it is; `cache` keeps resized images. The
-    RPN's targets see all instances, also those beyond MAX_GT_INSTANCES.
+    of IMAGE_RESIZE_MODE "crop". `augmentation` is used as given; `cache` keeps resized images. The
+    RPN's targets use all instances, even those beyond MAX_GT_INSTANCES.
     """
     image, image_meta, class_ids, boxes, masks = load_image_gt(
         dataset,
@@ -151,15 +151,15 @@ def load_sample(
 
 
 def collate(samples: list[TrainingSample], config: Config) -> list[np.ndarray]:
-    """The network's training inputs, from one sample an image.
+    """The network's training inputs, from one sample per image.
 
     Returns, with B samples, A anchors and M = MAX_GT_INSTANCES; rows without an instance are zero:
         images [B, height, width, channels] float32, mean subtracted; image_meta [B, 12 + classes];
         rpn_match [B, A, 1] int32; rpn_bbox [B, RPN_TRAIN_ANCHORS_PER_IMAGE, 4] float64;
         gt_class_ids [B, M] int32; gt_boxes [B, M, 4] int32 pixels; gt_masks [B, h, w, M] bool;
-        and, where the samples have them, random regions [B, R, 4] int32 pixels.
+        and, if the samples have them, random regions [B, R, 4] int32 pixels.
 
-    Raises DatasetError where the images differ in size.
+    Raises DatasetError if the images differ in size.
     """
     shapes = {sample.image.shape for sample in samples}
     if len(shapes) > 1:
@@ -197,7 +197,7 @@ def collate(samples: list[TrainingSample], config: Config) -> list[np.ndarray]:
 
 
 def collate_detection_targets(samples: list[TrainingSample]) -> tuple[list, list]:
-    """Regions [rois] as further inputs, and [class_ids [B, T, 1], bboxes, masks] as outputs."""
+    """Regions [rois] as additional inputs, and [class_ids [B, T, 1], bboxes, masks] as outputs."""
     rois, class_ids, bboxes, masks = (
         np.stack(part)
         for part in zip(*(sample.detection_targets for sample in samples), strict=True)
@@ -206,7 +206,7 @@ def collate_detection_targets(samples: list[TrainingSample]) -> tuple[list, list
 
 
 def _mold_into(molded: np.ndarray, image: np.ndarray, config: Config) -> None:
-    """Write the image, mean subtracted, into float32 `molded`: mold_image's values, faster."""
+    """Write the mean-subtracted image into float32 `molded`: same values as mold_image, faster."""
     if image.dtype != np.uint8:
         molded[...] = mold_image(image.astype(np.float32), config)
         return

@@ -1,1 +1,1 @@
-"""Paint masks, boxes, captions; matplotlib helpers."""
+"""Painting masks, boxes and captions; matplotlib helpers."""

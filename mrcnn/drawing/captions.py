@@ -1,4 +1,4 @@
-"""Captions: Unicode text on filled backgrounds, placed so that each can be read.
+"""Captions: Unicode text on filled backgrounds, placed so that all are readable.
 
 The font is DejaVu Sans, which comes with matplotlib (found without importing it), so pictures look
 the same on every machine.
@@ -32,23 +32,23 @@ def font(size: int, bold: bool = False):
     for folder in package.submodule_search_locations or [] if package else []:
         path = Path(folder) / "mpl-data" / "fonts" / "ttf" / name
         if path.is_file():
-            # The basic layout gives the same pixels with and without the optional raqm library.
+            # Basic layout gives the same pixels with and without the optional raqm library.
             return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
     return ImageFont.load_default(size)
 
 
 def text_width(text: str, size: int, bold: bool = False) -> int:
-    """Pixels that `text` takes in width."""
+    """The width of `text` in pixels."""
     return int(np.ceil(font(size, bold).getlength(text)))
 
 
 def text_height(size: int) -> int:
-    """Pixels that a caption's background takes in height."""
+    """The height of a caption's background in pixels."""
     return _line_height(size) + 2 * _margin(size)
 
 
 def shorten(text: str, size: int, width: int, bold: bool = False) -> str:
-    """`text` in one line, cut with an ellipsis where it is wider than `width` pixels."""
+    """`text` on one line, truncated with an ellipsis if it is wider than `width` pixels."""
     text = " ".join(text.split())
     if text_width(text, size, bold) <= width:
         return text
@@ -74,7 +74,7 @@ def write_text(
 ) -> None:
     """Write one line into a uint8 [H, W, 3] image, in place; position is its top left (y, x).
 
-    What lies outside the image is cut.
+    Parts outside the image are cut off.
     """
     y, x = position
     width, height = text_width(text, size, bold), _line_height(size)
@@ -94,8 +94,8 @@ def write_text(
 def write_labels(image: np.ndarray, labels: Sequence[Label], size: int) -> np.ndarray:
     """Write all captions into a uint8 [H, W, 3] image, in place, and return it.
 
-    A caption stands above the left end of its box. If that would leave the image, cover an earlier
-    caption or hide a small box, it moves to the best of the other corners, inside or outside.
+    A caption is placed above the left end of its box. If it would leave the image there, cover an
+    earlier caption or hide a small box, it moves to the best other corner, inside or outside.
     """
     height, width = image.shape[:2]
     taken: list[tuple[int, int, int, int]] = []
@@ -138,7 +138,7 @@ def _best_place(box, extent, image_size, taken, small):
 
 
 def _small_boxes(labels, limit):
-    """The boxes of at most `limit` pixels, which a caption could hide."""
+    """The boxes of at most `limit` pixels, which a caption might hide."""
     boxes = [tuple(round(value) for value in label.box) for label in labels]
     return [box for box in boxes if (box[2] - box[0]) * (box[3] - box[1]) <= limit]
 

@@ -1,6 +1,6 @@
-"""Helpers for matplotlib: figures that are saved, and axes, patches, captions, showing.
+"""Helpers for matplotlib: creating, saving and showing figures; axes, patches, captions.
 
-matplotlib is imported when a figure is made, not with this module.
+matplotlib is imported when a figure is created, not with this module.
 """
 
 import os
@@ -19,7 +19,7 @@ _PANEL_INCHES, _DOTS = 4.6, 110
 
 
 def new_figure(rows: int, columns: int, panel: tuple[float, float] = (1.0, 1.0)):
-    """A figure of equal panels and its axes [rows, columns]; panel: (width, height) relative."""
+    """A figure of equal panels and its axes [rows, columns]; panel: relative (width, height)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -30,14 +30,14 @@ def new_figure(rows: int, columns: int, panel: tuple[float, float] = (1.0, 1.0))
 
 
 def save_figure(path: str | os.PathLike, figure) -> Path:
-    """Write a figure as PNG, whole or not at all, and make its folder. Raises UserError."""
+    """Write a figure as PNG, completely or not at all, creating its folder. Raises UserError."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     return write_bytes(path, buffer.getvalue())
 
 
 def axes_for(ax, figsize: tuple[float, float] | None):
-    """`ax` and False, or the axes of a new figure and True where `ax` is None."""
+    """`ax` and False, or if `ax` is None, the axes of a new figure and True."""
     if ax is not None:
         return ax, False
     from matplotlib import pyplot as plt
@@ -46,7 +46,7 @@ def axes_for(ax, figsize: tuple[float, float] | None):
 
 
 def frame(ax, image: np.ndarray, title: str) -> None:
-    """Set title and limits for an image, with room for boxes that reach its edge."""
+    """Set title and limits for an image, with a margin for boxes that reach its edge."""
     height, width = np.shape(image)[:2]
     ax.set_ylim(height + 10, -10)
     ax.set_xlim(-10, width + 10)
@@ -57,7 +57,7 @@ def frame(ax, image: np.ndarray, title: str) -> None:
 def add_box(
     ax, box: np.ndarray | Sequence[float], color, style: str = "solid", alpha: float = 1.0
 ) -> None:
-    """Add the border of a box [y1, x1, y2, x2] in pixels."""
+    """Add the outline of a box [y1, x1, y2, x2] in pixels."""
     from matplotlib.patches import Rectangle
 
     y1, x1, y2, x2 = box
@@ -95,7 +95,7 @@ def add_caption(ax, caption: str, x: float, y: float, paper: bool = False) -> No
 
 
 def displayable(image: np.ndarray) -> np.ndarray:
-    """An image as imshow takes it: colour as uint8, [H, W, 1] as [H, W]."""
+    """An image in the form imshow expects: colour as uint8, [H, W, 1] as [H, W]."""
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]

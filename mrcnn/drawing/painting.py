@@ -1,6 +1,6 @@
 """Masks, outlines, boxes and captions painted onto images with NumPy and OpenCV.
 
-Every function takes an image of any of the usual kinds (see `as_rgb`) and returns a new RGB array,
+Every function accepts any of the usual kinds of image (see `as_rgb`) and returns a new RGB array,
 uint8 [H, W, 3], of the same height and width; nothing is changed in place. Colours are RGB triples
 of 0..255. Boxes are pixel boxes [y1, x1, y2, x2], exclusive at y2 and x2. Masks are bool
 [H, W, N]. N may be 0 everywhere.
@@ -18,7 +18,7 @@ from mrcnn.drawing.palette import Colour, class_colour
 from mrcnn.errors import UserError
 from mrcnn.geometry.masks import resize_detections
 
-LONGEST = 2048  # pixels of a drawing's longer side, unless the full size is asked for
+LONGEST = 2048  # pixels of a drawing's longer side, unless full size is requested
 
 
 class Style(NamedTuple):
@@ -30,7 +30,7 @@ class Style(NamedTuple):
 
 
 def style_for(height: int, width: int) -> Style:
-    """Line widths and letter size for an image of this size, in pixels of that image."""
+    """Line widths and letter size for an image of this size, in its pixels."""
     side = math.sqrt(max(height, 1) * max(width, 1))
     return Style(
         line=max(1, round(side / 450)),
@@ -42,9 +42,9 @@ def style_for(height: int, width: int) -> Style:
 def as_rgb(image: np.ndarray) -> np.ndarray:
     """A contiguous uint8 [H, W, 3] copy of an image.
 
-    Takes [H, W], [H, W, 1], [H, W, 3] and [H, W, 4] (the alpha channel is dropped). Bool becomes
-    black and white; other types are read as 0..255 and clipped. Raises `UserError` for any other
-    shape.
+    Accepts [H, W], [H, W, 1], [H, W, 3] and [H, W, 4] (the alpha channel is dropped). Bool becomes
+    black and white; other dtypes are treated as 0..255 and clipped. Raises `UserError` for any
+    other shape.
     """
     image = np.asarray(image)
     if image.ndim == 2:
@@ -65,7 +65,7 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def smaller(image: np.ndarray, longest: int = LONGEST) -> np.ndarray:
-    """The image, uint8 [H, W, ...], shrunk to this longer side; a smaller one as it is."""
+    """The image, uint8 [H, W, ...], shrunk to this longer side; smaller ones are unchanged."""
     height, width = image.shape[:2]
     factor = longest / max(height, width)
     if factor >= 1:
@@ -77,7 +77,7 @@ def smaller(image: np.ndarray, longest: int = LONGEST) -> np.ndarray:
 def smaller_detections(
     image: np.ndarray, result: Mapping[str, np.ndarray], longest: int = LONGEST
 ) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
-    """An image, and detections as `MaskRCNN.detect` gives them, shrunk to this longer side."""
+    """An image, and its detections from `MaskRCNN.detect`, shrunk to this longer side."""
     small = smaller(image, longest)
     if small is image:
         return image, result
@@ -90,8 +90,8 @@ def overlay_masks(
 ) -> np.ndarray:
     """Tint each mask with its colour.
 
-    masks: bool [H, W, N]. colours: N RGB triples. alpha: 0 leaves the image, 1 hides it.
-    Where masks overlap, the later one lies on top.
+    masks: bool [H, W, N]. colours: N RGB triples. alpha: 0 leaves the image unchanged, 1 hides it.
+    Where masks overlap, the later one is on top.
     """
     canvas = as_rgb(image)
     masks = _checked_masks(canvas, masks)
@@ -136,7 +136,7 @@ def _outlines(mask, box):
 def draw_contours(
     image: np.ndarray, masks: np.ndarray, colours: Sequence[Colour], thickness: int | None = None
 ) -> np.ndarray:
-    """Draw the outline of each mask in its colour, smooth-edged.
+    """Draw the outline of each mask in its colour, antialiased.
 
     masks: bool [H, W, N]. colours: N RGB triples. thickness in pixels, by default from the image.
     """
@@ -161,7 +161,7 @@ def draw_boxes(
 ) -> np.ndarray:
     """Draw boxes, [N, 4] pixel boxes [y1, x1, y2, x2], just inside their borders.
 
-    A box without area or wholly outside the image is left out; others are cut at the image's edge.
+    Boxes of zero area or entirely outside the image are skipped; others are clipped to the image.
     """
     canvas = as_rgb(image)
     height, width = canvas.shape[:2]
@@ -215,10 +215,10 @@ def draw_detections(
     show_labels: bool = True,
     alpha: float = 0.42,
 ) -> np.ndarray:
-    """Draw what was found on an image: tinted masks, outlines, boxes, names and scores.
+    """Draw detections on an image: tinted masks, outlines, boxes, names and scores.
 
-    result: as `MaskRCNN.detect` gives it: rois int32 [N, 4], class_ids [N], scores [N] and masks
-        bool [H, W, N]. scores and masks may be missing; without scores captions are names alone.
+    result: as from `MaskRCNN.detect`: rois int32 [N, 4], class_ids [N], scores [N] and masks
+        bool [H, W, N]. scores and masks may be missing; without scores, captions are names alone.
     class_names, colours: by class id, a sequence or a mapping; a class id that `colours` lacks has
         the colour of `class_colour`.
     captions: N texts in place of "name score".
@@ -264,7 +264,7 @@ def caption_texts(
     scores: np.ndarray | None,
     class_names: Sequence[str] | Mapping[int, str],
 ) -> list[str]:
-    """`name 0.97` for each instance, or the name alone where scores is None."""
+    """`name 0.97` for each instance, or the name alone if scores is None."""
     names = [name_of(class_id, class_names) for class_id in class_ids]
     if scores is None:
         return names
@@ -317,7 +317,7 @@ def _checked_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def _mask_boxes(masks: np.ndarray) -> Iterator[tuple[int, tuple[slice, slice]]]:
-    """The index, and the slices of rows and columns, of each mask that has a pixel."""
+    """The index, and the slices of rows and columns, of each nonempty mask."""
     in_rows, in_columns = np.asarray(masks.any(axis=1)), np.asarray(masks.any(axis=0))
     for index in range(masks.shape[2]):
         rows = np.flatnonzero(in_rows[:, index])

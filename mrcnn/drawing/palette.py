@@ -4,7 +4,7 @@ import colorsys
 
 Colour = tuple[int, int, int]
 
-# Each is as far as possible, in CIELAB, from all before it, and not close to black, white or grey.
+# Each is as far as possible in CIELAB from all previous ones, and not near black, white or grey.
 _PALETTE: tuple[Colour, ...] = (
     (238, 34, 51),
     (0, 255, 0),
@@ -36,7 +36,7 @@ def class_colour(class_id: int) -> Colour:
     """The RGB colour of a class: the same in every image and every run.
 
     Class 0 (background) and negative ids (crowds) are grey. The first twenty-two colours are
-    chosen by hand; later ones step round the hue circle by the golden angle, which never repeats.
+    chosen by hand; later ones step around the hue circle by the golden angle, which never repeats.
     """
     class_id = int(class_id)
     if class_id <= 0:

@@ -12,7 +12,7 @@ _ALARM = 1000
 def display_table(table: Iterable[Sequence]) -> None:
     """Show rows of cells: as an HTML table in a notebook, else as aligned text.
 
-    Cells are shown as they are; in a notebook HTML tags in them take effect.
+    Cells are shown as they are; in a notebook, HTML tags in them take effect.
     """
     if not _in_notebook():
         print(table_text(table))

@@ -1,1 +1,1 @@
-"""COCO's AP, Matterport's AP, matches, curves."""
+"""COCO's AP, Matterport's AP, matches and curves."""

@@ -1,7 +1,7 @@
 """COCO average precision of boxes and masks, by pycocotools, for any Dataset.
 
 The twelve figures are those of https://cocodataset.org/#detection-eval. Matterport's per-image
-`compute_ap` is another measure: see `mrcnn.evaluation.image_ap`.
+`compute_ap` is a different metric: see `mrcnn.evaluation.image_ap`.
 """
 
 import types
@@ -50,9 +50,9 @@ def _coco_box(box: Sequence[float]) -> list[float]:
 
 
 def ground_truth(dataset: Dataset, image_ids: Iterable[int] | None = None) -> dict:
-    """A data set's truth as a COCO dictionary; image ids are the data set's own.
+    """A data set's ground truth as a COCO dictionary; image ids are those of the data set.
 
-    An instance without a single pixel is left out, as it is in training.
+    Instances with empty masks are left out, as in training.
 
     Args:
         dataset: a prepared Dataset.
@@ -89,7 +89,7 @@ def ground_truth(dataset: Dataset, image_ids: Iterable[int] | None = None) -> di
 
 
 def results_of(image_id: int, result: dict) -> list[dict]:
-    """One image's detections, as `MaskRCNN.detect` gives them, as rows of a COCO results file."""
+    """One image's detections from `MaskRCNN.detect` as rows of a COCO results file."""
     return [
         {
             "image_id": int(image_id),
@@ -108,13 +108,13 @@ def detect_all(
     image_ids: Iterable[int] | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[dict]:
-    """COCO results of a whole data set.
+    """COCO results for a whole data set.
 
-    While `detect` has an image, threads load the next ones and encode the masks of those before.
+    While `detect` runs, threads load the next images and encode the masks of the previous ones.
 
     Args:
         dataset: a prepared Dataset.
-        detect: from an image, uint8 RGB [height, width, 3], to a result as of `MaskRCNN.detect`.
+        detect: from an image, uint8 RGB [height, width, 3], to a result like `MaskRCNN.detect`'s.
         image_ids: all by default.
         progress: wraps the image ids, such as tqdm.
     """
@@ -129,18 +129,18 @@ def average_precision(truth: dict, results: list[dict], kinds: Sequence[str] = K
     """COCO's figures for boxes and masks.
 
     Args:
-        truth: a COCO dictionary, as of `mrcnn.data.ground_truth`.
-        results: rows of a COCO results file, of images of the truth; may be empty. Each needs
+        truth: a COCO dictionary, as returned by `ground_truth`.
+        results: rows of a COCO results file, for images in `truth`; may be empty. Each needs
             `bbox` for the kind 'bbox' and `segmentation` (run-lengths) for the kind 'segm'.
-        kinds: what to measure; ('bbox',) for rows without masks.
+        kinds: what to evaluate; ('bbox',) for rows without masks.
 
     Returns:
         For each kind a dictionary of the twelve `FIGURES`, and under 'per_class' a dictionary by
-        class name: AP, AP50, AP75, AP_small, AP_medium, AP_large, AR_100 (recall of the 100 surest
-        detections an image, mean over the ten IoU thresholds), recall_50 (the same at IoU .5 alone)
-        and the counts `instances` (crowds left out), `instances_small`, `instances_medium`,
-        `instances_large` (see `SIZES`) and `detections`. As in pycocotools, a figure without any
-        ground truth is -1.
+        class name: AP, AP50, AP75, AP_small, AP_medium, AP_large, AR_100 (recall of the 100
+        top-scoring detections per image, averaged over the ten IoU thresholds), recall_50 (the same
+        at IoU .5 alone) and the counts `instances` (without crowds), `instances_small`,
+        `instances_medium`, `instances_large` (see `SIZES`) and `detections`. As in pycocotools, a
+        figure without any ground truth is -1.
     """
     counts = _counts(truth, results)
     return {kind: _figures(truth, results, kind, counts) for kind in kinds}
@@ -199,7 +199,7 @@ def _counts(truth: dict, results: list[dict]) -> dict[int, dict]:
 
 
 def _quiet(method: Any) -> Callable[..., Any]:
-    """A method of pycocotools that does not print what it does.
+    """A method of pycocotools that prints nothing.
 
     pycocotools has no option for that, and redirecting standard output would silence every thread.
     """
@@ -208,7 +208,7 @@ def _quiet(method: Any) -> Callable[..., Any]:
 
 
 def _coco(data: dict) -> Any:
-    """A pycocotools COCO object of a copy of a COCO dictionary."""
+    """A pycocotools COCO object from a copy of a COCO dictionary."""
     from pycocotools.coco import COCO
 
     coco = COCO()
@@ -218,7 +218,7 @@ def _coco(data: dict) -> Any:
 
 
 def _coco_of_results(coco: Any, results: list[dict], kind: str) -> Any:
-    """As `coco.loadRes`, which prints and cannot load an empty list."""
+    """Like `coco.loadRes`, which prints and cannot load an empty list."""
     from pycocotools import mask as coco_mask
 
     unknown = {row["image_id"] for row in results} - set(coco.imgs)
@@ -230,7 +230,7 @@ def _coco_of_results(coco: Any, results: list[dict], kind: str) -> Any:
         if kind == "bbox":
             own["area"] = row["bbox"][2] * row["bbox"][3]
         else:
-            # Of the mask, also where the row has a box: sizes are classed by it.
+            # The mask's area, even if the row has a box: it determines the size class.
             own["area"] = coco_mask.area(row["segmentation"])
             own["bbox"] = coco_mask.toBbox(row["segmentation"])
         annotations.append(own)

@@ -1,7 +1,7 @@
 """The details behind an average precision: curves, calibration, overlaps, a ranking of images.
 
-Everything is computed from `mrcnn.evaluation.matches.Matches`. A figure is None if there is nothing
-to compute it from.
+Everything is computed from `mrcnn.evaluation.matches.Matches`. A figure is None if there is no data
+for it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ IOU_BINS = 20
 
 
 class OperatingPoint(NamedTuple):
-    """Precision, recall and F1 of the detections of at least `score`; all from 0 to 1."""
+    """Precision, recall and F1 of the detections with at least `score`; all from 0 to 1."""
 
     score: float
     precision: float
@@ -27,15 +27,15 @@ class OperatingPoint(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Precision over recall of one class, or of all detections together.
+    """Precision over recall for one class, or for all detections together.
 
     Attributes:
         instances, detections: how many there are, without ignored detections.
-        precision: float64 [101], the greatest precision at each of `RECALLS` or beyond; 0 beyond
-            the greatest recall.
+        precision: float64 [101], the maximum precision at each of `RECALLS` or beyond; 0 beyond
+            the highest recall.
         scores: float64 [101], the score at which each recall is reached; 0 likewise.
         ap: the mean of `precision`, COCO's average precision at one IoU; None without instances.
-        best: at the score of the greatest F1; None if no detection is right.
+        best: at the score with the highest F1; None if no detection is right.
         at_score: at the score of the evaluation; None without instances and detections.
     """
 
@@ -54,7 +54,7 @@ def class_curve(matches: Matches, class_id: int, iou: float) -> Curve:
 
 
 def pooled_curve(matches: Matches, iou: float) -> Curve:
-    """The curve of all detections in one list, whatever their class: frequent classes weigh more.
+    """The curve of all detections pooled, whatever their class: frequent classes weigh more.
 
     Its best score is the one to choose as a threshold for all classes.
     """
@@ -63,7 +63,7 @@ def pooled_curve(matches: Matches, iou: float) -> Curve:
 
 
 def mean_precision(curves: Sequence[Curve]) -> np.ndarray | None:
-    """The mean precision at `RECALLS` of the classes that have instances: float64 [101]."""
+    """The mean precision at `RECALLS` over the classes that have instances: float64 [101]."""
     measured = [curve.precision for curve in curves if curve.instances]
     return np.mean(measured, axis=0) if measured else None
 
@@ -95,9 +95,9 @@ def _curve(matches: Matches, chosen: np.ndarray, instances: int, iou: float) -> 
 
 
 def _operating_points(scores: np.ndarray, right: np.ndarray, instances: int) -> np.ndarray:
-    """Float64 [thresholds, 4], as `OperatingPoint`, by falling score; one for each score."""
+    """Float64 [thresholds, 4], as `OperatingPoint`, by descending score; one for each score."""
     counts = np.arange(1, len(scores) + 1)
-    # A threshold cannot separate detections of equal score.
+    # A threshold cannot separate detections with equal scores.
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
     values = scores, right / counts, right / max(instances, 1), 2 * right / (counts + instances)
     return np.stack(values, axis=1)[last]
@@ -118,14 +118,14 @@ def _at(points: np.ndarray, score: float, instances: int) -> OperatingPoint | No
 
 
 class Calibration(NamedTuple):
-    """Whether scores are probabilities: how often detections of a score are right.
+    """Whether scores are probabilities: how often detections with a given score are right.
 
     Attributes:
         edges: float64 [bins + 1], of the scores.
         counts: int64 [bins]; mean_scores, shares_right: float64 [bins], NaN in empty bins.
-        error: the expected calibration error: the mean distance of a bin's score from its share of
-            right detections, weighted by detections; None without detections.
-        bias: the mean score minus the share of right detections: above 0 scores are too confident.
+        error: the expected calibration error: the mean difference between a bin's score and its
+            share of right detections, weighted by detections; None without detections.
+        bias: the mean score minus the share of right detections: above 0, scores are overconfident.
     """
 
     edges: np.ndarray
@@ -137,7 +137,7 @@ class Calibration(NamedTuple):
 
 
 def calibration(matches: Matches, iou: float = 0.5, bins: int = CALIBRATION_BINS) -> Calibration:
-    """How well the scores of all detections predict their being right at an IoU of `THRESHOLDS`."""
+    """How well the detections' scores predict that they are right, at an IoU of `THRESHOLDS`."""
     verdicts = matches.verdicts[:, THRESHOLDS.index(iou)]
     counted = verdicts != IGNORED
     scores, right = matches.scores[counted], verdicts[counted] == RIGHT
@@ -157,12 +157,12 @@ def calibration(matches: Matches, iou: float = 0.5, bins: int = CALIBRATION_BINS
 
 
 class IouHistogram(NamedTuple):
-    """How exactly instances are outlined: the IoUs of `Matches.ious`.
+    """How accurately instances are segmented: the IoUs of `Matches.ious`.
 
     Attributes:
         edges: float64 [bins + 1]; counts: int64 [bins].
-        untouched: instances that no sure detection of their class overlaps.
-        mean_matched: the mean IoU of those that match; None without any.
+        untouched: number of instances that no confident detection of their class overlaps.
+        mean_matched: the mean IoU of those that match; None if none do.
     """
 
     edges: np.ndarray
@@ -188,8 +188,8 @@ def rank_images(
 ) -> tuple[list[ImageQuality], list[ImageQuality]]:
     """The best and the worst images, at most `count` each, none twice.
 
-    The best come first, ties broken by more instances; the worst come first, ties broken by more
-    mistakes. Images with neither instances nor detections are left out.
+    The first list starts with the best, ties broken by more instances; the second with the worst,
+    ties broken by more mistakes. Images with neither instances nor detections are left out.
     """
     measured = [image for image in images if image.quality is not None]
     worst = sorted(measured, key=lambda i: (i.quality or 0, -i.wrong - i.missed, i.image_id))

@@ -1,8 +1,8 @@
-"""Matterport's measures: matches and AP of one image, and the mean of that over a data set.
+"""Matterport's metrics: matches and AP of one image, and the mean AP over a data set.
 
 The mean differs from COCO's AP50 (`mrcnn.evaluation.coco_ap`). COCO ranks the detections of one
-class over the whole data set and takes the mean over classes; here each image ranks its own
-detections, all classes together, and all images count alike.
+class over the whole data set and averages over classes; here detections are ranked within each
+image, all classes together, and all images count equally.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from mrcnn.geometry.boxes import compute_overlaps, compute_overlaps_masks
 
 
 def trim_zeros(x: np.ndarray) -> np.ndarray:
-    """The rows of [rows, columns] that are not all zero."""
+    """The rows of an array [rows, columns] that are not all zero."""
     return x[~np.all(x == 0, axis=1)]
 
 
@@ -29,7 +29,7 @@ def compute_matches(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pair detections with ground truth, best score first, each with the best free mask.
+    """Match detections to ground truth, best score first, each to the best unmatched mask.
 
     Of equal scores, and of equal overlaps, the later one comes first.
 
@@ -37,14 +37,14 @@ def compute_matches(
         gt_boxes: [n, 4]; gt_class_ids: [n]; gt_masks: [height, width, n].
         pred_boxes: [m, 4]; pred_class_ids: [m]; pred_scores: [m];
             pred_masks: [height, width, m].
-        iou_threshold: least mask IoU of a pair.
-        score_threshold: candidates of a smaller *IoU* are skipped: as in Matterport's code it is
+        iou_threshold: minimum mask IoU of a match.
+        score_threshold: candidates with a smaller *IoU* are skipped: as in Matterport's code, it is
             compared with the overlap, not with the score.
 
     Returns:
         gt_match: float64 [n], for each ground truth the rank of its detection, or -1.
-        pred_match: float64 [m], for each detection by falling score its ground truth, or -1.
-        overlaps: [m, n], mask IoU, detections by falling score.
+        pred_match: float64 [m], for each detection by descending score its ground truth, or -1.
+        overlaps: [m, n], mask IoU, detections by descending score.
     """
     overlaps, pred_class_ids = _overlaps_by_score(
         gt_boxes, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks
@@ -54,7 +54,7 @@ def compute_matches(
 
 
 def _overlaps_by_score(gt_boxes, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks):
-    """Mask IoU [detections by falling score, ground truths], and the detections' classes."""
+    """Mask IoU [detections by descending score, ground truths], and the detections' classes."""
     gt_masks = gt_masks[..., : len(trim_zeros(gt_boxes))]
     pred_scores = pred_scores[: len(trim_zeros(pred_boxes))]
     ranks = np.argsort(pred_scores, kind="stable")[::-1]
@@ -94,7 +94,7 @@ def compute_ap(
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
     """Average precision of one image at one IoU threshold, over all classes together.
 
-    The area under the precision-recall curve with precision made monotone (PASCAL VOC 2010).
+    The area under the precision-recall curve with monotone precision (PASCAL VOC 2010).
 
     Args:
         as for `compute_matches`.
@@ -144,8 +144,8 @@ def compute_ap_range(
 
     Args:
         the first seven as for `compute_matches`.
-        iou_thresholds: None: 0.5, 0.55, ... 0.95, as COCO does.
-        verbose: 1 prints a line for each threshold, and the mean.
+        iou_thresholds: None: 0.5, 0.55, ... 0.95, as in COCO.
+        verbose: 1 prints a line per threshold, and the mean.
 
     Returns:
         mean average precision of the image.
@@ -170,11 +170,11 @@ def compute_ap_range(
 def compute_recall(
     pred_boxes: np.ndarray, gt_boxes: np.ndarray, iou: float
 ) -> tuple[float, np.ndarray]:
-    """Share of the ground truth boxes found by a predicted box, each of which finds at most one.
+    """Fraction of ground truth boxes found by a predicted box, each of which finds at most one.
 
     Args:
         pred_boxes: [m, 4]; gt_boxes: [n, 4], in the same coordinates.
-        iou: least box IoU for a box to be found.
+        iou: minimum box IoU for a box to be found.
 
     Returns:
         recall, 0 to 1 (NaN without ground truth);
@@ -194,11 +194,11 @@ class ImageAveragePrecision:
 
     Attributes:
         mean_image_ap: 0 to 1; -1 if no image has an instance.
-        iou: least mask IoU of a match.
-        images: images with an instance, over which the mean is taken.
-        images_without_truth: the other images, which are left out.
-        images_without_truth_but_detections: those of them with detections. `compute_ap` is NaN
-            there: every detection is wrong, but this measure does not notice.
+        iou: minimum mask IoU of a match.
+        images: number of images with instances, over which the mean is taken.
+        images_without_truth: number of other images, which are left out.
+        images_without_truth_but_detections: how many of those have detections. `compute_ap` is NaN
+            there: every detection is wrong, but this metric does not notice.
     """
 
     mean_image_ap: float
@@ -217,20 +217,19 @@ def mean_image_average_precision(
     found: Iterable[Mapping[str, np.ndarray]],
     iou: float = 0.5,
 ) -> ImageAveragePrecision:
-    """Mean of Matterport's `compute_ap` over the images with an instance.
+    """Mean of Matterport's `compute_ap` over the images with instances.
 
-    As in Matterport's `load_image_gt`, crowds and instances without a pixel are left out, so that a
+    As in Matterport's `load_image_gt`, crowds and instances with empty masks are left out, so a
     detection of a crowd counts as wrong here.
 
     Args:
-        truth: one mapping an image: `class_ids` int [N], `masks` bool [height, width, N]. A
+        truth: one mapping per image: `class_ids` int [N], `masks` bool [height, width, N]. A
             negative class id is a crowd.
-        found: the same for the same images, and `scores` float [N] too, as
-            `MaskRCNN.detect` gives them.
-        iou: least mask IoU of a match.
+        found: the same for the same images, plus `scores` float [N], as from `MaskRCNN.detect`.
+        iou: minimum mask IoU of a match.
 
     Raises:
-        ValueError: not as many results as images.
+        ValueError: the numbers of results and images differ.
     """
     precisions, without_truth, wrong = [], 0, 0
     for image, result in zip(truth, found, strict=True):
@@ -249,7 +248,7 @@ def _one_image(image: Mapping, result: Mapping, iou: float) -> float | None:
     true = (ids > 0) & masks.any(axis=(0, 1))
     if not true.any():
         return None
-    # compute_ap reads boxes only to find padding rows, of which there are none here.
+    # compute_ap uses boxes only to find padding rows, of which there are none here.
     true_boxes, found_boxes = (np.ones((n, 4)) for n in (true.sum(), len(result["class_ids"])))
     return compute_ap(
         true_boxes,

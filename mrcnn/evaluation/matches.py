@@ -1,7 +1,7 @@
-"""How the detections of a data set match its truth, in one pass over run-length encoded masks.
+"""How the detections of a data set match its ground truth, in one pass over encoded masks.
 
-Images are processed one at a time and masks stay encoded: memory grows with the number of
-detections, not with the images' sizes.
+Images are processed one at a time and masks stay run-length encoded: memory grows with the number
+of detections, not with the image sizes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,11 +23,12 @@ class Overlaps(NamedTuple):
     """One image's instances and detections, and how much they overlap.
 
     Attributes:
-        true_rows: int [N], the indices of its instances among its annotations, without crowds.
+        true_rows: int [N], indices of the instances among the annotations, without crowds.
         true_ids: int [N], their classes.
         found_ids: int [M], the classes of the detections; scores: float [M].
         ious: float64 [N, M], of the masks.
-        crowd_ids: int [K]; crowd_shares: float64 [K, M], the share of each detection in each crowd.
+        crowd_ids: int [K]; crowd_shares: float64 [K, M], the fraction of each detection in each
+            crowd.
     """
 
     true_rows: np.ndarray
@@ -40,16 +41,16 @@ class Overlaps(NamedTuple):
 
 
 class ImageQuality(NamedTuple):
-    """How well one image was understood, judged by the detections of a sufficient score.
+    """How well the confident detections of one image match its ground truth.
 
     Attributes:
-        image_id: of the truth.
+        image_id: of the ground truth.
         quality: the panoptic quality over all classes together, the sum of the right detections'
             IoUs / (right + wrong / 2 + missed / 2): 1 is perfect; None if there were neither
             instances nor detections.
-        right: detections that match an instance of their class.
-        wrong: the other detections; missed: the other instances.
-        mean_iou: of the right ones; None without any.
+        right: number of detections that match an instance of their class.
+        wrong: number of other detections; missed: number of other instances.
+        mean_iou: of the right ones; None if there are none.
     """
 
     image_id: int
@@ -61,18 +62,17 @@ class ImageQuality(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """A data set's detections, all judged as COCO does; the sure ones also matched to instances.
+    """A data set's detections, judged as in COCO; the confident ones are matched to instances.
 
     Attributes:
         class_ids: int [D]; scores: float64 [D], of all detections.
         verdicts: int8 [D, len(THRESHOLDS)]: RIGHT, WRONG or IGNORED (in a crowd, or too many).
-        instances: int64 [num_classes], how many there are of each class, crowds left out.
-        confusion: int64 [num_classes, num_classes], see
-        `mrcnn.evaluation.matches.confusion_matrix`.
-        ious: float64 [P], the IoU of each instance with the sure detection of its class that is
-            paired with it, however small; instances that no such detection touches are left out.
+        instances: int64 [num_classes], how many there are of each class, without crowds.
+        confusion: int64 [num_classes, num_classes], see `confusion_matrix`.
+        ious: float64 [P], the IoU of each instance with the confident detection of its class paired
+            with it, however small; instances that no such detection touches are left out.
         images: one per image.
-        score, iou: the least score of a sure detection, and the least IoU of a match.
+        score, iou: the minimum score of a confident detection, and the minimum IoU of a match.
     """
 
     class_ids: np.ndarray
@@ -96,9 +96,9 @@ def match_dataset(
     """Judge and match all detections.
 
     Args:
-        truth: a COCO dictionary with run-length masks, as of `coco_ap.ground_truth`.
-        results: rows of a COCO results file with run-length masks; may be empty. Rows of other
-            images than the truth's are skipped.
+        truth: a COCO dictionary with run-length masks, as from `coco_ap.ground_truth`.
+        results: rows of a COCO results file with run-length masks; may be empty. Rows of images
+            that are not in `truth` are skipped.
         num_classes: background included; category ids are 1 to `num_classes` - 1.
         score, iou: thresholds for the confusion matrix, the IoUs and the images. Detections of all
             scores are judged.
@@ -133,7 +133,7 @@ def match_dataset(
 def rows_by_image(
     truth: Mapping[str, Any], results: Iterable[Row]
 ) -> Iterator[tuple[int, list[Row], list[Row]]]:
-    """Image id, annotations and detections of each image of the truth, by ascending id."""
+    """Image id, annotations and detections of each image in the truth, by ascending id."""
     of_truth: dict[int, list[Row]] = {image["id"]: [] for image in truth["images"]}
     of_found: dict[int, list[Row]] = {image_id: [] for image_id in of_truth}
     for rows, groups in ((truth["annotations"], of_truth), (results, of_found)):
@@ -172,8 +172,8 @@ def _cover(true_rows, found_rows, chosen: np.ndarray, *, crowds: bool) -> np.nda
 def judge(image: Overlaps, threshold: float) -> np.ndarray:
     """COCO's verdict on each detection of an image: int8 [M] of RIGHT, WRONG and IGNORED.
 
-    Within a class, in order of falling score, each takes the free instance that it overlaps most,
-    if their IoU is at least `threshold`.
+    Within a class, by descending score, each is matched to the unmatched instance that it overlaps
+    most, if their IoU is at least `threshold`.
     """
     verdicts = np.full(len(image.found_ids), IGNORED, dtype=np.int8)
     for class_id in np.unique(image.found_ids):
@@ -185,7 +185,7 @@ def judge(image: Overlaps, threshold: float) -> np.ndarray:
         for column in order:
             left = np.where(free, ious[:, column], -1.0)
             if left.max(initial=-1.0) >= threshold:
-                # Of equal IoUs pycocotools takes the last.
+                # Of equal IoUs, pycocotools picks the last.
                 free[len(left) - 1 - left[::-1].argmax()] = False
                 verdicts[column] = RIGHT
             elif crowds[:, column].max(initial=0.0) < threshold:
@@ -196,11 +196,11 @@ def judge(image: Overlaps, threshold: float) -> np.ndarray:
 def match_sure(
     image: Overlaps, score: float, iou: float
 ) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """The matches of `mrcnn.evaluation.matches.confusion_matrix` in one image.
+    """The matches of `confusion_matrix` in one image.
 
     Returns:
-        Pairs of indices of its instances and its detections, whose classes may differ; and the
-        indices of the detections that match nothing and lie in no crowd.
+        Pairs of indices of instances and detections, whose classes may differ; and the indices of
+        the detections that match nothing and are not in a crowd.
     """
     sure = np.flatnonzero(image.scores >= score)
     pairs = match_instances(image.ious[:, sure], image.true_ids, image.found_ids[sure], iou)
@@ -230,7 +230,7 @@ def _quality(image_id: int, image: Overlaps, pairs, alone: np.ndarray) -> ImageQ
 
 
 def _touching(image: Overlaps, score: float) -> list[float]:
-    """IoUs of the instances and the sure detections of their class, matched by any overlap."""
+    """IoUs of the instances and the confident detections of their class, matched by any overlap."""
     sure = np.flatnonzero(image.scores >= score)
     ious, found_ids = image.ious[:, sure], image.found_ids[sure]
     pairs = match_instances(ious, image.true_ids, found_ids, 0.0)
@@ -249,25 +249,24 @@ def confusion_matrix(
 ) -> np.ndarray:
     """Count the instances of each true class (rows) by the class they were found as (columns).
 
-    Each detection is matched with at most one true instance of its image by mask IoU, the greatest
-    first: first within classes, so that the diagonal counts what precision and recall count, then
-    the rest across classes. Row 0 counts detections that match nothing, column 0 missed instances;
-    [0, 0] stays 0.
+    Each detection is matched to at most one true instance of its image by mask IoU, highest first:
+    first within classes, so that the diagonal counts what precision and recall count, then the rest
+    across classes. Row 0 counts detections that match nothing, column 0 missed instances; [0, 0]
+    stays 0.
 
     Args:
-        truth: one mapping an image: `class_ids` int [N], `masks` bool [height, width, N]. A
+        truth: one mapping per image: `class_ids` int [N], `masks` bool [height, width, N]. A
             negative class id is a crowd: it is not counted, nor are detections within it.
-        found: the same for the same images, and `scores` float [N] too, as
-            `MaskRCNN.detect` gives them.
+        found: the same for the same images, plus `scores` float [N], as from `MaskRCNN.detect`.
         num_classes: background included; class ids are 1 to `num_classes` - 1.
-        iou: least mask IoU of a match.
+        iou: minimum mask IoU of a match.
         score: detections below it are ignored.
 
     Returns:
         int64 [num_classes, num_classes].
 
     Raises:
-        ValueError: not as many results as images.
+        ValueError: the numbers of results and images differ.
     """
     matrix = np.zeros((num_classes, num_classes), dtype=np.int64)
     for image, result in zip(truth, found, strict=True):
@@ -312,6 +311,6 @@ def match_instances(
 
 
 def _within(mask: np.ndarray, crowds: np.ndarray, share: float) -> bool:
-    """Whether at least that share of the mask lies in one crowd."""
+    """Whether at least this fraction of the mask is inside one crowd."""
     inside = (mask[..., None] & crowds).sum(axis=(0, 1))
     return bool(inside.size) and bool(inside.max() >= max(1, share * mask.sum()))

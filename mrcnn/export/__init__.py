@@ -1,4 +1,4 @@
-"""SavedModel, ONNX, LiteRT."""
+"""Export to SavedModel, ONNX and LiteRT."""
 
 import importlib
 

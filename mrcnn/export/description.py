@@ -62,8 +62,8 @@ def metadata(
         file: its name.
         config: the model's Config.
         class_names: background first.
-        masks: 'full' or 'mini', what an ONNX file returns.
-        notes: further entries.
+        masks: 'full' or 'mini': what an ONNX file returns.
+        notes: additional entries.
     """
     described = {
         "format": name,
@@ -132,7 +132,7 @@ def _versions(name):
     for package in packages:
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # the project may run from its folder
+        except PackageNotFoundError:  # the project may run from its source folder
             continue
     return found
 

@@ -21,12 +21,12 @@ from mrcnn.network.build import pyramid_anchors
 
 
 class ExportedDetector(tf.Module):
-    """`MaskRCNN.detect` for one image as a graph, with weights of its own.
+    """`MaskRCNN.detect` for one image as a graph, with its own weights.
 
     Args:
-        model: of `mrcnn.network.build.build_model("inference", ...)`.
+        model: from `mrcnn.network.build.build_model("inference", ...)`.
         config: its configuration.
-        portable, fixed_rows: see `mrcnn.export.detector.exported_network`.
+        portable, fixed_rows: see `exported_network`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ExportedDetector(tf.Module):
     ):
         super().__init__(name="mask_rcnn")
         network = exported_network(model, portable, fixed_rows)
-        # In a function, so that the weights are saved but not the Keras objects.
+        # Wrapped in a function, so that the weights are saved but not the Keras objects.
         self._parts = lambda: (network, config)
         self.network_weights = [weight.value for weight in network.weights]
 
@@ -47,9 +47,8 @@ class ExportedDetector(tf.Module):
 
         Returns:
             `boxes` int32 `[N, (y1, x1, y2, x2)]` in pixels of the photograph, exclusive at y2/x2;
-            `class_ids` int32 `[N]`; `scores` float32 `[N]`, falling; and `masks` bool
-            `[N, height, width]`, or `mrcnn.geometry.mini_masks` float32 `[N, h, w]`, the
-            probabilities within
+            `class_ids` int32 `[N]`; `scores` float32 `[N]`, descending; and `masks` bool
+            `[N, height, width]`, or `mini_masks` float32 `[N, h, w]`, the probabilities within
             each box.
         """
         _, config = self._parts()
@@ -73,12 +72,12 @@ class ExportedDetector(tf.Module):
         Args:
             image: uint8 or float32 RGB `[height, width, 3]`, grey levels 0 to 255, zeros around the
                 photograph.
-            window: int32 `[4]`, where the photograph lies in it, `(y1, x1, y2, x2)` in pixels.
+            window: int32 `[4]`, the photograph's position in it, `(y1, x1, y2, x2)` in pixels.
 
         Returns:
-            As `detect`, each with DETECTION_MAX_INSTANCES rows; those from `count`, an int32
+            Like `detect`, each with DETECTION_MAX_INSTANCES rows; those from `count`, an int32
             scalar, on are padding. `boxes` are float32, in pixels of the given image. Masks are
-            `mrcnn.geometry.mini_masks`.
+            `mini_masks`.
         """
         _, config = self._parts()
         molded = tf.cast(image, tf.float32) - tf.constant(config.MEAN_PIXEL, tf.float32)
@@ -109,7 +108,7 @@ class ExportedDetector(tf.Module):
             anchors = tf.constant(norm_boxes(pyramid_anchors(config, fixed), fixed), tf.float32)
         else:
             anchors = anchors_graph(config, molded_size)
-        # Of the meta vector the network uses only the molded size and the window.
+        # The network uses only the molded size and the window from the meta vector.
         size = tf.cast(molded_size, tf.float32)
         others = np.zeros(config.NUM_CLASSES + 1, np.float32)
         parts = [np.zeros(4, np.float32), size, [config.IMAGE_CHANNEL_COUNT]]
@@ -142,7 +141,7 @@ def _function(python_function, *specs):
 
 
 def _own_masks(masks, rows, class_ids):
-    """From masks `[n, h, w, classes]` each given row's mask of its class: `[rows, h, w]`."""
+    """Select from masks `[n, h, w, classes]` each given row's mask of its class: `[rows, h, w]`."""
     height, width, classes = masks.shape[1:]
     by_class = tf.reshape(tf.transpose(masks, [0, 3, 1, 2]), [-1, height, width])
     return tf.gather(by_class, rows * classes + class_ids)
@@ -151,18 +150,17 @@ def _own_masks(masks, rows, class_ids):
 def exported_network(
     model: keras.Model, portable: bool = False, fixed_rows: bool = False
 ) -> keras.Model:
-    """A network for deployment, with weights of its own where convolutions are folded.
+    """A network for deployment, with its own weights where convolutions are folded.
 
     Args:
-        model: of `mrcnn.network.build.build_model("inference", ...)`.
+        model: from `mrcnn.network.build.build_model("inference", ...)`.
         portable: use the layers of `mrcnn.export.portable_layers`, which other runtimes can run,
-        for one
-            image of a known size.
-        fixed_rows: always give masks for DETECTION_MAX_INSTANCES rows.
+            for one image of a known size.
+        fixed_rows: always return masks for DETECTION_MAX_INSTANCES rows.
 
     Returns:
-        A model of `[image, meta, anchors]` to `[detections [batch, n, 6], masks
-        [batch, rows, h, w, classes]]`, as `Predictor.run_detection` gives them.
+        A model from `[image, meta, anchors]` to `[detections [batch, n, 6], masks
+        [batch, rows, h, w, classes]]`, as returned by `Predictor.run_detection`.
     """
     from mrcnn.export.portable_layers import PORTABLE, AllRows
 
@@ -178,7 +176,7 @@ def exported_network(
 
     folded = fold_inference(model)
     wanted = keras.Model(folded.inputs, [folded.outputs[DETECTIONS], folded.outputs[MASKS]])
-    # Every layer is called again, so that a replacement takes the place of the original.
+    # Every layer is called again, so that replacements take effect.
     return keras.models.clone_model(
         wanted,
         clone_function=exported,

@@ -24,7 +24,7 @@ MASKS = ("full", "mini")
 
 
 class InferenceModel(Protocol):
-    """What of a `MaskRCNN` is exported."""
+    """The part of a `MaskRCNN` that is exported."""
 
     mode: str
     config: Config
@@ -45,8 +45,8 @@ def export_model(
 ) -> list[Path]:
     """Write an inference model to a folder in one or several formats.
 
-    Each file, and the folder of a SavedModel, is written whole or not at all; beside each lies its
-    description, `<name>.json`.
+    Each file, and the folder of a SavedModel, is written completely or not at all, with its
+    description `<name>.json` beside it.
 
     Args:
         model: a `mrcnn.model.MaskRCNN` with mode 'inference' and its weights.
@@ -54,10 +54,10 @@ def export_model(
         formats: of `FILES`.
         class_names: background first.
         masks: what the ONNX file returns, 'full' or 'mini'. A SavedModel has both, LiteRT 'mini'.
-        calibration: photographs, uint8 RGB `[height, width, 3]`, by which the ONNX file is brought
-            to 8-bit integers (`mrcnn.export.quantisation`); None for float32.
+        calibration: photographs, uint8 RGB `[height, width, 3]`, for quantising the ONNX file to
+            8-bit integers (`mrcnn.export.quantisation`); None for float32.
         overwrite: whether to replace existing files.
-        notes: further entries of the descriptions, such as the weight file's name.
+        notes: additional entries of the descriptions, such as the weight file's name.
         progress: called with a text before each file.
 
     Returns:
@@ -65,7 +65,7 @@ def export_model(
 
     Raises:
         ConfigError: the model, or a setting, cannot be exported.
-        UserError: a package is missing, or a file exists already.
+        UserError: a package is missing, or a file already exists.
     """
     folder = Path(folder)
     if model.mode != "inference":
@@ -103,7 +103,7 @@ def check_exportable(
     masks: str = "full",
     int8: bool = False,
 ) -> None:
-    """Raise what `export_model` raises for these settings, before a model is built."""
+    """Raise what `export_model` would raise for these settings, before building a model."""
     unknown = [name for name in formats if name not in FILES]
     if unknown or not formats:
         raise ConfigError(
@@ -176,7 +176,7 @@ def _check_portable(config: Config, formats: Sequence[str]) -> None:
 
 
 def check_free(folder: Path, formats: Sequence[str], overwrite: bool) -> None:
-    """Raise a UserError if an exported file exists already, unless it may be replaced."""
+    """Raise a UserError if an exported file already exists, unless it may be replaced."""
     if folder.exists() and not folder.is_dir():
         raise UserError("this is a file", path=folder, advice="name a folder to write to")
     for name in formats:

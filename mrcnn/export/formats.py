@@ -31,11 +31,11 @@ def write_onnx(
 ) -> None:
     """Write an ONNX file: a uint8 RGB image `[height, width, 3]` in, `detect`'s outputs out.
 
-    Its metadata hold the class names, as JSON under `class_names`.
+    Its metadata contains the class names, as JSON under `class_names`.
 
     Args:
         detector: a portable `mrcnn.export.detector.ExportedDetector`.
-        path: the file, replaced when everything is written.
+        path: the file, replaced once everything is written.
         class_names: background first.
         masks: 'full' or 'mini'.
         calibration: photographs for 8-bit integers, see `mrcnn.export.quantisation`; None: float32.
@@ -52,7 +52,7 @@ def write_onnx(
         proto, _ = tf2onnx.convert.from_function(
             function, input_signature=function.input_signature, opset=OPSET
         )
-        # tf2onnx copies operations that it does not know; this finds them.
+        # tf2onnx copies unknown operations unchanged; this finds them.
         onnx.checker.check_model(proto)
         if calibration is not None:
             proto = quantise_onnx(proto, calibration)
@@ -64,7 +64,7 @@ def write_onnx(
 
 @contextlib.contextmanager
 def _quietly():
-    """Silence tf2onnx and ONNX Runtime's tools: progress, advice, other packages' deprecations."""
+    """Silence tf2onnx and ONNX Runtime's tools: progress, hints, other packages' deprecations."""
     before, root = os.environ.get("TF_CPP_MIN_LOG_LEVEL"), logging.getLogger()
     level = root.level
     with warnings.catch_warnings():
@@ -86,7 +86,7 @@ def write_lite(detector: "ExportedDetector", path: Path) -> None:
 
     Args:
         detector: a portable `mrcnn.export.detector.ExportedDetector` with fixed rows.
-        path: the file, replaced when everything is written.
+        path: the file, replaced once everything is written.
     """
     import tensorflow as tf
 
@@ -94,7 +94,7 @@ def write_lite(detector: "ExportedDetector", path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], detector)
-        # No SELECT_TF_OPS: a file with those does not run in the small runtimes.
+        # No SELECT_TF_OPS: files with those do not run in the small runtimes.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         content = converter.convert()
     with replacing(path) as stream:
@@ -108,12 +108,12 @@ def write_saved_model(detector: ExportedDetector, folder: Path, class_names: Seq
     """Write a SavedModel that needs only TensorFlow, neither this package nor Keras.
 
     Its signatures: `serving_default` (an image), `encoded` (the bytes of a JPEG or PNG file),
-    `mini` (an image; mini masks) and `class_names` (the names, by class id). The names also lie
-    in `assets/class_names.txt`, one a line.
+    `mini` (an image; mini masks) and `class_names` (the names, by class id). The names are also
+    in `assets/class_names.txt`, one per line.
 
     Args:
         detector: the graph.
-        folder: replaced when everything is written.
+        folder: replaced once everything is written.
         class_names: background first.
     """
     with tempfile.TemporaryDirectory(

@@ -1,10 +1,8 @@
-"""Molding a photograph and unmolding its detections as a graph, the twin of the NumPy functions.
+"""Molding a photograph and unmolding its detections as a graph, like the NumPy functions.
 
 It computes the same sums in the same order and in float64 as `mrcnn.images.resizing.resize_image`
-and
-`mrcnn.geometry.masks.box_mask`, with operations that TensorFlow and ONNX both have, so that an
-exported
-model sees the same grey levels as `MaskRCNN.detect` and gives the same pixels.
+and `mrcnn.geometry.masks.box_mask`, with operations that TensorFlow and ONNX both have, so that an
+exported model sees the same grey levels as `MaskRCNN.detect` and returns the same pixels.
 """
 
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ class Resizing:
     Attributes:
         mode: 'square', 'shape', 'fit64', 'pad64' or 'none'.
         min_dim, max_dim, min_scale: see `mrcnn.images.resizing.resize_image`.
-        size: (height, width) that every photograph gets; None where it follows its own.
+        size: (height, width) of every photograph; None if it depends on the photograph.
     """
 
     mode: str
@@ -49,9 +47,9 @@ class Resizing:
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """The bytes of a JPEG or PNG file as uint8 RGB `[height, width, 3]`, not turned upright.
+    """Decode the bytes of a JPEG or PNG file to uint8 RGB `[height, width, 3]`, not turned upright.
 
-    The pixels are those that Pillow decodes.
+    The pixels equal those that Pillow decodes.
     """
     # TensorFlow's default is a faster transform, which is off by several grey levels. The
     # operation decodes PNG as well.
@@ -59,8 +57,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def resample(pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """Resample as `mrcnn.images.resizing.resize` does by default: bilinear, what lies outside
-    counts as 0.
+    """Resample like `mrcnn.images.resizing.resize` by default: bilinear, with zeros outside.
 
     Args:
         pixels: `[rows, columns, channels]`.
@@ -77,7 +74,7 @@ def resample(pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tenso
     before, after = before[None, :, None], after[None, :, None]
     upper = tf.cast(tf.gather(pixels, top), _EXACT) * above
     lower = tf.cast(tf.gather(pixels, top + 1), _EXACT) * below
-    # In the order of the NumPy twin: another one rounds differently.
+    # In the same order as the NumPy version: any other rounds differently.
     total = tf.gather(upper, left, axis=1) * before
     total += tf.gather(upper, left + 1, axis=1) * after
     total += tf.gather(lower, left, axis=1) * before
@@ -118,16 +115,16 @@ def _enlargement(sides, resizing):
 
 
 def mold_graph(image: tf.Tensor, resizing: Resizing, mean_pixel: np.ndarray) -> tuple:
-    """As `mrcnn.inference.predictor.mold_one`.
+    """Like `mrcnn.inference.predictor.mold_one`.
 
     Args:
         image: uint8 RGB `[height, width, channels]`.
-        resizing: how.
+        resizing: how to resize.
         mean_pixel: `[channels]`, subtracted.
 
     Returns:
-        The molded image, float32 `[h, w, channels]`, and the window, int32 `[4]`, where the
-        photograph lies in it, `(y1, x1, y2, x2)` in pixels.
+        The molded image, float32 `[h, w, channels]`, and the window, int32 `[4]`, the photograph's
+        position in it, `(y1, x1, y2, x2)` in pixels.
     """
     shape = tf.shape(image)
     height, width = shape[0], shape[1]
@@ -135,11 +132,11 @@ def mold_graph(image: tf.Tensor, resizing: Resizing, mean_pixel: np.ndarray) -> 
     if resizing.mode != "none":
         _, height, width = resized_size(shape[0], shape[1], resizing)
         least, most = (tf.cast(f(image), _EXACT) for f in (tf.reduce_min, tf.reduce_max))
-        # At the same size the weights are 1 and 0, which keeps the pixels.
+        # At the same size, the weights are 1 and 0, which keeps the pixels.
         image = tf.minimum(tf.maximum(resample(image, height, width), least), most)
         tall, wide = resizing.size or (_to_64(height), _to_64(width))
         top, left = (tall - height) // 2, (wide - width) // 2
-        # The twin truncates to uint8, and no pixel is negative.
+        # The NumPy version truncates to uint8, and no pixel is negative.
         image = tf.floor(image)
         image = tf.pad(image, [[top, tall - height - top], [left, wide - width - left], [0, 0]])
     molded = tf.cast(tf.cast(image, _EXACT) - tf.constant(mean_pixel, _EXACT), tf.float32)
@@ -155,7 +152,7 @@ def _to_64(size):
 def boxes_in_photograph(
     boxes: tf.Tensor, window: tf.Tensor, molded_size: tf.Tensor, size: tf.Tensor
 ) -> tf.Tensor:
-    """As `mrcnn.inference.predictor.boxes_in_window`.
+    """Like `mrcnn.inference.predictor.boxes_in_window`.
 
     Args:
         boxes: normalised on the molded image, float32 `[n, 4]`.
@@ -177,13 +174,13 @@ def boxes_in_photograph(
 def full_masks(
     masks: tf.Tensor, boxes: tf.Tensor, size: tf.Tensor, aligned: bool = False
 ) -> tf.Tensor:
-    """Masks pasted into their boxes, as `mrcnn.inference.predictor.paste_all` does.
+    """Paste masks into their boxes, like `mrcnn.inference.predictor.paste_all`.
 
     Args:
         masks: float32 `[n, h, w]`, probabilities within each box.
-        boxes: int32 `[n, 4]`, inside the photograph, with area.
+        boxes: int32 `[n, 4]`, inside the photograph, with positive area.
         size: int32 `[2]`, (height, width) of the photograph.
-        aligned: as MASK_RESAMPLE 'aligned' says; else as 'exact'.
+        aligned: resample as with MASK_RESAMPLE 'aligned', else as with 'exact'.
 
     Returns:
         bool `[n, height, width]`.
@@ -198,7 +195,7 @@ def full_masks(
         margins = [[y1, size[0] - y2], [x1, size[1] - x2]]
         return tf.pad(tf.cast(inside, tf.int32), margins) > 0
 
-    # With one more row, which is dropped: without any row runtimes do not know the masks' shape.
+    # Add a row, which is dropped again: without rows, runtimes do not know the masks' shape.
     masks = tf.pad(masks, [[0, 1], [0, 0], [0, 0]])
     boxes = tf.concat([boxes, [[0, 0, 1, 1]]], axis=0)
     signature = tf.TensorSpec([None, None], tf.bool)
@@ -216,7 +213,7 @@ def _aligned(mask, height, width):
 
 
 def _between_ends(size, values):
-    """Weights, float32 `[size, values]`, of values spaced equally from end to end."""
+    """Weights, float32 `[size, values]`, of values spaced evenly from end to end."""
     step = tf.constant(values - 1, _EXACT) / tf.cast(size, _EXACT)
     position = (tf.cast(tf.range(size), _EXACT) + tf.constant(0.5, _EXACT)) * step
     distance = tf.abs(position[:, None] - tf.constant(np.arange(values), _EXACT))
@@ -224,7 +221,7 @@ def _between_ends(size, values):
 
 
 def anchors_graph(config: Config, shape: tf.Tensor) -> tf.Tensor:
-    """Normalised anchors, float32 `[anchors, 4]`, of a molded size known only at run time.
+    """Normalised anchors, float32 `[anchors, 4]`, for a molded size known only at run time.
 
     Args:
         config: a Config whose molded sizes are multiples of 64 and of its strides.

@@ -1,9 +1,9 @@
 """Replacements for the layers whose operations other runtimes lack.
 
 They work on one image of a fixed size. Each replaces a layer of the network with the same settings,
-and their results agree within rounding. CropAndResize becomes gathering of neighbours, and
-suppression within classes becomes one NonMaxSuppressionV4 per class, which ONNX and LiteRT both
-support; every shape is static.
+and their results agree up to rounding. CropAndResize becomes a gather of neighbours, and NMS within
+classes becomes one NonMaxSuppressionV4 per class, which ONNX and LiteRT both support; every shape
+is static.
 """
 
 import keras
@@ -28,7 +28,7 @@ from mrcnn.network.roi_align import (
 from mrcnn.network.rpn import ProposalLayer
 
 NO_CANDIDATE = -1.0  # below every probability
-SMALLEST_AREA = 1e-20  # normalised; boxes far larger than this go to the finest level
+SMALLEST_AREA = 1e-20  # normalised; even boxes far larger than this get the finest level
 
 
 class PortableProposals(layers.Layer):
@@ -57,10 +57,10 @@ class PortableProposals(layers.Layer):
 
 
 def _suppress(boxes, scores, count, threshold):
-    """Indices by falling score, int32 `[count]`, and which of them are valid.
+    """Indices by descending score, int32 `[count]`, and which of them are valid.
 
-    A box without area overlaps nothing, not even itself, so that LiteRT would return it repeatedly.
-    Each such box is therefore moved to its own place outside the image, where it overlaps no other.
+    A box of zero area overlaps nothing, not even itself, so LiteRT would return it repeatedly. Each
+    such box is therefore moved to its own place outside the image, where it overlaps no other.
     """
     is_flat = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) <= 0.0
     begin = 2.0 * tf.range(1, boxes.shape[0] + 1, dtype=tf.float32)[:, None]
@@ -81,7 +81,7 @@ def _suppress(boxes, scores, count, threshold):
 class PortableROIAlign(layers.Layer):
     """`PyramidROIAlign` for one image, by gathering four neighbours of each sample.
 
-    All levels lie in one table of cells, so that RoIs need not be sorted by level.
+    All levels are in one table of cells, so that RoIs need not be sorted by level.
     """
 
     def __init__(self, original: PyramidROIAlign, **kwargs):
@@ -123,7 +123,7 @@ class PortableROIAlign(layers.Layer):
 
 
 def _levels(boxes, image_area):
-    """As `roi_levels`, but counted from 0 and without infinite intermediate values.
+    """Like `roi_levels`, but counted from 0 and without infinite intermediate values.
 
     tf2onnx turns a selection into a sum of products, in which 0 times infinity is NaN.
     """
@@ -139,11 +139,11 @@ def _samples(ends, size, count):
 
     Args:
         ends: normalised, `[rois, 2]`. size: of the map in cells, int32 `[rois]`.
-        count: samples, from end to end.
+        count: number of samples, from end to end.
 
     Returns:
-        The cells before and after each sample, int32 `[rois, count]`; its fraction of the way
-        between them; and 1 if it lies within the map, else 0.
+        The cells before and after each sample, int32 `[rois, count]`; its fractional position
+        between them; and 1 if it is inside the map, else 0.
     """
     last = tf.cast(size - 1, tf.float32)[:, None]
     begin, end = ends[:, :1], ends[:, 1:]

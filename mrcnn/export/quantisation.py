@@ -1,8 +1,8 @@
-"""An exported ONNX file in 8-bit integers, by ONNX Runtime's own static quantisation.
+"""Quantising an exported ONNX file to 8-bit integers, by ONNX Runtime's static quantisation.
 
-Convolutions and matrix products of the network take and give uint8, each with one scale, and their
-kernels are int8 with a scale for each output channel. What is around them (resizing, anchors,
-boxes, suppression, RoIAlign, pasting) stays in float, and so do the layers of `IN_FLOAT`.
+The network's convolutions and matrix products have uint8 inputs and outputs, each with one scale,
+and int8 kernels with one scale per output channel. Everything around them (resizing, anchors,
+boxes, NMS, RoIAlign, pasting) stays in float, and so do the layers of `IN_FLOAT`.
 """
 
 import re
@@ -18,8 +18,8 @@ from mrcnn.export.description import require_onnxruntime
 if TYPE_CHECKING:
     import onnx
 
-# What the heads end with, for which 256 steps are too coarse, and inverted bottlenecks: what one of
-# their layers is off by, the next ones pass on (docs/export.md has the figures).
+# The last layers of the heads, for which 256 steps are too coarse, and inverted bottlenecks, whose
+# layers pass on each other's rounding errors (docs/export.md has the figures).
 IN_FLOAT = (
     "rpn_class_raw",
     "rpn_bbox_pred",
@@ -30,15 +30,15 @@ IN_FLOAT = (
 )
 COLOURS = 3
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# These change no scale, and between quantised layers they stay in integers, too.
+# These do not change the scale, so between quantised layers they stay in integers, too.
 PASSING = ("Relu", "Clip", "MaxPool")
 
 
 def quantised_nodes(graph: "onnx.GraphProto") -> list[str]:
-    """Names of the nodes of a graph to compute in integers.
+    """Names of a graph's nodes to compute in integers.
 
-    Those with weights, what follows them without changing the scale, and sums of two of them. Left
-    out are `IN_FLOAT`, the convolution of the picture, and depthwise ones.
+    These are the nodes with weights, those that follow them without changing the scale, and sums of
+    two of them, except `IN_FLOAT`, the convolution of the picture, and depthwise convolutions.
     """
     shapes = {tensor.name: tensor.dims for tensor in graph.initializer}
     names: list[str] = []
@@ -53,28 +53,28 @@ def quantised_nodes(graph: "onnx.GraphProto") -> list[str]:
 
 
 def _is_quantised(node: "onnx.NodeProto", shapes: Mapping[str, Sequence[int]]) -> bool:
-    """Whether a node has weights that are brought to integers."""
+    """Whether a node has weights that are quantised."""
     if node.op_type not in WEIGHTED or node.input[1] not in shapes:
         return False
     is_depthwise = any(one.name == "group" and one.i > 1 for one in node.attribute)
     if is_depthwise or (node.op_type == "Conv" and shapes[node.input[1]][1] == COLOURS):
         return False
-    # Keras numbers layers that are called again, and the RPN is a model within the model.
+    # Keras numbers layers that are called again, and the RPN is a nested model.
     layers = "|".join(IN_FLOAT)
     return not any(re.fullmatch(f"({layers})(_[0-9]+)?", part) for part in node.name.split("/"))
 
 
 def quantise_onnx(model: "onnx.ModelProto", pictures: Iterable[np.ndarray]) -> "onnx.ModelProto":
-    """An exported network in 8-bit integers.
+    """Quantise an exported network to 8-bit integers.
 
-    Weights have seven bits: processors without VNNI add two products in 16 bits, which eight would
-    exceed.
+    Weights have seven bits: processors without VNNI add two products in 16 bits, which would
+    overflow with eight.
 
     Args:
-        model: as `mrcnn.export.formats.write_onnx` makes it.
-        pictures: photographs of the kind that will be shown to it, uint8 RGB `[height, width, 3]`
-            of any size; the graph molds them. The least and the greatest value that a tensor has
-            over all of them become its range.
+        model: as built by `mrcnn.export.formats.write_onnx`.
+        pictures: photographs of the kind it will be used on, uint8 RGB `[height, width, 3]` of any
+            size; the graph molds them. A tensor's minimum and maximum over all of them become its
+            range.
 
     Raises:
         UserError: ONNX Runtime is not installed.
@@ -102,7 +102,7 @@ def quantise_onnx(model: "onnx.ModelProto", pictures: Iterable[np.ndarray]) -> "
 
 
 class _Photographs:
-    """A `CalibrationDataReader` of ONNX Runtime: one input after the other, None after the last."""
+    """A `CalibrationDataReader` for ONNX Runtime: one input after another, None after the last."""
 
     def __init__(self, pictures: Iterable[np.ndarray]):
         self._rest = iter(pictures)

@@ -1,1 +1,1 @@
-"""Boxes, masks, anchors in NumPy; no TensorFlow."""
+"""Boxes, masks and anchors in NumPy; no TensorFlow."""

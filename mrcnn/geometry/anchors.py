@@ -18,11 +18,11 @@ def generate_anchors(
     """Anchors of one feature map.
 
     Args:
-        scales: side of a square anchor in pixels; one, or several for each cell.
+        scales: side of a square anchor in pixels; one or several per cell.
         ratios: width / height of the anchors of each cell; the area stays scale squared.
         shape: (height, width) of the feature map in cells.
         feature_stride: pixels per cell; the centre of cell i is i * feature_stride.
-        anchor_stride: distance of the cells that have anchors (1: every cell).
+        anchor_stride: step between cells that have anchors (1: every cell).
 
     Returns:
         float64 [cells * ratios * scales, 4] in pixels, ordered by y, x, ratio, scale.
@@ -49,11 +49,11 @@ def generate_pyramid_anchors(
     """Anchors of all pyramid levels, finest level first.
 
     Args:
-        scales: one anchor size in pixels for each level.
+        scales: one anchor size in pixels per level.
         ratios: width / height, the same on all levels.
         feature_shapes: (height, width) in cells of each level.
         feature_strides: pixels per cell of each level.
-        anchor_stride: distance of the cells that have anchors.
+        anchor_stride: step between cells that have anchors.
 
     Returns:
         float64 [anchors, 4] in pixels, ordered by level, y, x, ratio.
@@ -71,8 +71,8 @@ def compute_backbone_shapes(config, image_shape: Sequence[int]) -> np.ndarray:
     """Sizes of the feature maps P2 to P6.
 
     Args:
-        config: its BACKBONE_STRIDES divide the size, rounding up; where its BACKBONE is a
-            function, its COMPUTE_BACKBONE_SHAPE answers instead.
+        config: its BACKBONE_STRIDES divide the size, rounding up; if its BACKBONE is a function,
+            its COMPUTE_BACKBONE_SHAPE is called instead.
         image_shape: (height, width, ...) of the molded image in pixels.
 
     Returns:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Pairs of boxes whose temporaries are held at once: small enough to stay in the cache.
+# Pairs of boxes processed at once: few enough for their temporaries to stay in the cache.
 _PAIRS_AT_ONCE = 1 << 16
 _MASK_VALUES_AT_ONCE = 1 << 20
 
@@ -21,7 +21,7 @@ def extract_bboxes(mask: np.ndarray) -> np.ndarray:
         mask: [height, width, instances], bool or 0/1.
 
     Returns:
-        int32 [instances, 4] in pixels, (y2, x2) exclusive; all zero for a mask without a pixel.
+        int32 [instances, 4] in pixels, (y2, x2) exclusive; all zero for an empty mask.
     """
     height, width, count = mask.shape
     if mask.size == 0:
@@ -54,14 +54,14 @@ def _any_in_row(mask):
 def compute_iou(
     box: np.ndarray, boxes: np.ndarray, box_area: float, boxes_area: np.ndarray
 ) -> np.ndarray:
-    """Intersection over union of one box with many, whose areas the caller has computed.
+    """Intersection over union of one box with many, given their areas.
 
     Args:
         box: [4]; boxes: [count, 4], in the same coordinates.
         box_area: area of `box`; boxes_area: [count], those of `boxes`.
 
     Returns:
-        [count]; NaN where both boxes have no area.
+        [count]; NaN where both boxes have zero area.
     """
     heights = np.minimum(box[2], boxes[:, 2]) - np.maximum(box[0], boxes[:, 0])
     widths = np.minimum(box[3], boxes[:, 3]) - np.maximum(box[1], boxes[:, 1])
@@ -71,7 +71,7 @@ def compute_iou(
 
 
 def compute_overlaps(boxes1: np.ndarray, boxes2: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box of one set with every box of another.
+    """Intersection over union of every box in one set with every box in another.
 
     Temporary memory does not grow with the number of boxes.
 
@@ -79,7 +79,7 @@ def compute_overlaps(boxes1: np.ndarray, boxes2: np.ndarray) -> np.ndarray:
         boxes1: [n1, 4]; boxes2: [n2, 4], in the same coordinates.
 
     Returns:
-        float64 [n1, n2]; NaN where both boxes have no area.
+        float64 [n1, n2]; NaN where both boxes have zero area.
     """
     boxes1, boxes2 = _without_overflow(boxes1), _without_overflow(boxes2)
     overlaps = np.empty((len(boxes1), len(boxes2)))
@@ -118,7 +118,7 @@ def _without_overflow(boxes):
 
 
 def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray:
-    """Intersection over union of every mask of one set with every mask of another.
+    """Intersection over union of every mask in one set with every mask in another.
 
     Temporary memory does not grow with the masks.
 
@@ -126,7 +126,7 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
         masks1: [height, width, n1]; masks2: [height, width, n2]; pixels above 0.5 are set.
 
     Returns:
-        float32 [n1, n2] (float64 where one set is empty); NaN where both masks have no pixel.
+        float32 [n1, n2] (float64 if one set is empty); NaN where both masks are empty.
     """
     counts = masks1.shape[-1], masks2.shape[-1]
     if 0 in counts:
@@ -145,18 +145,18 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
 
 
 def _set_pixels(masks):
-    """Bool [n, height * width], each mask in one piece, of masks [height, width, n]."""
+    """Masks [height, width, n] as bool [n, height * width], each mask contiguous."""
     masks = np.moveaxis(masks, -1, 0)
     masks = masks if masks.dtype == bool else masks > 0.5
     return np.ascontiguousarray(masks).reshape(len(masks), -1)
 
 
 def non_max_suppression(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Keep the boxes that do not overlap one of a higher score by more than `threshold`.
+    """Keep the boxes that do not overlap a higher-scoring one by more than `threshold`.
 
     Args:
         boxes: [count, 4]; scores: [count]; of equal scores the later box wins.
-        threshold: greatest IoU (0 to 1) that two kept boxes may have.
+        threshold: maximum IoU (0 to 1) of two kept boxes.
 
     Returns:
         int32 indices of the kept boxes, best score first; empty for no boxes.
@@ -171,7 +171,7 @@ def non_max_suppression(boxes: np.ndarray, scores: np.ndarray, threshold: float)
         best, order = order[0], order[1:]
         kept.append(best)
         iou = compute_iou(boxes[best], boxes[order], area[best], area[order])
-        # "not above" keeps the NaN of two boxes without area.
+        # "not above" rather than "at most": keeps boxes whose IoU is NaN (both have zero area).
         order = order[~(iou > threshold)]
     return np.array(kept, dtype=np.int32)
 
@@ -181,8 +181,8 @@ def apply_box_deltas(boxes: np.ndarray, deltas: np.ndarray) -> np.ndarray:
 
     Args:
         boxes: [count, 4] in any unit.
-        deltas: [count, 4], (dy, dx, log dh, log dw): centre shift in box sizes, log of the
-            size's factor; already multiplied by the standard deviations.
+        deltas: [count, 4], (dy, dx, log dh, log dw): centre shift in units of the box size, log of
+            the size ratio; already multiplied by the standard deviations.
 
     Returns:
         float32 [count, 4] in the unit of `boxes`.
@@ -190,7 +190,7 @@ def apply_box_deltas(boxes: np.ndarray, deltas: np.ndarray) -> np.ndarray:
     boxes = np.asarray(boxes).astype(np.float32)
     sizes = boxes[:, 2:] - boxes[:, :2]
     centres = boxes[:, :2] + 0.5 * sizes
-    # In place: the result stays float32 whatever the type of the deltas.
+    # In place, so that the result stays float32 whatever the dtype of the deltas.
     centres += deltas[:, :2] * sizes
     sizes *= np.exp(deltas[:, 2:])
     corners = centres - 0.5 * sizes
@@ -201,7 +201,7 @@ def box_refinement(box: np.ndarray, gt_box: np.ndarray) -> np.ndarray:
     """Regression deltas that turn each box into its ground truth (Faster R-CNN, section 3.1.2).
 
     Args:
-        box, gt_box: [count, 4] in one unit, with heights and widths above 0.
+        box, gt_box: [count, 4] in the same unit, with positive heights and widths.
 
     Returns:
         float32 [count, 4], (dy, dx, log dh, log dw), not divided by standard deviations.
@@ -216,14 +216,14 @@ def box_refinement(box: np.ndarray, gt_box: np.ndarray) -> np.ndarray:
 
 
 def clip_boxes(boxes: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Cut boxes to a window.
+    """Clip boxes to a window.
 
     Args:
         boxes: [count, 4]; window: (y1, x1, y2, x2) in the same coordinates.
 
     Returns:
-        [count, 4], floats of the boxes' own type; a box outside the window becomes one without
-        area on its border.
+        [count, 4] of the boxes' float dtype; a box outside the window becomes one of zero area on
+        its border.
     """
     y1, x1, y2, x2 = window
     dtype = boxes.dtype if boxes.dtype.kind == "f" else None
@@ -233,7 +233,7 @@ def clip_boxes(boxes: np.ndarray, window: np.ndarray) -> np.ndarray:
 
 
 def norm_boxes(boxes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Pixel boxes to normalised boxes.
+    """Convert pixel boxes to normalised boxes.
 
     Args:
         boxes: [count, 4] in pixels, (y2, x2) exclusive.
@@ -247,9 +247,9 @@ def norm_boxes(boxes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def denorm_boxes(boxes: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Normalised boxes to whole pixels, the inverse of `norm_boxes`.
+    """Convert normalised boxes to whole pixels: the inverse of `norm_boxes`.
 
-    A normalised box without area becomes a box of one pixel.
+    A normalised box of zero area becomes a box of one pixel.
 
     Args:
         boxes: [count, 4], normalised, (y2, x2) inclusive.

@@ -13,9 +13,9 @@ from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.images.resizing import resize
 
-# A predicted pixel belongs to the instance from this probability on.
+# A predicted pixel belongs to the instance if its probability is at least this.
 MASK_THRESHOLD = 0.5
-STRIP = 50  # times as long as high, or the reverse, and a picture is a strip
+STRIP = 50  # a picture whose sides differ by more than this factor is a strip
 RESAMPLES = ("exact", "fast", "aligned")  # how `box_mask` enlarges
 
 
@@ -35,14 +35,14 @@ def resize_mask(
 ) -> np.ndarray:
     """Resize masks along with their image; scale, padding and crop are `resize_image`'s.
 
-    Nearest pixel on a grid whose corners coincide with the mask's (as
+    Takes the nearest pixel on a grid whose corners coincide with the mask's (like
     `scipy.ndimage.zoom(order=0)`): not quite the image's grid, but what Matterport trains on.
 
     Args:
         mask: [height, width, instances].
-        scale: factor of the resizing.
+        scale: resize factor.
         padding: [(top, bottom), (left, right), (0, 0)] in pixels of zeros.
-        crop: (y, x, height, width) in the scaled mask, cut out before the padding; or None.
+        crop: (y, x, height, width) in the scaled mask, cropped before padding; or None.
 
     Returns:
         [new height, new width, instances] of the mask's dtype.
@@ -65,18 +65,19 @@ def resize_mask(
 
 
 def is_strip(shape: Sequence[int]) -> bool:
-    """Whether a picture (height, width, ...) is so long that its short side may be lost."""
+    """Whether a picture (height, width, ...) is so elongated that its short side may be lost."""
     return max(shape[:2]) > STRIP * min(shape[:2])
 
 
 def nearest_indices(size: int, scale: float, strip: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Source index of each resized pixel along one side, and whether scipy takes it for inside.
+    """Source index of each resized pixel along one side, and whether scipy considers it inside.
 
-    At some sizes the last position exceeds the last index by one unit of rounding; scipy then
-    finds nothing there.
+    At some sizes the last position exceeds the last index by one rounding unit; scipy then reads a
+    zero there.
 
-    The short side of a strip keeps one pixel at least, as that of its image. One or two are taken
-    from its middle or its quarters: at its ends, where scipy looks, instances are rare.
+    The short side of a strip keeps at least one pixel, like that of its image. One or two pixels
+    are sampled from its middle or its quarters: at its ends, where scipy samples, instances are
+    rare.
     """
     new_size = round(size * scale)
     if strip and new_size <= 2:
@@ -101,12 +102,12 @@ def minimize_mask(bbox: np.ndarray, mask: np.ndarray, mini_shape: Sequence[int])
         bool [mini height, mini width, instances].
 
     Raises:
-        DatasetError: a box without area.
+        DatasetError: a box has zero area.
     """
     mini_mask = np.zeros((*mini_shape, mask.shape[-1]), dtype=bool)
     for i in range(mask.shape[-1]):
         y1, x1, y2, x2 = bbox[i][:4]
-        # Cast to bool first: any value that is not 0 is set.
+        # Cast to bool first: any nonzero value is set.
         cropped = mask[y1:y2, x1:x2, i].astype(bool)
         if cropped.size == 0:
             raise DatasetError(
@@ -142,11 +143,11 @@ def unmold_mask(
     image_shape: Sequence[int],
     resample: str = "exact",
 ) -> np.ndarray:
-    """Turn a predicted mask into one of the image's size.
+    """Convert a predicted mask to a full-size mask of the image.
 
     Args:
         mask: float [mask height, mask width], probabilities within the box.
-        bbox: (y1, x1, y2, x2) in pixels, inside the image, with area.
+        bbox: (y1, x1, y2, x2) in pixels, inside the image, with positive area.
         image_shape: (height, width, ...) in pixels.
         resample: see `box_mask`.
 
@@ -174,16 +175,16 @@ def paste_mask(
 def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") -> np.ndarray:
     """Enlarge a predicted mask to its box and threshold it.
 
-    Bilinear, zero outside the mask, so that it fades towards the box's border; pixels of at least
-    `MASK_THRESHOLD` are set.
+    The interpolation is bilinear with zeros outside the mask, so that it fades towards the box's
+    border; pixels of at least `MASK_THRESHOLD` are set.
 
     Args:
         mask: float [mask height, mask width], probabilities.
         shape: (height, width) of the box in pixels, each above 0.
         resample: "exact" equals Matterport's masks to the bit. "fast" computes the same in
             float32, several times faster on large boxes; a pixel may differ where the
-            probability is within 1e-5 of the threshold. "aligned" puts the mask where RoIAlign
-            took it from, see `aligned_probabilities`: closer to the truth than Matterport's.
+            probability is within 1e-5 of the threshold. "aligned" places the mask where RoIAlign
+            sampled it, see `aligned_probabilities`: closer to the truth than Matterport's.
 
     Returns:
         bool [height, width].
@@ -224,8 +225,8 @@ def box_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     enlarged = cv2.resize(
         mask.astype(np.float32, copy=False), (width, height), interpolation=cv2.INTER_LINEAR
     )
-    # OpenCV repeats the outermost pixels where zeros are wanted. Since each weight is the product
-    # of a row's and a column's, scaling the outermost rows and columns corrects that.
+    # OpenCV repeats the border pixels where zeros are wanted. Since each weight is the product of a
+    # row weight and a column weight, scaling the outermost rows and columns corrects that.
     _fade_border(enlarged, mask.shape[0])
     _fade_border(enlarged.T, mask.shape[1])
     return enlarged
@@ -234,10 +235,10 @@ def box_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 def aligned_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Enlarge a predicted mask so that its outermost values lie on the box's borders.
 
-    RoIAlign (`crop_and_resize`) takes its first and last samples there, from the features and from
-    the target masks. Matterport pastes a mask as if its values belonged to the centres of a grid of
-    cells over the box and everything outside were 0, so that each mask comes out too small: by 8 %
-    of its area where this was measured (docs/matterport_users.md).
+    RoIAlign (`crop_and_resize`) takes its first and last samples there, both from the features and
+    from the target masks. Matterport pastes a mask as if its values were at the centres of a grid
+    of cells over the box and everything outside were 0, so each mask comes out too small: by 8 % of
+    its area where this was measured (docs/matterport_users.md).
 
     Args:
         mask: float [mask height, mask width], probabilities.
@@ -251,7 +252,7 @@ def aligned_probabilities(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def _between_ends(size, values):
-    """Weights, float32 [size, values], of values spaced equally from end to end."""
+    """Weights, float32 [size, values], of values spaced evenly from end to end."""
     if values == 1:
         return np.ones((size, 1), np.float32)
     position = (np.arange(size) + 0.5) * ((values - 1) / size)
@@ -274,16 +275,16 @@ def _fade_border(enlarged, size):
 def resize_detections(
     rois: np.ndarray, masks: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes and masks on their image resized to another size, such as that of a drawing.
+    """Resize boxes and masks along with their image, to the size of a drawing, say.
 
     Args:
-        rois: int [N, 4] in pixels, with area.
+        rois: int [N, 4] in pixels, with positive area.
         masks: bool [H, W, N].
         height, width: the new size in pixels.
 
     Returns:
-        int32 [N, 4], each box of at least a pixel, and bool [height, width, N] by the nearest
-        pixel: a mask thinner than a pixel may be empty.
+        int32 [N, 4], each box at least one pixel in size, and bool [height, width, N] by nearest
+        neighbour: a mask thinner than a pixel may become empty.
     """
     old = masks.shape[:2]
     most = np.array([height, width] * 2)
@@ -297,7 +298,7 @@ def resize_detections(
 
 
 def nearest_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize labels, uint8 or int32 [H, W], to another size in pixels, by the nearest pixel."""
+    """Resize labels, uint8 or int32 [H, W], to another size in pixels, by nearest neighbour."""
     import cv2
 
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
@@ -306,14 +307,14 @@ def nearest_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 def mold_mask(
     mask: np.ndarray, config: MaskSettings, bbox: Sequence[int] | None = None
 ) -> np.ndarray:
-    """Reduce a full-size mask to what the mask head would have to predict for its box.
+    """Reduce a full-size mask to what the mask head should predict for its box.
 
     The inverse of `unmold_mask`, up to resampling. Matterport declares it without a body.
 
     Args:
         mask: bool [height, width].
         config: its MASK_SHAPE is the size of the result.
-        bbox: (y1, x1, y2, x2) in pixels; None: the tight box of the mask.
+        bbox: (y1, x1, y2, x2) in pixels; None uses the mask's tight box.
 
     Returns:
         float32 [mask height, mask width], 0 to 1; all 0 for an empty mask.

@@ -1,7 +1,7 @@
-"""Masks within their boxes, from an annotation to the mini masks of training.
+"""Masks within their boxes, from an annotation to the mini masks used in training.
 
-A mask that a data set draws into its box need never be as large as the image: `resized_crops` and
-`shrink_masks` give bit for bit what `mrcnn.geometry.masks.resize_mask`,
+If a data set rasterises each mask within its box, full-size masks are never needed: `resized_crops`
+and `shrink_masks` give bit for bit what `mrcnn.geometry.masks.resize_mask`,
 `mrcnn.geometry.boxes.extract_bboxes` and `mrcnn.geometry.masks.minimize_mask` give for full-size
 masks.
 """
@@ -19,7 +19,7 @@ class MaskCrop(NamedTuple):
 
     Attributes:
         mask: bool [h, w]; of size 0 if the mask is empty.
-        top, left: where its corner lies in the image, in pixels.
+        top, left: position of its corner in the image, in pixels.
     """
 
     mask: np.ndarray
@@ -39,11 +39,11 @@ def resized_crops(
     Args:
         crops: of masks of one image, within it.
         image_shape: (height, width, ...) of that image in pixels.
-        scale, padding, window: as `mrcnn.images.resizing.resize_image` returns them, `window` its
-        crop.
+        scale, padding, window: as `mrcnn.images.resizing.resize_image` returns them; `window` is
+            its crop.
 
     Returns:
-        One crop each, tight around the set pixels; of size 0 where there is none.
+        One crop per mask, tight around the set pixels; of size 0 if there are none.
     """
     strip = is_strip(image_shape)
     rows = _source_indices(image_shape[0], scale, strip, padding[0], window and window[0::2])
@@ -57,7 +57,7 @@ def _source_indices(size, scale, strip, padding, window):
     if window is None:
         return indices[inside], padding[0]
     start, length = window
-    stop = min(start + length, int(np.count_nonzero(inside)))  # those outside are the last ones
+    stop = min(start + length, int(np.count_nonzero(inside)))  # positions outside come last
     return indices[start:stop], padding[0]
 
 
@@ -81,7 +81,7 @@ def _tight(crop: MaskCrop) -> MaskCrop:
 
 
 def crop_boxes(crops: Sequence[MaskCrop]) -> np.ndarray:
-    """Boxes of tight crops: int32 [N, 4] pixels (y1, x1, y2, x2), zeros for those of size 0."""
+    """Boxes of tight crops: int32 [N, 4] pixels (y1, x1, y2, x2), zeros for crops of size 0."""
     boxes = [
         (top, left, top + mask.shape[0], left + mask.shape[1]) if mask.size else (0, 0, 0, 0)
         for mask, top, left in crops
@@ -92,7 +92,7 @@ def crop_boxes(crops: Sequence[MaskCrop]) -> np.ndarray:
 def flipped_crops(
     crops: Sequence[MaskCrop], image_shape: Sequence[int], vertically: bool, horizontally: bool
 ) -> list[MaskCrop]:
-    """The crops in the mirrored image of (height, width, ...) pixels."""
+    """The crops in the mirrored image, which is (height, width, ...) pixels large."""
     flipped = []
     for mask, top, left in crops:
         if vertically:
@@ -106,14 +106,14 @@ def flipped_crops(
 def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.ndarray:
     """Each mask (bool [h, w], any sizes above 0), resampled to `mini_shape`: bool [N, *mini_shape].
 
-    Bit for bit what `mrcnn.geometry.masks.minimize_mask` gives for masks that fill their boxes:
-    bilinear with half-pixel centres, nothing outside the box, more than half counts as set; a full
+    Equals `mrcnn.geometry.masks.minimize_mask` bit for bit for masks that fill their boxes:
+    bilinear with half-pixel centres, zeros outside the box, more than half counts as set; a full
     crop stays full. Only the source pixels that are needed are read, so the time hardly depends on
-    size.
+    the size.
     """
     if not len(crops):
         return np.zeros((0, *mini_shape), dtype=bool)
-    # All crops in one flat array, each with a border of one zero pixel, column by column.
+    # All crops in one flat array, each with a one-pixel border of zeros, column by column.
     heights, widths = np.array([crop.shape for crop in crops]).T
     sizes = (heights + 2) * (widths + 2)
     starts = np.cumsum(sizes) - sizes
@@ -133,7 +133,7 @@ def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.n
     )
     upper_left = row + column
     right = down[:, :, None]
-    # In this order of summation no bit differs from the plain computation.
+    # This order of summation is bit-identical to the plain computation.
     total = line.take(upper_left) * (above * before)
     total += line.take(upper_left + right) * (above * after)
     upper_left += 1
@@ -145,7 +145,7 @@ def shrink_masks(crops: Sequence[np.ndarray], mini_shape: Sequence[int]) -> np.n
 
 
 def _neighbours(sizes: np.ndarray, new_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First neighbour of each new pixel in the bordered crops, weights of both: [N, new_size]."""
+    """Each new pixel's first neighbour in the bordered crops, and both weights: [N, new_size]."""
     position = (np.arange(new_size) + 0.5) * (sizes / new_size)[:, None] - 0.5
     first = np.floor(position)
     weight = 1.0 - (position - first)

@@ -1,4 +1,4 @@
-"""Read a picture file, resize it, mold it."""
+"""Reading, resizing and molding pictures."""
 
 import importlib
 

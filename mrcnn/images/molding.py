@@ -19,13 +19,13 @@ class MeanPixel(Protocol):
 
 
 def grey_levels(image: np.ndarray, config: MeanPixel) -> np.ndarray:
-    """An RGB image with levels 0 to 255, which is what the mean pixel is subtracted from.
+    """An RGB image with grey levels 0 to 255, the scale of the mean pixel.
 
-    Numbers from 0 to 255 stay as they are, floats from 0 to 1 become uint8. Nothing is asked of an
-    image of other than three channels, or where MEAN_PIXEL is not on that scale.
+    Values from 0 to 255 are kept, floats from 0 to 1 become uint8. Nothing is checked unless
+    MEAN_PIXEL has three values on that scale.
 
     Raises:
-        DatasetError: other numbers, such as those of a 16-bit picture.
+        DatasetError: other values, such as those of a 16-bit picture.
     """
     is_plain = image.dtype == np.uint8 or not image.size
     if is_plain or np.shape(config.MEAN_PIXEL) != (3,) or np.max(config.MEAN_PIXEL) <= 1:
@@ -59,7 +59,7 @@ def mold_image(images: np.ndarray, config) -> np.ndarray:
 
 
 def unmold_image(normalized_images: np.ndarray, config) -> np.ndarray:
-    """Add the mean pixel again: the inverse of `mold_image`, truncated to uint8."""
+    """Add the mean pixel back: the inverse of `mold_image`, truncated to uint8."""
     return (normalized_images + config.MEAN_PIXEL).astype(np.uint8)
 
 
@@ -71,18 +71,18 @@ def compose_image_meta(
     scale: float,
     active_class_ids: np.ndarray | Sequence[int],
 ) -> np.ndarray:
-    """Put what the network must know of an image into one vector.
+    """Put what the network must know about an image into one vector.
 
     Args:
-        image_id: index in the data set; 0 where there is none.
+        image_id: index in the data set; 0 if there is none.
         original_image_shape: (height, width, channels) before resizing and padding.
-        image_shape: (height, width, channels) after it.
-        window: (y1, x1, y2, x2) in pixels, the picture's place in the padded image.
-        scale: factor of the resizing.
-        active_class_ids: a flag for each class, 1 where the image's source annotates it.
+        image_shape: (height, width, channels) afterwards.
+        window: (y1, x1, y2, x2) in pixels, the picture's position in the padded image.
+        scale: resize factor.
+        active_class_ids: a flag for each class, 1 if the image's source annotates it.
 
     Returns:
-        [12 + classes]; float64, or int64 where `scale` is an int (no resizing).
+        [12 + classes]; float64, or int64 if `scale` is an int (no resizing).
     """
     return np.array(
         [
@@ -97,7 +97,7 @@ def compose_image_meta(
 
 
 def parse_image_meta(meta: np.ndarray) -> dict[str, np.ndarray]:
-    """Take meta vectors apart: the inverse of `compose_image_meta` for a batch.
+    """Split meta vectors into their parts: the inverse of `compose_image_meta` for a batch.
 
     Args:
         meta: [batch, 12 + classes].

@@ -1,6 +1,6 @@
-"""Reading image files that may be anything: damaged, enormous, of another kind, or an attack.
+"""Reading untrusted image files: damaged, enormous, of another kind, or an attack.
 
-Only raster formats whose decoders are in Pillow or pi-heif are tried: others (EPS) start programs.
+Only raster formats whose decoders are in Pillow or pi-heif are tried: others (EPS) run programs.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-# The pixels up to which Pillow suspects no decompression bomb: 268 MB as RGB.
+# The most pixels for which Pillow suspects no decompression bomb: 268 MB as RGB.
 MAX_PIXELS = 89_478_485
-# The first bytes of a file decide among these, whatever its suffix. JPEG includes MPO.
+# The format is recognised by a file's first bytes, whatever its suffix. JPEG includes MPO.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "HEIF")
-# How AVI, Matroska and WebM, MPEG and Flash videos begin; MP4 and QuickTime are found by "ftyp".
+# How Matroska and WebM, MPEG and Flash videos begin; MP4 and QuickTime are found by "ftyp".
 _VIDEO_HEADS = (b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1")
 _PICTURE_BRANDS = frozenset(
     (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 )
 
-# What Pillow's decoders raise at damaged files.
+# What Pillow's decoders raise for damaged files.
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -52,11 +52,11 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
     """Read an image file as upright RGB.
 
     The EXIF orientation is applied, alpha is dropped, grey is repeated, palette and CMYK are
-    converted, and 16 bits per channel are reduced to 8. Of an animation the first frame is read.
+    converted, and 16 bits per channel are reduced to 8. For animations, the first frame is read.
 
     Args:
         path: a file in one of `FORMATS`, whatever its suffix.
-        max_pixels: greatest height * width that is decoded. Above twice `MAX_PIXELS` Pillow itself
+        max_pixels: maximum height * width that is decoded. Above twice `MAX_PIXELS`, Pillow itself
             refuses.
 
     Returns:
@@ -71,13 +71,13 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> np.ndar
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[PillowImage]":
-    """Open an image file and read its header only; its first frame where it has several.
+    """Open an image file and read only its header (that of the first frame if it has several).
 
     Errors raised within the block pass through: to decode the pixels, use `decoded`.
 
     Args:
         path: the file.
-        max_pixels: greatest height * width that is accepted. Above twice `MAX_PIXELS` Pillow itself
+        max_pixels: maximum height * width that is accepted. Above twice `MAX_PIXELS`, Pillow itself
             refuses.
 
     Raises:
@@ -102,14 +102,14 @@ def opened(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[P
 
 @functools.cache
 def _register_heif() -> None:
-    """Let Pillow read HEIC, the iPhone's format, once for the process."""
+    """Let Pillow read HEIC, the iPhone's format; done once per process."""
     import pi_heif
 
     pi_heif.register_heif_opener(thumbnails=False)
 
 
 def is_video(path: str | os.PathLike) -> bool:
-    """Whether a file begins as a video does, whatever its suffix; False where it is not readable.
+    """Whether a file starts like a video, whatever its suffix; False if it is not readable.
 
     An animated GIF, HEIC or AVIF is a picture here: its first frame is read.
     """
@@ -125,7 +125,7 @@ def is_video(path: str | os.PathLike) -> bool:
 
 @contextlib.contextmanager
 def decoded(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[PillowImage]":
-    """As `opened`, with the pixels decoded: reading them cannot fail any more."""
+    """Like `opened`, with the pixels decoded: reading them can no longer fail."""
     with opened(path, max_pixels) as image:
         with _decoding(Path(path)):
             image.load()
@@ -134,7 +134,7 @@ def decoded(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> "Iterator[
 
 @contextlib.contextmanager
 def _decoding(path: Path) -> Iterator[None]:
-    """Turn what Pillow raises at a bad file into a DatasetError; for code that only decodes."""
+    """Turn what Pillow raises for a bad file into a DatasetError; for code that only decodes."""
     from PIL import Image
 
     try:
@@ -154,7 +154,7 @@ def _decoding(path: Path) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The message of Pillow or the system, in one line and without the path (of a copy, say)."""
+    """The message of Pillow or the system, on one line and without the path (of a copy, say)."""
     from PIL import Image
 
     if isinstance(error, Image.UnidentifiedImageError):
@@ -164,10 +164,10 @@ def _reason(error: Exception) -> str:
 
 
 def orientation(image: "PillowImage") -> int:
-    """The EXIF orientation of an image, 1 (upright) to 8; 1 where none can be read."""
+    """The EXIF orientation of an image, 1 (upright) to 8; 1 if none can be read."""
     try:
         turned = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except _DECODER_ERRORS:  # the pixels may be good all the same
+    except _DECODER_ERRORS:  # the pixels may still be good
         return 1
     return turned if turned in range(1, 9) else 1
 
@@ -184,7 +184,7 @@ def _to_rgb(image: "PillowImage") -> np.ndarray:
         # 65535 = 255 * 257: the nearest of the 256 grey levels.
         return np.repeat(((grey.astype(np.int32) + 128) // 257).astype(np.uint8)[..., None], 3, 2)
     if image.mode in ("P", "PA"):
-        # By way of RGBA, as Pillow advises for palettes with transparent entries.
+        # Via RGBA, as Pillow advises for palettes with transparent entries.
         image = image.convert("RGBA")
     if image.mode != "RGB":
         image = image.convert("RGB")

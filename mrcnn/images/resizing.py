@@ -1,8 +1,8 @@
 """Resizing images to the network's input.
 
 Images are [height, width, channels], RGB; boxes and windows are (y1, x1, y2, x2) in pixels with
-(y2, x2) exclusive. The resampling here is the reference for all of training and inference: what
-lies outside the picture counts as 0, so enlarged pictures darken towards their border.
+(y2, x2) exclusive. The resampling here is the reference for all of training and inference: pixels
+outside the picture count as 0, so enlarged pictures darken towards their border.
 
 Reading image files (`mrcnn.images.reading`) and molding (`mrcnn.images.molding`) are re-exported.
 """
@@ -37,7 +37,7 @@ __all__ = [
 # Output rows computed at once: keeps the float64 temporaries within the cache.
 _VALUES_AT_ONCE = 1 << 15
 
-# Of Config.IMAGE_RESIZE_MODE, where they are explained.
+# The values of Config.IMAGE_RESIZE_MODE, where they are explained.
 RESIZE_MODES = ("none", "square", "shape", "fit64", "pad64", "crop")
 
 
@@ -55,15 +55,15 @@ def resize(
     """Resample an image as `skimage.transform.resize` does, by default without anti-aliasing.
 
     Bilinear with half-pixel centres; pixels outside count as `cval`; the result is clipped to
-    the range of the input. The default settings are computed here, equal to scikit-image to the
-    last bit; others are handed to it.
+    the range of the input. The default settings are implemented here, bit-identical to
+    scikit-image; others are passed on to it.
 
     Args:
         image: [height, width] or [height, width, channels]; bool counts as 0 and 1.
         output_shape: (height, width) in pixels.
         order: 0 nearest, 1 bilinear, up to 5.
-        mode, cval: what lies outside the image.
-        clip: limit the result to the input's least and greatest value.
+        mode, cval: values outside the image.
+        clip: clip the result to the input's range.
         preserve_range: False maps integer images to 0..1 (uint8: divides by 255).
         anti_aliasing: smooth before shrinking, with `anti_aliasing_sigma` if given.
 
@@ -92,7 +92,7 @@ def resize(
 
 
 def _resize_bilinear(image, height, width, dtype=None):
-    """As `resize` by default; with an integer `dtype` the clipped values are truncated to it."""
+    """Like `resize` by default; with an integer `dtype`, clipped values are truncated to it."""
     pixels = image if image.ndim == 3 else image[..., None]
     out = np.empty((width, height, pixels.shape[2]), dtype or _float_type(image))
     if out.size:
@@ -104,8 +104,8 @@ def _resize_bilinear(image, height, width, dtype=None):
 def _fill_columns(out, pixels):
     """Resample `pixels` [rows, columns, channels] into `out` [new columns, new rows, channels].
 
-    Columns lead, so that picking the neighbours of a new column copies what lies in one piece. The
-    order of products and sums is scipy.ndimage's: another one rounds differently.
+    Columns come first, so that picking the neighbours of a new column copies contiguous memory. The
+    order of products and sums is that of scipy.ndimage: any other rounds differently.
     """
     new_columns, new_rows, channels = out.shape
     rows, top, above, below = _sample_points(pixels.shape[0], new_rows)
@@ -146,8 +146,8 @@ def _float_type(image):
 
 
 def _sample_points(size, new_size):
-    """Which source pixels matter (-1 and `size` lie outside), where the first neighbour of each new
-    pixel is among them, and the weights of that and of the next one."""
+    """The source pixels needed (-1 and `size` are outside), the index among them of each new
+    pixel's first neighbour, and the weights of that and of the next one."""
     position = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
     first = np.floor(position)
     weight_first = 1.0 - (position - first)
@@ -162,7 +162,7 @@ def _sample_points(size, new_size):
 
 
 def _picked(pixels, sources, axis):
-    """The rows (axis 0) or columns (1) of a picture, ascending, zeros for those outside."""
+    """The given rows (axis 0) or columns (1) of a picture, ascending, zeros for those outside."""
     picked = pixels.take(sources, axis=axis, mode="clip")
     lines = picked.swapaxes(0, axis)
     if sources[0] < 0:
@@ -182,7 +182,7 @@ def _swapped(pixels):
 
 
 def _resize_quickly(image, height, width):
-    """Bilinear like `resize`, but what lies outside repeats the border; rounded, not truncated."""
+    """Bilinear like `resize`, but the border is repeated outside; rounded, not truncated."""
     import cv2
 
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).reshape(
@@ -201,31 +201,31 @@ def resize_image(
     random=python_random,
     resample: str = "exact",
 ) -> tuple[np.ndarray, tuple, float, list, tuple | None]:
-    """Bring an image to the network's input size, keeping its proportions.
+    """Bring an image to the network's input size, keeping its aspect ratio.
 
     Args:
         image: [height, width, channels].
-        min_dim: enlarge so that the shorter side has at least this many pixels. In crop mode the
-            side of the result; in pad64 mode needed, a multiple of 64.
+        min_dim: enlarge so that the shorter side has at least this many pixels. In crop mode, the
+            side of the result; in pad64 mode required, a multiple of 64.
         max_dim: in square and fit64 mode limits the longer side; the side of a square result.
-        min_scale: least factor of enlargement, whatever `min_dim` asks for.
+        min_scale: minimum scale factor, whatever `min_dim` asks for.
         mode: "none", "square", "shape", "fit64", "pad64" or "crop", see
             `Config.IMAGE_RESIZE_MODE`. "crop" draws its window from `random`.
-        shape: (height, width) of the result in shape mode, where nothing else counts.
-        random: a `random.Random`; Python's own module by default.
-        resample: "exact" equals Matterport to the bit. "fast" takes OpenCV for uint8 images of up
+        shape: (height, width) of the result in shape mode, which ignores the other sizes.
+        random: a `random.Random`; Python's module by default.
+        resample: "exact" is bit-identical to Matterport. "fast" uses OpenCV for uint8 images of up
             to 4 channels: grey levels differ by 1, and the picture's border does not darken.
 
     Returns:
         image: of the input's dtype (integers are truncated); [height, width, channels].
         window: (y1, x1, y2, x2), the part of it that is picture, not padding; in crop mode all.
-        scale: factor of the resizing, 1 if there was none.
+        scale: resize factor, 1 if there was no resizing.
         padding: [(top, bottom), (left, right), (0, 0)] in pixels.
-        crop: (y, x, height, width) taken from the scaled image, or None.
+        crop: (y, x, height, width) cropped from the scaled image, or None.
 
     Raises:
-        DatasetError: the image has no pixel.
-        ConfigError: unknown mode or `resample`, or a mode without the size that it needs.
+        DatasetError: the image has no pixels.
+        ConfigError: unknown mode or `resample`, or a mode without the size it needs.
     """
     _check_resize_arguments(image, min_dim, max_dim, mode, shape, resample)
     height, width = image.shape[:2]
@@ -258,7 +258,7 @@ def resize_image(
 
 
 class InputSize(Protocol):
-    """The IMAGE_* attributes of a Config that decide on an image's size."""
+    """The IMAGE_* attributes of a Config that determine an image's size."""
 
     IMAGE_MIN_DIM: Any
     IMAGE_MAX_DIM: int
@@ -271,7 +271,7 @@ class InputSize(Protocol):
 def resize_to_config(
     image: np.ndarray, config: InputSize, *, random=python_random, resample: str = "exact"
 ) -> tuple[np.ndarray, tuple, float, list, tuple | None]:
-    """`resize_image` as the IMAGE_* attributes of a Config say."""
+    """`resize_image` with the IMAGE_* attributes of a Config."""
     return resize_image(
         image,
         min_dim=config.IMAGE_MIN_DIM,
@@ -285,7 +285,7 @@ def resize_to_config(
 
 
 def fixed_size(config: InputSize) -> tuple[int, int] | None:
-    """(height, width) that every picture gets in detection; None in modes that follow its own."""
+    """(height, width) of every picture in detection; None if it depends on the picture."""
     if config.IMAGE_RESIZE_MODE == "square":
         return config.IMAGE_MAX_DIM, config.IMAGE_MAX_DIM
     if config.IMAGE_RESIZE_MODE == "shape":
@@ -294,13 +294,13 @@ def fixed_size(config: InputSize) -> tuple[int, int] | None:
 
 
 def resample_image(image: np.ndarray, shape: Sequence[int], resample: str) -> np.ndarray:
-    """An image [height, width, channels] at another (height, width), as `resize_image` does it."""
+    """Resample an image [height, width, channels] to another (height, width) for `resize_image`."""
     is_colour = image.dtype == np.uint8 and image.ndim == 3
     if resample == "fast" and is_colour and image.shape[2] <= 4:
         return _resize_quickly(image, *shape)
     if is_colour:
         height, width = shape
-        # Truncated piece by piece: all of it in float64 would be eight times the picture.
+        # Truncate piece by piece: the whole in float64 would be eight times the picture's size.
         return _resize_bilinear(image, height, width, image.dtype)
     return resize(image, shape, preserve_range=True).astype(image.dtype)
 

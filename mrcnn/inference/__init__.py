@@ -1,1 +1,1 @@
-"""A photograph becomes detections."""
+"""From a photograph to detections."""

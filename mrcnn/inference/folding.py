@@ -1,7 +1,7 @@
 """The inference graph with batch norms folded into the convolutions before them.
 
-A convolution and the batch norm after it become one layer, whose kernel is multiplied out once and
-again after the weights change.
+A convolution and the batch norm after it become one layer, whose kernel is computed once, and again
+when the weights change.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,15 +19,15 @@ MASK_ROIS_LAYERS = ("roi_align_mask", "roi_align_mask_detail")
 
 
 def fold_inference(model: keras.Model) -> keras.Model:
-    """A faster model of the same inputs and outputs, with the weights as they are now.
+    """A faster model with the same inputs and outputs, and the current weights.
 
     Args:
-        model: of `mrcnn.network.build.build_model("inference", ...)`.
+        model: from `mrcnn.network.build.build_model("inference", ...)`.
 
     Returns:
-        A model whose mask output has `[batch, rows, h, w, classes]` with `rows` the most
-        detections of an image of the batch (at least 1), instead of DETECTION_MAX_INSTANCES rows;
-        the other outputs are the given model's.
+        A model whose mask output is `[batch, rows, h, w, classes]`, where `rows` is the maximum
+        number of detections in an image of the batch (at least 1) instead of
+        DETECTION_MAX_INSTANCES; the other outputs are those of the given model.
     """
     return keras.models.clone_model(
         model, clone_function=lambda layer: layer, call_function=_Folding()
@@ -35,13 +35,13 @@ def fold_inference(model: keras.Model) -> keras.Model:
 
 
 class _Folding:
-    """Calls the layers of a model again, each pair of convolution and batch norm as one layer.
+    """Calls a model's layers again, with each pair of convolution and batch norm as one layer.
 
-    Nothing uses the convolution that the pair replaced, so that it drops out of the model.
+    Nothing uses the convolution of a replaced pair, so it drops out of the model.
     """
 
     def __init__(self) -> None:
-        # By the id of the output tensor, which is kept because an id is unique only while it lives.
+        # By the id of the output tensor, which is kept because ids are unique only while it lives.
         self.convolved: dict[int, tuple] = {}
         self.detections: Any = None
         self.detected: Any = None
@@ -70,7 +70,7 @@ def _inner(layer):
 
 
 def _is_foldable(layer) -> bool:
-    """A batch norm that uses its moving statistics."""
+    """Whether a layer is a batch norm that uses its moving statistics."""
     return (
         isinstance(layer, BatchNorm)
         and layer.train_bn is not True
@@ -81,7 +81,7 @@ def _is_foldable(layer) -> bool:
 
 
 def _is_plain_convolution(layer) -> bool:
-    """A convolution without activation, as in front of a batch norm."""
+    """Whether a layer is a convolution without activation, as before a batch norm."""
     return (
         type(layer) in (layers.Conv2D, DepthwiseConv2D, WholeWindowConv2D)
         and layer.activation is keras.activations.linear
@@ -91,7 +91,7 @@ def _is_plain_convolution(layer) -> bool:
 
 
 class DetectedRows(layers.Layer):
-    """The first RoIs, as many as the most detections of an image in the batch.
+    """The first RoIs, as many as the maximum number of detections in an image of the batch.
 
     One RoI remains if nothing was detected, because not all convolutions accept an empty batch.
     """
@@ -108,11 +108,11 @@ class DetectedRows(layers.Layer):
         return keras.KerasTensor((rois.shape[0], None, rois.shape[2]), rois.dtype)
 
 
-SAMPLES = 512  # values of a kernel that are compared to notice a change
+SAMPLES = 512  # values per kernel that are compared to notice a change
 
 
 class FoldedConv2D(layers.Layer):
-    """A convolution and the batch norm after it as one convolution, with weights of its own.
+    """A convolution and the batch norm after it as one convolution, with its own weights.
 
     With s = gamma / sqrt(variance + epsilon) the kernel is multiplied by s, and the bias is
     (bias - mean) * s + beta (Jacob et al., "Quantization and Training of Neural Networks" (2018),
@@ -121,13 +121,13 @@ class FoldedConv2D(layers.Layer):
 
     Args:
         convolution: a Conv2D or DepthwiseConv2D without activation, or a WholeWindowConv2D.
-        norm: a BatchNorm of its channels.
+        norm: the BatchNorm after it.
     """
 
     def __init__(self, convolution: layers.Layer, norm: BatchNorm, **kwargs):
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.output_dtype = convolution.compute_dtype
-        # In a function, so that Keras does not track the two as sublayers.
+        # Wrapped in a function, so that Keras does not track the two as sublayers.
         self._parts = lambda: (convolution, norm)
         self.filters = norm.gamma.shape[0]
         shapes = {"kernel": convolution.kernel.shape, "bias": (self.filters,)}
@@ -146,7 +146,7 @@ class FoldedConv2D(layers.Layer):
         bias = 0.0 if convolution.bias is None else convolution.bias.value
         bias = (bias - norm.moving_mean.value) * scale + norm.beta.value
         if isinstance(convolution, DepthwiseConv2D):
-            # Its kernel ends in [channels, multiplier]; the filters are all of these in a row.
+            # Its kernel ends in [channels, multiplier]; the filters are these two axes flattened.
             scale = tf.reshape(scale, convolution.kernel.shape[2:])
         self.kernel.assign(tf.cast(convolution.kernel.value * scale, self.output_dtype))
         self.bias.assign(tf.cast(bias, self.output_dtype))
@@ -196,9 +196,9 @@ class FoldedConv2D(layers.Layer):
 
 
 class FoldedWeights:
-    """Keeps folded convolutions up to date with the weights they are made of.
+    """Keeps folded convolutions up to date with the weights they are computed from.
 
-    To notice a change it compares all biases and batch-norm weights, some hundred values of each
+    To notice a change, it compares all biases and batch norm weights, some hundred values of each
     kernel, spread over its filters and channels, and the sum of the bits of all its values.
 
     Args:
@@ -208,7 +208,7 @@ class FoldedWeights:
     def __init__(self, convolutions: Iterable[layers.Layer]):
         self._convolutions = [c for c in convolutions if isinstance(c, FoldedConv2D)]
         self._samples = tf.function(self._sample, autograph=False)
-        # Without the graph, whose making the first image would wait for.
+        # Run eagerly: the first image would have to wait for the graph to be built.
         self._seen = self._numbers(self._sample)
 
     def refresh(self) -> bool:
@@ -229,7 +229,7 @@ class FoldedWeights:
         return [x.numpy() for x in sample()] if self._convolutions else []
 
     def _sample(self) -> tuple[tf.Tensor, tf.Tensor]:
-        # As bits NaN equals itself, and a sum has no rounding in which a change could vanish.
+        # As bits, NaN equals itself, and no change can vanish in a sum's rounding.
         sources = [source for c in self._convolutions for source in c.sources()]
         vectors = [source for source in sources if len(source.shape) == 1]
         kernels = [tf.reshape(source, [-1]) for source in sources if len(source.shape) > 1]

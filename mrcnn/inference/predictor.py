@@ -23,12 +23,12 @@ ANCHOR_SIZES = 8  # molded sizes whose anchors are kept
 
 @dataclass(frozen=True)
 class MoldedImage:
-    """An image as the network takes it, and what leads back to the original.
+    """An image as network input, and what is needed to map results back to the original.
 
     Attributes:
         image: float32 `[h, w, channels]`, mean subtracted.
         meta: float64 `[12 + classes]`.
-        window: where the original lies in it, `(y1, x1, y2, x2)` in pixels.
+        window: the original's position in it, `(y1, x1, y2, x2)` in pixels.
         original_shape: `(height, width, channels)` of the original.
     """
 
@@ -42,8 +42,8 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
     """Resize, pad and normalise one RGB image, uint8 `[height, width, channels]`.
 
     Raises:
-        DatasetError: it is not an image with the configured number of channels, or has other values
-            than `grey_levels` takes.
+        DatasetError: it is not an image with the configured number of channels, or has values that
+            `grey_levels` rejects.
     """
     channels = config.IMAGE_CHANNEL_COUNT
     if not isinstance(image, np.ndarray):
@@ -68,14 +68,14 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
 def mold_inputs(
     images: Sequence[np.ndarray], config: Config
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mold a batch of images, as Matterport's function of that name does.
+    """Mold a batch of images, like Matterport's function of that name.
 
     Returns:
         `molded_images` float32 `[batch, h, w, channels]`, `image_metas` `[batch, 12 + classes]`,
         `windows` `[batch, 4]` in pixels.
 
     Raises:
-        DatasetError: the images do not all get the same size (modes 'none', 'fit64', 'pad64').
+        DatasetError: the molded images differ in size (modes 'none', 'fit64', 'pad64').
     """
     molded = [mold_one(image, config) for image in images]
     shapes = {m.image.shape for m in molded}
@@ -105,7 +105,7 @@ def unmold_detections(
         mrcnn_mask: float `[n, h, w, classes]`.
         original_image_shape: `(height, width, channels)`.
         image_shape: of the molded image.
-        window: where the original lies in it, `(y1, x1, y2, x2)` in pixels.
+        window: the original's position in it, `(y1, x1, y2, x2)` in pixels.
         resample: how masks are enlarged; see `mrcnn.geometry.masks.box_mask`.
 
     Returns:
@@ -119,7 +119,7 @@ def unmold_detections(
 
 
 def _unmold_boxes(detections, mrcnn_mask, original_image_shape, image_shape, window):
-    """As `unmold_detections`, but with each mask as the network gives it, `[h, w]` in its box."""
+    """Like `unmold_detections`, but with each mask as the network outputs it, `[h, w]`."""
     padding = np.where(detections[:, 4] == 0)[0]
     count = padding[0] if len(padding) else len(detections)
     boxes, class_ids = detections[:count, :4], detections[:count, 4].astype(np.int32)
@@ -135,7 +135,7 @@ def boxes_in_window(
     image_shape: Sequence[int],
     original_image_shape: Sequence[int],
 ) -> np.ndarray:
-    """Normalised boxes on the molded image to int32 pixel boxes `[n, 4]` on the original."""
+    """Map normalised boxes on the molded image to int32 pixel boxes `[n, 4]` on the original."""
     normalised = norm_boxes(np.asarray(window), image_shape[:2])
     origin, size = normalised[[0, 1, 0, 1]], normalised[2:] - normalised[:2]
     boxes = (boxes - origin) / np.tile(np.where(size > 0, size, 1), 2)
@@ -149,8 +149,8 @@ def paste_all(
 ) -> np.ndarray:
     """Masks `[N, h, w]` pasted into their boxes: bool `[height, width, N]`.
 
-    In memory the masks follow each other. Interleaved pixel by pixel, reading one of N would mean
-    reading all of them.
+    In memory, each mask is contiguous. If they were interleaved pixel by pixel, reading one of N
+    would mean reading all of them.
     """
     if not len(masks):
         return np.empty((*image_shape[:2], 0))
@@ -161,7 +161,7 @@ def paste_all(
 
 
 def _compiled(model: keras.Model):
-    # No Python in the graph depends on tensors, and AutoGraph's search for it takes time.
+    # No Python control flow depends on tensors, and AutoGraph's search for it takes time.
     return tf.function(
         lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False
     )
@@ -171,7 +171,7 @@ class Predictor:
     """Runs an inference model, compiled at the first call and again for a more general shape.
 
     Args:
-        model: of `mrcnn.network.build.build_model("inference", ...)`.
+        model: from `mrcnn.network.build.build_model("inference", ...)`.
         config: its configuration.
     """
 
@@ -200,7 +200,7 @@ class Predictor:
     def run_detection(
         self, molded_images: np.ndarray, image_metas: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The two outputs that detections need, by the faster graph of `mrcnn.inference.folding`.
+        """The two outputs needed for detections, by the faster graph of `mrcnn.inference.folding`.
 
         Returns:
             `mrcnn_detection` float32 `[batch, n, 6]`, and `mrcnn_mask` float32
@@ -229,11 +229,11 @@ class Predictor:
     ) -> Iterator[dict]:
         """Detections of each image, in order; see `MaskRCNN.detect`.
 
-        A batch holds consecutive images that get the same molded size.
+        A batch consists of consecutive images with the same molded size.
 
         Raises:
-            ConfigError: the resize mode is 'crop', which would take a random part of each image, or
-                a script for TensorFlow 1 calls within a graph.
+            ConfigError: the resize mode is 'crop', which would use a random part of each image, or
+                a script for TensorFlow 1 calls this within a graph.
             DatasetError: see `mold_one`.
         """
         if not tf.executing_eagerly():
@@ -262,7 +262,7 @@ class Predictor:
         masks: np.ndarray,
         soft_masks: bool = False,
     ) -> dict:
-        """One image's detections as `MaskRCNN.detect` gives them.
+        """One image's detections as returned by `MaskRCNN.detect`.
 
         Args:
             molded: the image.

@@ -1,16 +1,16 @@
-"""Test-time augmentation: detect on an image as it is, mirrored and at other scales, and merge.
+"""Test-time augmentation: detect on the original image, mirrored and at other scales, and merge.
 
     augmentation = Augmentation.parse("flip,0.8,1.25")
     detector = AugmentedDetector.of_model(model, augmentation)
-    result = detector.detect([image])[0]  # as MaskRCNN.detect gives it
+    result = detector.detect([image])[0]  # like that of MaskRCNN.detect
 
 A scale is a factor of the size at which the network sees the picture. Resizing the photograph
 would change nothing, since detection resizes every photograph to the configured size; so the
 picture is molded at the scaled size instead, and padded to an input of that size (a multiple of 64)
-with anchors of its own. The network accepts inputs of any such size with the same weights. Boxes
-and masks have the original's size, as in any detection.
+with its own anchors. The network accepts inputs of any such size with the same weights. Boxes and
+masks are in the original's size, as in any detection.
 
-TensorFlow is not imported until detection at another scale begins.
+TensorFlow is not imported until detection at another scale starts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ Detect = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 
 class InferenceModel(Protocol):
-    """What of a `MaskRCNN` in inference mode is used."""
+    """The part of a `MaskRCNN` in inference mode that is used."""
 
     config: Config
     keras_model: Any
@@ -82,7 +82,7 @@ class Augmentation:
         return cls(flip, tuple(scales))
 
     def __str__(self) -> str:
-        """A text that `parse` reads, equal for equal passes: `flip,0.8,1.25`; or "none"."""
+        """A text that `parse` accepts, equal for equal passes: `flip,0.8,1.25`; or "none"."""
         words = ["flip"] * self.flip + [f"{s:g}" for s in sorted(self.scales) if s != 1]
         return ",".join(words) or "none"
 
@@ -93,11 +93,11 @@ class Augmentation:
 
 
 class AugmentedDetector:
-    """Detects as `MaskRCNN.detect` does, on several variants of each image.
+    """Detects like `MaskRCNN.detect`, on several variants of each image.
 
     Args:
         detects: functions from an image to its result, one per scale, with boxes and masks at the
-            image's own size.
+            image's size.
         flip: run each on the mirrored image as well.
         nms_threshold, max_instances: see `merge_detections`.
     """
@@ -114,7 +114,7 @@ class AugmentedDetector:
 
     @classmethod
     def of_model(cls, model: InferenceModel, augmentation: Augmentation) -> "AugmentedDetector":
-        """With a `MaskRCNN` in inference mode, merged by its configuration's own limits."""
+        """A detector for a `MaskRCNN` in inference mode, merging by its configuration's limits."""
 
         def plain(image: np.ndarray) -> Mapping[str, np.ndarray]:
             return model.detect([image])[0]
@@ -139,7 +139,7 @@ class AugmentedDetector:
         ]
 
     def detect_passes(self, image: np.ndarray) -> list[Mapping[str, np.ndarray]]:
-        """The result of each pass on the original, before they are merged."""
+        """The result of each pass, mapped to the original, before merging."""
         results = []
         for detect in self.detects:
             results.append(detect(image))
@@ -161,17 +161,17 @@ def merge_detections(
     nms_threshold: float = 0.3,
     max_instances: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Merge one image's detections of several passes.
+    """Merge one image's detections from several passes.
 
-    Non-maximum suppression within each class, over all passes: the detection of the highest score
-    removes those that overlap its box by more than `nms_threshold`. Of these, the best detection of
-    each other pass whose box overlaps by `SAME_INSTANCE` or more is the same instance and votes:
+    Non-maximum suppression runs within each class, over all passes: the detection with the highest
+    score removes those whose box IoU with it exceeds `nms_threshold`. The best detection of each
+    other pass with an IoU of `SAME_INSTANCE` or more counts as the same instance and votes:
 
-    - mask: the pixels with more than half of the votes, weighted by score; at exactly half the
-      detection of the highest score decides (so, of two passes, always the one of higher score).
-    - box: the mean of the votes' boxes, weighted by score, rounded to pixels.
-    - score: the sum of the votes' scores divided by the number of passes, so that what only one
-      pass has found ranks below what all of them agree on.
+    - mask: the pixels with more than half of the votes, weighted by score; at exactly half, the
+      detection with the highest score decides (so with two passes, always the higher-scoring one).
+    - box: the mean of the voting boxes, weighted by score, rounded to pixels.
+    - score: the sum of the voting scores divided by the number of passes, so that detections of
+      only one pass rank below those on which all passes agree.
 
     The result of a single pass is only sorted and suppressed.
 
@@ -179,10 +179,10 @@ def merge_detections(
         results: one per pass on the same image: `rois` [N, 4], `class_ids` [N], `scores` [N],
             `masks` [height, width, N].
         nms_threshold: box IoU, 0 to 1.
-        max_instances: how many to keep at most, by score; None: all.
+        max_instances: maximum number to keep, by score; None: all.
 
     Returns:
-        A dictionary of the same keys, by falling score: int32, int32, float32 and bool.
+        A dictionary with the same keys, by descending score: int32, int32, float32 and bool.
 
     Raises:
         ValueError: no pass.
@@ -211,7 +211,7 @@ def merge_detections(
 
 
 def _join(results: Sequence[Mapping]) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    """All passes' detections by falling score, with their pass, int [n]; and their masks.
+    """All passes' detections by descending score, with their pass, int [n]; and their masks.
 
     The masks are views [height, width] of the given ones: copies of a hundred at a photograph's
     size would take a gigabyte.
@@ -232,7 +232,7 @@ def _join(results: Sequence[Mapping]) -> tuple[dict[str, np.ndarray], list[np.nd
 
 
 def _groups(joined: Mapping[str, np.ndarray], threshold: float) -> list[np.ndarray]:
-    """Indices of the detections of each instance, by falling score."""
+    """Indices of the detections of each instance, by descending score."""
     same_class = joined["class_ids"][:, None] == joined["class_ids"][None]
     overlaps = np.nan_to_num(compute_overlaps(joined["rois"], joined["rois"])) * same_class
     left, groups = np.ones(len(overlaps), dtype=bool), []
@@ -260,10 +260,10 @@ def _vote(masks: Sequence[np.ndarray], weights: np.ndarray, out: np.ndarray) -> 
 
 
 class ScaledDetector:
-    """Detects with a `MaskRCNN`'s network at other sizes than its configuration's.
+    """Detects with a `MaskRCNN`'s network at sizes other than the configured one.
 
     Args:
-        model: in inference mode, with any resize mode but 'crop'.
+        model: in inference mode, with any resize mode except 'crop'.
 
     Raises:
         ConfigError: its resize mode is 'crop', which is for training.
@@ -281,7 +281,7 @@ class ScaledDetector:
         self._predictor = Predictor(model.keras_model, self.config)
 
     def at(self, scale: float) -> Detect:
-        """The function from an image, uint8 RGB [height, width, 3], to its result at a scale."""
+        """A function from an image, uint8 RGB [height, width, 3], to its result at a scale."""
         return lambda image: self._detect(image, scale)
 
     def _detect(self, image: np.ndarray, scale: float) -> dict[str, np.ndarray]:
@@ -306,7 +306,7 @@ def mold_at_scale(
     Returns:
         the molded image, float32 [h, w, 3] with h and w multiples of 64 (in modes 'square' and
         'shape' the same for every image); its meta [12 + classes]; and the window (y1, x1, y2, x2)
-        in pixels, where the picture lies in it.
+        in pixels, the picture's position in it.
     """
     image = grey_levels(image, config)
     factor = resize_to_config(image, config)[2] * scale

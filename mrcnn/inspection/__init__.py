@@ -1,1 +1,1 @@
-"""Every step inside a network as pictures."""
+"""Pictures of every step inside a network."""

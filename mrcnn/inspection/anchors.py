@@ -1,6 +1,6 @@
 """The anchors of each pyramid level, and how well they fit the instances of a data set.
 
-An instance that no anchor overlaps by half trains the region proposal network only through its
+An instance that no anchor overlaps with an IoU of 0.5 contributes to RPN training only through its
 single best anchor, and is found late or never: badly chosen RPN_ANCHOR_SCALES show here before any
 training. Boxes are [y1, x1, y2, x2] in pixels of the molded image. No network is needed.
 """
@@ -18,13 +18,13 @@ from mrcnn.errors import counted
 from mrcnn.geometry.anchors import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.geometry.boxes import compute_overlaps
 
-# Least IoU of a usable anchor, and of one that is positive even if another overlaps more.
+# Minimum IoU of a usable anchor, and of one that is positive even if another overlaps more.
 USABLE, POSITIVE = 0.5, 0.7
 # Shares of instances with a usable anchor that are called good and moderate.
 GOOD, MODERATE = 0.9, 0.75
 # Other scales are proposed only if they raise the mean best IoU by at least this much.
 WORTH_CHANGING = 0.03
-# The size of the sample of instances on which other scales are tried.
+# Number of sampled instances on which other scales are tried.
 _BOXES_TO_TRY = 400
 
 
@@ -74,7 +74,7 @@ class AnchorFit:
     Attributes:
         class_ids: int [N].
         boxes: [N, 4], the instances.
-        best_iou: float64 [N], IoU of each with its best anchor.
+        best_iou: float64 [N], each instance's IoU with its best anchor.
         scales: RPN_ANCHOR_SCALES.
         ratios: RPN_ANCHOR_RATIOS.
         better_scales: scales that fit the instances clearly better, if any.
@@ -91,7 +91,7 @@ class AnchorFit:
 
     @property
     def sides(self) -> np.ndarray:
-        """The side in pixels of the square of each instance's area, float64 [N]."""
+        """The square root of each instance's box area, in pixels, float64 [N]."""
         return np.sqrt(np.prod(self.boxes[:, 2:] - self.boxes[:, :2], axis=1))
 
     def figures(self, of: np.ndarray | slice = np.s_[:]) -> dict:
@@ -175,7 +175,7 @@ def molded_instances(
 def anchor_fit(
     config: Config, class_ids: np.ndarray, boxes: np.ndarray, shapes: np.ndarray
 ) -> AnchorFit:
-    """How well the anchors of a Config fit instances, see `molded_instances`; and better scales."""
+    """How well a Config's anchors fit the `molded_instances`, and scales that would fit better."""
     scales = tuple(float(scale) for scale in config.RPN_ANCHOR_SCALES)
     ratios = tuple(float(ratio) for ratio in config.RPN_ANCHOR_RATIOS)
     best = best_anchor_iou(config, scales, boxes, shapes)
@@ -191,7 +191,7 @@ def anchor_fit(
 def best_anchor_iou(
     config: Config, scales: Sequence[float], boxes: np.ndarray, shapes: np.ndarray
 ) -> np.ndarray:
-    """IoU of each box with the best anchor of its image, float64 [N], were these the scales."""
+    """IoU of each box with the best anchor of its image, float64 [N], for the given scales."""
     best = np.zeros(len(boxes))
     for shape in {tuple(shape) for shape in np.asarray(shapes).tolist()}:
         cells = np.asarray(compute_backbone_shapes(config, shape))
@@ -226,7 +226,7 @@ def _plain(shares: dict) -> dict:
 def _propose_scales(
     config: Config, boxes: np.ndarray, shapes: np.ndarray
 ) -> tuple[int, ...] | None:
-    """The series of doubling whole scales that best fits the boxes, or a sample of them."""
+    """The series of doubling integer scales that best fits the boxes, or a sample of them."""
     if not len(boxes):
         return None
     part = np.s_[:: -(-len(boxes) // _BOXES_TO_TRY)]

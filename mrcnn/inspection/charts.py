@@ -1,5 +1,4 @@
-"""Charts and grids for `mrcnn.inspection.stages`: how anchors fit, histograms, activations,
-weights.
+"""Charts and grids for `mrcnn.inspection.stages`: anchor fit, histograms, activations, weights.
 
 Every function returns a matplotlib Figure, see `mrcnn.inspection.pictures`.
 """
@@ -18,7 +17,7 @@ from mrcnn.inspection.stages import ProposalStages
 from mrcnn.inspection.weight_statistics import WeightStatistics
 
 INK, FAINT, BAR, ALARM = "#222222", "#d8d8d8", "#3b82f6", "#dc2626"
-# Channels of a layer that a grid shows.
+# Maximum number of a layer's channels in a grid.
 MOST_CHANNELS = 32
 
 
@@ -34,7 +33,7 @@ def _plain(axes, title: str, xlabel: str = "", ylabel: str = "") -> None:
 
 
 def anchor_fit_chart(fit: AnchorFit, class_names: Sequence[str]):
-    """Best IoU of the instances: all, by class, and against their size beside the scales."""
+    """Best IoU of the instances: of all, by class, and against their size, with the scales."""
     figure, panels = new_figure(1, 3, panel=(1.15, 1.0))
     spread, classes, sizes = panels[0]
     spread.hist(fit.best_iou, bins=np.linspace(0, 1, 41), color=BAR)
@@ -69,7 +68,7 @@ def _fit_by_class(axes, fit: AnchorFit, class_names: Sequence[str]) -> None:
 
 
 def rpn_histograms(stages: ProposalStages):
-    """The foreground scores of all anchors, and the four deltas of all and of the best."""
+    """The foreground scores of all anchors, and the four deltas of all and of the best anchors."""
     figure, panels = new_figure(1, 5, panel=(0.75, 0.8))
     scores, *deltas = panels[0]
     scores.hist(stages.all_scores, bins=np.linspace(0, 1, 41), color=BAR)
@@ -92,7 +91,7 @@ def rpn_histograms(stages: ProposalStages):
 
 
 def recall_chart(figures: dict[str, dict]):
-    """Boxes and recall of the stages of `ProposalStages.figures`."""
+    """Number of boxes and recall at each stage of `ProposalStages.figures`."""
     figure, panels = new_figure(1, 2, panel=(1.1, 0.75))
     names, rows = list(figures), np.arange(len(figures))
     counts, recalls = panels[0]
@@ -121,7 +120,7 @@ def recall_chart(figures: dict[str, dict]):
 
 
 def class_histogram(counts: dict[str, int], title: str, class_names: Sequence[str]):
-    """Bars of counts by class; background grey, classes in their colours."""
+    """A bar chart of counts by class; background grey, classes in their colours."""
     figure, panels = new_figure(1, 1, panel=(1.5, 0.25 + 0.055 * len(counts)))
     axes = panels[0, 0]
     rows = np.arange(len(counts))
@@ -139,9 +138,9 @@ def class_histogram(counts: dict[str, int], title: str, class_names: Sequence[st
 
 
 def activation_grid(maps: FeatureMaps, most: int = MOST_CHANNELS):
-    """The channels of a layer, each from its own least (dark) to its own greatest value (bright).
+    """The channels of a layer, each scaled from its minimum (dark) to its maximum (bright).
 
-    Where there are more than `most`, those that vary most are shown; the number is the channel's.
+    If there are more than `most`, those that vary most are shown, with their channel numbers.
     """
     values = maps.values
     channels = values.shape[-1]
@@ -165,7 +164,7 @@ def activation_grid(maps: FeatureMaps, most: int = MOST_CHANNELS):
 
 
 def weight_chart(statistics: Sequence[WeightStatistics]):
-    """Spread and largest value of every kernel, from the image to the heads; alarms in red."""
+    """Spread and maximum of every kernel, from the image to the heads; alarms in red."""
     figure, panels = new_figure(1, 1, panel=(3.2, 1.1))
     axes = panels[0, 0]
     kernels = [weight for weight in statistics if weight.is_kernel]

@@ -1,4 +1,4 @@
-"""Which layers' activations are worth a look, and statistics of them."""
+"""The layers whose activations are worth a look, and statistics of them."""
 
 import re
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ import numpy as np
 from mrcnn.errors import ConfigError
 from mrcnn.inspection.stages import layer_output
 
-# The last block of a ResNet's stage stands for the stage, unless the stage's output is normalised
-# behind it (EfficientNet-Lite0); then the pyramid.
+# The last block of a ResNet's stage represents the stage, unless the stage's output is normalised
+# after it (EfficientNet-Lite0); then the pyramid.
 _STAGE = re.compile(r"res(?P<block>[2-5])[a-z]_out|fpn_c(?P<normalised>[2-5])_bn")
 _PYRAMID = re.compile(r"fpn_p[2-6]")
-# Of a backbone of other names, so many layers are taken.
+# Number of layers shown for a backbone with other layer names.
 _OTHERS = 5
-# A map whose values all lie within this range says nothing about places in the image.
+# A map whose values all lie within this range says nothing about locations in the image.
 FLAT = 1e-6
 
 
@@ -33,9 +33,9 @@ class FeatureMaps:
     values: np.ndarray
 
     def flat_channels(self) -> int:
-        """Channels with the same value everywhere: after a ReLU mostly those that are always 0."""
+        """Number of channels that are constant: after a ReLU, mostly those that are always 0."""
         cells = self.values.reshape(-1, self.values.shape[-1])
-        # A map of a single cell cannot vary.
+        # A map with a single cell cannot vary.
         return int((np.ptp(cells, axis=0) <= FLAT).sum()) if len(cells) > 1 else 0
 
     def figures(self) -> dict:
@@ -53,9 +53,9 @@ class FeatureMaps:
 
 
 def chosen_layers(keras_model: Any) -> list[str]:
-    """The layers to look at: the image, the end of each stage of the backbone, the pyramid.
+    """The layers to look at: the image, the end of each backbone stage, the pyramid.
 
-    A backbone of other layer names gives five of its convolutions, evenly spread.
+    For a backbone with other layer names, five of its convolutions, evenly spaced.
     """
     names = [layer.name for layer in keras_model.layers]
     last: dict[str, str] = {}
@@ -80,13 +80,13 @@ def _convolutions(keras_model, names: list[str]) -> list[str]:
 
 
 def _dimensions(layer) -> int:
-    """Axes of a layer's output, 0 if it has several outputs."""
+    """Number of axes of a layer's output, 0 if it has several outputs."""
     output = layer.output
     return 0 if isinstance(output, list | tuple | dict) else len(output.shape)
 
 
 def require_maps(keras_model: Any, names: Sequence[str]) -> None:
-    """Raise ConfigError if a layer does not exist or gives no feature maps."""
+    """Raise ConfigError if a layer does not exist or does not output feature maps."""
     for name in names:
         output = layer_output(keras_model, name)
         if isinstance(output, list | tuple | dict) or len(output.shape) not in (4, 5):
@@ -98,8 +98,8 @@ def require_maps(keras_model: Any, names: Sequence[str]) -> None:
 
 
 def feature_maps(layer: str, values: np.ndarray) -> FeatureMaps:
-    """Feature maps of a value of `mrcnn.inspection.stages.run`, [height, width, channels].
+    """Feature maps from a value of `mrcnn.inspection.stages.run`, [height, width, channels].
 
-    Of layers that work on RoIs, [RoIs, height, width, channels], the first RoI is taken.
+    For layers that work on RoIs, [RoIs, height, width, channels], the first RoI is used.
     """
     return FeatureMaps(layer, values[0] if values.ndim == 4 else values)

@@ -1,6 +1,6 @@
-"""The page that names what each picture shows: `index.html` beside the pictures.
+"""The page that explains what each picture shows: `index.html` beside the pictures.
 
-It needs no network: the pictures are files of the same folder, the style stands in the page.
+It works offline: the pictures are files in the same folder, the styles are in the page.
 """
 
 import html
@@ -39,11 +39,11 @@ class Section:
         name: short, for links and JSON.
         title: its heading.
         about: what it shows and what to look for.
-        findings: sentences that stand out.
+        findings: sentences that are highlighted.
         pictures: (file name beside the page, caption).
-        tables: (caption, rows of cells with a head first); a row whose last cell begins with
-            "***" is marked.
-        texts: shown as they are.
+        tables: (caption, rows of cells, header first); a row whose last cell starts with "***" is
+            marked.
+        texts: shown verbatim.
         figures: the numbers, as plain values, for JSON.
     """
 
@@ -58,7 +58,7 @@ class Section:
 
 
 def write_page(path: Path, title: str, subtitle: str, sections: Sequence[Section]) -> None:
-    """Write the page, whole or not at all. Raises UserError if that fails."""
+    """Write the page, completely or not at all. Raises UserError if that fails."""
     links = "".join(f'<a href="#{_text(s.name)}">{_text(s.title)}</a>' for s in sections)
     page = (
         "<!doctype html>\n"
@@ -100,7 +100,7 @@ def _table(caption: str, rows: list[list[str]]) -> str:
 
 
 def _link(file: str) -> str:
-    """The address of a file beside the page."""
+    """The URL of a file beside the page."""
     return _text(quote(file))
 
 

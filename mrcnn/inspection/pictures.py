@@ -17,13 +17,13 @@ from mrcnn.inspection.targets import HeadTargets, RpnTargets
 
 POSITIVE, NEGATIVE, NEUTRAL, TRUTH = "#16a34a", "#dc2626", "#9ca3af", "#facc15"
 LEVEL_COLOURS = ("#0ea5e9", "#22c55e", "#eab308", "#f97316", "#d946ef")
-# More boxes than these hide the image and each other.
+# More boxes than this would hide the image and each other.
 MOST_BOXES, MOST_NEUTRAL = 50, 200
 MOST_MASKS = 12
 
 
 def show_image(axes, image: np.ndarray, title: str, margin: float = 0.0) -> None:
-    """Show an image without axes; `margin` is the room around it as a share of its sides."""
+    """Show an image without axes; `margin` is the space around it as a fraction of its sides."""
     height, width = image.shape[:2]
     axes.imshow(as_rgb(image), interpolation="nearest")
     axes.set_xlim(-0.5 - margin * width, width * (1 + margin) - 0.5)
@@ -33,7 +33,7 @@ def show_image(axes, image: np.ndarray, title: str, margin: float = 0.0) -> None
 
 
 def add_boxes(axes, boxes, colour, style: str = "solid", width: float = 1.2, alpha: float = 1.0):
-    """Add the borders of boxes [N, 4] in pixels, whose corners are pixel borders."""
+    """Add the outlines of boxes [N, 4] in pixels, whose corners are at pixel borders."""
     from matplotlib.collections import LineCollection
 
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) - 0.5
@@ -48,9 +48,9 @@ def add_boxes(axes, boxes, colour, style: str = "solid", width: float = 1.2, alp
 
 
 def anchors_at_centre(image: np.ndarray, levels: Sequence[AnchorLevel]):
-    """The anchors of the cells nearest to the image's centre: all levels, then each by itself.
+    """The anchors of the cells nearest to the image's centre: all levels together, then each alone.
 
-    The dots are the cells of a level, which all have such anchors.
+    The dots are the cells of a level, all of which have such anchors.
     """
     centre = np.array(image.shape[:2]) / 2
     columns = -(-(len(levels) + 1) // 2)
@@ -77,7 +77,7 @@ def anchors_at_centre(image: np.ndarray, levels: Sequence[AnchorLevel]):
 
 
 def _overhang(boxes: np.ndarray, image: np.ndarray) -> float:
-    """How far boxes reach beyond an image, as a share of its side; at least a little."""
+    """How far boxes extend beyond an image, as a fraction of its side; at least a little."""
     height, width = image.shape[:2]
     low, high = boxes.min(axis=0), boxes.max(axis=0)
     beyond = [-low[0] / height, -low[1] / width, high[2] / height - 1, high[3] / width - 1]
@@ -89,7 +89,7 @@ def _colours(count: int) -> list[str]:
 
 
 def rpn_target_boxes(scene: Scene, targets: RpnTargets, seed: int = 0):
-    """Positive, negative and neutral anchors, and where the positives' deltas take them."""
+    """Positive, negative and neutral anchors, and where the positives' deltas move them."""
     figure, panels = figures.new_figure(2, 2)
     panels = panels.ravel()
     for axes, boxes, colour, word, most in (
@@ -117,7 +117,7 @@ def _refinements(axes, before: np.ndarray, after: np.ndarray, colours=None) -> N
 
 
 def _some(rows: np.ndarray, most: int, seed: int) -> tuple[np.ndarray, str]:
-    """At most `most` rows by chance, and a note for the title where some are left out."""
+    """At most `most` random rows, and a note for the title if some are left out."""
     if len(rows) <= most:
         return rows, ""
     chosen = np.random.default_rng(seed).choice(len(rows), most, replace=False)
@@ -145,7 +145,7 @@ def proposal_boxes(scene: Scene, stages: ProposalStages, most: int = MOST_BOXES)
         add_boxes(axes, stages.truth, TRUTH, width=2.2)
         if stage == "refined":
             add_boxes(axes, stages.anchors[:most], NEUTRAL, style="dashed", width=0.7)
-        # The best lie on top, in the strongest colour.
+        # The best are on top, in the strongest colour.
         for rank in reversed(range(min(most, len(own)))):
             add_boxes(axes, own[rank], POSITIVE, alpha=1 - 0.75 * rank / most)
     return figure
@@ -189,7 +189,7 @@ def _unit(colour: Colour) -> tuple[float, float, float]:
 
 
 def mask_targets(targets: HeadTargets, class_names: Sequence[str], most: int = 2 * MOST_MASKS):
-    """What the mask head should give for each positive RoI; None without a positive."""
+    """What the mask head should predict for each positive RoI; None if there are none."""
     classes = targets.class_ids[targets.class_ids > 0][:most]
     if not len(classes):
         return None
@@ -236,7 +236,7 @@ def detection_boxes(
 def detection_masks(
     scene: Scene, stages: DetectionStages, class_names: Sequence[str], most: int = MOST_MASKS
 ):
-    """For each detection the mask head's mask, and the mask pasted on the image; None for none."""
+    """The mask head's mask for each detection, and pasted on the image; None if there are none."""
     rows = stages.kept[:most]
     if not len(rows):
         return None
@@ -255,7 +255,7 @@ def detection_masks(
 
 
 def class_masks(stages: DetectionStages, class_names: Sequence[str], number: int = 0):
-    """The mask of every class for one detection, its own class framed."""
+    """The masks of all classes for one detection, with its detected class framed."""
     own = int(stages.class_ids[stages.kept[number]])
     masks = np.moveaxis(stages.class_masks[number], -1, 0)[1:]
     figure = _mask_grid(masks, list(class_names[1:]), columns=7)
@@ -281,7 +281,7 @@ def _pasted(axes, scene: Scene, mask: np.ndarray, box: np.ndarray, class_id: int
     axes.title.set_fontsize(8)
     add_boxes(axes, box, _unit(colour))
     figures.add_outline(axes, full, _unit(colour))
-    # Small garments would be dots on the whole image.
+    # On the whole image, small garments would be dots.
     reach = max(y2 - y1, x2 - x1, 8)
     middle_y, middle_x = (y1 + y2) / 2 - 0.5, (x1 + x2) / 2 - 0.5
     axes.set_xlim(middle_x - reach, middle_x + reach)

@@ -1,4 +1,4 @@
-"""A whole inspection as pictures, a page and JSON: which parts there are, and what they need.
+"""A whole inspection as pictures, a page and JSON: its parts, and what they need.
 
 inspected = Inspected(config, class_names, scene=scene, model=model)
 sections = write_inspection(inspected, ["proposals", "masks"], Path("pictures"))
@@ -31,7 +31,7 @@ NEED_MODEL = frozenset(("proposals", "rois", "detections", "masks", "activations
 
 
 def check_parts(parts: Sequence[str]) -> list[str]:
-    """The parts in the order of `PARTS`, once each. Raises ConfigError for an unknown one."""
+    """The parts in the order of `PARTS`, each once. Raises ConfigError for an unknown one."""
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
         raise ConfigError(
@@ -49,7 +49,7 @@ def write_inspection(
 ) -> list[Section]:
     """Write the pictures of `parts`, `index.html`, `inspection.json` and texts into a folder.
 
-    `done` is called after each part. Raises DatasetError if a part needs the truth of an image that
+    `done` is called after each part. Raises DatasetError if a part needs ground truth and the image
     has none, ConfigError for an unknown part or layer, UserError if a file cannot be written.
     """
     parts, scene = check_parts(parts), inspected.scene

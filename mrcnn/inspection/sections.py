@@ -1,4 +1,4 @@
-"""The parts of an inspection: each writes its pictures and says what they show.
+"""The parts of an inspection: each writes its pictures and explains what they show.
 
 Every public function takes an `Inspected` and the folder for its pictures, and returns a `Section`.
 """
@@ -35,19 +35,18 @@ from mrcnn.system.files import write_text
 
 @dataclass
 class Inspected:
-    """What an inspection looks at. Each part needs some of it.
+    """The inputs of an inspection. Each part needs some of them.
 
     Attributes:
-        config: the model's; for all parts but `weights`.
+        config: the model's; for all parts except `weights`.
         class_names: by class id, background first.
-        scene: the image; for all parts but `anchors` and `weights`.
-        model: a `MaskRCNN` made with mode="inference"; not for `anchors` and
-        `mrcnn.data.anchor_matching`, nor for
-            `weights` if these are given.
-        fit: how the anchors fit a data set.
+        scene: the image; for all parts except `anchors` and `weights`.
+        model: a `MaskRCNN` created with mode="inference"; not needed for `anchors` and
+            `rpn_targets`, nor for `weights` if these are given.
+        fit: how well the anchors fit a data set.
         weights: statistics of a file, see `read_file`; by default those of the model.
-        contents: what that file holds.
-        layers: whose activations are shown; by default `feature_maps.chosen_layers`.
+        contents: the contents of that file.
+        layers: those whose activations are shown; by default `feature_maps.chosen_layers`.
         seed: of the random choices of a training step.
     """
 
@@ -90,7 +89,7 @@ def _given(value: Given | None, name: str) -> Given:
 
 
 def anchors(inspected: Inspected, output: Path) -> Section:
-    """The anchors of each level, and how they fit a data set if there is one."""
+    """The anchors of each level, and how well they fit a data set if there is one."""
     section = Section(
         "anchors",
         "Anchors",
@@ -141,7 +140,7 @@ def _anchor_fit(section: Section, fit: AnchorFit, names: Sequence[str], output: 
 
 
 def rpn_targets(inspected: Inspected, output: Path) -> Section:
-    """What the image trains in the region proposal network."""
+    """The image's training targets for the region proposal network."""
     section = Section(
         "rpn_targets",
         "Targets of the region proposal network",
@@ -203,7 +202,7 @@ def proposals(inspected: Inspected, output: Path) -> Section:
 
 
 def rois(inspected: Inspected, output: Path) -> Section:
-    """What the image trains in the heads."""
+    """The image's training targets for the heads."""
     section = Section(
         "rois",
         "RoIs that train the heads",

@@ -1,4 +1,4 @@
-"""One image's way through a network, step by step: proposals and detections before and after.
+"""One image's path through a network, step by step, from anchors to proposals to detections.
 
     scene = scene_of_dataset(dataset, config, image_id)     # or scene_of_image(image, config)
     values = run(model, scene)
@@ -6,8 +6,8 @@
     detections = detection_stages(values, scene, config)
 
 Boxes are float [N, (y1, x1, y2, x2)] in pixels of the molded image, exclusive at y2 and x2, unless
-said otherwise. The steps repeat what the layers `ROI` and `mrcnn_detection` do inside the network,
-and end in the same boxes.
+stated otherwise. The steps repeat what the layers `ROI` and `mrcnn_detection` do inside the
+network, and end in the same boxes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ RECALL_IOUS = (0.5, 0.7)
 
 
 class InspectedModel(Protocol):
-    """What of a `MaskRCNN` an inspection uses."""
+    """The part of a `MaskRCNN` that an inspection uses."""
 
     mode: str
     config: Config
@@ -48,7 +48,7 @@ class InspectedModel(Protocol):
 
 
 class Truth(NamedTuple):
-    """The instances that an image shows.
+    """The ground truth instances of an image.
 
     Attributes:
         class_ids: int [N], negative for crowds.
@@ -63,14 +63,14 @@ class Truth(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """An image as the network sees it, with its truth if that is known.
+    """An image as the network sees it, with its ground truth if known.
 
     Attributes:
         name: for titles.
         image: uint8 [height, width, 3], molded: resized and padded.
         meta: [12 + classes], see `mrcnn.images.molding.compose_image_meta`.
-        window: (y1, x1, y2, x2), where the picture lies in it.
-        truth: None if it is not known.
+        window: (y1, x1, y2, x2), the picture's position in it.
+        truth: None if unknown.
     """
 
     name: str
@@ -81,14 +81,14 @@ class Scene:
 
     @property
     def instances(self) -> np.ndarray:
-        """The true boxes without crowds, int [N, 4]; none if the truth is not known."""
+        """The ground truth boxes without crowds, int [N, 4]; none if the truth is unknown."""
         if self.truth is None:
             return np.zeros((0, 4), int)
         return self.truth.boxes[self.truth.class_ids > 0]
 
 
 def scene_of_dataset(dataset: Dataset, config: Config, image_id: int) -> Scene:
-    """An image of a prepared Dataset with its truth. Raises what `load_image_gt` raises."""
+    """An image of a prepared Dataset with its ground truth. Raises what `load_image_gt` raises."""
     image, meta, class_ids, boxes, masks = load_image_gt(dataset, config, image_id)
     name = str(dataset.image_info[image_id]["id"])
     y1, x1, y2, x2 = (int(n) for n in meta[7:11])
@@ -96,7 +96,7 @@ def scene_of_dataset(dataset: Dataset, config: Config, image_id: int) -> Scene:
 
 
 def scene_of_image(image: np.ndarray, config: Config, name: str = "image") -> Scene:
-    """A photograph, uint8 RGB [height, width, 3], without truth. Raises DatasetError."""
+    """A photograph, uint8 RGB [height, width, 3], without ground truth. Raises DatasetError."""
     from mrcnn.inference.predictor import mold_one
 
     molded = mold_one(image, config)
@@ -111,15 +111,15 @@ def run(
     layers: Iterable[str] = (),
     outputs: Iterable[str] = OUTPUTS,
 ) -> dict[str, np.ndarray]:
-    """The values of layers for one image, float32 without the batch axis, by layer name.
+    """The outputs of layers for one image, float32 without the batch axis, by layer name.
 
     Args:
-        model: a `MaskRCNN` made with mode="inference".
+        model: a `MaskRCNN` created with mode="inference".
         scene: the image.
-        layers: names of further layers, such as "res2c_out".
+        layers: names of additional layers, such as "res2c_out".
         outputs: the layers that `proposal_stages` and `detection_stages` need.
 
-    Raises ConfigError if the model has no layer of such a name, or is one for training.
+    Raises ConfigError if the model has no layer of such a name, or is a training model.
     """
     if model.mode != "inference":
         raise ConfigError(
@@ -141,7 +141,7 @@ def run(
 
 
 def layer_output(keras_model: Any, name: str) -> Any:
-    """The output tensor of a layer; for an unknown one ConfigError names similar layers."""
+    """The output tensor of a layer; for an unknown one, raises a ConfigError with similar names."""
     names = [layer.name for layer in keras_model.layers]
     if name not in names:
         import difflib
@@ -154,14 +154,14 @@ def layer_output(keras_model: Any, name: str) -> Any:
 
 
 def to_pixels(boxes: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
-    """Normalised boxes [N, 4] as float32 pixel boxes, not rounded."""
+    """Convert normalised boxes [N, 4] to float32 pixel boxes, not rounded."""
     height, width = image_shape[:2]
     scale = np.array([height - 1, width - 1, height - 1, width - 1], np.float32)
     return np.asarray(boxes, np.float32) * scale + np.array([0, 0, 1, 1], np.float32)
 
 
 def recall(boxes: np.ndarray, truth: np.ndarray, iou: float) -> float | None:
-    """Share of true boxes that some box overlaps by at least `iou`; None without true boxes."""
+    """Fraction of true boxes matched by some box at `iou` or more; None without true boxes."""
     if not len(truth):
         return None
     if not len(boxes):
@@ -171,17 +171,17 @@ def recall(boxes: np.ndarray, truth: np.ndarray, iou: float) -> float | None:
 
 @dataclass(frozen=True)
 class ProposalStages:
-    """What the region proposal network makes of its anchors.
+    """How the region proposal network turns anchors into proposals.
 
     Attributes:
-        total: anchors of the image.
-        scores: float [K], of the K best anchors (PRE_NMS_LIMIT), falling.
+        total: number of the image's anchors.
+        scores: float [K], of the K best anchors (PRE_NMS_LIMIT), descending.
         anchors: float [K, 4], these anchors.
-        refined: float [K, 4], moved by their deltas; may leave the image.
-        clipped: float [K, 4], cut at the image's border.
+        refined: float [K, 4], moved by their deltas; may extend beyond the image.
+        clipped: float [K, 4], clipped to the image.
         kept: float [M, 4], after non-maximum suppression: the network's own output.
-        truth: int [N, 4], boxes to measure recall by.
-        all_scores: float [total]; all_deltas: float [total, 4], as the network gives them.
+        truth: int [N, 4], ground truth boxes for recall.
+        all_scores: float [total]; all_deltas: float [total, 4], as output by the network.
     """
 
     total: int
@@ -214,13 +214,13 @@ class ProposalStages:
 
 
 def proposal_stages(values: dict[str, np.ndarray], scene: Scene, config: Config) -> ProposalStages:
-    """The stages of the layer `ROI`, from what `run` gives."""
+    """The stages of the layer `ROI`, from the outputs of `run`."""
     from mrcnn.network.build import pyramid_anchors
 
     shape = scene.image.shape
     anchors = pyramid_anchors(config, shape).astype(np.float32)
     scores, deltas = values["rpn_class"][:, 1], values["rpn_bbox"]
-    # Stable, as top_k is: of equal scores the lower index comes first.
+    # Stable like top_k: of equal scores, the lower index comes first.
     best = np.argsort(-scores, kind="stable")[: config.PRE_NMS_LIMIT]
     # The network refines normalised boxes, in which y2 and x2 are inclusive.
     normal = norm_boxes(anchors[best], shape[:2])
@@ -242,15 +242,15 @@ def proposal_stages(values: dict[str, np.ndarray], scene: Scene, config: Config)
 
 @dataclass(frozen=True)
 class DetectionStages:
-    """What the class and box head makes of the proposals.
+    """How the class and box head turns proposals into detections.
 
     Attributes:
         rois: float [R, 4], the proposals.
         class_ids: int [R], the most probable class of each; 0 is background.
         scores: float [R], its probability.
-        boxes: float [R, 4], the proposals moved by that class's deltas, cut at the window.
+        boxes: float [R, 4], the proposals moved by that class's deltas, clipped to the window.
         confident: bool [R], not background and of at least DETECTION_MIN_CONFIDENCE.
-        kept: int [D], rows after non-maximum suppression within each class, by falling score.
+        kept: int [D], rows after non-maximum suppression within each class, by descending score.
         class_masks: float [D, 28, 28, classes] (MASK_SHAPE), each kept row's masks of all classes.
     """
 
@@ -264,12 +264,12 @@ class DetectionStages:
 
     @property
     def masks(self) -> np.ndarray:
-        """The mask of each kept row's own class, float [D, 28, 28]."""
+        """The mask of each kept row's class, float [D, 28, 28]."""
         rows = np.arange(len(self.kept))
         return self.class_masks[rows, ..., self.class_ids[self.kept]]
 
     def counts(self, class_names: Sequence[str]) -> dict[str, dict[str, int]]:
-        """`proposals`, `confident` and `after NMS` of each class that any proposal has."""
+        """Counts of `proposals`, `confident` and `after NMS` for each class that a proposal has."""
         return {
             class_names[number]: {
                 "proposals": int((self.class_ids == number).sum()),
@@ -283,7 +283,7 @@ class DetectionStages:
 def detection_stages(
     values: dict[str, np.ndarray], scene: Scene, config: Config
 ) -> DetectionStages:
-    """The stages of the layer `mrcnn_detection`, from what `run` gives."""
+    """The stages of the layer `mrcnn_detection`, from the outputs of `run`."""
     from mrcnn.network.detection import detection_settings, suppress_within_classes
 
     settings, shape = detection_settings(config), scene.image.shape

@@ -1,4 +1,4 @@
-"""What one image trains: anchors of the region proposal network, and RoIs of the heads.
+"""One image's training targets: anchors for the region proposal network, RoIs for the heads.
 
 Training samples both in every step; a seed makes the sample shown here repeatable. Boxes are
 float [N, (y1, x1, y2, x2)] in pixels of the molded image.
@@ -20,15 +20,15 @@ from mrcnn.inspection.stages import Scene, Truth, to_pixels
 
 @dataclass(frozen=True)
 class RpnTargets:
-    """The anchors that train the region proposal network.
+    """The anchors that the region proposal network is trained on.
 
     Attributes:
-        positive: [P, 4], anchors trained to be foreground.
+        positive: [P, 4], anchors trained as foreground.
         refined: [P, 4], the same moved by their deltas: the instances' boxes.
-        negative: [M, 4], anchors trained to be background.
-        neutral: [K, 4], anchors without effect because of their IoU.
-        unused: how many positives and negatives are without effect because of the sampling.
-        forced: how many positives overlap their instance by less than .7, and are positive only
+        negative: [M, 4], anchors trained as background.
+        neutral: [K, 4], anchors that are ignored because of their IoU.
+        unused: how many positives and negatives the sampling leaves out.
+        forced: how many positives have an IoU below .7 with their instance, and are positive only
             because no anchor is better.
     """
 
@@ -53,7 +53,7 @@ class RpnTargets:
 def rpn_targets(scene: Scene, config: Config, seed: int = 0) -> RpnTargets:
     """The anchors of an image as `mrcnn.data.anchor_matching.build_rpn_targets` labels them.
 
-    Raises DatasetError if the scene has no truth.
+    Raises DatasetError if the scene has no ground truth.
     """
     from mrcnn.network.build import pyramid_anchors
 
@@ -78,7 +78,7 @@ def rpn_targets(scene: Scene, config: Config, seed: int = 0) -> RpnTargets:
 
 
 class _EveryAnchor(NamedTuple):
-    """Settings of `build_rpn_targets` with which no surplus is left out."""
+    """Settings with which `build_rpn_targets` drops no surplus."""
 
     RPN_TRAIN_ANCHORS_PER_IMAGE: int
     RPN_BBOX_STD_DEV: np.ndarray
@@ -87,14 +87,14 @@ class _EveryAnchor(NamedTuple):
 def _without_draw(
     truth: Truth, shape: Sequence[int], anchors: np.ndarray, config: Config
 ) -> np.ndarray:
-    """Labels [A] of all anchors before the surplus is left out."""
+    """Labels [A] of all anchors before the surplus is dropped."""
     settings = _EveryAnchor(2 * len(anchors), config.RPN_BBOX_STD_DEV)
     return build_rpn_targets(shape, anchors, truth.class_ids, truth.boxes, settings)[0]
 
 
 @dataclass(frozen=True)
 class HeadTargets:
-    """The RoIs that train the heads.
+    """The RoIs that the heads are trained on.
 
     Attributes:
         rois: [T, 4], positives first.
@@ -102,8 +102,8 @@ class HeadTargets:
         refined: [P, 4], the positives moved by their deltas: the instances' boxes.
         masks: float [P, 28, 28] (MASK_SHAPE), the mask head's targets, 0 or 1.
         proposals: how many RoIs there were to choose from.
-        candidates: how many of them overlap an instance by half.
-        most_positives: the greatest number of positives, TRAIN_ROIS_PER_IMAGE times
+        candidates: how many of them overlap an instance with an IoU of at least 0.5.
+        most_positives: the maximum number of positives, TRAIN_ROIS_PER_IMAGE times
             ROI_POSITIVE_RATIO.
     """
 
@@ -127,7 +127,7 @@ class HeadTargets:
         }
 
     def by_class(self, class_names: Sequence[str]) -> dict[str, int]:
-        """How many RoIs train each class, background first."""
+        """The number of training RoIs per class, background first."""
         counts = np.bincount(self.class_ids, minlength=len(class_names))
         return dict(zip(class_names, counts.tolist(), strict=False))
 
@@ -152,8 +152,7 @@ class HeadTargets:
 def head_targets(
     scene: Scene, config: Config, values: dict[str, np.ndarray], seed: int = 0
 ) -> HeadTargets:
-    """The RoIs of an image as `mrcnn.network.targets.DetectionTargetLayer` samples them in
-    training.
+    """An image's RoIs as `mrcnn.network.targets.DetectionTargetLayer` samples them in training.
 
     values: `rpn_class` and `rpn_bbox` of `mrcnn.inspection.stages.run`. Training keeps more
     proposals (POST_NMS_ROIS_TRAINING) than inference. Raises DatasetError if the scene has no
@@ -188,7 +187,7 @@ def head_targets(
 
 
 def _training_proposals(scene: Scene, config: Config, values: dict[str, np.ndarray]) -> np.ndarray:
-    """Normalised proposals float32 [N, 4] as many as training takes."""
+    """Normalised proposals, float32 [N, 4], as many as training uses."""
     from mrcnn.network.build import pyramid_anchors
     from mrcnn.network.rpn import ProposalLayer
 

@@ -1,6 +1,6 @@
-"""What a `.h5` weight file holds, without building a network.
+"""The contents of a `.h5` weight file, without building a network.
 
-It reads every layout that `mrcnn.weights.h5_reading` reads: Matterport's files and ours, whole
+It supports every layout that `mrcnn.weights.h5_reading` reads: Matterport's files and ours, whole
 Keras 2 models, the ImageNet files. Neither Keras nor TensorFlow is imported.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from mrcnn.errors import counted
 from mrcnn.weights.h5_reading import read_attributes, read_layers
 
-# The blocks of stages 2 to 5, by which the backbones of this project differ.
+# The number of blocks in stages 2 to 5, which identifies this project's backbones.
 _BACKBONES: dict[tuple[int, ...], str] = {
     (3, 4, 6, 3): "resnet50",
     (3, 4, 23, 3): "resnet101",
@@ -37,21 +37,21 @@ class StoredLayer:
 
     @property
     def parameters(self) -> int:
-        """Numbers in all its weights."""
+        """Number of values in all its weights."""
         return sum(_size(shape) for _, shape in self.weights)
 
 
 @dataclass(frozen=True)
 class FileContents:
-    """What a weight file holds.
+    """The contents of a weight file.
 
     Attributes:
         path: the file.
         size: bytes on disk.
-        layout: "matterport", "keras.applications" (another naming of the same ResNets), or "other".
-        whole_model: whether the file is a saved model, of which the weights are read.
+        layout: "matterport", "keras.applications" (other names for the same ResNets), or "other".
+        whole_model: whether the file is a saved model, from which only the weights are read.
         layers: in the file's order; layers without weights have an empty list.
-        settings: the backbone and Config attributes that follow from the shapes.
+        settings: the backbone and Config attributes inferred from the shapes.
         notes: the file's own attributes, such as classes and preset; JSON texts are parsed.
     """
 
@@ -65,12 +65,12 @@ class FileContents:
 
     @property
     def weight_count(self) -> int:
-        """Arrays in the file."""
+        """Number of arrays in the file."""
         return sum(len(layer.weights) for layer in self.layers)
 
     @property
     def parameters(self) -> int:
-        """Numbers in them."""
+        """Number of values in them."""
         return sum(layer.parameters for layer in self.layers)
 
     def to_json(self) -> dict:
@@ -123,7 +123,7 @@ class FileContents:
 def read_contents(path: str | os.PathLike) -> FileContents:
     """Read the structure of a weight file, without its values.
 
-    Raises WeightsNotFoundError or WeightsError, as `mrcnn.weights.h5_reading.read_layers`.
+    Raises WeightsNotFoundError or WeightsError, like `mrcnn.weights.h5_reading.read_layers`.
     """
     path = Path(path)
     stored = read_layers(path)
@@ -148,7 +148,7 @@ def read_contents(path: str | os.PathLike) -> FileContents:
 
 
 def full_name(layer: str, weight: str) -> str:
-    """A weight's name with its layer's, where the file leaves that out."""
+    """A weight's name, prefixed with its layer's if the file leaves that out."""
     return weight if "/" in weight else f"{layer}/{weight}"
 
 
@@ -181,7 +181,7 @@ def _settings(layers: list[StoredLayer]) -> dict[str, Any]:
     }
 
     def width(layer: str, divisor: int = 1) -> int | None:
-        """The last axis of a layer's kernel, whatever number Keras has appended to its name."""
+        """The size of a kernel's last axis, whatever suffix Keras has added to the layer's name."""
         found = re.compile(rf"{layer}(_\d+)?")
         shape = next((shape for name, shape in kernels.items() if found.fullmatch(name)), None)
         return shape[-1] // divisor if shape else None
@@ -200,7 +200,7 @@ def _settings(layers: list[StoredLayer]) -> dict[str, Any]:
 
 
 def _backbone(layers: list[StoredLayer]) -> str | None:
-    """The backbone's name by its number of blocks; None where there is none."""
+    """The backbone's name by its number of blocks; None if there is none."""
     counts = _block_counts(layers, _MATTERPORT_BLOCK) or _block_counts(layers, _KERAS_BLOCK)
     if counts:
         return _BACKBONES.get(counts, f"a ResNet of {'-'.join(map(str, counts))} blocks")
@@ -208,7 +208,7 @@ def _backbone(layers: list[StoredLayer]) -> str | None:
 
 
 def _block_counts(layers: list[StoredLayer], block: re.Pattern) -> tuple[int, ...] | None:
-    """Blocks of stages 2 to 5; None where there is none at all."""
+    """Number of blocks in each of stages 2 to 5; None if there are none at all."""
     found = [match for layer in layers if (match := block.fullmatch(layer.name))]
     blocks = {(int(match[1]), match[2]) for match in found}
     counts = tuple(sum(stage == of for of, _ in blocks) for stage in (2, 3, 4, 5))

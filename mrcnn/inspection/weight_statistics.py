@@ -1,7 +1,7 @@
-"""The numbers in a network's weights: range, mean, spread, and which of them look wrong.
+"""Statistics of the weights of a file or model: range, mean, spread, and what looks wrong.
 
-Of a file or of a model. The marks are meant for a person to look at: a network that was just
-built has constant biases and batch norms, as it should; a trained one should have few.
+The marks are meant for a person to look at: a network that was just built has constant biases and
+batch norms, as it should; a trained one should have few.
 """
 
 import os
@@ -13,25 +13,25 @@ import numpy as np
 from mrcnn.inspection.weight_file import full_name
 from mrcnn.weights.h5_reading import read_arrays, read_layers
 
-# Trained weights of a detector stay within a few units, moving variances within some thousands.
+# A detector's trained weights stay within a few units, moving variances within some thousands.
 OVERFLOW = 1000.0
 VARIANCE_OVERFLOW = 1e8
-# A kernel's column with no larger value than this gives the same output whatever comes in.
+# A kernel column with no larger magnitude than this gives the same output for any input.
 DEAD = 1e-12
 
 
 @dataclass(frozen=True)
 class WeightStatistics:
-    """One weight.
+    """The statistics of one weight.
 
     Attributes:
-        layer: name of the layer that holds it.
+        layer: name of its layer.
         name: as in weight files, `rpn_conv_shared/kernel:0`.
         shape: of the array.
-        minimum, maximum, mean, std: of its finite values; 0 where there is none.
+        minimum, maximum, mean, std: of its finite values; 0 if there are none.
         alarm: what looks wrong: "not finite", "overflow?", "all zero", "dead?" (all values equal),
-            "3 of 64 outputs dead"; empty where nothing does.
-        remark: "as initialised" for biases and batch norms that are constant; else empty.
+            "3 of 64 outputs dead"; empty if nothing does.
+        remark: "as initialised" for constant biases and batch norms; else empty.
     """
 
     layer: str
@@ -46,18 +46,18 @@ class WeightStatistics:
 
     @property
     def is_kernel(self) -> bool:
-        """Whether it is a kernel, and no bias or part of a batch norm."""
+        """Whether it is a kernel, not a bias or part of a batch norm."""
         return _kind(self.name) == "kernel"
 
     def to_json(self) -> dict:
-        """Plain values by name."""
+        """All attributes as plain values by name."""
         return {**asdict(self), "shape": list(self.shape)}
 
 
 def file_statistics(path: str | os.PathLike) -> list[WeightStatistics]:
-    """Statistics of every weight of a `.h5` file, in its order; no network is built.
+    """Statistics of every weight in a `.h5` file, in its order; no network is built.
 
-    Raises WeightsNotFoundError or WeightsError, as `mrcnn.weights.h5_reading.read_layers`.
+    Raises WeightsNotFoundError or WeightsError, like `mrcnn.weights.h5_reading.read_layers`.
     """
     stored = [
         (layer, full_name(layer, name), place)
@@ -72,7 +72,7 @@ def file_statistics(path: str | os.PathLike) -> list[WeightStatistics]:
 
 
 def model_statistics(keras_model) -> list[WeightStatistics]:
-    """Statistics of every weight of a Keras model, named as its file would name them."""
+    """Statistics of every weight of a Keras model, under the names used in weight files."""
     from mrcnn.weights.matching import layer_weights
 
     return [
@@ -88,7 +88,7 @@ def weight_statistics(layer: str, name: str, values: np.ndarray) -> WeightStatis
     finite = values[np.isfinite(values)]
     figures = (0.0, 0.0, 0.0, 0.0)
     if finite.size:
-        # In float64: the sum of millions of float32 values would lose digits.
+        # In float64: a sum of millions of float32 values would lose digits.
         mean, std = finite.mean(dtype=np.float64), finite.std(dtype=np.float64)
         figures = (float(finite.min()), float(finite.max()), float(mean), float(std))
     alarm = "not finite" if finite.size < values.size else _alarm(name, values)
@@ -126,12 +126,12 @@ def _kind(name: str) -> str:
 
 
 def alarming(statistics: Iterable[WeightStatistics]) -> list[WeightStatistics]:
-    """Those with an alarm."""
+    """The statistics with an alarm."""
     return [weight for weight in statistics if weight.alarm]
 
 
 def verdict(statistics: Sequence[WeightStatistics]) -> str:
-    """One sentence on all weights."""
+    """One sentence about all weights."""
     bad = alarming(statistics)
     untouched = sum(bool(weight.remark) for weight in statistics)
     text = f"{len(statistics)} weights: "
@@ -150,7 +150,7 @@ def verdict(statistics: Sequence[WeightStatistics]) -> str:
 
 
 def table_rows(statistics: Iterable[WeightStatistics]) -> list[list[str]]:
-    """Rows for `mrcnn.drawing.weight_table.display_table`, a head first."""
+    """Rows for `mrcnn.drawing.weight_table.display_table`, header first."""
     rows = [["WEIGHT NAME", "SHAPE", "MIN", "MAX", "MEAN", "STD", ""]]
     for weight in statistics:
         figures = (weight.minimum, weight.maximum, weight.mean, weight.std)

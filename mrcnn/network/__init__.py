@@ -1,1 +1,1 @@
-"""The Keras graph, training targets, losses."""
+"""The Keras graph, training targets and losses."""

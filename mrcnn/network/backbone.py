@@ -1,4 +1,4 @@
-"""Feature extractors by name, and the feature pyramid on them: P2 to P6 from C2 to C5.
+"""Backbones by name, and the feature pyramid on top of them: P2 to P6 from C2 to C5.
 
 He et al., "Deep Residual Learning for Image Recognition" (2015); Lin et al., "Feature Pyramid
 Networks for Object Detection" (2017), section 3.
@@ -87,7 +87,7 @@ def resnet_graph(
     Args:
         input_image: float `[batch, height, width, channels]`, height and width divisible by 64.
         architecture: 'resnet50' or 'resnet101'.
-        stage5: whether to build C5; its place is None otherwise.
+        stage5: whether to build C5; otherwise it is None.
         train_bn: see `BatchNorm`.
 
     Returns:
@@ -104,11 +104,11 @@ def residual_stages(
     stage5: bool = True,
     train_bn: bool | None = False,
 ) -> list[keras.KerasTensor | None]:
-    """Stem and stages 2 to 5 of any ResNet of bottleneck blocks.
+    """The stem and stages 2 to 5 of any ResNet with bottleneck blocks.
 
     Args:
         input_image: float `[batch, height, width, channels]`.
-        blocks: blocks in each of stages 2 to 5; ResNet-50 is (3, 4, 6, 3).
+        blocks: blocks in each of stages 2 to 5; ResNet-50 has (3, 4, 6, 3).
         width: channels of the stem; the stages end in 4, 8, 16 and 32 times as many.
         stage5: whether to build the last stage.
         train_bn: see `BatchNorm`.
@@ -136,12 +136,12 @@ def residual_stages(
 def compact_resnet_graph(
     input_image: keras.KerasTensor, stage5: bool = True, train_bn: bool | None = False
 ) -> list[keras.KerasTensor | None]:
-    """ResNet-26 of half width: a backbone for processors without an accelerator.
+    """A half-width ResNet-26: a backbone for CPUs, with an eighth of ResNet-50's arithmetic.
 
-    Give it as `Config.BACKBONE`, with `compact_backbone_shapes` as
-    `Config.COMPUTE_BACKBONE_SHAPE`, both wrapped in `staticmethod`. An eighth of ResNet-50's
-    arithmetic. It has no pretrained weights whose statistics could be kept, so where `train_bn` is
-    False its layers still take the batch's statistics while they are trained; frozen ones do not.
+    Set it as `Config.BACKBONE`, with `compact_backbone_shapes` as
+    `Config.COMPUTE_BACKBONE_SHAPE`, both wrapped in `staticmethod`. It has no pretrained weights
+    whose statistics could be kept, so even where `train_bn` is False, its batch norms use batch
+    statistics while they are trained; frozen ones do not.
     """
     own = None if train_bn is False else train_bn
     return residual_stages(input_image, (2, 2, 2, 2), 32, stage5=stage5, train_bn=own)
@@ -170,13 +170,13 @@ def build_fpn(features: Sequence[keras.KerasTensor], channels: int) -> list[kera
     """Merge backbone maps from coarse to fine.
 
     Args:
-        features: `[C2, C3, C4, C5]`, float `[batch, h, w, any]`, each half the size of the one
-            before.
+        features: `[C2, C3, C4, C5]`, float `[batch, h, w, any]`, each half the size of the
+            previous one.
         channels: of every pyramid map.
 
     Returns:
-        `[P2, P3, P4, P5, P6]`, float `[batch, h, w, channels]`; P6 is P5 at half the size and
-        serves the region proposals only.
+        `[P2, P3, P4, P5, P6]`, float `[batch, h, w, channels]`; P6 is P5 at half the size, used
+        for region proposals only.
     """
     C2, C3, C4, C5 = features
     top_down5 = layers.Conv2D(channels, 1, name="fpn_c5p5")(C5)

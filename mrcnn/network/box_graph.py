@@ -1,4 +1,4 @@
-"""Box arithmetic on tensors: the graph twins of `mrcnn.geometry.boxes`, and the image meta row.
+"""Box arithmetic on tensors: graph versions of `mrcnn.geometry.boxes`, and the image meta row.
 
 All boxes are float32 `[..., (y1, x1, y2, x2)]`; unless a docstring says otherwise they are
 normalised (`(pixel - [0, 0, 1, 1]) / [height - 1, width - 1, ...]`).
@@ -12,13 +12,13 @@ META_SIZE_WITHOUT_CLASSES = 12
 
 
 def norm_boxes_graph(boxes: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """Pixel boxes `[..., 4]` to normalised ones; `shape` is `(height, width)` in pixels."""
+    """Convert pixel boxes `[..., 4]` to normalised ones; `shape` is `(height, width)` in pixels."""
     scale, shift = _norm_scale_and_shift(shape)
     return (tf.cast(boxes, tf.float32) - shift) / scale
 
 
 def denorm_boxes_graph(boxes: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """Normalised boxes `[..., 4]` to int32 pixel boxes, rounded half to even."""
+    """Convert normalised boxes `[..., 4]` to int32 pixel boxes, rounded half to even."""
     scale, shift = _norm_scale_and_shift(shape)
     return tf.cast(tf.round(boxes * scale + shift), tf.int32)
 
@@ -32,7 +32,7 @@ def _norm_scale_and_shift(shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def apply_box_deltas_graph(boxes: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
     """Move boxes `[..., 4]` by `[..., (dy, dx, log(dh), log(dw))]` (Faster R-CNN, section 3.1.2).
 
-    Normalised or pixel boxes alike: the deltas are relative to each box's size.
+    Boxes may be normalised or in pixels: the deltas are relative to each box's size.
     """
     height, width = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     centre_y, centre_x = boxes[..., 0] + 0.5 * height, boxes[..., 1] + 0.5 * width
@@ -56,9 +56,9 @@ def box_refinement_graph(box: tf.Tensor, gt_box: tf.Tensor) -> tf.Tensor:
 
 
 def clip_boxes_graph(boxes: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    """Clip boxes `[..., 4]` into `window`, whose last axis is `(y1, x1, y2, x2)`.
+    """Clip boxes `[..., 4]` to `window`, whose last axis is `(y1, x1, y2, x2)`.
 
-    `window` broadcasts against `boxes`: `[4]` for one window, `[batch, 1, 4]` for one an image.
+    `window` broadcasts against `boxes`: `[4]` for one window, `[batch, 1, 4]` for one per image.
     """
     low, high = window[..., :2], window[..., 2:]
     corners = [boxes[..., :2], boxes[..., 2:]]
@@ -95,7 +95,7 @@ def parse_image_meta_graph(meta: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def trim_zeros_graph(boxes: tf.Tensor, name: str | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-    """Drop the all-zero padding rows of `[N, 4]`; also returns the bool mask of rows kept."""
+    """Drop the all-zero padding rows of `[N, 4]`; also returns the bool mask of kept rows."""
     kept = tf.reduce_sum(tf.abs(boxes), axis=1) > 0
     return tf.boolean_mask(boxes, kept, name=name), kept
 
@@ -111,9 +111,9 @@ def batch_slice(
     batch_size: int,
     names: Sequence[str] | None = None,
 ) -> tf.Tensor | list[tf.Tensor]:
-    """Apply `graph_fn` to each of `batch_size` slices of the inputs and stack its outputs.
+    """Apply `graph_fn` to each of `batch_size` slices of the inputs and stack the outputs.
 
-    The legacy helper for graph code that handles one image only. Our own layers work on whole
+    A legacy helper for graph code that handles one image at a time. Our own layers work on whole
     batches, which is faster.
     """
     inputs = inputs if isinstance(inputs, list | tuple) else [inputs]

@@ -1,4 +1,4 @@
-"""The training graph and the inference graph, each on one screen, and the precision they use."""
+"""The training graph and the inference graph, each on one screen, and their precision."""
 
 import base64
 import contextlib
@@ -37,7 +37,7 @@ from mrcnn.network.targets import DetectionTargetLayer, PositiveRows
 
 @keras.saving.register_keras_serializable("mrcnn")
 class NormaliseBoxes(layers.Layer):
-    """Pixel boxes `[batch, n, 4]` to normalised ones, by the size of the image beside them."""
+    """Converts pixel boxes `[batch, n, 4]` to normalised ones, given their image."""
 
     def call(self, inputs):
         """`[boxes, image]` -> float32 boxes."""
@@ -51,10 +51,10 @@ class NormaliseBoxes(layers.Layer):
 
 @keras.saving.register_keras_serializable("mrcnn")
 class GroundTruthProposals(layers.Layer):
-    """The instances' boxes as further proposals, `[batch, n, 4]`; rows without one are zero.
+    """The instances' boxes as additional proposals, `[batch, n, 4]`; padding rows are zero.
 
-    Zero rows are padding among proposals. The padding of the boxes is zero in pixels only: once it
-    is normalised, it is not zero any more.
+    Zero rows mark padding among proposals. The padding of the boxes is zero only in pixels: once
+    normalised, it is no longer zero.
     """
 
     def call(self, inputs):
@@ -69,10 +69,10 @@ class GroundTruthProposals(layers.Layer):
 
 @keras.saving.register_keras_serializable("mrcnn")
 class Anchors(layers.Layer):
-    """The normalised anchors of the training size, repeated for each image of the batch.
+    """The normalised anchors of the training size, repeated for each image in the batch.
 
     Args:
-        anchors: float32 `[anchors, 4]`, or the text that `get_config` makes of them.
+        anchors: float32 `[anchors, 4]`, or the text that `get_config` encodes them as.
     """
 
     def __init__(self, anchors: np.ndarray | str, **kwargs):
@@ -87,22 +87,22 @@ class Anchors(layers.Layer):
         return tf.repeat(tf.constant(self.anchors)[None], tf.shape(image)[0], axis=0)
 
     def compute_output_spec(self, image):
-        """One row an image."""
+        """One row per image."""
         return keras.KerasTensor((image.shape[0], *self.anchors.shape), "float32")
 
     def get_config(self) -> dict:
         """Keras configuration."""
-        # A million numbers at 1024 x 1024: as a list they would take Keras seconds.
+        # A million values at 1024 x 1024: as a list they would cost Keras seconds.
         packed = base64.b64encode(zlib.compress(self.anchors.astype("<f4").tobytes()))
         return {**super().get_config(), "anchors": packed.decode("ascii")}
 
 
 @keras.saving.register_keras_serializable("mrcnn")
 class Leading(layers.Layer):
-    """The first values along an axis, as slicing gives them, which a saved `.h5` cannot hold.
+    """The first values along an axis: a slice, but as a layer, which a saved `.h5` can hold.
 
     Args:
-        count: how many.
+        count: how many to keep.
         axis: 1 for RoIs, -1 for columns.
     """
 
@@ -112,7 +112,7 @@ class Leading(layers.Layer):
         self.count, self.axis = count, axis
 
     def call(self, inputs):
-        """`[batch, rois, ...]`, of any type -> the same with fewer RoIs or columns."""
+        """`[batch, rois, ...]`, any dtype -> the same with fewer RoIs or columns."""
         return inputs[:, : self.count] if self.axis == 1 else inputs[..., : self.count]
 
     def compute_output_spec(self, inputs):
@@ -141,13 +141,13 @@ def build_model(mode: str, config: Config, kind: type[keras.Model] = keras.Model
     """The Keras model for `mode`, 'training' or 'inference', in the precision of the config.
 
     Args:
-        mode: which graph.
+        mode: which graph to build.
         config: its settings.
         kind: class of the model.
 
     Raises:
-        ConfigError: training with a resize mode that gives images different sizes, or Keras is set
-            to another data format.
+        ConfigError: training with a resize mode whose images differ in size, or Keras is set to
+            another data format.
     """
     if mode == "training" and config.IMAGE_RESIZE_MODE == "fit64":
         raise ConfigError(
@@ -173,7 +173,7 @@ def _inputs(config: Config):
 
 
 def _features_and_rpn(image, config):
-    """Pyramid maps for the heads, and `rpn_class_logits`, `rpn_class`, `rpn_bbox`."""
+    """Feature maps for the heads, and `rpn_class_logits`, `rpn_class`, `rpn_bbox`."""
     stages = build_backbone(image, config.BACKBONE, config.TRAIN_BN)
     pyramid = build_fpn(stages[1:], config.TOP_DOWN_PYRAMID_SIZE)
     rpn_model = build_rpn_model(
@@ -280,8 +280,8 @@ def _training_model(config: Config, kind: type[keras.Model]) -> keras.Model:
     )
 
     logits, mrcnn_class, mrcnn_bbox = _class_head(sampled, features, meta, config)
-    # The mask loss sees positive RoIs only, and they come first. Where batch norm takes the
-    # statistics of the batch, the other RoIs must pass through as well.
+    # The mask loss uses positive RoIs only, and they come first. Where batch norm uses batch
+    # statistics, the other RoIs must pass through the mask head as well.
     masked = [class_ids, sampled, mask_target]
     if config.TRAIN_BN is False:
         masked = [Leading(targets.most_positives, axis=1)(x) for x in masked]
@@ -315,8 +315,8 @@ FIRST_GPU_GENERATION_WITH_BFLOAT16 = 8
 def resolve_precision(precision: str) -> str:
     """'float32' or 'bfloat16' for Config.PRECISION.
 
-    'auto' is bfloat16 where every GPU, or without one the processor, computes in it natively;
-    elsewhere bfloat16 would be slower than float32.
+    'auto' is bfloat16 if every GPU, or the CPU where there is none, supports it natively;
+    otherwise bfloat16 would be slower than float32.
     """
     if precision != "auto":
         return precision
@@ -340,10 +340,10 @@ def _processor_has_bfloat16() -> bool:
 
 @contextlib.contextmanager
 def building_in(precision: str) -> Iterator[None]:
-    """Layers made inside compute in `precision`; weights stay float32.
+    """Layers created inside compute in `precision`; weights stay float32.
 
-    A backbone given as a function takes no policy, so Keras's default is changed while the model is
-    built. Keras keeps it for each thread: other threads do not see the change.
+    A backbone given as a function accepts no policy, so Keras' default is changed while the model
+    is built. Keras stores it per thread: other threads do not see the change.
     """
     before = keras.config.dtype_policy()
     policy = "mixed_bfloat16" if resolve_precision(precision) == "bfloat16" else "float32"

@@ -26,18 +26,18 @@ def suppress_within_classes(
     count: int,
     threshold: float,
 ) -> tf.Tensor:
-    """Non-maximum suppression of one image, each class for itself.
+    """Non-maximum suppression for one image, within each class.
 
     Args:
         boxes: float32 `[rois, 4]`.
         class_ids: int32 `[rois]`.
         scores: float32 `[rois]`.
-        candidate: bool `[rois]`, which rows take part.
+        candidate: bool `[rois]`, which rows are considered.
         count: how many to keep.
-        threshold: a box with a higher IoU than this with a better one of its class is dropped.
+        threshold: drop boxes whose IoU with a higher-scoring one of their class exceeds this.
 
     Returns:
-        int32 `[count]`: indices by falling score, padded with -1.
+        int32 `[count]`: indices by descending score, padded with -1.
     """
     indices = tf.where(candidate)[:, 0]
     boxes, class_ids = tf.gather(boxes, indices), tf.gather(class_ids, indices)
@@ -63,26 +63,26 @@ def refine_detections_batch(
     every_class: bool = False,
     last_class: int | None = None,
 ) -> tf.Tensor:
-    """Detections of a batch.
+    """The detections of a batch.
 
-    Every RoI stands for its most probable class, moved by that class's deltas and clipped to the
-    window. Background and low scores go, then non-maximum suppression within each class.
+    Every RoI gets its most probable class, is moved by that class's deltas and clipped to the
+    window. Background and low scores are dropped, then NMS is applied within each class.
 
     Args:
         rois: normalised, float32 `[batch, rois, 4]`.
         probabilities: float32 `[batch, rois, classes]`.
         deltas: float32 `[batch, rois, classes, 4]`.
-        windows: where the image lies in the molded one, normalised, float32 `[batch, 4]`.
+        windows: position of the image in the molded one, normalised, float32 `[batch, 4]`.
         bbox_std_dev: what the deltas are multiplied by.
         min_confidence: scores below it are dropped; 0 or None keeps all.
         nms_threshold: IoU.
         max_instances: rows of the result.
-        every_class: whether a RoI stands for each of its classes that is probable enough.
-        last_class: RoIs that stand for a later class go, too; None keeps all classes.
+        every_class: whether a RoI yields a detection for each class that is probable enough.
+        last_class: RoIs of classes after this one are dropped, too; None keeps all classes.
 
     Returns:
-        float32 `[batch, max_instances, (y1, x1, y2, x2, class id, score)]`, normalised, by falling
-        score, zero-padded.
+        float32 `[batch, max_instances, (y1, x1, y2, x2, class id, score)]`, normalised, by
+        descending score, zero-padded.
     """
     if every_class:
         rois, class_ids, scores, own_deltas = _each_class(rois, probabilities, deltas)
@@ -115,7 +115,7 @@ def refine_detections_batch(
 
 
 def _each_class(rois, probabilities, deltas):
-    """RoIs, class ids, scores and deltas with a row for each RoI and class, background left out."""
+    """RoIs, class ids, scores and deltas with one row per RoI and class, without background."""
     batch, count, classes = tf.shape(rois)[0], tf.shape(rois)[1], probabilities.shape[2] - 1
     class_ids = tf.tile(tf.range(1, classes + 1)[None], [batch, count])
     scores = tf.reshape(probabilities[..., 1:], [batch, count * classes])
@@ -133,7 +133,7 @@ def refine_detections_graph(
 
 
 def detection_settings(config: Config) -> dict[str, Any]:
-    """The values of a Config that decide on detections."""
+    """The Config values that affect detections."""
     return {
         "bbox_std_dev": [float(s) for s in np.asarray(config.BBOX_STD_DEV)],
         "min_confidence": float(config.DETECTION_MIN_CONFIDENCE or 0),
@@ -149,7 +149,7 @@ class DetectionLayer(layers.Layer):
     """`refine_detections_batch` as a layer.
 
     Call it with `[rois, mrcnn_class, mrcnn_bbox, image_meta]`. Windows are normalised by the size
-    of the batch's first image: all have the same molded size.
+    of the first image in the batch: all have the same molded size.
 
     Args:
         config: a Config, or the dictionary of `detection_settings`.

@@ -1,11 +1,11 @@
 """EfficientNet-Lite0 as a feature extractor: C1 to C5 at strides 2, 4, 8, 16 and 32.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (2019), table
-1, in the Lite variant for processors: no squeeze-and-excitation, ReLU6 instead of swish. Padding is
-TensorFlow's SAME throughout, as in the network that the ImageNet weights were trained in.
+1, in the Lite variant for CPUs: no squeeze-and-excitation, ReLU6 instead of swish. Padding is
+TensorFlow's SAME throughout, as in the network that produced the ImageNet weights.
 
-Layers are named by pyramid level and block, as the ResNets' are (`res4b_expand`, `bn4b_expand`,
-`res4b_out`), so that '3+', '4+', '5+' and a user's own expressions select the same levels.
+Layers are named by pyramid level and block, like those of the ResNets (`res4b_expand`,
+`bn4b_expand`, `res4b_out`), so that '3+', '4+', '5+' and custom expressions select the same levels.
 """
 
 import keras
@@ -15,7 +15,7 @@ from mrcnn.network.layers import BatchNorm, DepthwiseConv2D
 
 STEM_CHANNELS = 32
 
-# Grey levels, with their mean subtracted, for one unit at the first convolution.
+# Grey levels, after mean subtraction, per unit of the first convolution's input.
 INPUT_SCALE = 128.0
 
 # The blocks of each level, 1 to 5: (repetitions, kernel, stride of the first, expansion, channels).
@@ -34,21 +34,21 @@ def efficientnet_lite0_graph(
     """EfficientNet-Lite0 without its classifier.
 
     Args:
-        input_image: float `[batch, height, width, 3]` in grey levels less MEAN_PIXEL; the ImageNet
+        input_image: float `[batch, height, width, 3]` in grey levels minus MEAN_PIXEL; the ImageNet
             weights expect a mean of 127. Padding that is 0 here is 0 for the first convolution.
-        stage5: whether to build C5; its place is None otherwise.
-        train_bn: see `BatchNorm`. Where it is False, these batch norms still take the batch's
-            statistics while their layers are trained, as those of `compact_resnet_graph` do;
-            frozen ones keep their moving statistics.
+        stage5: whether to build C5; otherwise it is None.
+        train_bn: see `BatchNorm`. Even where it is False, these batch norms use batch statistics
+            while their layers are trained, like those of `compact_resnet_graph`; frozen ones keep
+            their moving statistics.
 
     Returns:
         `[C1, C2, C3, C4, C5]` with 16, 24, 40, 80 + 32 and 320 channels. C2 to C5 pass through one
         more batch norm (`fpn_c2_bn` ... `fpn_c5_bn`, selected with the heads): the blocks end in a
-        linear convolution whose outputs have standard deviations of 3 to 9, and a pyramid on them
-        does not learn.
+        linear convolution whose outputs have standard deviations of 3 to 9, and a pyramid directly
+        on these does not learn.
     """
     train_bn = None if train_bn is False else train_bn
-    # A division in the graph, not in the kernel: the optimizer's steps suit kernels of usual size.
+    # Divide in the graph, not in the kernel: the optimizer's steps suit kernels of usual magnitude.
     x = layers.Rescaling(1 / INPUT_SCALE, name="input_scaled")(input_image)
     x = layers.Conv2D(STEM_CHANNELS, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
     x = _norm_relu6(x, train_bn, "conv1")
@@ -77,7 +77,7 @@ def inverted_residual_block(
     name: str,
     train_bn: bool | None,
 ) -> keras.KerasTensor:
-    """Expand, convolve each channel, project linearly; with a shortcut where the shape stays.
+    """Expand, convolve each channel, project linearly; with a shortcut if the shape is unchanged.
 
     Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (2018), section 3.
 
@@ -85,7 +85,7 @@ def inverted_residual_block(
         x: float `[batch, height, width, any]`.
         kernel_size: of the depthwise convolution.
         strides: of the depthwise convolution.
-        expansion: factor of the channels within the block; 1 leaves the expansion out.
+        expansion: factor of the channels within the block; 1 omits the expansion.
         channels: of the output.
         name: level and letter, such as '4b', for the layer names.
         train_bn: see `BatchNorm`.

@@ -1,4 +1,4 @@
-"""Questions to a Keras graph: which layers an expression selects, and what a tensor holds."""
+"""Queries on a Keras graph: which layers an expression selects, and the values of tensors."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ PRESETS = {
     "3+": rf"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|{HEADS}",
     "all": ".*",
 }
-# The operations that a layer's output can come from in TensorFlow 1.
+# The operations that can produce a layer's output in TensorFlow 1.
 _OUTPUT_NODE = re.compile(
     r"(add|Add|BiasAdd|concat|ExpandDims|Identity|MaxPool|packed|Relu|Reshape|ResizeNearestNeighbor"
     r"|Sigmoid|Softmax|Squeeze|stack|strided_slice)(_\d+)?"
@@ -37,7 +37,7 @@ def find_trainable_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
 
 
 def layers_with_weights(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers that have weights, nested models opened, wrappers kept."""
+    """All layers with weights; nested models are opened, wrappers kept."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from layers_with_weights(layer)
@@ -46,13 +46,13 @@ def layers_with_weights(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def set_trainable(model: keras.Model, regex: str) -> list[str]:
-    """Train the layers whose whole name matches, freeze all others.
+    """Make the layers whose full name matches trainable, and freeze all others.
 
     The nested `rpn_model` is opened, as in the original: its layers are matched by their own
     names. Frozen batch norms use their moving statistics.
 
     Returns:
-        The names of the layers that train.
+        The names of the trainable layers.
 
     Raises:
         ConfigError: none matches.
@@ -74,17 +74,17 @@ def set_trainable(model: keras.Model, regex: str) -> list[str]:
 
 
 def ancestor(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor | None:
-    """Go back from a symbolic tensor to the nearest one that the layer `name` made.
+    """Go back from a symbolic tensor to the nearest one produced by the layer `name`.
 
     Args:
         tensor: a tensor of a functional model.
-        name: a layer's name, with or without the endings of TensorFlow 1 (`ROI/packed:0`, `_1`).
+        name: a layer's name, with or without TensorFlow 1's suffixes (`ROI/packed:0`, `_1`).
 
     Returns:
-        The tensor, or None where `tensor` does not depend on such a layer.
+        The tensor, or None if `tensor` does not depend on such a layer.
 
     Raises:
-        ConfigError: TensorFlow 1 had a tensor within the layer under that name, not its output.
+        ConfigError: in TensorFlow 1 that name was a tensor inside the layer, not its output.
     """
     wanted, _, node = name.split(":")[0].partition("/")
     if node and not _OUTPUT_NODE.fullmatch(node):
@@ -101,7 +101,7 @@ def ancestor(tensor: keras.KerasTensor, name: str) -> keras.KerasTensor | None:
         if id(current) in seen:
             continue
         seen.add(id(current))
-        # Keras offers no public way from a tensor to the call that made it.
+        # Keras offers no public way from a tensor to the call that produced it.
         made_by = current._keras_history
         if _base_name(made_by.operation.name) == wanted or made_by.operation.name == wanted:
             return current
@@ -114,12 +114,12 @@ def run_graph(
     inputs: Mapping[str, np.ndarray],
     outputs: Mapping[str, keras.KerasTensor],
 ) -> dict[str, np.ndarray]:
-    """Values of any tensors of a graph.
+    """The values of any tensors in a graph.
 
     Args:
         model: with the tensors in its graph.
-        inputs: values of the model's inputs by name; those that it has not are left out.
-        outputs: tensors by any name.
+        inputs: values of the model's inputs by name; names that it does not have are ignored.
+        outputs: tensors under names of the caller's choice.
 
     Returns:
         Their values by the same names, in the same order.
@@ -148,7 +148,7 @@ def _base_name(name: str) -> str:
 
 
 def describe_array(array: np.ndarray) -> str:
-    """Shape, least and greatest value, and dtype of an array, on one line."""
+    """Shape, minimum, maximum and dtype of an array, on one line."""
     array = np.asarray(array)
     low, high = (array.min(), array.max()) if array.size else ("", "")
     low, high = (f"{x:10.5f}" if array.size else f"{'':10}" for x in (low, high))

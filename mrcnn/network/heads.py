@@ -1,4 +1,4 @@
-"""The two heads that look at each RoI: class and box, and mask.
+"""The two heads that are applied to each RoI: class and box, and mask.
 
 He et al., "Mask R-CNN" (2017), section 3.1 and figure 4 (right).
 """
@@ -21,13 +21,13 @@ def fpn_classifier_graph(
     train_bn: bool | None = True,
     fc_layers_size: int = 1024,
 ) -> list[keras.KerasTensor]:
-    """Class and box deltas of each RoI.
+    """Class scores and box deltas of each RoI.
 
     Args:
         rois: normalised boxes, float `[batch, rois, 4]`.
         feature_maps: `[P2, P3, P4, P5]`.
         image_meta: float `[batch, 12 + num_classes]`.
-        pool_size: side of the square that RoIAlign cuts.
+        pool_size: side of RoIAlign's square output.
         num_classes: background included.
         train_bn: see `BatchNorm`.
         fc_layers_size: width of the two fully connected layers.
@@ -65,18 +65,18 @@ def build_fpn_mask_graph(
     doublings: int = 1,
     detail: keras.KerasTensor | None = None,
 ) -> keras.KerasTensor:
-    """A mask of each RoI for each class.
+    """A mask for each RoI and class.
 
     Args:
         rois: normalised boxes, float `[batch, rois, 4]`.
         feature_maps: `[P2, P3, P4, P5]`.
         image_meta: float `[batch, 12 + num_classes]`.
-        pool_size: side of the square that RoIAlign cuts.
+        pool_size: side of RoIAlign's square output.
         num_classes: background included.
         train_bn: see `BatchNorm`.
         channels: of the convolutions.
         doublings: of the side, 1 or 2; the second has half the channels.
-        detail: of `mask_detail_graph`, which is added to the masks' logits; None: nothing is.
+        detail: output of `mask_detail_graph`, added to the mask logits; None adds nothing.
 
     Returns:
         `mrcnn_mask`, float in 0..1, `[batch, rois, side, side, num_classes]` where `side` is
@@ -111,11 +111,11 @@ def build_fpn_mask_graph(
 def mask_detail_graph(
     finest: keras.KerasTensor, num_classes: int, channels: int = 256
 ) -> keras.KerasTensor:
-    """Logits of every class for every cell of P2, from which each RoI's mask gets its detail.
+    """Logits of every class for every cell of P2, which add detail to each RoI's mask.
 
     The mask head alone sees a large RoI in cells of 16 or 32 pixels. Like PointRend (Kirillov et
-    al., 2020) this takes outlines from the finest level, but in one pass over the image. Its last
-    layer begins with zeros, so that a trained mask head is at first left as it is.
+    al., 2020), this takes outlines from the finest level, but in one pass over the image. Its last
+    layer is initialised to zero, so that it does not change a trained mask head at first.
 
     Args:
         finest: P2, float `[batch, h, w, depth]`.

@@ -7,16 +7,16 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("mrcnn")
 class BatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation that can stay at its moving statistics while the network trains.
+    """Batch normalisation that can keep using its moving statistics during training.
 
     Batches of one to four images are too small for batch statistics, so Mask R-CNN normalises
     with those of the pretrained backbone.
 
     Args:
         train_bn: Config.TRAIN_BN. False uses the moving statistics and does not update them;
-            gamma and beta are still trained where the layer is selected. None is normal Keras
-            behaviour: batch statistics in training, for layers that are trainable. True takes
-            batch statistics always, in inference too.
+            gamma and beta are still trained if the layer is selected. None is normal Keras
+            behaviour: batch statistics in training, for trainable layers. True always uses batch
+            statistics, in inference too.
         epsilon: 1e-3, Keras 2's default, which all released weights were trained with.
     """
 
@@ -33,15 +33,15 @@ class BatchNorm(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def _fits_one_operation(self, inputs, mask) -> bool:
-        renorm = getattr(self, "renorm", False)  # younger than the lowest Keras that we take
+        renorm = getattr(self, "renorm", False)  # newer than the oldest Keras that we support
         plain = self.scale and self.center and not renorm and not self.synchronized
         is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)
         return plain and is_map and mask is None and inputs.dtype in ("float32", "bfloat16")
 
     def _normalise_by_batch(self, inputs):
-        # Keras composes this of a dozen passes over memory, which took a quarter of a training
-        # step on a processor. TensorFlow's operation reports the unbiased variance; the moving
-        # one is Keras', of the biased.
+        # Keras makes a dozen passes over memory for this, which took a quarter of a training step
+        # on a CPU. TensorFlow's operation returns the unbiased variance; the moving variance
+        # follows Keras and uses the biased one.
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma.value,
@@ -66,7 +66,7 @@ class BatchNorm(keras.layers.BatchNormalization):
 class WholeWindowConv2D(keras.layers.Conv2D):
     """A 'valid' convolution whose kernel is as large as its input: one matrix product.
 
-    The result is that of Conv2D; its gradient is several times faster on a processor.
+    The result equals that of Conv2D; its gradient is several times faster on a CPU.
     """
 
     def call(self, inputs):
@@ -80,12 +80,12 @@ class WholeWindowConv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("mrcnn")
 class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """A depthwise convolution whose gradient is computed in float32 where the network is bfloat16.
+    """A depthwise convolution whose gradient is computed in float32 if the network is bfloat16.
 
-    On a processor bfloat16 halves the time of the convolution, but doubles that of its gradient:
-    of EfficientNet-Lite0's, from 150 to 450 ms (16 of them, four images of 448 x 320).
+    On a CPU, bfloat16 halves the time of the convolution but slows down its gradient: for
+    EfficientNet-Lite0 from 150 to 450 ms (16 convolutions, four images of 448 x 320).
 
-    Without bias and activation.
+    It has no bias and no activation.
     """
 
     def call(self, inputs):
@@ -115,8 +115,8 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
 class TimeDistributed(keras.layers.TimeDistributed):
     """Applies a layer to each RoI by folding RoIs into the batch: one call, no loop, no copy.
 
-    Keras' own version transposes and then loops over RoIs or maps them; for the layers of our
-    heads the result is the same. The name stays, because weight files and scripts look for it.
+    Keras' own version transposes and then loops or maps over RoIs; for the layers of our heads
+    the result is the same. The name stays, because weight files and scripts refer to it.
     """
 
     def call(self, inputs, training=None, mask=None):
@@ -132,7 +132,7 @@ class TimeDistributed(keras.layers.TimeDistributed):
         return ops.reshape(outputs, (shape[0], shape[1], *outputs.shape[1:]))
 
 
-# Above this share of the cells the whole map is as quick.
+# Above this fraction of cells, processing the whole map is as fast.
 MOST_CELLS = 0.25
 
 
@@ -140,8 +140,8 @@ MOST_CELLS = 0.25
 class SparseGradientConv2D(layers.Conv2D):
     """A 3x3 convolution with padding "same", stride 1 and ReLU: Conv2D except for its gradient.
 
-    In training only cells whose own gradient is not zero contribute. That is the same sum of the
-    same products, without those with zero, in another order: equal within float32's rounding.
+    In training, only cells with a nonzero gradient contribute. That is the same sum without its
+    zero terms, in another order: equal up to float32 rounding.
     """
 
     def __init__(self, filters: int, **kwargs):
@@ -177,11 +177,11 @@ def _convolve(image, kernel, bias):
 
 
 def _gradient_of_cells(image, kernel, rows, cells):
-    """Gradients of image, kernel and bias, given those of some output cells.
+    """Gradients with respect to image, kernel and bias, given those of some output cells.
 
     Args:
         image: `[batch, h, w, channels]`. kernel: `[3, 3, channels, filters]`.
-        rows: `[n, filters]`. cells: int64 `[n]`, their places in `batch * h * w`.
+        rows: `[n, filters]`. cells: int64 `[n]`, their indices in `batch * h * w`.
     """
     size = tf.shape(image, out_type=tf.int64)
     batch, height, width = size[0], size[1], size[2]

@@ -1,8 +1,8 @@
-"""The five losses. Each is one scalar over the whole batch, and 0 where nothing matches.
+"""The five losses. Each is one scalar over the whole batch, and 0 if nothing matches.
 
-Each is a mean: a sum over what counts, divided by how much that is. Where a batch is spread over
-several devices, the mean of their means is not the mean of the batch; so each loss can also be had
-as these two numbers, its `parts`.
+Each is a mean: a sum over the elements that count, divided by their number. When a batch is split
+across several devices, the mean of their means is not the mean of the batch; so each loss is also
+available as these two numbers, its `parts`.
 
 He et al., "Mask R-CNN" (2017), section 3; Ren et al., "Faster R-CNN" (2015), section 3.1.2.
 """
@@ -31,11 +31,11 @@ def _sum_and_size(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class MeanLoss(Protocol):
-    """A loss that can also be had as what it divides.
+    """A loss that is also available as its numerator and denominator.
 
     Attributes:
-        parts: takes what the loss takes; float32 scalars `(sum, count)`.
-        divide: takes both, and says what the loss is where nothing counts.
+        parts: takes the same arguments as the loss; returns float32 scalars `(sum, count)`.
+        divide: takes both; also defines the loss if nothing counts.
     """
 
     parts: Callable[..., tuple[tf.Tensor, tf.Tensor]]
@@ -68,7 +68,7 @@ def _rpn_class_parts(rpn_match, rpn_class_logits):
 
 @mean_of(_rpn_class_parts)
 def rpn_class_loss_graph(rpn_match: tf.Tensor, rpn_class_logits: tf.Tensor) -> tf.Tensor:
-    """Softmax cross-entropy of anchors, mean over all that are not neutral.
+    """Softmax cross-entropy of anchors, averaged over all that are not neutral.
 
     Args:
         rpn_match: int `[batch, anchors, 1]`: 1 positive, -1 negative, 0 neutral.
@@ -92,7 +92,7 @@ def rpn_bbox_loss_graph(
     """Smooth-L1 of positive anchors' deltas.
 
     Args:
-        config: not used; the legacy signature had it.
+        config: not used; part of the legacy signature.
         target_bbox: `[batch, max positives, 4]`; row k belongs to the k-th positive anchor.
         rpn_match: int `[batch, anchors, 1]`: 1 positive, -1 negative, 0 neutral.
         rpn_bbox: `[batch, anchors, 4]`.
@@ -101,7 +101,7 @@ def rpn_bbox_loss_graph(
 
 
 def _active_rois(pred_class_logits, active_class_ids):
-    """1 for a RoI whose predicted class its image can show, else 0: float32 `[batch, rois]`."""
+    """1 for a RoI whose predicted class is active in its image, else 0: float32 `[batch, rois]`."""
     predicted = tf.argmax(pred_class_logits, axis=2)
     return tf.cast(tf.gather(active_class_ids, predicted, axis=1, batch_dims=1), tf.float32)
 
@@ -121,9 +121,9 @@ def mrcnn_class_loss_graph(
     """Softmax cross-entropy of RoIs, padding rows included as background.
 
     RoIs whose *predicted* class does not belong to the image's source do not count. As in the
-    original, the active classes are those of the batch's first image, and the loss is NaN if no
-    prediction is of an active class. The training model uses `class_loss_of_meta`, which takes each
-    image's own.
+    original, the active classes are those of the first image in the batch, and the loss is NaN if
+    no prediction is of an active class. The training model uses `class_loss_of_meta`, which uses
+    the active classes of each image.
 
     Args:
         target_class_ids: int `[batch, rois]`.
@@ -145,7 +145,7 @@ def _bbox_parts(target_bbox, target_class_ids, pred_bbox):
 def mrcnn_bbox_loss_graph(
     target_bbox: tf.Tensor, target_class_ids: tf.Tensor, pred_bbox: tf.Tensor
 ) -> tf.Tensor:
-    """Smooth-L1 of positive RoIs' deltas at their own class.
+    """Smooth-L1 of positive RoIs' deltas for their target class.
 
     Args:
         target_bbox: `[batch, rois, 4]`.
@@ -167,7 +167,7 @@ def _mask_parts(target_masks, target_class_ids, pred_masks):
 def mrcnn_mask_loss_graph(
     target_masks: tf.Tensor, target_class_ids: tf.Tensor, pred_masks: tf.Tensor
 ) -> tf.Tensor:
-    """Binary cross-entropy of positive RoIs' masks at their own class.
+    """Binary cross-entropy of positive RoIs' masks for their target class.
 
     Args:
         target_masks: 0 or 1, `[batch, rois, h, w]`.
@@ -178,9 +178,9 @@ def mrcnn_mask_loss_graph(
 
 
 def binary_crossentropy(target: tf.Tensor, probability: tf.Tensor) -> tf.Tensor:
-    """Keras 2's formula, element by element: clipped, and a small number inside both logarithms.
+    """Keras 2's formula, element by element: clipped, with an epsilon inside both logarithms.
 
-    Keras 3 clips only, which makes a saturated pixel cost 16.12 instead of 15.42.
+    Keras 3 only clips, so a saturated pixel costs 16.12 instead of 15.42.
     """
     p = tf.clip_by_value(probability, KERAS_EPSILON, 1.0 - KERAS_EPSILON)
     return -(
@@ -190,7 +190,7 @@ def binary_crossentropy(target: tf.Tensor, probability: tf.Tensor) -> tf.Tensor:
 
 
 def weight_decay_loss(weights: list[keras.Variable], factor: float) -> tf.Tensor:
-    """`factor * sum(w^2) / size(w)`, over kernels and biases; not over gamma and beta.
+    """The sum of `factor * sum(w^2) / size(w)` over kernels and biases, not gamma and beta.
 
     Args:
         weights: the trainable ones.
@@ -208,10 +208,10 @@ def is_normalisation(weight: keras.Variable) -> bool:
 
 @keras.saving.register_keras_serializable("mrcnn")
 class LossLayer(layers.Layer):
-    """Puts one of the loss functions into the graph under its name; the output is a scalar.
+    """Adds one of the loss functions to the graph under its name; the output is a scalar.
 
     Args:
-        function: takes the list of inputs as its arguments; or the name of one of `LOSSES`.
+        function: called with the inputs as its arguments; or the name of one of `LOSSES`.
     """
 
     def __init__(self, function: Callable[..., tf.Tensor] | str, **kwargs: Any):
@@ -229,7 +229,7 @@ class LossLayer(layers.Layer):
         return keras.KerasTensor((), "float32")
 
     def get_config(self) -> dict:
-        """Keras configuration; class weights, which belong to a data set, are not in it."""
+        """Keras configuration, without class weights, which belong to a data set."""
         return {**super().get_config(), "function": self._name_of_function}
 
 
@@ -244,7 +244,7 @@ def class_loss_of_meta(
 ) -> tf.Tensor:
     """`mrcnn_class_loss_graph` with the active classes of each image, taken from its meta.
 
-    Where no prediction is of an active class the loss is 0.
+    If no prediction is of an active class, the loss is 0.
     """
     return tf.math.divide_no_nan(
         *_class_parts_of_meta(target_class_ids, pred_class_logits, image_meta)
@@ -252,13 +252,13 @@ def class_loss_of_meta(
 
 
 def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> None:
-    """Weight the class loss of a training model by each RoI's true class; None: do not.
+    """Weight the class loss of a training model by each RoI's true class; None: no weighting.
 
-    The weighted loss is a mean with these weights, and 0 where nothing counts. The change holds for
-    steps that are compiled afterwards.
+    The weighted loss is a weighted mean, and 0 if nothing counts. The change applies to steps that
+    are compiled afterwards.
 
     Args:
-        model: of `mrcnn.network.build.build_model("training", ...)`.
+        model: from `mrcnn.network.build.build_model("training", ...)`.
         class_weights: float32 `[classes]`, background first; a common factor makes no difference.
     """
 
@@ -277,7 +277,7 @@ def use_class_weights(model: keras.Model, class_weights: np.ndarray | None) -> N
 def rpn_bbox_loss_of_batch(
     target_bbox: tf.Tensor, rpn_match: tf.Tensor, rpn_bbox: tf.Tensor
 ) -> tf.Tensor:
-    """`rpn_bbox_loss_graph` without the argument it does not use."""
+    """`rpn_bbox_loss_graph` without its unused argument."""
     return rpn_bbox_loss_graph(None, target_bbox, rpn_match, rpn_bbox)
 
 

@@ -1,7 +1,7 @@
 """RoIAlign over the feature pyramid.
 
-He et al., "Mask R-CNN" (2017), section 3; the level of a RoI after Lin et al., "Feature Pyramid
-Networks" (2017), equation 1. One bilinear sample a bin, the variant all released weights expect.
+He et al., "Mask R-CNN" (2017), section 3; a RoI's level follows Lin et al., "Feature Pyramid
+Networks" (2017), equation 1. One bilinear sample per bin, the variant all released weights expect.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ def log2_graph(x: tf.Tensor) -> tf.Tensor:
 
 
 def roi_levels(boxes: tf.Tensor, image_area: tf.Tensor) -> tf.Tensor:
-    """The pyramid level, 2 to 5, whose cells suit each box.
+    """The pyramid level, 2 to 5, that each box is pooled from.
 
     Args:
         boxes: normalised, float32 `[..., 4]`.
         image_area: of the molded image in pixels, float32 scalar.
 
     Returns:
-        int32 `[...]`. Boxes without area, or turned inside out, go to level 2.
+        int32 `[...]`. Empty or inverted boxes get level 2.
     """
     height, width = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     area = height * width
@@ -46,18 +46,18 @@ def pyramid_roi_align(
     feature_maps: Sequence[tf.Tensor],
     pool_shape: Sequence[int],
 ) -> tf.Tensor:
-    """Cut every box out of its pyramid level and resize it to `pool_shape`.
+    """Crop every box from its pyramid level and resize it to `pool_shape`.
 
     Args:
         boxes: normalised, float32 `[batch, rois, 4]`.
         image_area: see `roi_levels`.
-        feature_maps: `[P2, P3, P4, P5]`, float32 `[batch, h, w, channels]`; or fewer, the coarsest
-            of which serves all larger boxes.
+        feature_maps: `[P2, P3, P4, P5]`, float32 `[batch, h, w, channels]`; or fewer, where the
+            coarsest is used for all larger boxes.
         pool_shape: `(height, width)` of the output.
 
     Returns:
-        float32 `[batch, rois, height, width, channels]`, in the order of the boxes. What lies
-        outside a map counts as 0.
+        float32 `[batch, rois, height, width, channels]`, in the order of the boxes. Values outside
+        a map count as 0.
     """
     batch, rois = tf.shape(boxes)[0], tf.shape(boxes)[1]
     flat = tf.stop_gradient(tf.reshape(boxes, [-1, 4]))
@@ -81,7 +81,7 @@ def pyramid_roi_align(
 class PyramidROIAlign(layers.Layer):
     """`pyramid_roi_align` as a layer.
 
-    Call it with `[boxes, image_meta, P2, P3, P4, P5]`. The image size that decides on levels is
+    Call it with `[boxes, image_meta, P2, P3, P4, P5]`. The image size that determines the levels is
     that of the first image in the batch: all have the same molded size.
 
     Args:

@@ -54,7 +54,7 @@ def build_rpn_model(
     anchor_stride: int, anchors_per_location: int, depth: int, channels: int = 512
 ) -> keras.Model:
     """The shared network as a nested model named `rpn_model`; `depth` is that of its input."""
-    # Of the default format float32, a nested model would convert bfloat16 maps there and back.
+    # With the default dtype float32, a nested model would convert bfloat16 maps back and forth.
     dtype = keras.config.dtype_policy().compute_dtype
     feature_map = layers.Input((None, None, depth), dtype=dtype, name="input_rpn_feature_map")
     outputs = rpn_graph(feature_map, anchors_per_location, anchor_stride, channels)
@@ -75,18 +75,18 @@ def apply_rpn(
 
 @keras.saving.register_keras_serializable("mrcnn")
 class ProposalLayer(layers.Layer):
-    """Picks the anchors worth a second look: best scores, moved by their deltas, after NMS.
+    """Turns the best-scoring anchors into proposals: applies their deltas, then NMS.
 
     Call it with `[rpn_class, rpn_bbox, anchors]`: `[batch, anchors, 2]`, `[batch, anchors, 4]`
     and normalised `[batch, anchors, 4]` (a batch of 1 is broadcast). It returns normalised
-    proposals `[batch, proposal_count, 4]` by falling score, padded with zero rows.
+    proposals `[batch, proposal_count, 4]` by descending score, padded with zero rows.
 
     Args:
         proposal_count: rows after non-maximum suppression.
-        nms_threshold: boxes with a higher IoU than this with a better one are dropped.
-        pre_nms_limit: anchors kept by score before that.
+        nms_threshold: drop boxes whose IoU with a higher-scoring one exceeds this.
+        pre_nms_limit: number of top-scoring anchors kept before NMS.
         bbox_std_dev: what `rpn_bbox` is multiplied by.
-        config: the legacy way to give the last two, as a Config.
+        config: the legacy way to pass the last two, as a Config.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class ProposalLayer(layers.Layer):
         return tf.gather(with_zero_row, kept, batch_dims=1)
 
     def _suppress(self, boxes, scores):
-        """Indices of the boxes kept, int32 `[batch, proposal_count]`, padded with -1."""
+        """Indices of the kept boxes, int32 `[batch, proposal_count]`, padded with -1."""
 
         def one_image(pair):
             kept = tf.image.non_max_suppression(*pair, self.proposal_count, self.nms_threshold)

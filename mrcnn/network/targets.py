@@ -1,4 +1,4 @@
-"""What the heads are trained on: RoIs sampled from the proposals, with class, box and mask.
+"""Training targets of the heads: RoIs sampled from the proposals, with class, box and mask.
 
 He et al., "Mask R-CNN" (2017), section 3.1 (training); Girshick, "Fast R-CNN" (2015), section 2.3.
 """
@@ -37,21 +37,21 @@ def sample_rois(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Choose which proposals to train on, positives first.
 
-    A proposal is positive where its best IoU is at least 0.5, and negative where it is less and
-    no crowd is touched. At most `int(count * positive_ratio)` positives are taken, and as many
-    negatives as keep the ratio: without a positive there is no negative either.
+    A proposal is positive if its best IoU is at least 0.5, and negative if it is less and the
+    proposal touches no crowd. At most `int(count * positive_ratio)` positives are sampled, and
+    negatives to match the ratio: without a positive there are no negatives either.
 
     Args:
         overlaps: best IoU of each proposal with any instance, float32 `[batch, proposals]`.
         valid_rois: False for padding, bool `[batch, proposals]`.
         crowd_overlaps: best IoU with any crowd, float32 `[batch, proposals]`.
-        random_keys: uniform numbers that decide who is chosen, float32 `[batch, proposals]`.
-        count: RoIs an image.
+        random_keys: uniform numbers that decide the choice, float32 `[batch, proposals]`.
+        count: RoIs per image.
         positive_ratio: Config.ROI_POSITIVE_RATIO.
 
     Returns:
         `chosen` int32 `[batch, count]` indices into the proposals, `is_positive` and `is_used`
-        bool `[batch, count]`; rows not used index proposal 0.
+        bool `[batch, count]`; unused rows index proposal 0.
     """
     positive = valid_rois & (overlaps >= POSITIVE_IOU)
     negative = valid_rois & (overlaps < POSITIVE_IOU) & (crowd_overlaps < CROWD_IOU)
@@ -81,7 +81,7 @@ def _count(mask: tf.Tensor) -> tf.Tensor:
 
 
 def _random_order(mask: tf.Tensor, keys: tf.Tensor, count: int) -> tf.Tensor:
-    """Indices of `count` True places in random order, then of others; zero-padded."""
+    """Indices of `count` True elements in random order, then of others; zero-padded."""
     available = tf.minimum(count, tf.shape(keys)[1])
     _, indices = tf.math.top_k(tf.where(mask, keys, -1.0), k=available)
     indices = tf.pad(indices, [[0, 0], [0, count - available]])
@@ -89,12 +89,12 @@ def _random_order(mask: tf.Tensor, keys: tf.Tensor, count: int) -> tf.Tensor:
 
 
 def _best_overlap(overlaps: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-    """IoU `[batch, proposals, instances]`, -1 where the instance is not of the wanted kind."""
+    """IoU `[batch, proposals, instances]`, -1 for instances that are not wanted."""
     return tf.where(wanted[:, None, :], overlaps, -1.0)
 
 
 def _at_least_one(x: tf.Tensor, axis: int) -> tf.Tensor:
-    """`x`, or one row of padding where it is known to have none: there is nothing to index."""
+    """`x`, or one padding row if it is statically empty, so that there is a row to index."""
     if x.shape[axis] != 0:
         return x
     return tf.pad(x, [[0, int(i == axis)] for i in range(len(x.shape))])
@@ -108,19 +108,19 @@ def mask_targets(
     mask_shape: Sequence[int],
     use_mini_mask: bool,
 ) -> tf.Tensor:
-    """The instance's mask as seen through the RoI, 0 or 1.
+    """The mask of each RoI's instance, cropped to the RoI and resized, 0 or 1.
 
     Args:
-        rois: normalised, float32 `[batch, rois, 4]`, with area.
+        rois: normalised, float32 `[batch, rois, 4]`, with positive area.
         gt_boxes: the normalised box of each RoI's instance, float32 `[batch, rois, 4]`.
         gt_masks: bool `[batch, h, w, instances]`; of the whole image, or of the instance's box
             with `use_mini_mask`.
-        instances: the instance of each RoI, int32 `[batch, rois]`.
+        instances: index of each RoI's instance, int32 `[batch, rois]`.
         mask_shape: `(height, width)` of the result.
         use_mini_mask: Config.USE_MINI_MASK.
 
     Returns:
-        float32 `[batch, rois, *mask_shape]`; a value of exactly .5 becomes 0.
+        float32 `[batch, rois, *mask_shape]`; a value of exactly 0.5 becomes 0.
     """
     batch, count = tf.shape(rois)[0], tf.shape(rois)[1]
     shape = tf.shape(gt_masks)
@@ -138,7 +138,7 @@ def mask_targets(
 
 
 def target_settings(config: Config) -> dict[str, Any]:
-    """The values of a Config that decide on targets, named as in `TARGET_SETTINGS`."""
+    """The Config values that affect targets, named as in `TARGET_SETTINGS`."""
     values = (
         int(config.TRAIN_ROIS_PER_IMAGE),
         float(config.ROI_POSITIVE_RATIO),
@@ -152,29 +152,29 @@ def target_settings(config: Config) -> dict[str, Any]:
 
 @keras.saving.register_keras_serializable("mrcnn")
 class DetectionTargetLayer(layers.Layer):
-    """Samples RoIs and gives each its targets.
+    """Samples RoIs and computes their targets.
 
     Call it with
 
-    - `proposals`, normalised `[batch, proposals, 4]`, zero rows are padding;
+    - `proposals`, normalised `[batch, proposals, 4]`, where zero rows are padding;
     - `gt_class_ids` int32 `[batch, instances]`, negative for crowds, 0 for padding;
     - `gt_boxes`, normalised `[batch, instances, 4]`;
     - `gt_masks` bool `[batch, h, w, instances]`.
 
-    It returns, each with `TRAIN_ROIS_PER_IMAGE` rows an image, positives first, then negatives,
+    It returns, each with `TRAIN_ROIS_PER_IMAGE` rows per image, positives first, then negatives,
     then zeros: `rois` (normalised), `target_class_ids` int32, `target_bbox` (deltas divided by
     BBOX_STD_DEV) and `target_mask` float32.
 
-    Gradients flow back through `target_bbox` into the region proposals, as they do in the
-    original. `STOP_TARGET_GRADIENTS` treats targets as the constants they are meant to be.
+    Gradients flow back through `target_bbox` into the region proposals, as in the original.
+    `STOP_TARGET_GRADIENTS` treats targets as the constants they are meant to be.
 
     Args:
         config: a Config, or the dictionary of `target_settings`.
-        seed: start of the random choice; the training loop sets it for every step.
+        seed: of the random choice; the training loop sets it for every step.
 
     Attributes:
-        random_keys: draws uniform numbers, of a shape and a seed generator; several devices put
-            another there.
+        random_keys: draws uniform numbers, given a shape and a seed generator; replaced when
+            training on several devices.
     """
 
     def __init__(self, config: Config | dict[str, Any], seed: int = 0, **kwargs: Any):
@@ -193,7 +193,7 @@ class DetectionTargetLayer(layers.Layer):
 
     @property
     def most_positives(self) -> int:
-        """Positive RoIs are always among this many first rows."""
+        """Upper bound on the positive RoIs per image, which come first."""
         return int(self.count * self.positive_ratio)
 
     def call(self, inputs):
@@ -222,8 +222,8 @@ class DetectionTargetLayer(layers.Layer):
         return [tf.stop_gradient(x) for x in outputs] if self.stop_gradients else outputs
 
     def _targets(self, rois, instances, is_positive, is_used, gt_class_ids, gt_boxes, gt_masks):
-        # Rows without an instance compute on a whole-image box instead, so that neither their
-        # value nor their gradient can be infinite, and are cleared afterwards.
+        # Rows without an instance use a whole-image box instead, so that neither their value nor
+        # their gradient can be infinite, and are zeroed afterwards.
         everything = tf.constant([0.0, 0.0, 1.0, 1.0])
         flag = is_positive[..., None]
         safe_rois = tf.where(flag, rois, everything)
@@ -264,20 +264,20 @@ class DetectionTargetLayer(layers.Layer):
 class PositiveRows(layers.Layer):
     """The first RoIs of each image, as many as the image with the most positives has.
 
-    Their number is rounded up to a multiple of `STEP`, since a convolution is set up again for
-    each size of a batch; at least one step is taken, and never more RoIs than there are.
+    Their number is rounded up to a multiple of `STEP`, since convolutions are set up anew for each
+    batch size; it is at least one step, and never more than there are RoIs.
     """
 
     STEP = 4
 
     def call(self, inputs):
-        """Cut `[class_ids int32 [batch, rois], *others [batch, rois, ...]]`, positives first."""
+        """Slice `[class_ids int32 [batch, rois], *others [batch, rois, ...]]`, positives first."""
         positives = tf.maximum(tf.reduce_max(_count(inputs[0] > 0)), 1)
         rows = tf.minimum(-(-positives // self.STEP) * self.STEP, tf.shape(inputs[0])[1])
         return [x[:, :rows] for x in inputs]
 
     def compute_output_spec(self, inputs):
-        """Rows are known at run time only."""
+        """The number of rows is known only at run time."""
         return [keras.KerasTensor((x.shape[0], None, *x.shape[2:]), x.dtype) for x in inputs]
 
 

@@ -1,1 +1,1 @@
-"""Atomic files, locks, downloads, background threads."""
+"""Atomic files, locks, downloads and background threads."""

@@ -1,8 +1,7 @@
-"""Work in background threads, and settings of the whole process that are changed for a while.
+"""Work in background threads, and temporary changes of process-wide settings.
 
-`mrcnn.system.background` prepares items while earlier ones are used. The settings (environment
-variables, the number of OpenCV's threads) return to what they were when their last user is done, in
-any order.
+`read_ahead` prepares items while earlier ones are used. The settings (environment variables, the
+number of OpenCV's threads) are restored when their last user is done, in any order.
 """
 
 import contextlib
@@ -27,11 +26,11 @@ def read_ahead(
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with `function(item)`, in order, computed in threads.
 
-    At most `ahead` results are computed or waiting at any time. What `function` raises is raised
-    where its result is due.
+    At most `ahead` results are being computed or waiting at any time. An error of `function` is
+    raised when its result is due.
 
-    finish: work through what was taken from `items`, whatever ends the iteration: for a function
-        that writes what `items` computed.
+    finish: process every item already taken from `items`, whatever ends the iteration: for a
+        function that writes what `items` computed.
     """
     waiting: deque[tuple[Item, Future]] = deque()
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -50,7 +49,7 @@ def read_ahead(
                     future.cancel()
 
 
-# Read when the libraries of a process start: those of NumPy, and TensorFlow.
+# Read when a process loads NumPy's libraries or TensorFlow.
 THREAD_COUNT_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -66,10 +65,10 @@ _environment = threading.RLock()
 
 @contextlib.contextmanager
 def changed_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of this process's environment, which new processes inherit, for a while.
+    """Temporarily set environment variables of this process, which new processes inherit.
 
-    Only one thread at a time has a block of it, so that each leaves what it found. Keep the block
-    short: the other threads see the variables too.
+    Only one thread at a time can be in such a block, so that each restores what it found. Keep the
+    block short: other threads see the variables, too.
     """
     with _environment:
         before = {name: os.environ.get(name) for name in values}
@@ -85,18 +84,18 @@ def changed_environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def children_with_threads(count: int) -> contextlib.AbstractContextManager[None]:
-    """Have processes that are started within the block compute with so many threads."""
+    """Let processes started within the block compute with this many threads."""
     return changed_environment(dict.fromkeys(THREAD_COUNT_VARIABLES, str(count)))
 
 
 class SharedSetting(Generic[Value]):
-    """A setting of the process that several users change alike, each for a while.
+    """A process-wide setting that several users change temporarily in the same way.
 
     The first user changes it and the last one restores it, in whatever order they end.
 
     Args:
         change: changes the setting; returns what `restore` needs.
-        restore: takes that and puts the setting back.
+        restore: takes that value and restores the setting.
     """
 
     def __init__(self, change: Callable[[], Value], restore: Callable[[Value], object]):
@@ -139,8 +138,8 @@ _one_opencv_thread = SharedSetting(_stop_opencv_threads, _start_opencv_threads)
 
 
 def one_opencv_thread() -> contextlib.AbstractContextManager[None]:
-    """Have OpenCV compute without threads of its own, which would compete with a pool of workers.
+    """Let OpenCV compute without its own threads, which would compete with a pool of workers.
 
-    Blocks may overlap and end in any order; after the last one OpenCV has its threads again.
+    Blocks may overlap and end in any order; after the last one, OpenCV has its threads again.
     """
     return _one_opencv_thread.changed()

@@ -1,7 +1,7 @@
-"""Fetching one file over HTTP(S): checked, resumable, whole or not at all.
+"""Downloading one file over HTTP(S): verified, resumable, complete or not at all.
 
 The bytes go to `<path>.part`, which a later call continues (RFC 9110, section 14: range requests);
-only what has the expected size and checksum is renamed to `<path>`. Standard library only.
+it is renamed to `<path>` only if it has the expected size and checksum. Standard library only.
 """
 
 import contextlib
@@ -41,26 +41,26 @@ def download(
     attempts: int = 2,
     timeout: float = 30.0,
 ) -> Path:
-    """Fetch `url` to `path` and return the path; an existing file is replaced at the very end.
+    """Download `url` to `path` and return the path; an existing file is replaced at the very end.
 
-    A `<path>.part` left by an earlier call is continued where a checksum can prove the result, and
-    started over where the server does not support ranges.
+    A `<path>.part` left by an earlier call is continued if a checksum can verify the result, and
+    restarted if the server does not support ranges.
 
     Args:
-        url: https; http for this machine itself only (127.0.0.1, ::1, localhost).
-        path: the file to write; its folder is made.
+        url: https; http only for this machine itself (127.0.0.1, ::1, localhost).
+        path: the file to write; its folder is created.
         size: expected bytes, checked before the checksums.
         md5: expected, hexadecimal.
         sha256: expected, hexadecimal.
         max_bytes: more than this is never written, whatever the server sends.
-        progress: a bar on stderr.
-        attempts: tries in all; again only after a cut connection, an overloaded server (HTTP 5xx)
-            or wrong content.
-        timeout: seconds without a byte, or on average under `SLOWEST` bytes a second, before the
-            connection counts as cut; twice as many until the headers are there.
+        progress: show a progress bar on stderr.
+        attempts: total number of tries; retries only after a dropped connection, an overloaded
+            server (HTTP 5xx) or wrong content.
+        timeout: seconds without a byte, or averaging under `SLOWEST` bytes per second, before the
+            connection counts as dropped; twice as many until the headers arrive.
 
     Raises:
-        DownloadError: it cannot be fetched, or is not what was expected.
+        DownloadError: it cannot be downloaded, or is not what was expected.
     """
     path = Path(path)
     job = _Job(url, path, size, md5, sha256, max_bytes, progress, timeout)
@@ -71,9 +71,9 @@ def download(
             _require_lock(file, job.part)
             _fill(job, file, attempts)
             os.fsync(file.fileno())
-            if os.name == "posix":  # under the lock, so that nobody continues the finished file
+            if os.name == "posix":  # under the lock, so that no process continues the finished file
                 job.part.replace(path)
-        if os.name != "posix":  # Windows does not rename an open file
+        if os.name != "posix":  # Windows cannot rename an open file
             job.part.replace(path)
     except _Failure as failure:
         raise _error(job, failure) from failure
@@ -83,17 +83,17 @@ def download(
 
 
 def file_hash(path: str | os.PathLike, algorithm: str = "md5") -> str:
-    """The hexadecimal digest of a file, read in pieces."""
+    """The hexadecimal digest of a file, read in chunks."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: _hasher(algorithm)).hexdigest()
 
 
 class _Failure(Exception):
-    """Why a file could not be fetched; trying again at once does not help."""
+    """Why a file could not be downloaded; retrying at once does not help."""
 
 
 class _Again(_Failure):
-    """The same, where a second try may succeed."""
+    """A failure after which a retry may succeed."""
 
 
 @dataclasses.dataclass
@@ -106,7 +106,7 @@ class _Job:
     max_bytes: int
     progress: bool
     timeout: float
-    # What the server calls this version of the file, once it has said so.
+    # The server's identifier of this version of the file, once known.
     validator: str | None = None
     ranges: bool = True
 
@@ -155,9 +155,9 @@ def _check_url(url):
 
 
 def _require_lock(file, part):
-    """Makes sure that one process at a time writes the part file."""
+    """Ensures that only one process at a time writes the part file."""
     try:
-        # Another process may have finished it, and so renamed what was opened here.
+        # Another process may have finished it, and so renamed the file opened here.
         mine = lock(file.fileno()) and os.path.samestat(os.fstat(file.fileno()), part.stat())
     except FileNotFoundError:
         mine = False
@@ -166,7 +166,7 @@ def _require_lock(file, part):
 
 
 def _fill(job, file, attempts):
-    """Brings the part file to its verified end, in at most `attempts` tries."""
+    """Completes and verifies the part file, in at most `attempts` tries."""
     try:
         for left in reversed(range(attempts)):
             try:
@@ -183,7 +183,7 @@ def _fill(job, file, attempts):
 
 
 def _receive(job, file: BinaryIO):
-    """Appends the bytes that are missing, or all of them where they cannot be continued."""
+    """Appends the missing bytes, or writes all of them if the file cannot be continued."""
     have = file.seek(0, os.SEEK_END)
     if have and (not job.resumable or have > job.limit):
         have = file.truncate(0)
@@ -204,7 +204,7 @@ def _receive(job, file: BinaryIO):
 
 @contextlib.contextmanager
 def _open(job, have):
-    """The response to a request for the bytes from `have` on; None where the range is refused."""
+    """The response to a request for the bytes from `have` on; None if the range is refused."""
     headers = {"User-Agent": "fashion-mrcnn", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -225,7 +225,7 @@ def _open(job, have):
             raise _Failure(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _Failure(f"no connection ({_reason(error.reason)})") from error
-    except ValueError as error:  # characters that no address has
+    except ValueError as error:  # characters that are invalid in a URL
         raise _Failure(f"{job.url} is not an address ({_reason(error)})") from error
     except (OSError, http.client.HTTPException) as error:
         raise _Again(f"the server did not answer ({_reason(error)})") from error
@@ -234,7 +234,7 @@ def _open(job, have):
 
 
 def _start(response):
-    """The first byte that a 206 response claims to hold."""
+    """The offset at which a 206 response claims to start."""
     match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return int(match[1]) if match else None
 
@@ -245,7 +245,7 @@ def _validator(response):
 
 
 def _total(job, response, have):
-    """The size that the whole file will have, if the server says so; checked before any byte."""
+    """The final size of the file, if the server states it; checked before reading any byte."""
     length = response.headers.get("Content-Length", "")
     if not length.isdigit():
         return None
@@ -287,7 +287,7 @@ def _copy(job, response, file, have, total):
 
 
 class _Pace:
-    """Ends a transfer that never pauses for long, and would never end either."""
+    """Ends a transfer that never pauses for long but would never finish, either."""
 
     def __init__(self, window):
         self.window = max(window, 1.0)
@@ -310,7 +310,7 @@ def _read(response, have):
 
 
 def _verify(job, file):
-    """Raises _Again, with the part file emptied, where it is not what was expected."""
+    """Empties the part file and raises _Again if it is not what was expected."""
     have = file.seek(0, os.SEEK_END)
     problem = None
     if job.size is not None and have != job.size:
@@ -328,7 +328,7 @@ def _verify(job, file):
 
 
 def _hasher(algorithm):
-    # As a checksum, not for security: so that it also works where MD5 is barred (FIPS).
+    # A checksum, not for security, so that it works even where MD5 is forbidden (FIPS).
     return hashlib.new(algorithm, usedforsecurity=False)
 
 

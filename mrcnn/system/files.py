@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, with failures explained; and looked up without surprises."""
+"""Files: written completely or not at all, with errors explained; and safe existence checks."""
 
 import contextlib
 import os
@@ -13,15 +13,15 @@ from mrcnn.errors import UserError
 
 _UNFINISHED = re.compile(r"\.(.+)\.[^.]+\.part")
 
-# Bytes of a file's name that its temporary name repeats: file systems take 255 in all, and eight
-# random characters stand between.
+# Bytes of a file's name that its temporary name repeats: file systems allow 255 in total, and the
+# rest is needed for eight random characters and the suffix.
 _NAME_BYTES = 255 - len("..12345678.part")
 
 
 def is_file(path: str | os.PathLike) -> bool:
-    """Whether there is a regular file; False too for a name that no file can have.
+    """Whether there is a regular file; also False for a name that no file can have.
 
-    `Path.is_file` raises where a name is too long, or may not be looked at.
+    `Path.is_file` raises if a name is too long or inaccessible.
     """
     try:
         return Path(path).is_file()
@@ -30,7 +30,7 @@ def is_file(path: str | os.PathLike) -> bool:
 
 
 def is_folder(path: str | os.PathLike) -> bool:
-    """Whether there is a folder; False too for a name that nothing can have."""
+    """Whether there is a folder; also False for a name that no folder can have."""
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):
@@ -38,10 +38,10 @@ def is_folder(path: str | os.PathLike) -> bool:
 
 
 def write_bytes(path: str | os.PathLike, data: bytes, kind: type[UserError] = UserError) -> Path:
-    """Write a file, whole or not at all, and return its path; missing folders are created.
+    """Write a file, completely or not at all, and return its path; missing folders are created.
 
     Raises:
-        UserError: of that kind, where it cannot be written.
+        UserError: of that kind, if it cannot be written.
     """
     path = Path(path)
     with saving(path, kind):
@@ -52,22 +52,22 @@ def write_bytes(path: str | os.PathLike, data: bytes, kind: type[UserError] = Us
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
-    """As `write_bytes`, in UTF-8 with the line ends as given."""
+    """Like `write_bytes`, in UTF-8, with line endings unchanged."""
     return write_bytes(path, text.encode())
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
-    """Open a temporary file beside `path` that takes its place when the block ends well.
+    """Open a temporary file beside `path` that replaces it when the block ends without error.
 
-    The data is on the disk (fsync) before the rename, so that after a crash or a power cut there
-    is the former file or the new one, never a part. An exception leaves the former file as it was
-    and no temporary file. The new file has the permissions of the former one, else those that
-    `open` gives.
+    The data is on disk (fsync) before the rename, so that after a crash or power failure there is
+    either the old file or the new one, never a partial one. An exception leaves the old file
+    unchanged and no temporary file. The new file has the permissions of the old one, or else those
+    that `open` gives.
 
     Args:
         path: the file to write; its folder must exist.
-        mode: 'wb' or 'w' (UTF-8, line ends as given).
+        mode: 'wb' or 'w' (UTF-8, line endings unchanged).
     """
     path = Path(path)
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -101,9 +101,9 @@ def saving(
     Args:
         path: the file or folder that the block writes.
         kind: of the error.
-        problem: what does not work then; the system's reason follows in brackets.
-        advice: what to do, as a command.
-        settings: the arguments that `advice` names.
+        problem: what has failed; the system's reason follows in brackets.
+        advice: what to do, in the imperative.
+        settings: the arguments that `advice` mentions.
 
     Raises:
         UserError: of that kind, for an OSError in the block.
@@ -119,16 +119,16 @@ def saving(
 
 
 def sync(path: Path) -> None:
-    """Force what a file holds to the disk."""
+    """Flush a file's content to disk."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
 
 
 def unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The temporary files that killed processes left in a folder, with the names they were for.
+    """The temporary files that killed processes left in a folder, with their intended names.
 
-    Names are cut as by `shortened`. Files that a running process is writing are among them: hold a
-    lock before removing any.
+    Names are truncated as by `shortened`. Files that a running process is writing are included:
+    hold a lock before removing any.
     """
     for path in folder.glob(".*.part"):
         if match := _UNFINISHED.fullmatch(path.name):
@@ -136,12 +136,12 @@ def unfinished(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def shortened(name: str) -> str:
-    """A file name, or as much of it as leaves room for what makes it a temporary one."""
+    """A file name, truncated if necessary to leave room for the additions of a temporary name."""
     return os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk after a rename, where the system can."""
+    """Flush a folder's entries to disk after a rename, if the system can."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""HTTP and HTTPS only: an opener that may refuse redirects, and a deadline for a whole answer."""
+"""HTTP and HTTPS only: an opener that may refuse redirects, and a deadline for whole responses."""
 
 import queue
 import threading
@@ -8,17 +8,17 @@ from typing import Any
 
 
 def within(seconds: float, work: Callable[[], Any]) -> Any:
-    """The result of `work`, or its error; a TimeoutError where it takes longer than that.
+    """The result of `work`, or its error; a TimeoutError if it takes longer than `seconds`.
 
-    The timeout of a socket starts over with every byte, and looking up a name has none at all. Work
-    that is late continues in a thread that ends with the process.
+    A socket's timeout restarts with every byte, and name lookup has none at all. Work that is late
+    continues in a thread that ends with the process.
     """
     results: queue.SimpleQueue = queue.SimpleQueue()
 
     def run() -> None:
         try:
             results.put((work(), None))
-        except BaseException as error:  # raised again below, in the thread that waits
+        except BaseException as error:  # raised again below, in the waiting thread
             results.put((None, error))
 
     threading.Thread(target=run, daemon=True).start()
@@ -32,7 +32,7 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
 
 
 class ClosingRedirects(urllib.request.HTTPRedirectHandler):
-    """Closes the response whose redirect is not followed; urllib leaves that to chance."""
+    """Closes a response whose redirect is not followed; urllib leaves that to chance."""
 
     def http_error_302(self, req, fp, code, msg, headers):
         """Follow, or raise what a subclass's `redirect_request` raises."""
@@ -48,11 +48,11 @@ class ClosingRedirects(urllib.request.HTTPRedirectHandler):
 def http_opener(
     redirects: ClosingRedirects, proxies: dict[str, str] | None = None
 ) -> urllib.request.OpenerDirector:
-    """An opener for http and https alone: no files, no FTP, no `data:` addresses.
+    """An opener for http and https alone: no files, no FTP, no `data:` URLs.
 
     Args:
         redirects: decides which redirects are followed.
-        proxies: address by scheme, {} for none; None: those of the environment.
+        proxies: URL by scheme, {} for none; None: those of the environment.
     """
     opener = urllib.request.OpenerDirector()
     for handler in (

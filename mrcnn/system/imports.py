@@ -1,4 +1,4 @@
-"""What makes a program start sooner: imports it can do without, and fewer looks at its objects."""
+"""Faster program starts: skipping unneeded imports, and pausing garbage collection."""
 
 import contextlib
 import gc
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def modules_left_out(*names: str) -> Iterator[None]:
-    """Have imports within the block find that these packages are not installed.
+    """Make these packages appear not to be installed to imports within the block.
 
-    For packages that others use where they are there, and that take long. What is loaded already
-    stays; after the block they can be imported as ever.
+    For slow packages that others import only if present. What is already loaded stays; after the
+    block they can be imported as usual.
     """
     absent = [name for name in names if name not in sys.modules]
-    # Python's own way to say that an import fails.
+    # None in sys.modules makes an import fail.
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
     try:
         yield
@@ -25,10 +25,10 @@ def modules_left_out(*names: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
-    """Switch Python's search for cyclic garbage off within the block.
+    """Switch off Python's cyclic garbage collector within the block.
 
-    For imports and networks: they make millions of objects that stay, and each search would look at
-    all of them again.
+    For imports and building networks: they create millions of objects that stay, and each
+    collection would visit all of them again.
     """
     if not gc.isenabled():
         yield

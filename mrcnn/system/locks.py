@@ -1,4 +1,4 @@
-"""Locks that end with the process that holds them; one training at a time in a log folder."""
+"""Locks that end with the process that holds them; one training run at a time in a log folder."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(handle: int) -> None:
-        """Lock one byte far beyond the end, which leaves the content readable for others."""
+        """Lock one byte far beyond the end, so that others can still read the content."""
         os.lseek(handle, 1 << 40, os.SEEK_SET)
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
@@ -30,13 +30,13 @@ def lock(handle: int) -> bool:
     """Lock the open file `handle` for this process until it is closed.
 
     Returns:
-        False if another process has it; True also on a file system without locks.
+        False if another process holds it; True even on a file system without locks.
     """
     try:
         _lock(handle)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
+    except OSError:  # the file system has no locks
         return True
     return True
 
@@ -46,13 +46,13 @@ LOCK_FILE = ".training.lock"
 
 @contextlib.contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Lock a log folder for this training; the folder is made if need be.
+    """Lock a log folder for this training run; the folder is created if necessary.
 
-    The lock ends with the process, however that ends; the empty file stays. Temporary files of
-    trainings that were killed here are removed.
+    The lock ends with the process, however that ends; the empty file stays. Temporary files of runs
+    that were killed here are removed.
 
     Raises:
-        TrainingError: another training uses the folder, or it cannot be written.
+        TrainingError: another training run uses the folder, or it cannot be written.
     """
     advice = "make it writable, make room, or name another log folder"
     with saving(folder, TrainingError, advice=advice):

@@ -11,14 +11,14 @@ from types import FrameType
 def handling_signals(
     signals: Iterable[int], handler: Callable[[int, FrameType | None], object]
 ) -> Iterator[bool]:
-    """Have `handler` called for these signals within the block.
+    """Call `handler` for these signals within the block.
 
     Args:
         signals: numbers, such as `signal.SIGINT`.
         handler: called with a signal's number and the interrupted frame.
 
     Yields:
-        Whether signals arrive here: only the main thread gets them.
+        Whether signals are handled here: only the main thread receives them.
     """
     former = {}
     is_main = threading.current_thread() is threading.main_thread()
@@ -29,5 +29,5 @@ def handling_signals(
         yield is_main
     finally:
         for number, before in former.items():
-            # None: a handler that was not installed from Python, which cannot be put back.
+            # None: a handler that was not installed from Python, which cannot be restored.
             signal.signal(number, signal.SIG_DFL if before is None else before)

@@ -1,1 +1,1 @@
-"""Step, loop, state, checkpoints, several devices."""
+"""The training step, loop, state and checkpoints, on one or several devices."""

@@ -1,4 +1,4 @@
-"""Names and places of checkpoints, as Matterport's scripts expect them.
+"""Names and locations of checkpoints, as Matterport's scripts expect them.
 
 logs/fashion20240102T0304/mask_rcnn_fashion_0007.h5
 """
@@ -24,12 +24,12 @@ CHECKPOINT = re.compile(
 
 @dataclass(frozen=True)
 class LogFolder:
-    """Where one training writes.
+    """Where one training run writes.
 
     Attributes:
         folder: `<model_dir>/<name><YYYYMMDDTHHMM>`.
         name: Config.NAME in lower case.
-        epoch: epochs already done.
+        epoch: number of completed epochs.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class LogFolder:
 
     @property
     def pattern(self) -> str:
-        """Path of the checkpoints with `{epoch:04d}` in it, as Keras' ModelCheckpoint takes it."""
+        """Path of the checkpoints with `{epoch:04d}`, as Keras' ModelCheckpoint expects it."""
         stem = str(self.folder / f"mask_rcnn_{self.name}_")
         return stem.replace("{", "{{").replace("}", "}}") + "{epoch:04d}.h5"
 
@@ -47,7 +47,7 @@ class LogFolder:
         return self.folder / f"mask_rcnn_{self.name}_{epoch:04d}.h5"
 
     def checkpoints(self) -> list[Path]:
-        """The checkpoints that are there, in the order of their names."""
+        """The existing checkpoints, sorted by name."""
         pattern = f"mask_rcnn_{glob.escape(self.name)}_*.h5"
         return sorted(self.folder.glob(pattern))
 
@@ -55,13 +55,13 @@ class LogFolder:
 def choose_log_folder(
     model_dir: str | Path, name: str, weights_path: str | Path | None = None
 ) -> LogFolder:
-    """The folder to log into: that of the checkpoint that a training resumes from, else a new one.
+    """The folder to log into: that of the checkpoint that training resumes from, else a new one.
 
     A path such as `/any/fashion20240102T0304/mask_rcnn_fashion_0007.h5` sets the epoch and the
-    time stamp; the folder is looked for under `model_dir` and the present name. Any other path,
-    or None, means epoch 0 and a new folder. Its time stamp is now, or the minute after the newest
-    folder if that is later: two trainings begun in one minute do not share a folder, and after
-    the clock went back the last training is still the last by name.
+    timestamp; the folder is looked up by `model_dir` and the current name. Any other path, or
+    None, means epoch 0 and a new folder. Its timestamp is now, or the minute after the newest
+    folder if that is later: two runs started in the same minute do not share a folder, and after
+    the clock has been set back the last run is still the last by name.
 
     Args:
         model_dir: the folder of all logs.
@@ -87,7 +87,7 @@ def _minutes_after(model_dir: Path, name: str) -> Iterator[datetime.datetime]:
     """The minute after each log folder of `name`."""
     for path in model_dir.iterdir() if model_dir.is_dir() else ():
         if (time := _time_of(path.name, name)) is not None:
-            with contextlib.suppress(OverflowError):  # the last minute of the calendar
+            with contextlib.suppress(OverflowError):  # the last representable minute
                 yield time + datetime.timedelta(minutes=1)
 
 
@@ -103,7 +103,7 @@ def _time_of(folder: str, name: str) -> datetime.datetime | None:
 
 
 def find_last(model_dir: str | Path, name: str) -> Path:
-    """The last checkpoint of the last training, both in the order of their names.
+    """The last checkpoint of the last training run, both by name.
 
     Raises:
         WeightsNotFoundError: (a FileNotFoundError) there is none.
@@ -112,7 +112,7 @@ def find_last(model_dir: str | Path, name: str) -> Path:
 
 
 def find_last_readable(model_dir: str | Path, name: str) -> tuple[Path, list[Path]]:
-    """The last checkpoint of the last training that can be read, and the damaged ones after it.
+    """The last readable checkpoint of the last training run, and the damaged ones after it.
 
     Raises:
         WeightsNotFoundError: (a FileNotFoundError) there is none.
@@ -123,12 +123,12 @@ def find_last_readable(model_dir: str | Path, name: str) -> tuple[Path, list[Pat
     while checkpoints and not is_readable(checkpoints[-1]):
         damaged.append(checkpoints.pop())
     if not checkpoints:
-        read_layers(damaged[0])  # raises what is wrong with the last
+        read_layers(damaged[0])  # raises the error of the last one
     return checkpoints[-1], damaged
 
 
 def readable_before(path: str | Path) -> Path | None:
-    """The last whole checkpoint of the same training before a damaged one; None without one."""
+    """The last intact checkpoint of the same training run before a damaged one, or None."""
     path = Path(path)
     own = re.fullmatch(r"(mask_rcnn_.*_)\d{4,}\.h5", path.name)
     if own is None or not path.is_file() or is_readable(path):
@@ -139,15 +139,15 @@ def readable_before(path: str | Path) -> Path | None:
 
 
 def advice_about(path: str | Path) -> str | None:
-    """What to load instead of weights that cannot be read; None where nothing better is known."""
-    if len(str(path)) == 1:  # a script of 2018, which takes find_last()[1]
+    """What to load instead of weights that cannot be read; None if nothing better is known."""
+    if len(str(path)) == 1:  # a script from 2018 that uses find_last()[1]
         return "take model.find_last() as it is: it is the path, no longer a pair"
     earlier = readable_before(path)
     return None if earlier is None else f"take the checkpoint before it, which is whole: {earlier}"
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a weight file is whole and lists its layers; its numbers are not checked."""
+    """Whether a weight file is complete and lists its layers; its values are not checked."""
     try:
         read_layers(path)
     except WeightsError:
@@ -156,7 +156,7 @@ def is_readable(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged checkpoint so that it is not mistaken for a good one; its new path.
+    """Rename a damaged checkpoint so that it is not mistaken for a good one; return its new path.
 
     Raises:
         WeightsError: its folder cannot be written.
@@ -167,15 +167,15 @@ def set_aside(path: Path) -> Path:
 
 
 def _last_training(model_dir: str | Path, name: str) -> list[Path]:
-    """The checkpoints of the last training, in the order of their names; at least one."""
+    """The checkpoints of the last training run, sorted by name; at least one."""
     model_dir = Path(model_dir)
     prefix = name.lower()
     found = [f for f in model_dir.iterdir() if f.is_dir()] if model_dir.is_dir() else []
-    # The folders of `fashionista` begin with `fashion` too.
+    # The folders of `fashionista` start with `fashion`, too.
     folders = sorted(f.name for f in found if _time_of(f.name, prefix) is not None)
     if not folders:
         raise WeightsNotFoundError(
-            # The beginning is Matterport's text.
+            # The first words are Matterport's.
             f"Could not find model directory under {model_dir}: no folder there begins with "
             f"{prefix!r} and ends with a time such as 20240102T0304",
             advice="wait for a training's first checkpoint, or name another folder",

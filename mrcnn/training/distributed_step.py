@@ -1,7 +1,7 @@
 """The training step on several devices: losses and update as one device would compute them.
 
-Each device has a slice of the batch. Sums and counts of the losses are added up over the devices
-before they are divided, and gradients before their norm is limited; the update is then the same
+Each device has a slice of the batch. Sums and counts of the losses are summed over the devices
+before they are divided, and gradients before their norm is clipped; the update is then the same
 everywhere, so that the copies of the weights stay equal.
 """
 
@@ -21,11 +21,11 @@ SUM = tf.distribute.ReduceOp.SUM
 
 
 class DistributedStep(TrainingStep):
-    """`TrainingStep` for a model made within a strategy's scope.
+    """`TrainingStep` for a model created within a strategy's scope.
 
     Args:
-        model: of `mrcnn.network.build.build_model("training", ...)`.
-        optimizer: made within the same scope.
+        model: from `mrcnn.network.build.build_model("training", ...)`.
+        optimizer: created within the same scope.
         distribution: a `strategies.SeveralDevices`.
         options: those of `TrainingStep`.
     """
@@ -42,23 +42,23 @@ class DistributedStep(TrainingStep):
         self._validate = tf.function(self._validate_graph, reduce_retracing=True, autograph=False)
 
     def train(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
-        """Learn from one batch.
+        """Train on one batch.
 
         Args:
-            inputs: the model's inputs; with several processes this one's slice of the batch.
-            step: number of the step since the training began.
+            inputs: the model's inputs; with several processes, this one's slice of the batch.
+            step: number of the step since training started.
 
         Returns:
-            float32 `[6]`, of the whole batch, as `TrainingStep.train` returns them.
+            float32 `[6]`, for the whole batch, as returned by `TrainingStep.train`.
 
         Raises:
-            TrainingError: another process has gone.
+            TrainingError: another process is gone.
         """
         with self.distribution.guarded():
             return super().train(inputs, step)
 
     def validate(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
-        """The losses of the whole batch, without learning from it; see `train`."""
+        """The losses of the whole batch, without training on it; see `train`."""
         with self.distribution.guarded():
             return super().validate(inputs, step)
 
@@ -79,7 +79,7 @@ class DistributedStep(TrainingStep):
     # ---- what each device computes ----
 
     def _losses(self, inputs, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """`TrainingStep._losses` of the whole batch, and this device's share of the total.
+        """`TrainingStep._losses` for the whole batch, and this device's share of the total.
 
         The shares of all devices add up to the total, and their gradients to its gradient.
         """
@@ -134,7 +134,7 @@ class DistributedStep(TrainingStep):
         self._clear_graph()
 
     def _apply(self, gradients) -> None:
-        """Do what `optimizer.apply` does, except that it would sum the gradients once more."""
+        """Like `optimizer.apply`, which would sum the gradients once more."""
         optimizer = self.optimizer
         rate = tf.convert_to_tensor(optimizer.learning_rate)
 
@@ -156,9 +156,9 @@ def network_of_a_replica(model: keras.Model) -> keras.Model:
     """A graph on the model's own layers whose last five outputs are `(sum, count)` of each loss.
 
     Args:
-        model: of `mrcnn.network.build.build_model("training", ...)`. It is changed: its batch
-        norms take
-            the statistics of all devices' slices, and its sampling draws for the whole batch.
+        model: from `mrcnn.network.build.build_model("training", ...)`. It is modified: its batch
+            norms use the statistics of all devices' slices, and its sampling draws for the whole
+            batch.
     """
     model.get_layer(SAMPLING_LAYER).random_keys = uniform_of_a_slice
     for layer in map(find_trainable_layer, layers_with_weights(model)):
@@ -176,7 +176,7 @@ def _call_for_the_whole_batch(layer, *args, **kwargs):
 
 
 class LossParts(keras.layers.Layer):
-    """Sum and count of a loss over this device's slice: float32 `[2]`.
+    """The sum and count of a loss over this device's slice: float32 `[2]`.
 
     Args:
         loss: a `losses.LossLayer`; its function is read when the graph is compiled.
@@ -191,7 +191,7 @@ class LossParts(keras.layers.Layer):
         return tf.stack(self.loss.function.parts(*inputs))
 
     def compute_output_spec(self, inputs):
-        """Two numbers."""
+        """Two values."""
         return keras.KerasTensor((2,), "float32")
 
 

@@ -1,7 +1,7 @@
-"""COCO's average precision while training: a fixed validation set, the weights of the moment.
+"""COCO average precision during training: a fixed validation set, the current weights.
 
-The training model cannot detect, so that an inference model stands beside it, built when it is
-first needed; before each evaluation it takes the training model's weights.
+The training model cannot detect, so an inference model is built beside it when first needed; before
+each evaluation it takes over the training model's weights.
 """
 
 import copy
@@ -24,19 +24,19 @@ from mrcnn.inference.predictor import Predictor
 from mrcnn.network.build import build_model
 from mrcnn.training.history import EVALUATED
 
-# Low, as is usual for average precision: detections that few believe in count for recall.
+# Low, as is usual for average precision: low-scoring detections count towards recall.
 SCORE_THRESHOLD = 0.05
-# Pictures show what is at least this sure, or as sure as the configuration asks, if that is less.
+# Pictures show detections of at least this score, or the configuration's minimum if lower.
 PICTURE_SCORE = 0.5
 PICTURES = 4
 PICTURE_SIDE = 480
 
 
 class Evaluated(NamedTuple):
-    """What one evaluation came to.
+    """The results of one evaluation.
 
     Attributes:
-        figures: by column of `history.EVALUATED`, 0 to 1; -1 where no image has an instance.
+        figures: by column of `history.EVALUATED`, 0 to 1; -1 if no image has an instance.
         pictures: by name, uint8 RGB: the annotations on the left, the detections on the right.
     """
 
@@ -45,15 +45,15 @@ class Evaluated(NamedTuple):
 
 
 class EpochEvaluation:
-    """Evaluates every so many epochs, always on the same images.
+    """Evaluates every few epochs, always on the same images.
 
     Args:
         dataset: a prepared Dataset, the validation set.
-        config: of the training; detections count from a score of `SCORE_THRESHOLD` on, whatever
+        config: of the training; detections count from a score of `SCORE_THRESHOLD`, whatever
             DETECTION_MIN_CONFIDENCE says.
         every: epochs from one evaluation to the next.
-        images: at most so many, spread evenly over the data set; None: all.
-        pictures: so many of them are drawn.
+        images: maximum number of images, spread evenly over the data set; None: all.
+        pictures: number of images that are drawn.
     """
 
     def __init__(
@@ -74,18 +74,18 @@ class EpochEvaluation:
         self._truth: dict | None = None
 
     def is_due(self, epoch: int, epochs: int) -> bool:
-        """Whether to evaluate after so many epochs: every `every`, and after the last."""
+        """Whether to evaluate after this many epochs: every `every`, and after the last."""
         return epoch % self.every == 0 or epoch == epochs
 
     def run(self, model: keras.Model, between: Callable[[], object] = lambda: None) -> Evaluated:
-        """Detect on all images with a training model's weights, and measure.
+        """Detect on all images with a training model's weights, and evaluate.
 
         Args:
-            model: of `mrcnn.network.build.build_model("training", ...)`; it is left as it is.
+            model: from `mrcnn.network.build.build_model("training", ...)`; it is not modified.
             between: called after each image; it may raise to end the evaluation.
 
         Raises:
-            ConfigError: the backbone has layers without a name of their own.
+            ConfigError: the backbone has layers without explicit names.
             DatasetError: an image or its annotation cannot be used.
         """
         predictor = self._predictor_with_weights_of(model)
@@ -137,12 +137,12 @@ class EpochEvaluation:
 def evaluation_for(
     dataset: Dataset | None, config: Config, former: EpochEvaluation | None = None
 ) -> EpochEvaluation | None:
-    """What EVALUATE_EVERY and EVALUATE_IMAGES ask for; None for no evaluation.
+    """The evaluation that EVALUATE_EVERY and EVALUATE_IMAGES ask for; None for no evaluation.
 
     Args:
         dataset: the validation set, or None.
         config: of the training.
-        former: reused where it is for the same, since its model takes a while to build.
+        former: reused if its settings are the same, since its model takes a while to build.
 
     Raises:
         ConfigError: there is nothing to evaluate on.
@@ -162,7 +162,7 @@ def evaluation_for(
 
 
 def _detecting(config: Config) -> Config:
-    """The configuration of the inference model beside a training model of this one."""
+    """The configuration of the inference model for a training model of this configuration."""
     detecting = copy.copy(config)
     detecting.DETECTION_MIN_CONFIDENCE = SCORE_THRESHOLD
     if config.IMAGE_RESIZE_MODE == "crop":
@@ -172,7 +172,7 @@ def _detecting(config: Config) -> Config:
 
 
 def _spread(image_ids: np.ndarray, count: int | None) -> np.ndarray:
-    """At most `count` of them at even distances."""
+    """At most `count` of the ids, evenly spaced."""
     if count is None or count >= len(image_ids):
         return image_ids
     return image_ids[np.arange(count) * len(image_ids) // count]

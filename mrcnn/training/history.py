@@ -1,4 +1,4 @@
-"""`history.csv`: one row of losses, average precision and speed for each epoch of a training.
+"""`history.csv`: one row of losses, average precision and speed for each training epoch.
 
 Nothing here imports Keras or TensorFlow, so that reports can read a history quickly.
 """
@@ -17,7 +17,7 @@ from mrcnn.system.files import replacing, saving
 
 HISTORY_FILE = "history.csv"
 MASK_AP = "val_mask_AP"
-# Column -> kind and figure of `coco_ap.average_precision`; of the epochs evaluated.
+# Column -> kind and figure of `coco_ap.average_precision`, in epochs with an evaluation.
 EVALUATED = {
     MASK_AP: ("segm", "AP"),
     "val_mask_AP50": ("segm", "AP50"),
@@ -38,10 +38,10 @@ COLUMNS = (
 
 
 def write_history(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the rows of a training; columns that do not apply to an epoch stay empty.
+    """Write the history's rows; columns that do not apply to an epoch stay empty.
 
     Raises:
-        TrainingError: the file cannot be written; an earlier one is then untouched.
+        TrainingError: the file cannot be written; an existing one is then untouched.
     """
     path = folder / HISTORY_FILE
     advice = "make room or make the folder writable, then resume from the last checkpoint"
@@ -52,7 +52,7 @@ def write_history(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a table whose first line names the columns, without cells that are not numbers.
+    """The rows of a table whose first line names the columns; non-numeric cells are left out.
 
     `epoch` is a whole number in the rows that have one.
 
@@ -65,14 +65,14 @@ def read_history(path: Path) -> list[dict[str, float]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot be read ({reason})", path=path) from error
-    # Under None stands what a row has beyond the columns.
+    # The key None holds a row's surplus cells.
     rows = [{k.strip(): _number(v) for k, v in row.items() if k} for row in cells]
     rows = [{k: v for k, v in row.items() if math.isfinite(v)} for row in rows]
     return [row | {"epoch": int(row["epoch"])} if "epoch" in row else row for row in rows]
 
 
 def read_epochs(folder: Path, epochs: float = math.inf) -> list[dict[str, float]]:
-    """The first `epochs` epochs of a log folder's history; none where it cannot be read."""
+    """The first `epochs` epochs of a log folder's history; none if it cannot be read."""
     try:
         rows = read_history(folder / HISTORY_FILE)
     except UserError:
@@ -81,12 +81,12 @@ def read_epochs(folder: Path, epochs: float = math.inf) -> list[dict[str, float]
 
 
 def resumed_epochs(folder: Path, epochs: int) -> list[dict[str, float]]:
-    """The first `epochs` epochs of the history of a training that is resumed.
+    """The first `epochs` epochs of the history of a training run that is resumed.
 
-    The next epoch rewrites the file; one that lacks epochs is therefore kept beside it first.
+    The next epoch overwrites the file, so a file that lacks epochs is first set aside.
 
     Raises:
-        TrainingError: it cannot be kept.
+        TrainingError: it cannot be set aside.
     """
     rows = read_epochs(folder, epochs)
     path = folder / HISTORY_FILE

@@ -11,25 +11,25 @@ from typing import Protocol
 from mrcnn.config import Config
 from mrcnn.config_rules import RateSchedule, parse_rate_schedule
 
-# A large batch's rate is too much for the weights of the first steps. Goyal et al. take five epochs
-# of ImageNet; detectors are usually given 500 to 1,000 steps.
+# A large batch's rate is too high for the weights of the first steps. Goyal et al. warm up over
+# five epochs of ImageNet; detectors usually use 500 to 1,000 steps.
 SCALED_WARMUP_STEPS = 500
 
 
 class ScalesRate(Protocol):
-    """The settings that say how the rate follows the number of devices; a Config has them."""
+    """The part of a Config that determines how the rate scales with the number of devices."""
 
     SCALE_LEARNING_RATE: bool
     WARMUP_STEPS: int
 
 
 def scaled_rate(config: ScalesRate, rate: float, replicas: int) -> float:
-    """The rate on so many devices: with SCALE_LEARNING_RATE proportional to their number."""
+    """The rate for this many devices: proportional to their number with SCALE_LEARNING_RATE."""
     return rate * replicas if config.SCALE_LEARNING_RATE else rate
 
 
 def warmup_steps(config: ScalesRate, replicas: int = 1) -> int:
-    """WARMUP_STEPS, and where it is 0 and the rate is scaled up, `SCALED_WARMUP_STEPS`."""
+    """WARMUP_STEPS, or `SCALED_WARMUP_STEPS` if it is 0 and the rate is scaled up."""
     is_scaled = config.SCALE_LEARNING_RATE and replicas > 1
     return config.WARMUP_STEPS or (SCALED_WARMUP_STEPS if is_scaled else 0)
 
@@ -39,13 +39,13 @@ class LearningRate:
     """The rate of each step of one call of `train`; a step is a batch.
 
     Attributes:
-        rate: what `train` was given.
-        schedule: how it moves.
-        warmup_steps: over so many steps from the training's beginning the rate rises evenly; it
-            multiplies the schedule.
-        steps_per_epoch: batches an epoch.
-        first_epoch: epochs done when the call began, also where it was interrupted since.
-        last_epoch: epochs done when it will be over.
+        rate: the one passed to `train`.
+        schedule: how it changes.
+        warmup_steps: number of steps from the start of training over which the rate rises
+            linearly; multiplies the schedule.
+        steps_per_epoch: batches per epoch.
+        first_epoch: epochs completed when the call began, even if it was interrupted since.
+        last_epoch: epochs completed when it ends.
     """
 
     rate: float
@@ -59,9 +59,9 @@ class LearningRate:
     def of_config(
         cls, config: Config, rate: float, first_epoch: int, last_epoch: int, replicas: int = 1
     ) -> "LearningRate":
-        """The rate of one call of `train` with this configuration, on so many devices.
+        """The rate of one call of `train` with this configuration, on this many devices.
 
-        `rate` is what `scaled_rate` gave.
+        `rate` is the result of `scaled_rate`.
         """
         return cls(
             rate,
@@ -73,7 +73,7 @@ class LearningRate:
         )
 
     def __call__(self, step: int) -> float | None:
-        """The rate of a step, counted from the training's beginning.
+        """The rate of a step, counted from the start of training.
 
         None once a constant rate has been reached: it is then left alone, since callbacks may set
         it.

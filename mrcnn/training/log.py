@@ -1,4 +1,4 @@
-"""What a training shows and keeps: a progress bar, TensorBoard events, checkpoints."""
+"""What training shows and keeps: a progress bar, TensorBoard events, checkpoints."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ SHORT_NAMES = ("rpn_cls", "rpn_box", "cls", "box", "mask")
 class ProgressBar:
     """One line per epoch: steps, the mean losses so far, images per second.
 
-    Where the output is not a terminal, a line every half minute instead of a moving bar.
+    If the output is not a terminal, it prints a line every half minute instead of a moving bar.
     """
 
     def __init__(self, epoch: int, epochs: int, steps: int, done: int, batch_size: int):
@@ -51,27 +51,27 @@ class ProgressBar:
         self.bar.update()
 
     def _steps_per_second(self) -> float:
-        # tqdm knows the rate of the last steps once it has drawn a line.
+        # tqdm knows the rate of recent steps once it has drawn a line.
         done = self.bar.n + 1 - self.bar.initial
         state = self.bar.format_dict
         return state["rate"] or done / max(state["elapsed"], 1e-6)
 
     def close(self) -> None:
-        """Leave the line as it is."""
+        """Finish the line, leaving it as it is."""
         self.bar.close()
 
 
 def speed_text(images_per_second: float) -> str:
-    """Images per second for a person; never "0.0"."""
+    """Images per second in readable form; never "0.0"."""
     digits = ".1f" if images_per_second >= 1 else ".2g"
     return f"{images_per_second:{digits}} img/s"
 
 
 class TensorBoardScalars(keras.callbacks.Callback):
-    """Writes each epoch's numbers for TensorBoard into the log folder.
+    """Writes each epoch's values for TensorBoard into the log folder.
 
-    Where that fails it says so once and writes no more: a training stops where its state cannot be
-    written, not for want of charts.
+    If that fails, it says so once and stops writing: training ends if its state cannot be written,
+    not for want of charts.
     """
 
     def __init__(self, folder: Path):
@@ -85,11 +85,11 @@ class TensorBoardScalars(keras.callbacks.Callback):
             self.writer = tf.summary.create_file_writer(str(self.folder))
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
-        """Write the epoch's numbers."""
+        """Write the epoch's values."""
         self._write(epoch + 1, tf.summary.scalar, logs or {})
 
     def write_pictures(self, epoch: int, pictures: Mapping[str, np.ndarray]) -> None:
-        """Write pictures by name, uint8 RGB `[height, width, 3]`, after so many epochs."""
+        """Write pictures by name, uint8 RGB `[height, width, 3]`, after this many epochs."""
         stacks = {name: picture[np.newaxis] for name, picture in pictures.items()}
         self._write(epoch, tf.summary.image, stacks)
 
@@ -121,8 +121,8 @@ class TensorBoardScalars(keras.callbacks.Callback):
 class Checkpoints:
     """Writes the weights after each epoch, and keeps the best.
 
-    The best checkpoint gets a second name, `best_mask_rcnn_<name>.h5`: one that begins with
-    `mask_rcnn_` would be the last for `find_last`.
+    The best checkpoint gets a second name, `best_mask_rcnn_<name>.h5`: `find_last` would take a
+    name that starts with `mask_rcnn_` for the last checkpoint.
 
     Args:
         folder: where to write.
@@ -151,13 +151,13 @@ class Checkpoints:
         return path
 
     def complete(self, model: keras.Model, progress: Progress) -> None:
-        """Write what is missing of the epoch at whose end a state was written.
+        """Write the missing files of the epoch at whose end a state was written.
 
-        The state is written first. A training that was killed right after it has no checkpoint of
-        that epoch yet; if the epoch was the last, nothing else would ever write one.
+        The state is written first. A run that was killed right afterwards has no checkpoint of that
+        epoch yet; if the epoch was the last, nothing else would ever write one.
 
         Raises:
-            WeightsError, TrainingError: it cannot be written.
+            WeightsError, TrainingError: a file cannot be written.
         """
         if progress.step or not progress.epoch:
             return
@@ -177,8 +177,8 @@ class Checkpoints:
             try:
                 os.link(path, temporary)
                 temporary.replace(self.best)
-                # Links to one file are not renamed over each other: both names would stay.
+                # Renaming one link over another to the same file does nothing: both names stay.
                 temporary.unlink(missing_ok=True)
-            except OSError:  # a file system without hard links
+            except OSError:  # the file system has no hard links
                 with replacing(self.best) as copy, path.open("rb") as stream:
                     shutil.copyfileobj(stream, copy)

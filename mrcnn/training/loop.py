@@ -24,8 +24,8 @@ from mrcnn.training.state import Progress, save_state
 from mrcnn.training.step import TrainingStep
 
 LOG_NAMES = ("loss", *LOSS_NAMES)
-# A loss begins at 5 to 20, whatever the data. Above this, times the greatest of LOSS_WEIGHTS, the
-# weights are beyond help, and NaN is a few steps away.
+# The loss starts at 5 to 20, whatever the data. Above this value, times the largest of
+# LOSS_WEIGHTS, the weights cannot recover, and NaN is a few steps away.
 EXPLODED = 1e4
 
 
@@ -35,13 +35,14 @@ class TrainingPlan:
 
     Attributes:
         epochs: the total, earlier ones included.
-        steps_per_epoch: training batches an epoch.
-        validation_steps: at most this many validation batches an epoch.
+        steps_per_epoch: training batches per epoch.
+        validation_steps: maximum number of validation batches per epoch.
         state_seconds: write the state this often within an epoch.
         notes: texts to store in each checkpoint.
         callbacks: Keras callbacks.
         evaluation: measures average precision every few epochs; None: never.
-        early_stopping: end after so many epochs without a better deciding value; 0: never.
+        early_stopping: end after this many epochs without improvement in the deciding column; 0:
+            never.
     """
 
     epochs: int
@@ -58,10 +59,10 @@ class TrainingPlan:
 def finishing_the_step() -> Iterator[Callable[[], bool]]:
     """Let Ctrl-C end the loop between two steps; a second Ctrl-C ends it at once.
 
-    A step that was cut in the middle could have changed the weights without being counted.
+    A step interrupted in the middle could have changed the weights without being counted.
 
     Yields:
-        A function: whether Ctrl-C was pressed.
+        A function that returns whether Ctrl-C was pressed.
     """
     pressed: list[int] = []
 
@@ -75,16 +76,16 @@ def finishing_the_step() -> Iterator[Callable[[], bool]]:
 
 
 class Trainer:
-    """Runs a plan from `progress` to its end, with a state on disk to resume from at any moment.
+    """Runs a plan from `progress` to its end, with a state on disk to resume from at any time.
 
     Args:
         step: the compiled step.
         loader: training batches; its batch n must be a function of n alone.
         validation_loader: validation batches, or None.
-        log: the log folder, created if absent; no other training can use it meanwhile.
+        log: the log folder, created if absent; no other training run can use it meanwhile.
         progress: where to start.
         distribution: the processes of the training. All of them run the same plan and compute the
-            same numbers; only the chief writes.
+            same values; only the chief writes.
     """
 
     def __init__(
@@ -107,11 +108,11 @@ class Trainer:
         """Train.
 
         Returns:
-            One dictionary for each epoch since the training began, as in `history.csv`.
+            One dictionary for each epoch since training started, as in `history.csv`.
 
         Raises:
             TrainingError: a loss is no longer finite, a loader worker died, another process of
-                the training has gone, or another training uses the log folder.
+                the training is gone, or another training run uses the log folder.
             KeyboardInterrupt: after Ctrl-C, once the state is written.
         """
         if not self.distribution.is_chief:
@@ -147,14 +148,14 @@ class Trainer:
         return self.progress.history
 
     def _begin(self) -> None:
-        # So that a training killed in its first epoch can be found and resumed.
+        # So that a run killed in its first epoch can be found and resumed.
         is_new = self.progress.epoch == 0 and not self.log.checkpoint(0).exists()
         if is_new and self.distribution.is_chief:
             self._save_state()
             self.checkpoints.save(self.model, 0, is_best=False)
 
     def _save_state(self) -> None:
-        """Write the state; raise TrainingError, and keep the former, where weights are NaN."""
+        """Write the state; if weights are NaN, keep the previous one and raise TrainingError."""
         self.step.restore_weights()
         bad = [v.path for v in self.model.weights if not np.isfinite(np.asarray(v.value)).all()]
         if bad:
@@ -187,27 +188,27 @@ class Trainer:
         if images := (self.progress.step - steps_before) * self.loader.batch_size:
             speed["images_per_second"] = images / speed["seconds"]
         if self.validation_loader or plan.evaluation:
-            self._save_state()  # measuring may fail, and need not cost the epoch
+            self._save_state()  # if the evaluation fails, the epoch is not lost
         logs = dict(zip(LOG_NAMES, self._means(), strict=True))
         with self.step.averaged_weights():
             logs |= self._validate(plan, interrupted)
             logs |= self._evaluate(plan, interrupted, epoch)
         logs["learning_rate"] = float(np.asarray(self.step.optimizer.learning_rate.value))
-        # Only the chief has measured everything.
+        # Only the chief has all measurements.
         self._close_epoch(plan, self.distribution.share(logs | speed))
-        # As with Matterport, callbacks find the epoch's checkpoint, and may fail.
+        # As in Matterport's code, callbacks find the epoch's checkpoint, and may fail.
         callbacks.on_epoch_end(epoch, logs)
-        # A callback may stop one process.
+        # A callback may have stopped only one process.
         self.model.stop_training = self.distribution.agree(self.model.stop_training)
 
     def _next(self, batches, steps_before: int):
-        """The next batch; where there is none, the steps since the last state are not lost."""
+        """The next batch; if loading fails, the steps since the last state are not lost."""
         with self._saving_what_is_new(steps_before, UserError):
             return next(batches)
 
     @contextlib.contextmanager
     def _saving_what_is_new(self, steps_before: int, kind: type[Exception]) -> Iterator[None]:
-        """Save the state, between two steps, before an error of this kind ends the training."""
+        """Save the state, between two steps, before an error of this kind ends training."""
         try:
             yield
         except kind:
@@ -229,7 +230,7 @@ class Trainer:
             callbacks.on_train_batch_end(self.progress.step - 1, logs)
 
     def _require_sane(self, losses, when: str, image_ids: Sequence[int], loader) -> None:
-        """Raise TrainingError where a loss is not finite, or too large to recover from."""
+        """Raise TrainingError if a loss is not finite, or too large to recover from."""
         limit = EXPLODED * max(1.0, *self.step.weights)
         named = list(zip(LOG_NAMES, map(float, losses), strict=True))
         wrong = [f"{name} is no longer finite" for name, x in named if not np.isfinite(x)]
@@ -268,7 +269,7 @@ class Trainer:
             return {}
         if not self.distribution.is_chief:
             return {}
-        # The other processes wait meanwhile, and cannot be asked.
+        # The other processes wait meanwhile and cannot take part in a vote.
         alone = self.distribution.workers == 1
         evaluated = evaluation.run(self.model, lambda: self._stop_if(alone and interrupted()))
         self.board.write_pictures(epoch + 1, evaluated.pictures)
@@ -284,7 +285,7 @@ class Trainer:
         if stops:
             progress.stopped = [*progress.stopped, plan.epochs]
             self.model.stop_training = True
-        # The state comes first: it is then never older than the last checkpoint beside it.
+        # The state is written first, so it is never older than the last checkpoint beside it.
         self._save_state()
         if self.distribution.is_chief:
             with self.step.averaged_weights():
@@ -315,7 +316,7 @@ class Trainer:
 
 
 def _require_built_size(loader: BatchLoader, image_ids: Sequence[int], images: np.ndarray) -> None:
-    """Raise DatasetError where images are not of the size whose anchors the network has."""
+    """Raise DatasetError if the images are not of the size that the network's anchors are for."""
     built = tuple(int(side) for side in loader.source.config.IMAGE_SHAPE[:2])
     if images.shape[1:3] != built:
         raise DatasetError(
@@ -332,8 +333,7 @@ def _require_built_size(loader: BatchLoader, image_ids: Sequence[int], images: n
 def deciding_column(evaluated: bool, row: Mapping[str, float]) -> str:
     """The column of the history that decides which weights are the best.
 
-    Mask AP where the training is evaluated at times, else the validation loss, else the training
-    loss.
+    Mask AP if training is evaluated, else the validation loss, else the training loss.
     """
     if evaluated:
         return MASK_AP
@@ -341,7 +341,7 @@ def deciding_column(evaluated: bool, row: Mapping[str, float]) -> str:
 
 
 def note_best(progress: Progress, column: str, row: Mapping[str, float]) -> bool:
-    """Note an epoch's value if it is the best so far; whether it is. False without a value."""
+    """Record an epoch's value if it is the best so far; return whether it is."""
     if progress.best_of != column:
         progress.best, progress.best_of = None, column
     if column not in row:
@@ -354,7 +354,7 @@ def note_best(progress: Progress, column: str, row: Mapping[str, float]) -> bool
 
 
 def stops_early(progress: Progress, patience: int) -> bool:
-    """Whether the present call has had `patience` epochs without a better value."""
+    """Whether the current call has had `patience` epochs without improvement."""
     return bool(patience) and (
         progress.epoch - max(progress.best_epoch, progress.call_begin) >= patience
     )
@@ -373,7 +373,7 @@ def _epoch_line(row: dict, best_by: str | None) -> str:
 
 
 def why_over(progress: Progress, epochs: int, early_stopping: int) -> str:
-    """A sentence why a call of `train` up to `epochs` has nothing left to do, else ''."""
+    """A sentence saying why a call of `train` up to `epochs` has nothing left to do, else ''."""
     if early_stopping and epochs in progress.stopped:
         return f"The training up to epoch {epochs} was stopped early: nothing to train."
     if progress.epoch >= epochs:
@@ -382,16 +382,16 @@ def why_over(progress: Progress, epochs: int, early_stopping: int) -> str:
 
 
 def _image_names(loader: BatchLoader, image_ids: Sequence[int]) -> str:
-    """The images' numbers in their data set, each with its id there."""
+    """The images' numbers in the data set, each with its id."""
     infos = loader.source.dataset.image_info
     return ", ".join(f"{int(i)}: {infos[int(i)].get('id')}" for i in image_ids)
 
 
 def state_belongs_to(progress: Progress, log: LogFolder, weights_path: Path) -> bool:
-    """Whether the state in the log folder is to be resumed after these weights were loaded.
+    """Whether to resume the state in the log folder after these weights were loaded.
 
-    It is if they are the folder's last checkpoint, or the one the state was written with. Whoever
-    loads an earlier checkpoint gets its weights alone.
+    Yes if they are the folder's last checkpoint, or the one the state was written with. An earlier
+    checkpoint provides its weights alone.
     """
     if weights_path.parent.resolve() != log.folder.resolve():
         return False

@@ -1,8 +1,8 @@
 """Archives of arrays (`.npz`) that are checked before any of their arrays is read.
 
-`np.load` reserves as much memory as the header of an array declares, and `zipfile` unpacks whatever
-was packed, so that a small file could take any amount of memory. Here an archive may only declare
-as much as it holds.
+`np.load` allocates as much memory as an array's header declares, and `zipfile` decompresses
+anything, so a small file could use any amount of memory. Here an archive may only declare as much
+as it contains.
 """
 
 import contextlib
@@ -19,17 +19,17 @@ import numpy as np
 from mrcnn.system.files import is_file
 from mrcnn.weights.h5_reading import MOST_NAMES, MOST_NUMBERS
 
-# Weights, and what Adam remembers of each: two numbers, of four bytes all.
+# The weights and Adam's two moments of each, four bytes per value.
 MOST_BYTES = min(3 * 4 * MOST_NUMBERS, (1 << 32) - 1)
 MOST_MEMBERS = 4 * MOST_NAMES
 MOST_TEXT = 1 << 26  # characters of one text
 
 _DIRECTORY_BYTES = MOST_MEMBERS * 256
-# The end of a zip archive without a comment: signature, four counts, size and place of the
-# directory, length of the comment. One of over 4 GB has a locator of 20 bytes before it.
+# The end of a zip archive without a comment: signature, four counts, size and offset of the
+# directory, length of the comment. Archives above 4 GB have a 20-byte locator before it.
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = 20
-# What NumPy raises, other than ValueError, where the text of a header is not a dictionary.
+# What NumPy raises, apart from ValueError, if the text of a header is not a dictionary.
 _NO_HEAD = (SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
 
 Shapes = dict[str, tuple[int, ...]]
@@ -37,19 +37,19 @@ Shapes = dict[str, tuple[int, ...]]
 
 @contextlib.contextmanager
 def opened_arrays(path: str | os.PathLike) -> Iterator[tuple[np.lib.npyio.NpzFile, Shapes]]:
-    """Open an archive that `np.savez` wrote; its arrays are read as they are asked for.
+    """Open an archive that `np.savez` wrote; its arrays are read on demand.
 
-    The directory and the headers of the arrays are checked: nothing is packed, all members together
-    are no larger than the file, each is exactly as long as its shape requires, and holds real
-    numbers or one text. No pickle is opened. The second value is the shapes of the numeric arrays
-    by their names, so that a caller can leave out arrays that are larger than expected.
+    The directory and the array headers are checked: nothing is compressed, all members together
+    are no larger than the file, and each is exactly as long as its shape requires and contains real
+    numbers or one text. No pickle is loaded. The second value is the shapes of the numeric arrays
+    by name, so that a caller can skip arrays that are larger than expected.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError, RuntimeError, OSError, zipfile.BadZipFile: it is no such archive.
+        ValueError, RuntimeError, OSError, zipfile.BadZipFile: it is not such an archive.
     """
     path = Path(path)
-    if not is_file(path):  # a pipe would be waited for
+    if not is_file(path):  # a pipe would block
         raise FileNotFoundError(path)
     with path.open("rb") as stream:
         _require_bounded(stream)
@@ -60,7 +60,7 @@ def opened_arrays(path: str | os.PathLike) -> Iterator[tuple[np.lib.npyio.NpzFil
 
 
 def _shapes(archive: zipfile.ZipFile) -> Shapes:
-    """Shapes by name; raises ValueError where a header does not fit the data behind it."""
+    """Shapes by name; raises ValueError if a header does not match the data after it."""
     shapes = {}
     for member in archive.infolist():
         with archive.open(member) as stream:
@@ -108,7 +108,7 @@ def _require_bounded(stream) -> None:
 
 
 def _require_stored(archive: zipfile.ZipFile, size: int) -> None:
-    """Raise ValueError where members are packed, share their bytes, or have one name."""
+    """Raise ValueError if members are compressed, overlap, or have the same name."""
     members = archive.infolist()
     if any(
         member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size

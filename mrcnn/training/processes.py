@@ -1,8 +1,8 @@
-"""The processes of one training, as the environment variable TF_CONFIG names them.
+"""The processes of one training run, as listed in the environment variable TF_CONFIG.
 
-`SingleDevice` is what the training asks whenever several processes have to agree: who writes, which
-slice of a batch is whose, whether to stop. Its answers are those of one process with one device;
-those of several are in `mrcnn.training.strategies`. Nothing here imports TensorFlow.
+Training asks `SingleDevice` whenever several processes have to agree: who writes, who gets which
+slice of a batch, whether to stop. It answers for one process with one device; the classes for
+several are in `mrcnn.training.strategies`. Nothing here imports TensorFlow.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Cluster:
-    """The processes of one training.
+    """The processes of one training run.
 
     Attributes:
         workers: how many there are.
-        worker: which of them this process is; 0 is the chief, who writes.
+        worker: the index of this process; 0 is the chief, which writes.
         addresses: `host:port` of each.
     """
 
@@ -41,10 +41,10 @@ class Cluster:
 
 
 def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """The cluster that TF_CONFIG names; None where it is not set, or names one process only.
+    """The cluster described by TF_CONFIG; None if it is not set, or lists only one process.
 
     Raises:
-        ConfigError: it is not what TensorFlow expects there.
+        ConfigError: its value is not what TensorFlow expects.
     """
     text = environment.get(VARIABLE, "").strip()
     if not text:
@@ -82,17 +82,17 @@ def _addresses(jobs: dict, name: str) -> tuple[str, ...]:
 
 
 def is_chief(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process is the one that writes: yes, unless TF_CONFIG names another."""
+    """Whether this process is the one that writes: yes, unless TF_CONFIG says otherwise."""
     cluster = read_cluster(environment)
     return cluster is None or cluster.worker == 0
 
 
 def require_drivers(count: int, devices: Path = Path("/dev")) -> None:
-    """Refuse at once what `strategies.require_devices` would refuse once TensorFlow is imported.
+    """Reject at once what `strategies.require_devices` would reject after importing TensorFlow.
 
-    On Linux a GPU that can be used has a file in `devices`. Where there may be other ways to a GPU
-    (another system, AMD's driver, Windows around Linux), and where TensorFlow is imported anyway,
-    nothing is refused here.
+    On Linux, a usable GPU has a file in `devices`. Where a GPU may be accessed in other ways
+    (another system, AMD's driver, Linux inside Windows), and where TensorFlow is imported anyway,
+    nothing is rejected here.
 
     Raises:
         ConfigError: there are fewer GPUs than `count`.
@@ -106,12 +106,12 @@ def require_drivers(count: int, devices: Path = Path("/dev")) -> None:
 
 
 def too_few_gpus(count: int, said: str, usable: int) -> ConfigError:
-    """The error about fewer devices than GPU_COUNT.
+    """The error for fewer devices than GPU_COUNT.
 
     Args:
         count: GPU_COUNT.
         said: what there is instead, for the message.
-        usable: the number of devices that can be asked for.
+        usable: the number of available devices.
     """
     return ConfigError(
         f"{{GPU_COUNT}} is {count}, but {said}",
@@ -122,12 +122,12 @@ def too_few_gpus(count: int, said: str, usable: int) -> ConfigError:
 
 
 class SingleDevice:
-    """A training in one process on one device.
+    """Training in one process on one device.
 
     Attributes:
-        replicas: devices, of all processes, that take a slice of each batch.
-        workers: processes.
-        worker: the number of this one.
+        replicas: number of devices, over all processes, that get a slice of each batch.
+        workers: number of processes.
+        worker: the index of this one.
     """
 
     replicas = workers = 1
@@ -139,38 +139,38 @@ class SingleDevice:
         return self.worker == 0
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Where models and optimizers are made."""
+        """The scope in which models and optimizers are created."""
         return contextlib.nullcontext()
 
     def agree(self, wish: bool) -> bool:
-        """Whether any process wishes it; every process has to call this."""
+        """Whether `wish` is true in any process; every process has to call this."""
         return wish
 
     def wait_for_all(self) -> None:
-        """Return when every process has called this; they do so before they end.
+        """Return when every process has called this, which they do before they end.
 
         The last sum over the processes may have arrived here while it is still on its way to
-        another process. If this one ended now, the other would take it for dead.
+        another process. If this one ended now, the other would consider it dead.
         """
 
     def share(self, value):
-        """The chief's value, which JSON must be able to hold; every process has to call this."""
+        """The chief's value, which must be JSON serialisable; every process has to call this."""
         return value
 
     def share_variables(self, variables: Iterable) -> None:
         """Give every process the chief's values of these Keras variables."""
 
     def require_equal(self, name: str, own: Mapping[str, object]) -> None:
-        """Raise ConfigError where a process's values differ from the chief's.
+        """Raise ConfigError if a process's values differ from the chief's.
 
         Args:
             name: what the values belong to, for the message.
-            own: values that JSON can hold.
+            own: JSON serialisable values.
         """
 
 
 def train_set_facts(dataset: Dataset) -> dict[str, object]:
-    """Numbers and names that are equal in two processes exactly if they read the same data set."""
+    """Numbers and names that are equal in two processes iff they read the same data set."""
     names = json.dumps([str(info.get("id")) for info in dataset.image_info])
     digest = hashlib.sha256(names.encode("utf-8", "backslashreplace")).hexdigest()[:12]
     return {

@@ -1,4 +1,4 @@
-"""What a call of `MaskRCNN.train` is made of: where it begins, its batches, plan and end."""
+"""The parts of a call of `MaskRCNN.train`: its starting point, batches, plan and end."""
 
 import contextlib
 import secrets
@@ -34,13 +34,13 @@ from mrcnn.training.state import (
 )
 from mrcnn.training.step import TrainingStep, repeatable_training
 
-# What each machine may choose for itself.
+# The settings that may differ between machines.
 OF_THE_MACHINE = ("LOADER_WORKERS", "LOADER_BACKEND", "LOADER_QUEUE", "LOADER_CACHE_MB")
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one call of `train` is given.
+    """The arguments of one call of `train`.
 
     Attributes:
         train_dataset: a prepared Dataset.
@@ -63,13 +63,13 @@ class Task:
 
 @dataclass
 class Session:
-    """One call of `train`, from its beginning to its end or interruption.
+    """One call of `train`, from its start to its end or interruption.
 
     Attributes:
         config: of the training.
         distribution: the processes of the training.
         step: the compiled step of the model, with its weights.
-        log: where to write; `begin` may choose the chief's.
+        log: where to write; `begin` may switch to the chief's.
         notes: texts to store in each checkpoint.
         progress: how far the training has come.
     """
@@ -87,7 +87,7 @@ class Session:
         weights_path: Path | None,
         continuation: Continuation | None,
     ) -> None:
-        """Find out where to begin: where the last call ended, the state on disk, or an epoch.
+        """Find out where to start: where the last call ended, the state on disk, or an epoch.
 
         Args:
             train_dataset: a prepared Dataset.
@@ -96,7 +96,7 @@ class Session:
 
         Raises:
             ConfigError: this process has settings or a data set that differ from the chief's.
-            TrainingError: another process has gone, or the log folder is in use.
+            TrainingError: another process is gone, or the log folder is in use.
         """
         if continuation:
             continuation.restore_optimizer(self.step.optimizer)
@@ -109,17 +109,17 @@ class Session:
         self.step.seed = self.progress.seed
 
     def is_over(self, epochs: int) -> bool:
-        """Whether nothing is left to train up to `epochs`, which is then said."""
+        """Whether nothing is left to train up to `epochs`; if so, prints why."""
         reason = why_over(self.progress, epochs, self.config.EARLY_STOPPING)
         if reason:
             print(reason)
         return bool(reason)
 
     def run(self, task: Task, evaluation: EpochEvaluation | None) -> list[dict]:
-        """Train; one dictionary for each epoch since the training began.
+        """Train; returns one dictionary for each epoch since training started.
 
         Raises:
-            TrainingError: as `Trainer.run`.
+            TrainingError: as for `Trainer.run`.
             DatasetError: an image or its annotation cannot be used.
         """
         config, progress = self.config, self.progress
@@ -192,7 +192,7 @@ class Session:
         return stack.enter_context(contextlib.closing(loader))
 
     def _stored(self, weights_path: Path | None) -> Progress | None:
-        """The state in the log folder, restored; None where it does not go with the weights."""
+        """The state in the log folder, restored; None if it does not belong to the weights."""
         folder = self.log.folder
         stored = read_progress(folder) if weights_path else None
         if stored is None or weights_path is None:
@@ -228,22 +228,22 @@ def begin_together(
     log: LogFolder,
     step: TrainingStep,
 ) -> tuple[Progress, LogFolder]:
-    """Give every process the chief's progress, log folder, weights, and memory of the optimizer.
+    """Give every process the chief's progress, log folder, weights and optimizer state.
 
-    A process that cannot see the chief's log folder, or was given no seed, thus begins where the
-    chief does. A single process gets back what it gave.
+    So a process that cannot see the chief's log folder, or has no seed, starts where the chief
+    does. A single process gets its own values back.
 
     Args:
         distribution: the processes of the training.
         config: of the training.
         train_dataset: a prepared Dataset.
-        progress: where this process would begin.
+        progress: where this process would start.
         log: where it would write.
         step: of the model, with its weights.
 
     Raises:
         ConfigError: this process has settings or a data set that differ from the chief's.
-        TrainingError: another process has gone.
+        TrainingError: another process is gone.
     """
     if distribution.workers == 1:
         return progress, log
@@ -256,12 +256,12 @@ def begin_together(
 
 
 def require_fitting_classes(config: Config, dataset: Dataset) -> None:
-    """Raise unless a data set has the classes that NUM_CLASSES counts, and its images no others.
+    """Raise unless a data set has NUM_CLASSES classes, and its images contain no others.
 
     Raises:
         ConfigError: another number of classes.
-        DatasetError: see `mrcnn.data.instances.require_class_ids`; not with SKIP_BAD_IMAGES, as
-            which images to leave out is found as they are loaded.
+        DatasetError: see `mrcnn.data.instances.require_class_ids`; not with SKIP_BAD_IMAGES, where
+            bad images are found while loading.
     """
     count = dataset.num_classes
     if count == config.NUM_CLASSES:

@@ -1,7 +1,7 @@
-"""Everything a training needs to resume exactly where it stopped, in one file.
+"""Everything that training needs to resume exactly where it stopped, in one file.
 
-`training_state.npz` lies beside the checkpoints: weights, optimizer variables and counters. It is
-written after every epoch and every few minutes within one, whole or not at all.
+`training_state.npz`, beside the checkpoints, contains weights, optimizer variables and counters. It
+is written after every epoch and every few minutes within one, complete or not at all.
 """
 
 import json
@@ -23,7 +23,7 @@ from mrcnn.training.npz_archives import opened_arrays
 FILE_NAME = "training_state.npz"
 FORMAT = 1
 
-# What reading an archive of arrays, and the text in it, raises where the file is damaged.
+# What reading an archive of arrays, and the text in it, raises if the file is damaged.
 _DAMAGE = (
     OSError,
     EOFError,
@@ -38,20 +38,20 @@ _DAMAGE = (
 
 @dataclass
 class Progress:
-    """How far a training has come.
+    """How far training has come.
 
     Attributes:
-        epoch: epochs done.
-        step: steps done within the next one.
+        epoch: completed epochs.
+        step: completed steps of the next one.
         seed: of data order, augmentation and sampling.
         totals: sums of the losses over these steps, float64 as a list.
-        history: one row for each epoch done, as in the CSV.
+        history: one row per completed epoch, as in the CSV.
         best: the best value so far of the column that decides on the best checkpoint.
         best_of: that column of the history.
-        best_epoch: epochs done when it was reached.
-        call_begin: epochs done when the present call of `train` began, also where it has been
+        best_epoch: completed epochs when it was reached.
+        call_begin: completed epochs when the current call of `train` began, even if it has been
             interrupted since.
-        call_end: the total that this call was given.
+        call_end: the total number of epochs passed to this call.
         stopped: the totals of the calls that early stopping has ended.
     """
 
@@ -72,7 +72,7 @@ class Progress:
         if self.epoch >= self.call_end or self.call_end in self.stopped:
             self.call_begin = self.epoch
         self.call_end = epochs
-        # A call that is repeated after early stopping is an ordinary one.
+        # Repeating a call after early stopping makes it an ordinary one.
         self.stopped = [end for end in self.stopped if end != epochs]
 
 
@@ -81,7 +81,7 @@ class Continuation:
 
     Args:
         progress: how far training has come.
-        optimizer: whose memory of the weights is kept.
+        optimizer: the one whose state is kept.
     """
 
     def __init__(self, progress: Progress, optimizer: keras.optimizers.Optimizer):
@@ -90,9 +90,9 @@ class Continuation:
         self._slots = {name: np.asarray(v.value) for name, v in _slots(optimizer)}
 
     def restore_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Give a new optimizer the memory of weights that were trained before.
+        """Give a new optimizer the state of the previous one.
 
-        One of another kind starts without, which is said.
+        An optimizer of another kind starts without it, and a message says so.
         """
         if not _is_of_kind(optimizer, self._optimizer):
             return
@@ -109,7 +109,7 @@ def save_state(
     """Write the state into a log folder.
 
     Raises:
-        WeightsError: it cannot be written; an earlier state is then untouched.
+        WeightsError: it cannot be written; an existing state is then untouched.
     """
     arrays: dict[str, Any] = {"weight:" + v.path: np.asarray(v.value) for v in model.weights}
     arrays |= {"optimizer:" + key: np.asarray(v.value) for key, v in _slots(optimizer)}
@@ -122,10 +122,10 @@ def save_state(
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """The counters of a folder's state, or None where there is none that can be used."""
+    """The counters in a folder's state, or None if there is no usable state."""
     try:
         with opened_arrays(folder / FILE_NAME) as (data, _):
-            # All of it, by its checksums: weights that are read later must not turn out damaged.
+            # Check all checksums: weights that are read later must not turn out damaged.
             if (damaged := data.zip.testzip()) is not None:
                 raise zipfile.BadZipFile(damaged)
             text = str(data["progress"])
@@ -135,7 +135,7 @@ def read_progress(folder: Path) -> Progress | None:
     except _DAMAGE:
         stored = None
     if isinstance(stored, dict) and stored.get("format") not in (None, FORMAT):
-        return None  # of another version of this project
+        return None  # from another version of this project
     progress = _parsed(stored)
     if progress is None:
         print(f"{folder / FILE_NAME} is damaged and ignored: resuming from the checkpoint.")
@@ -143,7 +143,7 @@ def read_progress(folder: Path) -> Progress | None:
 
 
 def restore_weights(folder: Path, model: keras.Model) -> bool:
-    """Put the state's weights into the model; False where they are not all those of the model."""
+    """Restore the state's weights into the model; False if they do not cover the whole model."""
     with opened_arrays(folder / FILE_NAME) as (data, shapes):
         shapes_agree = all(shapes.get("weight:" + v.path) == tuple(v.shape) for v in model.weights)
         if shapes_agree:
@@ -153,14 +153,14 @@ def restore_weights(folder: Path, model: keras.Model) -> bool:
 
 
 def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> None:
-    """Restore what the optimizer remembers of each weight.
+    """Restore the optimizer's state of each weight.
 
     The learning rate stays as the caller set it. A weight that was not trained before (another
-    choice of layers) starts without memory, as it would in a training that never stopped. So do all
-    weights where another optimizer wrote the state, which is said.
+    choice of layers) starts without state, as it would in uninterrupted training. So do all weights
+    if another optimizer wrote the state, and a message says so.
     """
     with opened_arrays(folder / FILE_NAME) as (data, shapes):
-        # States have named their optimizer since a choice of it was mistaken for the other.
+        # Older states do not name their optimizer; it shows in the names of its variables.
         before = "Adam" if any(name.endswith("_velocity") for name in shapes) else "SGD"
         if not _is_of_kind(optimizer, json.loads(str(data["progress"])).get("optimizer", before)):
             return
@@ -168,7 +168,7 @@ def restore_optimizer(folder: Path, optimizer: keras.optimizers.Optimizer) -> No
 
 
 def _parsed(stored: Any) -> Progress | None:
-    """The counters in a state's JSON; None where it holds what no training counts."""
+    """The counters in a state's JSON; None if it contains values that no training run has."""
     names = {each.name for each in fields(Progress)}
     if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
         return None
@@ -199,7 +199,7 @@ def _kind(optimizer: keras.optimizers.Optimizer) -> str:
 
 
 def _is_of_kind(optimizer: keras.optimizers.Optimizer, before: str) -> bool:
-    """Whether an optimizer is of the kind that trained before; says so where it is not."""
+    """Whether an optimizer is of the kind used before; prints a message if it is not."""
     now = _kind(optimizer)
     if now != before:
         print(f"{now} starts without memory: the training before used {before}.")
@@ -214,6 +214,6 @@ def _assign_slots(optimizer, arrays, shapes, prefix=""):
 
 
 def _slots(optimizer):
-    """What the optimizer remembers, by names that hold whatever layers train."""
+    """The optimizer's variables, by names that do not depend on which layers are trained."""
     settings = {id(optimizer.learning_rate)}
     return [(v.name, v) for v in optimizer.variables if id(v) not in settings]

@@ -37,17 +37,17 @@ _determinism = SharedSetting(_begin_determinism, _end_determinism)
 
 @contextlib.contextmanager
 def repeatable_training(seed: int) -> Iterator[None]:
-    """Make TensorFlow compute gradients the same way each time, on a processor.
+    """Make TensorFlow's gradients deterministic on a CPU.
 
-    RoIAlign's gradient is summed by several threads without locks there, so that now and then an
-    addition is lost and two equal trainings differ. TensorFlow's deterministic mode runs that sum
-    on one thread. The mode is one of the whole process and needs a seed for TensorFlow's own random
-    numbers; both are as before once the last block of those that overlap has ended. TensorFlow has
-    no public name for switching the mode off; all versions since 2.9 have the private one. On GPUs
-    the mode refuses operations that we need, so nothing is changed there.
+    There, several threads sum RoIAlign's gradient without locks, so that now and then an addition
+    is lost and two identical runs differ. TensorFlow's deterministic mode runs that sum on one
+    thread. The mode applies to the whole process and needs a seed for TensorFlow's own random
+    numbers; both are restored when the last of several overlapping blocks ends. TensorFlow has no
+    public name for switching the mode off; all versions since 2.9 have the private one. On GPUs the
+    mode rejects operations that we need, so nothing is changed there.
 
     Args:
-        seed: for random numbers that others draw in this process.
+        seed: for random numbers that other code draws in this process.
     """
     if tf.config.list_physical_devices("GPU"):
         yield
@@ -58,7 +58,7 @@ def repeatable_training(seed: int) -> Iterator[None]:
 
 
 def make_optimizer(name: str, learning_rate: float, momentum: float) -> keras.optimizers.Optimizer:
-    """Config.OPTIMIZER as a Keras optimizer: 'sgd' with momentum, or 'adam', which takes none."""
+    """Config.OPTIMIZER as a Keras optimizer: 'sgd' with momentum, or 'adam', which ignores it."""
     if name == "adam":
         return keras.optimizers.Adam(learning_rate=learning_rate)
     return keras.optimizers.SGD(learning_rate=learning_rate, momentum=momentum)
@@ -67,26 +67,25 @@ def make_optimizer(name: str, learning_rate: float, momentum: float) -> keras.op
 class TrainingStep:
     """Losses, gradients and weight updates of a training model, compiled.
 
-    The random choice of RoIs is a function of `seed` and the step's number alone, so that a
-    training that is resumed at step n continues as if it had never stopped.
+    The random choice of RoIs is a function of `seed` and the step number alone, so that training
+    resumed at step n continues as if it had never stopped.
 
     Args:
-        model: of `mrcnn.network.build.build_model("training", ...)`; which weights are trained
-        follows
-            its layers' `trainable` flags as they are now.
+        model: from `mrcnn.network.build.build_model("training", ...)`; its layers' current
+            `trainable` flags determine which weights are trained.
         optimizer: a Keras optimizer.
-        loss_weights: factor of each loss, 1 where a name is missing.
+        loss_weights: factor of each loss, 1 if a name is missing.
         weight_decay: Config.WEIGHT_DECAY.
-        clip_norm: greatest gradient norm, or None.
-        clip_mode: 'global' (the norm of all gradients together) or 'variable' (each for itself).
+        clip_norm: maximum gradient norm, or None.
+        clip_mode: 'global' (the norm of all gradients together) or 'variable' (each separately).
         seed: of the RoI sampling.
-        accumulate_steps: batches whose gradients are averaged for one update of the weights, at
+        accumulate_steps: number of batches whose gradients are averaged for one weight update, at
             the last batch of each group, counted from step 0.
         average_decay: Config.WEIGHTS_AVERAGE.
 
     Attributes:
-        learning_rate: the rate of each step, or None for the optimizer's own; where it returns
-            None, the rate is left as it is.
+        learning_rate: a function from step to rate, or None for the optimizer's own rate; if it
+            returns None, the rate is left unchanged.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class TrainingStep:
         optimizer.build(self.trained)
         self._train = tf.function(self._train_graph, reduce_retracing=True, autograph=False)
         if accumulate_steps > 1:
-            # They belong to what the optimizer remembers, and so to the state that is saved.
+            # They belong to the optimizer, and so to the saved state.
             self._sums = [
                 optimizer.add_variable_from_reference(v, name="gradient_sum") for v in self.trained
             ]
@@ -126,7 +125,7 @@ class TrainingStep:
         self.average_decay = average_decay
         self._averaged_weights = model.weights if average_decay else []
         self._own_weights: list[np.ndarray] = []
-        # The optimizer's, as the sums above, and so part of the state that is saved.
+        # They belong to the optimizer like the sums above, and so to the saved state.
         self._averages = [
             optimizer.add_variable_from_reference(v, name="average") for v in self._averaged_weights
         ]
@@ -135,13 +134,13 @@ class TrainingStep:
         self._validate = tf.function(self._losses, reduce_retracing=True, autograph=False)
 
     def begin_averages(self) -> None:
-        """Set the averages to the weights as they are now."""
+        """Set the averages to the current weights."""
         for average, weight in zip(self._averages, self._averaged_weights, strict=True):
             average.assign(weight)
 
     @contextlib.contextmanager
     def averaged_weights(self) -> Iterator[None]:
-        """Within it the model has the averages for weights; without averages nothing happens."""
+        """Inside, the model's weights are the averages; without averages nothing happens."""
         self._own_weights = [np.asarray(w.value) for w in self._averaged_weights]
         for average, weight in zip(self._averages, self._averaged_weights, strict=True):
             weight.assign(average)
@@ -151,17 +150,17 @@ class TrainingStep:
             self.restore_weights()
 
     def restore_weights(self) -> None:
-        """Give the model its own weights back, where it has the averages."""
+        """Give the model its own weights back if it has the averages."""
         for value, weight in zip(self._own_weights, self._averaged_weights, strict=False):
             weight.assign(value)
         self._own_weights = []
 
     def train(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
-        """Learn from one batch.
+        """Train on one batch.
 
         Args:
             inputs: the model's inputs.
-            step: number of the step since the training began.
+            step: number of the step since training started.
 
         Returns:
             float32 `[6]`: the weighted total with weight decay, then the five losses, each times
@@ -174,18 +173,18 @@ class TrainingStep:
             losses = self._train(tensors).numpy()
             self._update_averages(step)
             return losses
-        # What was summed for another group is dropped: an update depends on the step alone.
+        # Drop what was summed for another group: an update depends on the step alone.
         if step % self.accumulate_steps == 0:
             self._clear()
         losses = self._accumulate(tensors).numpy()
-        # A loss that is not finite stops the training before the weights are touched.
+        # A non-finite loss ends training before the weights are touched.
         if (step + 1) % self.accumulate_steps == 0 and np.isfinite(losses).all():
             self._update()
             self._update_averages(step // self.accumulate_steps)
         return losses
 
     def validate(self, inputs: Sequence[np.ndarray], step: int) -> np.ndarray:
-        """The losses of one batch as `train` returns them, without learning from it."""
+        """The losses of one batch as `train` returns them, without training on it."""
         self._seed_sampling(-1 - step)
         return self._validate(self._tensors(inputs), training=False).numpy()
 
@@ -194,7 +193,7 @@ class TrainingStep:
 
     def _seed_sampling(self, step: int) -> None:
         state = self.model.get_layer(SAMPLING_LAYER).seed_generator.state
-        # Keras takes both numbers modulo this: what is above does not fit into the first.
+        # Keras takes both numbers modulo this value: the rest does not fit into the first.
         high, low = divmod(self.seed, (1 << 31) - 2)
         state.assign(np.array([low, step + (high << 29)]).astype(state.dtype))
 
@@ -212,7 +211,7 @@ class TrainingStep:
     def _gradients(self, inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
         variables = [v.value for v in self.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # Only what is trained is watched, so that nothing below it is recorded.
+            # Watch only the trained variables, so that nothing below them is recorded.
             tape.watch(variables)
             losses = self._losses(inputs, training=True)
             total = losses[0]
@@ -236,7 +235,7 @@ class TrainingStep:
 
     def _update_averages(self, update: int) -> None:
         if self._averages:
-            # Early on the average must not hold on to the weights that the training began with.
+            # Early on, the average must not be dominated by the initial weights.
             decay = min(self.average_decay, (1 + update) / (10 + update))
             self._average(tf.constant(1.0 - decay, tf.float32))
 
@@ -249,7 +248,7 @@ class TrainingStep:
             total.assign(tf.zeros_like(total.value))
 
     def clip(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Limit the gradients' norm as configured."""
+        """Clip the gradients' norm as configured."""
         if not self.clip_norm:
             return gradients
         if self.clip_mode == "variable":

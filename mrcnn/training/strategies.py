@@ -1,6 +1,6 @@
-"""Where a training runs: on one device, on several of this machine, or in several processes.
+"""Where training runs: on one device, on several of this machine, or in several processes.
 
-`distribution_for` decides by Config.GPU_COUNT and TF_CONFIG; several devices or processes are
+`distribution_for` decides by Config.GPU_COUNT and TF_CONFIG; several devices or processes use
 TensorFlow's strategies.
 """
 
@@ -27,13 +27,13 @@ from mrcnn.training.processes import (
 )
 from mrcnn.training.step import TrainingStep
 
-# What collective operations end with where a process has gone, or its machine.
+# What collective operations raise if a process or its machine is gone.
 PEER_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.DeadlineExceededError,
 )
-# What they may end with then, but also where a device fails: the message says which.
+# What they may raise then, but also if a device fails: the message says which.
 PERHAPS_PEER_ERRORS = (
     tf.errors.CancelledError,
     tf.errors.FailedPreconditionError,
@@ -41,7 +41,7 @@ PERHAPS_PEER_ERRORS = (
     tf.errors.UnknownError,
 )
 PEER_WORDS = ("collective", "coordination", "grpc", "remote target", "heartbeat")
-# What stands around the reason in TensorFlow's messages.
+# The text around the reason in TensorFlow's messages.
 NO_REASON = (
     "Graph execution error",
     "Detected at node",
@@ -56,7 +56,7 @@ SENDING = 2
 
 
 class HasGpuCount(Protocol):
-    """The setting that says how many devices to use; a Config has it."""
+    """The part of a Config that says how many devices to use."""
 
     GPU_COUNT: int
 
@@ -64,11 +64,11 @@ class HasGpuCount(Protocol):
 def distribution_for(
     config: HasGpuCount, environment: Mapping[str, str] = os.environ
 ) -> SingleDevice:
-    """Where a training with this configuration runs.
+    """Where training with this configuration runs.
 
     Raises:
         ConfigError: TF_CONFIG cannot be read, there are fewer devices than GPU_COUNT, or
-            TensorFlow has already computed something, so that it cannot join other processes.
+            TensorFlow has already computed something and so cannot join other processes.
     """
     cluster = read_cluster(environment)
     if cluster is not None:
@@ -87,8 +87,8 @@ def training_step(
     """The compiled step for these devices; with several, its losses are those of the whole batch.
 
     Args:
-        distribution: where model and optimizer were made, within its scope.
-        model: of `mrcnn.network.build.build_model("training", ...)`.
+        distribution: the one in whose scope model and optimizer were created.
+        model: from `mrcnn.network.build.build_model("training", ...)`.
         optimizer: a Keras optimizer.
         options: those of `TrainingStep`.
     """
@@ -101,7 +101,7 @@ class SeveralDevices(SingleDevice):
     """Devices of this process, each with a copy of the weights: MirroredStrategy.
 
     Args:
-        strategy: of `tf.distribute`.
+        strategy: from `tf.distribute`.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -110,7 +110,7 @@ class SeveralDevices(SingleDevice):
 
     @classmethod
     def of_this_machine(cls, count: int) -> "SeveralDevices":
-        """The first `count` GPUs; without a GPU, logical processors that a test has set up.
+        """The first `count` GPUs; without a GPU, logical CPUs that a test has set up.
 
         Raises:
             ConfigError: there are fewer.
@@ -123,20 +123,20 @@ class SeveralDevices(SingleDevice):
 
     @property
     def local_replicas(self) -> int:
-        """Devices of this process."""
+        """The number of devices of this process."""
         return self.replicas // self.workers
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Variables that are made within it have a copy on each device."""
+        """Variables created inside have a copy on each device."""
         return self.strategy.scope()
 
     def guarded(self) -> contextlib.AbstractContextManager:
-        """Around whatever needs the other processes."""
+        """A context for whatever needs the other processes."""
         return contextlib.nullcontext()
 
 
 def require_devices(count: int) -> list[str]:
-    """Names of so many devices for one model.
+    """Names of this many devices for one model.
 
     Raises:
         ConfigError: there are fewer.
@@ -155,8 +155,8 @@ class SeveralWorkers(SeveralDevices):
     """Processes, on one or several machines, with the same weights: MultiWorkerMirroredStrategy.
 
     Args:
-        strategy: of `tf.distribute`.
-        cluster: what TF_CONFIG names.
+        strategy: from `tf.distribute`.
+        cluster: as described by TF_CONFIG.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, cluster: Cluster):
@@ -167,19 +167,19 @@ class SeveralWorkers(SeveralDevices):
         self._total = tf.function(self._total_graph, reduce_retracing=True, autograph=False)
 
     def agree(self, wish: bool) -> bool:
-        """Whether any process wishes it; every process has to call this."""
+        """Whether `wish` is true in any process; every process has to call this."""
         return bool(self._sum_of_all(np.array([wish], np.float32))[0] > 0)
 
     def wait_for_all(self) -> None:
         """Return when every process has called this or has ended."""
-        with contextlib.suppress(TrainingError):  # the others had what they need, and ended first
+        with contextlib.suppress(TrainingError):  # the others had all they need, and ended first
             self.agree(False)
         self._are_waiting = False
 
     def share(self, value):
-        """The chief's value, which JSON must be able to hold; every process has to call this."""
+        """The chief's value, which must be JSON serialisable; every process has to call this."""
         text = np.frombuffer(json.dumps(value).encode(), np.uint8) if self.is_chief else []
-        # Two numbers: a float32 counts exactly up to 16 million only.
+        # Two numbers, because a float32 is exact only up to 16 million.
         high, low = self._of_chief(np.array(divmod(len(text), 4096), np.float32))
         letters = np.zeros(int(high) * 4096 + int(low), np.float32)
         if self.is_chief:
@@ -225,7 +225,7 @@ class SeveralWorkers(SeveralDevices):
             return self._total(values).numpy()
 
     def _tell_of_the_end(self) -> None:
-        """End the other processes too where this one ends while they wait for it.
+        """End the other processes, too, if this one ends while they wait for it.
 
         By themselves they notice only after `PATIENCE`. TensorFlow has no public name for this.
         """
@@ -241,7 +241,7 @@ class SeveralWorkers(SeveralDevices):
     def _total_graph(self, values):
         def on_replica(value):
             context = tf.distribute.get_replica_context()
-            # An argument of the graph is on no device yet, and the sum has to be on one.
+            # An argument of the graph is not on a device yet, but the sum has to be on one.
             return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
 
         totals = self.strategy.run(on_replica, args=(values,))
@@ -250,10 +250,10 @@ class SeveralWorkers(SeveralDevices):
 
 @functools.cache
 def several_workers(cluster: Cluster, gpu_count: int) -> SeveralWorkers:
-    """This process's part of the cluster; a process can join only one, and only once.
+    """This process's part in the cluster; a process can join only one, and only once.
 
     Raises:
-        ConfigError: too few GPUs, no server can be started, or TensorFlow has computed already.
+        ConfigError: too few GPUs, no server can be started, or TensorFlow has already computed.
     """
     _show_gpus(gpu_count)
     _be_patient()
@@ -280,7 +280,7 @@ def naming_lost_workers() -> Iterator[None]:
     """Turn TensorFlow's errors about a process that no longer answers into a TrainingError.
 
     Raises:
-        TrainingError: for errors of TensorFlow that mean this; others pass unchanged.
+        TrainingError: for TensorFlow errors that mean this; others pass unchanged.
     """
     try:
         yield
@@ -300,7 +300,7 @@ def _is_of_a_peer(error: tf.errors.OpError) -> bool:
 
 
 def _reason(error: tf.errors.OpError) -> str:
-    """The reason in a message of TensorFlow, without its frame and the place in the graph."""
+    """The reason in a TensorFlow message, without the text around it and the graph location."""
     lines = [line.strip() for line in str(error.message).split("[[")[0].splitlines()]
     said = [line.rpartition("aborted by: ")[2] for line in lines if not line.startswith(NO_REASON)]
     return printable(" ".join(filter(None, said)) or type(error).__name__)[:400]
@@ -309,9 +309,9 @@ def _reason(error: tf.errors.OpError) -> str:
 def _be_patient() -> None:
     """Let a worker be silent for `PATIENCE` seconds before it counts as gone.
 
-    TensorFlow's ten seconds are less than a crowded machine may take to let a process run: a worker
-    that is stopped for 14 seconds would end the training, itself included. There is no public name
-    for this setting; in versions that name it differently, it stays at ten.
+    On a busy machine, a process may have to wait longer than TensorFlow's ten seconds before it
+    runs: a worker stopped for 14 seconds would end training, itself included. There is no public
+    name for this setting; in versions that name it differently, it stays at ten.
     """
     with contextlib.suppress(ImportError, AttributeError, TypeError, ValueError):
         from tensorflow.python.distribute import collective_all_reduce_strategy, multi_worker_util
@@ -329,7 +329,7 @@ def _be_patient() -> None:
 
 
 def _show_gpus(count: int) -> None:
-    """Let TensorFlow see the first `count` GPUs only: a worker takes all that it sees."""
+    """Let TensorFlow see only the first `count` GPUs: a worker uses all that it sees."""
     gpus = tf.config.list_physical_devices("GPU")
     if len(gpus) < max(count, 2):
         if count > max(1, len(gpus)):
@@ -340,5 +340,5 @@ def _show_gpus(count: int) -> None:
                 advice="count the GPUs of each worker; a worker without a GPU is one device",
             )
         return
-    with contextlib.suppress(RuntimeError):  # TensorFlow has begun, which the caller reports
+    with contextlib.suppress(RuntimeError):  # TensorFlow is already running; the caller reports it
         tf.config.set_visible_devices(gpus[:count], "GPU")

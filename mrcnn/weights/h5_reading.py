@@ -1,6 +1,6 @@
-"""Reading weight files (.h5), which may declare no more than they hold.
+"""Reading weight files (.h5), which must not declare more data than they contain.
 
-Matterport's layout is that of Keras 2: a group for each layer, with the names of its weights.
+Matterport's layout is that of Keras 2: one group per layer, with the names of its weights.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ from mrcnn.errors import WeightsError, WeightsNotFoundError
 from mrcnn.system.files import is_file, is_folder
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# What users give in place of a weight file, by its first bytes.
+# Files that users mistake for weight files, by their first bytes.
 _OTHER_KINDS = (
     (b"PK\x03\x04", "a zip archive, as Keras 3 (.keras) and PyTorch write"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),
     (b"<", "an HTML or XML page, as a failed download leaves"),
     (b"\x80", "a pickle, as older PyTorch versions write"),
 )
-# What h5py raises where a file is damaged.
+# What h5py raises for a damaged file.
 _DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError)
 _OTHER_FILE = "give a Keras 2 / Matterport .h5 weight file"
 _NEW_COPY = "copy or download it again"
@@ -35,7 +35,7 @@ _NEW_COPY = "copy or download it again"
 
 @dataclasses.dataclass(frozen=True)
 class StoredWeight:
-    """One array of a weight file: where it stands and its shape; the values stay on disk."""
+    """One array in a weight file: its location and shape; the values stay on disk."""
 
     file: Path
     dataset: str
@@ -54,7 +54,7 @@ class WeightReader:
 
     Attributes:
         path: the file.
-        sha256: of its content, in hexadecimal digits; None unless it was asked for.
+        sha256: of its content, in hexadecimal digits; None unless requested.
     """
 
     def __init__(self, path: Path, file: h5py.File, sha256: str | None):
@@ -119,9 +119,9 @@ class WeightReader:
 
 @contextlib.contextmanager
 def open_weights(path: str | os.PathLike, *, digest: bool = False) -> Iterator[WeightReader]:
-    """A weight file, opened once for all that is read of it.
+    """Open a weight file once for everything that is read from it.
 
-    digest: compute the sha256 of its content, too.
+    digest: also compute the sha256 of its content.
 
     Raises:
         WeightsNotFoundError: there is no file.
@@ -148,8 +148,8 @@ def open_weights(path: str | os.PathLike, *, digest: bool = False) -> Iterator[W
 def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeight]]]:
     """The layers of a weight file in its own order: name -> [(weight name, stored weight), ...].
 
-    Weightless layers have an empty list. No values are read yet: `StoredWeight.read` gives one
-    array, `read_arrays` several with one opening of the file.
+    Layers without weights have an empty list. No values are read yet: `StoredWeight.read` reads one
+    array, `read_arrays` several while opening the file once.
 
     Raises:
         WeightsNotFoundError: there is no such file.
@@ -160,7 +160,7 @@ def read_layers(path: str | os.PathLike) -> dict[str, list[tuple[str, StoredWeig
 
 
 def read_arrays(weights: Iterable[StoredWeight]) -> Iterator[np.ndarray]:
-    """The values of several weights of one file, float32, one after another, in the order given.
+    """Yield the values of several weights of one file, float32, in the given order.
 
     Raises:
         WeightsError: the file was damaged or replaced since `read_layers`.
@@ -172,7 +172,7 @@ def read_arrays(weights: Iterable[StoredWeight]) -> Iterator[np.ndarray]:
 
 
 def read_attributes(path: str | os.PathLike) -> dict[str, str]:
-    """The texts among a weight file's root attributes, such as notes of `h5_writing.write_layers`.
+    """The string root attributes of a weight file, such as the notes of `h5_writing.write_layers`.
 
     Raises:
         WeightsNotFoundError, WeightsError: as `read_layers`.
@@ -183,7 +183,7 @@ def read_attributes(path: str | os.PathLike) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _h5py_calls(path: Path) -> Iterator[None]:
-    """Around calls of h5py alone: what it raises there is the file's fault, a WeightsError."""
+    """Wraps h5py calls only: whatever they raise means a faulty file and becomes a WeightsError."""
     try:
         yield
     except _DAMAGE as error:
@@ -230,13 +230,13 @@ def _root(file: h5py.File, path: Path) -> tuple[h5py.Group, list[str]]:
 
 
 def _lists(group: h5py.Group, name: str, path: Path) -> bool:
-    """Whether a group has a link of this name, which is not followed: it may lead anywhere."""
+    """Whether a group has a link of this name; the link is not followed: it may lead anywhere."""
     with _h5py_calls(path):
         return group.id.links.exists(name.encode())
 
 
 def _names(group: h5py.HLObject, attribute: str, path: Path) -> list[str] | None:
-    """A list-of-strings attribute, joined from its pieces; None where there is none."""
+    """A list-of-strings attribute, joined from its chunks; None if there is none."""
     with _h5py_calls(path):
         pieces = [attribute] if attribute in group.attrs else []
         while not pieces or pieces[0] != attribute:
@@ -326,12 +326,12 @@ MOST_NUMBERS = 1 << 28
 MOST_NAMES = 10_000
 MOST_TEXT = 1 << 30  # bytes of names and notes, at worst
 
-# A collection of texts of variable length: signature, version 1, three bytes of 0, its size.
+# A heap of variable-length strings: signature, version 1, three zero bytes, its size.
 _HEAP = b"GCOL\x01\x00\x00\x00"
 
 
 def require_bounded(path: Path, what: str, count: int, most: int) -> None:
-    """Raise `WeightsError` where a file declares more of something than any network has."""
+    """Raise `WeightsError` if a file declares more of something than any network has."""
     if count > most:
         raise WeightsError(
             f"declares more than {most:,} {what}, unlike any weight file of such a network",
@@ -343,9 +343,9 @@ def require_bounded(path: Path, what: str, count: int, most: int) -> None:
 def require_little_text(
     path: Path, attributes: Iterable[tuple[tuple[int, ...] | None, np.dtype]]
 ) -> None:
-    """Raise `WeightsError` where text attributes would be many, or long when they are read.
+    """Raise `WeightsError` if there are too many text attributes, or they are too long to read.
 
-    A text of variable length stands in a heap, and any number of names may refer to one place.
+    Variable-length strings are stored in a heap, and any number of names may refer to one string.
 
     Args:
         path: the weight file.
@@ -360,7 +360,7 @@ def require_little_text(
         has_heap = has_heap or dtype.kind == "O"
     if has_heap:
         whole = counts * path.stat().st_size
-        # Heaps are looked for in all of the file, so only where they could matter.
+        # Finding heaps means scanning the whole file, so do it only where they could matter.
         worst = max(worst, whole if whole <= MOST_TEXT else counts * _largest_heap(path))
     if counts > MOST_NAMES or worst > MOST_TEXT:
         raise WeightsError(
@@ -371,7 +371,7 @@ def require_little_text(
 
 
 def _largest_heap(path: Path) -> int:
-    """The greatest number of bytes that one text of variable length can have in a file."""
+    """The most bytes that one variable-length string in a file can have."""
     largest = 0
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         place = data.find(_HEAP)

@@ -12,8 +12,8 @@ import numpy as np
 from mrcnn.errors import WeightsError
 from mrcnn.system.files import replacing, saving
 
-# Readers convert only what version 1 wrote; any 2.x means "as it stands". This one is the version
-# whose files the layout was measured on.
+# Readers convert only what version 1 wrote; any 2.x means "no conversion". The layout was verified
+# against files of this version.
 KERAS_VERSION = "2.13.1"
 BACKEND = "tensorflow"
 ATTRIBUTE_LIMIT = 64512
@@ -29,21 +29,21 @@ def write_layers(
 ) -> None:
     """Write (layer name, [(weight name, array), ...]) pairs as float32 in Keras 2's layout.
 
-    The file appears whole or not at all under `path` (an existing one is replaced); equal values
-    give equal bytes. The attributes are fixed-length byte strings, which every Keras 2 reads under
-    h5py 2 as well as 3.
+    The file appears at `path` complete or not at all (an existing one is replaced); equal values
+    give equal bytes. The attributes are fixed-length byte strings, which every Keras 2 reads with
+    both h5py 2 and 3.
 
     Args:
         path: the file.
-        layers: may be a generator: one array is held at a time.
-        notes: further root attributes, which Keras ignores.
-        half: write float16 instead, in half the bytes. Keras and `h5_reading.read_arrays` read them
-            as the float32 numbers nearest to the given ones with 11 significant bits. Arrays with a
-            number too large for it (above 65504, such as a variance) stay float32.
+        layers: may be a generator: only one array is in memory at a time.
+        notes: additional root attributes, which Keras ignores.
+        half: write float16 instead, in half the bytes. Keras and `h5_reading.read_arrays` read the
+            values back as float32, rounded to 11 significant bits. Arrays with a value too large
+            for float16 (above 65504, such as a variance) stay float32.
 
     Raises:
-        WeightsError: the folder is missing or not writable, or the disk is full; a file that was
-            there before is then untouched.
+        WeightsError: the folder is missing or not writable, or the disk is full; an existing file
+            is then untouched.
     """
     with (
         saving(path, WeightsError, advice="choose a folder that can be written to and has room"),
@@ -60,9 +60,9 @@ def write_layers(
 class _Sink(io.RawIOBase):
     """A file for h5py whose writes never raise.
 
-    The HDF5 library crashes the process when it cannot flush what it still holds (measured on a
-    full disk with HDF5 1.14), so the first error is kept, later writes are dropped, and the caller
-    asks for the error once HDF5 has closed the file without a failed write.
+    The HDF5 library crashes the process when it cannot flush its buffers (observed on a full disk
+    with HDF5 1.14). So the first error is kept, later writes are dropped, and the caller asks for
+    the error once HDF5 has closed the file.
     """
 
     def __init__(self, raw: Any):
@@ -105,7 +105,7 @@ class _Sink(io.RawIOBase):
         return len(view)
 
     def raise_error(self) -> None:
-        """Raises the first error of a write, if there was one."""
+        """Raise the first write error, if there was one."""
         if self.error:
             raise self.error
 

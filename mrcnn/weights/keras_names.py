@@ -1,4 +1,4 @@
-"""Names of layers in the weight files of `keras.applications`, and the same layers' names here."""
+"""Layer names in the weight files of `keras.applications`, and the names of those layers here."""
 
 import re
 
@@ -7,10 +7,10 @@ _BRANCHES = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 
 
 def keras_applications_name(layer_name: str) -> str | None:
-    """The name in `keras.applications`' ResNet files of one of Matterport's backbone layers.
+    """The name that one of Matterport's backbone layers has in `keras.applications`' ResNet files.
 
-    `res2a_branch2a` is `conv2_block1_1_conv`: stage, block, place in the block, where place 0 is
-    the shortcut (`branch1`). None for any other layer.
+    `res2a_branch2a` is `conv2_block1_1_conv`: stage, block, position in the block, where position 0
+    is the shortcut (`branch1`). None for any other layer.
     """
     if layer_name in ("conv1", "bn_conv1"):
         return "conv1_conv" if layer_name == "conv1" else "conv1_bn"

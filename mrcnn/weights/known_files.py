@@ -1,7 +1,7 @@
-"""The weight files that are fetched when they are missing: COCO and ImageNet.
+"""The weight files that are downloaded when missing: COCO and ImageNet.
 
 Nothing here imports Keras or TensorFlow, except `keras_applications_resnet50`, which asks the
-installed Keras for its address.
+installed Keras for its URL.
 """
 
 import contextlib
@@ -27,14 +27,14 @@ __all__ = [
     "keras_applications_resnet50",
 ]
 
-# Matterport's names for the two addresses.
+# Matterport's names for the two URLs.
 COCO_MODEL_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
 TF_WEIGHTS_PATH_NO_TOP = (
     "https://github.com/fchollet/deep-learning-models/releases/download/v0.2/"
     "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
 
-# Stands for "the checksum of the table" where None already means "do not check".
+# Means "the checksum in the table", since None already means "do not check".
 KNOWN_CHECKSUM = "known"
 
 
@@ -45,8 +45,8 @@ class KnownFile:
     Attributes:
         key: short name; `FASHION_MRCNN_MD5_<KEY>` in the environment overrides the checksum: an
             MD5, or `none` for no check.
-        file_name: under which it is kept.
-        url: where it is.
+        file_name: name under which it is kept.
+        url: where to download it.
         size: bytes, where known.
         md5: hexadecimal.
     """
@@ -87,17 +87,17 @@ def fetch_known(
     checksum: str | None = KNOWN_CHECKSUM,
     progress: bool = True,
 ) -> Path:
-    """Fetch a file of the table to `path`, unless there is one: an existing file is kept.
+    """Download a file of the table to `path`; an existing file is kept.
 
     Args:
         known: the file.
         path: where to put it.
-        checksum: an MD5 in place of the table's, or None to accept any content. The environment
-            variable `FASHION_MRCNN_MD5_<KEY>` is the default.
-        progress: a bar on stderr.
+        checksum: an MD5 to use instead of the table's, or None to accept any content. The
+            environment variable `FASHION_MRCNN_MD5_<KEY>` is the default.
+        progress: show a progress bar on stderr.
 
     Raises:
-        DownloadError: it cannot be fetched or is not what was expected.
+        DownloadError: it cannot be downloaded or is not what was expected.
     """
     path = Path(path)
     if path.is_file():
@@ -116,16 +116,16 @@ def download_trained_weights(
     url: str | None = None,
     md5: str | None = KNOWN_CHECKSUM,
 ) -> Path:
-    """Fetch Matterport's COCO weights to `coco_model_path` unless they are there.
+    """Download Matterport's COCO weights to `coco_model_path` unless the file exists.
 
     Args:
         coco_model_path: the file to write.
         verbose: 0 for no progress bar.
         url: a mirror of the file.
-        md5: of the mirror's file where it differs; None not to check.
+        md5: of the mirror's file if it differs; None to skip the check.
 
     Raises:
-        DownloadError: it cannot be fetched or is not what was expected.
+        DownloadError: it cannot be downloaded or is not what was expected.
     """
     known = KNOWN["coco"]
     if url is not None:
@@ -139,20 +139,21 @@ def get_imagenet_weights_path(
     backbone: object = "resnet50",
     progress: bool = True,
 ) -> Path:
-    """The ImageNet weights of a backbone without its classifier, brought into the cache once.
+    """The cached file of a backbone's ImageNet weights, without the classifier.
 
-    EfficientNet-Lite0's come from an installed package, without a download. Any other backbone
-    starts from ResNet-50's: the file that Matterport used or, if it cannot be fetched, the one of
-    the installed Keras, whose layers have other names (`mrcnn.weights.matching.load_weights` knows
-    both). A copy that Keras itself has already fetched (`~/.keras/models`) is used in place.
+    Those of EfficientNet-Lite0 come from an installed package, without a download. Any other
+    backbone starts from ResNet-50's: the file that Matterport used or, if it cannot be downloaded,
+    that of the installed Keras, whose layers have other names
+    (`mrcnn.weights.matching.load_weights` knows both). A copy that Keras itself has already
+    downloaded (`~/.keras/models`) is used in place.
 
     Args:
         cache_dir: folder to keep it in instead of `cache_folder()`.
         backbone: Config.BACKBONE.
-        progress: a bar on stderr.
+        progress: show a progress bar on stderr.
 
     Raises:
-        DownloadError: neither can be fetched.
+        DownloadError: neither can be downloaded.
     """
     folder = cache_folder() if cache_dir is None else Path(cache_dir)
     if backbone == "efficientnet-lite0":
@@ -180,8 +181,8 @@ def get_imagenet_weights_path(
 def keras_applications_resnet50() -> KnownFile:
     """The file that the installed `keras.applications.ResNet50(include_top=False)` uses.
 
-    Keras does not publish address and checksum as API; where they are not found, the older file
-    is returned instead.
+    Keras does not expose the URL and checksum in its public API; if they are not found, the older
+    file is returned instead.
     """
     for name in ("keras.applications.resnet", "keras.src.applications.resnet"):
         try:
@@ -195,7 +196,7 @@ def keras_applications_resnet50() -> KnownFile:
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: `FASHION_MRCNN_CACHE`, else in the user's cache.
+    """Where downloaded files are kept: `FASHION_MRCNN_CACHE`, else in the user's cache.
 
     That is `fashion_mrcnn` in `XDG_CACHE_HOME`, else in `~/.cache`. The folder need not exist.
     """

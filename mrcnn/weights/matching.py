@@ -1,7 +1,7 @@
-"""Weights of a Keras 3 model from and to Matterport's `.h5` files (Keras 2's HDF5 layout).
+"""Loads and saves a Keras 3 model's weights as Matterport's `.h5` files (Keras 2's HDF5 layout).
 
-Loading checks everything before it assigns anything: after an error the model is as it was. The
-ImageNet ResNet files are understood in both of their namings, Matterport's (`res2a_branch2a`) and
+Loading checks everything before it assigns anything: after an error the model is unchanged.
+ImageNet ResNet files are accepted with either naming scheme, Matterport's (`res2a_branch2a`) or
 that of `keras.applications` (`conv2_block1_1_conv`).
 """
 
@@ -28,8 +28,8 @@ __all__ = [
     "save_weights",
 ]
 
-# The layers whose last axis is the number of classes (`mrcnn_bbox` only reshapes, but stands in
-# everybody's exclude lists), with the outputs each has per class.
+# The layers whose output size depends on the number of classes, with their outputs per class
+# (`mrcnn_bbox` only reshapes, but is in everybody's exclude lists).
 _OUTPUTS_PER_CLASS = {
     "mrcnn_class_logits": 1,
     "mrcnn_bbox_fc": 4,
@@ -39,7 +39,7 @@ _OUTPUTS_PER_CLASS = {
 }
 CLASS_DEPENDENT_LAYERS = (*_OUTPUTS_PER_CLASS, "mrcnn_bbox")
 
-# One TensorFlow 2 port keeps its anchors as a variable and so in the file; they are not weights.
+# One TensorFlow 2 port stores its anchors as a variable, hence in the file; they are not weights.
 _NOT_WEIGHTS = frozenset({"anchors"})
 
 
@@ -49,15 +49,15 @@ class LoadReport:
 
     Attributes:
         path: the file.
-        layout: how its layers are named: "matterport" or "keras.applications"; "order" where
-            names were not compared.
+        layout: how its layers are named: "matterport" or "keras.applications"; "order" if names
+            were not compared.
         loaded: layers whose weights were assigned, in the model's order.
-        skipped: layers left out on purpose -> why.
-        missing_in_file: layers with weights that the file does not have.
-        unused_in_file: layers of the file, with weights, that the model does not have.
-        weight_count: arrays assigned.
-        parameter_count: numbers in them.
-        model_weight_count: arrays that the model has.
+        skipped: layers skipped on purpose -> why.
+        missing_in_file: layers with weights that the file lacks.
+        unused_in_file: layers in the file, with weights, that the model lacks.
+        weight_count: number of arrays assigned.
+        parameter_count: number of values in them.
+        model_weight_count: number of arrays in the model.
     """
 
     path: Path
@@ -97,7 +97,7 @@ def layer_weights(layer: keras.layers.Layer) -> list[tuple[str, keras.Variable]]
 
     A wrapper's weights carry the wrapper's name (`mrcnn_class_conv1/kernel:0`), those of a nested
     model the names of its inner layers (`rpn_conv_shared/kernel:0`). Batch normalisation has gamma,
-    beta, moving_mean, moving_variance. Layers without weights give an empty list.
+    beta, moving_mean, moving_variance. For layers without weights the list is empty.
     """
     return list(_walk(layer, layer.name))
 
@@ -112,18 +112,18 @@ def load_weights(
 ) -> LoadReport:
     """Assign the weights of a Matterport / Keras 2 `.h5` file to a model.
 
-    By name, layers that only one side has are left out and reported. Within a layer, arrays are
+    By name, layers that exist on one side only are skipped and reported. Within a layer, arrays are
     assigned by position; their names are not compared (Keras adds suffixes such as `conv1_1`).
 
     Args:
         model: built functional model; its `layers` are matched with the file's groups.
-        path: the file. Layer names as Matterport's or, for a ResNet, as keras.applications'.
+        path: the file. Its layers are named as in Matterport's or, for a ResNet, Keras' files.
         by_name: False pairs layers by order instead: all must be there, in the file's order.
         exclude: names of top-level layers that are not loaded; turns `by_name` on.
-        class_mismatch: what happens where the file was trained for another number of classes:
-            "error", or "skip" to leave out all of `CLASS_DEPENDENT_LAYERS`.
-        keep: regular expression (full match) of the top-level layers to load; others are left as
-            they are; turns `by_name` on.
+        class_mismatch: what to do if the file was trained for another number of classes: "error",
+            or "skip" to skip all of `CLASS_DEPENDENT_LAYERS`.
+        keep: regular expression (full match) of the top-level layers to load; others are left
+            unchanged; turns `by_name` on.
 
     Raises:
         WeightsNotFoundError: no such file.
@@ -145,8 +145,8 @@ def save_weights(
 ) -> None:
     """Write all weights of a model as float32 in Matterport's / Keras 2's layout.
 
-    `layer_names` lists every layer, also those without weights, as Keras 2 does. The file appears
-    whole or not at all; equal weights give equal bytes.
+    `layer_names` lists every layer, even those without weights, as in Keras 2. The file appears
+    complete or not at all; equal weights give equal bytes.
 
     Args:
         model: a built model.
@@ -155,7 +155,7 @@ def save_weights(
         half: write half floats, see `mrcnn.weights.h5_writing.write_layers`.
 
     Raises:
-        WeightsError: it cannot be written; a former file of that name is then untouched.
+        WeightsError: it cannot be written; an existing file of that name is then untouched.
     """
     write_layers(
         path,
@@ -193,7 +193,7 @@ def _walk(layer, name):
 
 
 def _selection(exclude, keep):
-    """A function from a layer's name to the reason for leaving it out, or None."""
+    """A function from a layer's name to the reason for skipping it, or None."""
     names = {exclude} if isinstance(exclude, str) else set(exclude or ())
 
     def reason(name):
@@ -292,7 +292,7 @@ def _leave_out_other_classes(plan):
 
 
 def _class_counts(name, weights, saved) -> tuple[int, int] | None:
-    """(classes in the file, classes in the model) of a layer where only these differ, else None."""
+    """(classes in the file, classes in the model) if a layer differs only in these, else None."""
     theirs = [stored.shape for stored in saved]
     mine = [tuple(variable.shape) for _, variable in weights]
     counts = _classes(name, theirs), _classes(name, mine)
@@ -303,7 +303,7 @@ def _class_counts(name, weights, saved) -> tuple[int, int] | None:
 
 
 def _classes(name: str, shapes: Iterable[tuple[int, ...]]) -> int | None:
-    """How many classes the arrays of a class-dependent layer are for; None where none fits them."""
+    """The number of classes that a class-dependent layer's arrays imply; None if none fits."""
     outputs = {shape[-1] for shape in shapes if shape}
     if name not in _OUTPUTS_PER_CLASS or len(outputs) != 1:
         return None

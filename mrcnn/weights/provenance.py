@@ -1,7 +1,6 @@
-"""What a weight file says of itself: what it was trained on, and what it may be used for.
+"""What a weight file says about itself: what it was trained on, and what it may be used for.
 
-One JSON text among the file's root attributes, `provenance`, which Keras and Matterport's code pass
-over:
+The root attribute `provenance` holds one JSON text, which Keras and Matterport's code ignore:
 
     {"preset": "photo", "classes": ["bag", "belt"], "trained_on": "700 street photographs of CCP",
      "pictures": "photographs", "licence": "Apache-2.0"}
@@ -22,14 +21,14 @@ DRAWINGS = "drawings"
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-    """Where the weights of a file come from; an empty text where the file does not say.
+    """Where a file's weights come from; a field is empty if the file does not say.
 
     Attributes:
-        preset: name of the settings that the network was built and trained with.
+        preset: name of the settings with which the network was built and trained.
         classes: names by class number, without the background.
         trained_on: the pictures it was trained on, in words.
         pictures: their kind in one word: "photographs" or "drawings".
-        licence: what holds for the weights, in words.
+        licence: of the weights, in words.
     """
 
     preset: str = ""
@@ -39,7 +38,7 @@ class Provenance:
     licence: str = ""
 
     def notes(self) -> dict[str, str]:
-        """For `mrcnn.weights.matching.save_weights` and `MaskRCNN.weights_attributes`."""
+        """The notes for `mrcnn.weights.matching.save_weights` and `MaskRCNN.weights_attributes`."""
         said = {name: value for name, value in dataclasses.asdict(self).items() if value}
         return {ATTRIBUTE: json.dumps(said, ensure_ascii=False)}
 
@@ -47,7 +46,7 @@ class Provenance:
     def of_texts(cls, texts: Mapping[str, str]) -> "Provenance":
         """From a file's attributes (`mrcnn.weights.h5_reading.read_attributes`).
 
-        Entries of an unexpected kind count as absent: other people's files must not stop a command.
+        Entries of an unexpected type count as absent: other people's files must not stop a command.
         """
         try:
             said = json.loads(texts.get(ATTRIBUTE, "{}"))
@@ -69,7 +68,7 @@ class Provenance:
     def line(self) -> str:
         """One line for a terminal: `14 classes, trained on ..., preset photo (Apache-2.0)`.
 
-        Weights trained on drawings alone say so. Empty where the file says nothing.
+        Weights trained on drawings alone say so. Empty if the file says nothing.
         """
         parts = [
             counted(len(self.classes), "class", "classes") if self.classes else "",

@@ -1,13 +1,13 @@
-"""Reading the tensors of a PyTorch weight file in its old layout, without PyTorch.
+"""Reading the tensors of a PyTorch weight file in the legacy format, without PyTorch.
 
-`torch.save` wrote, before PyTorch 1.6: five pickles (a magic number, the layout's version, the
-machine's number sizes, the saved object, the list of its storages) and then, for each storage of
+Before PyTorch 1.6, `torch.save` wrote five pickles (a magic number, the format version, the
+machine's integer sizes, the saved object, the list of its storages) and then, for each storage in
 that list, its number of elements and its elements.
 
 A pickle is a program that may call anything. Here its operations are interpreted one by one, and
-only those that a dictionary of tensors needs exist: no name in the file is ever imported, and
-nothing is called. Everything that a file declares is checked against what it holds before memory
-is taken for it.
+only those that a dictionary of tensors needs are implemented: no name in the file is ever imported,
+and nothing is called. Everything that a file declares is checked against its actual content before
+memory is allocated for it.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from mrcnn.system.files import is_file
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 LAYOUT_VERSION = 1001
-MOST_BYTES = 1 << 28  # of a file; EfficientNet-Lite0's has a fourteenth
+MOST_BYTES = 1 << 28  # of a file; EfficientNet-Lite0's has a fourteenth of that
 MOST_TENSORS = 10_000
 MOST_OPERATIONS = 100 * MOST_TENSORS
 MOST_DIMENSIONS = 8
@@ -100,7 +100,7 @@ def _read(stream: io.BytesIO) -> dict[str, np.ndarray]:
 
 
 def _declared(tensors: dict[str, "_Tensor"]) -> dict[str, "_Storage"]:
-    """The storages that tensors refer to, each by one tensor only."""
+    """The storages that the tensors refer to; each belongs to exactly one tensor."""
     declared: dict[str, _Storage] = {}
     for name, tensor in tensors.items():
         if tensor.storage.key in declared:
@@ -134,7 +134,7 @@ def _read_storages(stream: io.BytesIO, declared: dict[str, "_Storage"]) -> dict[
 
 @dataclasses.dataclass(frozen=True)
 class _Name:
-    """A name of the file's program, such as `torch FloatStorage`; never looked up anywhere."""
+    """A global name in the pickle, such as `torch FloatStorage`; never looked up anywhere."""
 
     text: str
 
@@ -148,21 +148,21 @@ class _Storage:
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """Where the numbers of a tensor stand in its storage."""
+    """Where the values of a tensor are in its storage."""
 
     storage: _Storage
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
     def view(self, values: np.ndarray) -> np.ndarray:
-        """The tensor, C-contiguous, of its storage's values."""
+        """The tensor, C-contiguous, from the values of its storage."""
         order = sorted(range(len(self.shape)), key=lambda axis: -self.strides[axis])
         stored = values.reshape([self.shape[axis] for axis in order])
         return np.array(stored.transpose(np.argsort(order)), order="C")
 
 
 def _storage(description: Any) -> _Storage:
-    """Of a persistent id: ('storage', type, key, device, number of elements, None)."""
+    """From a persistent id: ('storage', type, key, device, number of elements, None)."""
     match description:
         case ("storage", _Name(text), str(key), str(), int(count), None) if text in _STORAGES:
             if not 0 <= count <= MOST_BYTES:
@@ -174,7 +174,7 @@ def _storage(description: Any) -> _Storage:
 
 
 def _tensor(arguments: Any) -> _Tensor:
-    """Of (storage, offset, shape, strides, requires_grad, hooks): all of a storage, once."""
+    """From (storage, offset, shape, strides, requires_grad, hooks); must span the whole storage."""
     match arguments:
         case (_Storage() as storage, 0, tuple(shape), tuple(strides), bool(), {}):
             pass
@@ -195,7 +195,7 @@ def _tensor(arguments: Any) -> _Tensor:
 
 
 def _unpickle(stream: io.BytesIO) -> Any:
-    """The object of the pickle that begins here; the stream stands behind it afterwards."""
+    """The object of the pickle that begins here; leaves the stream just after it."""
     machine = _Machine()
     try:
         for count, (operation, argument, _) in enumerate(pickletools.genops(stream)):
@@ -206,15 +206,15 @@ def _unpickle(stream: io.BytesIO) -> Any:
             if operation.name not in _OPERATIONS:
                 raise _BadFileError(f"it uses {operation.name}, which no tensor needs")
             _OPERATIONS[operation.name](machine, argument)
-    # What genops raises for bytes that are not a pickle, and what a program that does not fit its
-    # own stack or memo runs into.
+    # genops raises these for bytes that are not a pickle, and so do operations that do not match
+    # their stack or memo.
     except (ValueError, IndexError, KeyError, TypeError) as error:
         raise _BadFileError("it is damaged or cut short") from error
     raise _BadFileError("it is cut short")
 
 
 class _Machine:
-    """Stack and memo of one pickle, with the few operations that build tensors."""
+    """The stack and memo of one pickle, with the few operations that build tensors."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -275,7 +275,7 @@ class _Machine:
         self.set_items([key, value])
 
     def reduce(self, _: None) -> None:
-        """The two calls that a file may make: an empty dictionary, and a tensor of a storage."""
+        """The two calls that a file may make: an empty dictionary, and a tensor from a storage."""
         arguments, function = self.stack.pop(), self.stack.pop()
         if function == _Name(_DICTIONARY) and arguments == ():
             self.push({})
@@ -285,7 +285,7 @@ class _Machine:
             raise _BadFileError("it calls something that no tensor needs")
 
     def build(self, _: None) -> None:
-        """The attributes of a dictionary (versions of the saved modules) are of no use here."""
+        """Ignores the attributes of a dictionary (versions of the saved modules)."""
         state = self.stack.pop()
         if type(state) is not dict or type(self.stack[-1]) is not dict:
             raise _BadFileError("it sets attributes of something other than a dictionary")

@@ -1,4 +1,4 @@
-"""The Keras model as scripts of Keras 2 use it: weights in plain `.h5` files."""
+"""The Keras model as Keras 2 scripts use it: weights in plain `.h5` files."""
 
 import os
 from pathlib import Path
@@ -20,10 +20,10 @@ class ScriptModel(keras.Model):
     """A functional model that reads and writes Matterport's layout under a plain `.h5` name."""
 
     def _make_predict_function(self) -> None:
-        """Nothing: scripts of Keras 2 prepare detection in other threads by this."""
+        """Does nothing: Keras 2 scripts call it before detecting in other threads."""
 
     def save_weights(self, filepath: str | os.PathLike, *args: Any, **options: Any) -> None:
-        """As Keras', but that a plain `.h5` file gets Matterport's layout.
+        """Like Keras', except that a plain `.h5` file gets Matterport's layout.
 
         Raises:
             WeightsError: it cannot be written.
@@ -36,7 +36,7 @@ class ScriptModel(keras.Model):
     def load_weights(
         self, filepath: str | os.PathLike, *args: Any, by_name: bool = False, **options: Any
     ) -> Any:
-        """As Keras', but that a plain `.h5` file is read as `mrcnn.weights.matching` reads it.
+        """Like Keras', except that a plain `.h5` file is read by `mrcnn.weights.matching`.
 
         Raises:
             WeightsError: the file is absent, damaged, or does not fit.
@@ -46,5 +46,5 @@ class ScriptModel(keras.Model):
         return super().load_weights(filepath, *args, **options)
 
 
-# Keras' old format, a whole model in a `.h5` file, looks for the plain name.
+# Keras' legacy format, a whole model in a `.h5` file, looks up the class by its plain name.
 keras.saving.get_custom_objects()["ScriptModel"] = ScriptModel
