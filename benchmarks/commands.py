@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Time whole commands as a user starts them: start, each further photograph, written bytes.
+"""Time whole commands as a user runs them: start, each further photograph, bytes written.
 
     python3 benchmarks/commands.py PHOTOGRAPHS
     python3 benchmarks/commands.py PHOTOGRAPHS --count 8 --repeat 3 --commands parse,test
     python3 benchmarks/commands.py PHOTOGRAPHS --large --json commands.json
     python3 benchmarks/commands.py PHOTOGRAPHS --code OTHER_CLONE
 
-Each command runs on the first photograph of the folder, and on `--count` of them; the difference,
-divided by the photographs that were more, is what one takes once everything is loaded. Between the
-runs `python -c "import tensorflow"` is timed: starts are given as a multiple of it, which holds on
-other machines and beside other work. Wall seconds and seconds of processors (of all threads,
-children included) are the least of `--repeat` runs. `network` is the share of the time of a
-photograph in which `MaskRCNN.detect` runs, of one run with a clock around it. `evaluate` compares
-with a made-up outline for each photograph: its time alone means something. `--large` adds a
-photograph of 12 megapixels, the first one enlarged. `--code` takes the commands of another clone,
-for a comparison. On two cores some ten minutes.
+Each command runs on the first photograph of the folder and on `--count` of them; the difference,
+divided by the number of additional photographs, is the time for one once everything is loaded.
+Between runs, `python -c "import tensorflow"` is timed: starts are given as a multiple of it, which
+holds on other machines and beside other work. Wall seconds and processor seconds (all threads,
+children included) are the least of `--repeat` runs. `network` is the share of a photograph's time
+spent in `MaskRCNN.detect`, from one run with a clock around it. `evaluate` compares with a made-up
+outline for each photograph: only its time is meaningful. `--large` adds a photograph of 12
+megapixels, the first one enlarged. `--code` runs the commands of another clone, for comparison.
+Takes some ten minutes on two cores.
 """
 
 import argparse
@@ -48,7 +48,7 @@ OUTLINE = {
     "shape_attributes": {"name": "rect", "x": 9, "y": 9, "width": 99, "height": 99},
     "region_attributes": {"label": "top"},
 }
-# Runs a command in this process with a clock around the network.
+# Runs a command with a clock around the network.
 CLOCK = """
 import runpy, sys, time
 sys.argv = sys.argv[1:]
@@ -86,7 +86,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("photographs", type=Path, help="a folder")
-    add("--count", type=int, default=8, help="photographs of the longer run (%(default)s)")
+    add("--count", type=int, default=8, help="photographs in the longer run (%(default)s)")
     add("--repeat", type=int, default=3, help="runs of each kind (%(default)s)")
     add("--commands", default=",".join(COMMANDS), help="(%(default)s)")
     add("--large", action="store_true", help="also one photograph of 12 megapixels")
@@ -96,7 +96,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def spent(words: Sequence[str | Path], code: Path) -> tuple[Spent, str]:
-    """Run a process to its end; return the time it took, and its output."""
+    """Run a process to its end; return the time it took and its output."""
     before, start = os.times(), time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(code)}
     done = subprocess.run(
@@ -134,7 +134,7 @@ class Bench:
         target = self.folder / name / "val"
         target.mkdir(parents=True)
         for number, path in enumerate(paths):
-            # Named as labelling requires.
+            # The name that labelling requires.
             shutil.copyfile(path, target / f"top_yaz_{number:04d}{path.suffix}")
         return _annotated(target)
 
@@ -158,7 +158,7 @@ class Bench:
         return [self.code / script, *options]
 
     def imported(self) -> Spent:
-        """The time that importing TensorFlow takes."""
+        """The time to import TensorFlow."""
         return spent(["-c", "import tensorflow"], self.code)[0]
 
     def figures(self, command: str) -> dict[str, float | str]:
@@ -231,7 +231,7 @@ def table(rows: Sequence[dict]) -> str:
 
 
 def main() -> int:
-    """Measure each command, and print the table."""
+    """Measure each command and print the table."""
     options = parse_arguments()
     chosen = options.commands.split(",")
     if unknown := set(chosen) - set(COMMANDS):

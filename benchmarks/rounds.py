@@ -6,17 +6,17 @@
 
 CCP holds Clothing Co-Parsing: photos/, instances_train.json, instances_val.json and
 instances_test.json (COCO). A first model learns from 100 photographs, which all later ones are
-trained on, too. Then three rounds of 100 each are made by the code of rounds.py, with pictures
-chosen by the queue ("queue") and at random ("random"); and models are trained from ImageNet's
-weights on photographs that are labelled from nothing ("nothing"): the first hundred and those
-chosen at random. "queue_once" and "random_once" are trained from ImageNet's weights, too, on what
-those rounds gave. Of the same round, all have seen as many steps: the first model's and its rounds'
-together. They are measured on the 50 validation photographs and on 100 of the training photographs
+trained on, too. Then the code of rounds.py runs three rounds of 100 each, with pictures chosen by
+the queue ("queue") and at random ("random"); and models are trained from ImageNet's weights on
+photographs labelled from scratch ("nothing"): the first hundred and those chosen at random.
+"queue_once" and "random_once" are also trained from ImageNet's weights, on the labels from those
+rounds. For the same round, all models have the same number of steps: the first model's plus the
+rounds'. They are measured on the 50 validation photographs and on 100 of the training photographs
 that no model is trained on ("val").
 
-The network is that of the preset photo at a smaller size (--size), so that this takes an hour of
-one core; "nothing" takes as much again. OUT is resumed: what is done is not done again. --test
-measures the models once more, on the test photographs, which had no say before.
+The network is that of the preset photo at a smaller size (--size), so that this takes an hour on
+one core; "nothing" takes as much again. OUT is resumed: nothing is done twice. --test also measures
+the models on the test photographs, which had no influence before.
 """
 
 import argparse
@@ -41,10 +41,10 @@ from fashion.terminal import run, text_table
 from mrcnn.weights.known_files import get_imagenet_weights_path
 
 ROUNDS, PICTURES = 3, 100
-MEASURED = 100  # training photographs that are only measured on, since 50 for validation are few
+MEASURED = 100  # training photographs only measured on, since 50 for validation are few
 ARMS = ("queue", "random", "nothing", "queue_once", "random_once")
 MIN_CONFIDENCE = 0.5
-# In place of the preset's, which are for 7,000 steps at 448 x 320.
+# Instead of the preset's, which are for 7,000 steps at 448 x 320.
 SMALLER = {
     "MASK_SHAPE": [28, 28],
     "MINI_MASK_SHAPE": (56, 56),
@@ -72,7 +72,7 @@ class Experiment:
         self.holdout = sorted([*parts["val"], *order[-MEASURED:]])
 
     def chosen(self, number: int) -> list[str]:
-        """The photographs that the random arm takes in a round."""
+        """The photographs of the random arm in a round."""
         return self.pool[(number - 1) * PICTURES : number * PICTURES]
 
     def folder(self, name: str, weights: Path, pictures: list[str]) -> RoundsFolder:
@@ -91,12 +91,12 @@ class Experiment:
         return folder
 
     def correct(self, folder: RoundsFolder, name: str, pictures: list[str]) -> None:
-        """Put the truth of photographs where a person puts what is corrected."""
+        """Put the truth of photographs where a person would put corrections."""
         found = Annotations([self.truth[picture] for picture in pictures])
         via.write(folder.corrections / f"{name}.json", found)
 
     def train(self, folder: RoundsFolder, number: int, steps: int) -> Path:
-        """Train the model of a round for so many steps; its weights."""
+        """Train the model of a round for this many steps; its weights."""
         one = folder.round(number)
         one.folder.mkdir(exist_ok=True)
         options = self.options
@@ -114,7 +114,7 @@ class Experiment:
         return one.weights
 
     def row(self, arm: str, number: int, photographs: int, work: Work, weights: Path) -> None:
-        """Note what a model took and gives; measured by its round on validation."""
+        """Record a model's cost, and its figures on validation as its round measured them."""
         figures = read_json(weights.parent / "result.json")["figures"]
         row = {
             "model": arm,
@@ -130,13 +130,13 @@ class Experiment:
 
 
 def first_model(experiment: Experiment) -> Path:
-    """The weights that all rounds begin with: trained on the first hundred, from ImageNet's."""
+    """The weights that all rounds start from: ImageNet's, trained on the first hundred."""
     imagenet = get_imagenet_weights_path(backbone=find_preset("photo").values["BACKBONE"])
     return from_nothing(experiment, "first", 0, imagenet)
 
 
 def from_nothing(experiment: Experiment, arm: str, number: int, imagenet: Path) -> Path:
-    """A model of the first hundred and what the random arm takes, all drawn by hand."""
+    """A model of the first hundred and the random arm's photographs, all drawn by hand."""
     names = experiment.first + [n for k in range(1, number + 1) for n in experiment.chosen(k)]
     options = experiment.options
     folder = experiment.folder(f"{arm}_{number}", Path(imagenet), names)
@@ -149,7 +149,7 @@ def from_nothing(experiment: Experiment, arm: str, number: int, imagenet: Path) 
 
 
 def trained_once(experiment: Experiment, arm: str, number: int, imagenet: Path) -> None:
-    """A model of all that the rounds of an arm gave so far, in one training."""
+    """A model of everything an arm's rounds labelled so far, in one training."""
     source, options = experiment.out / arm, experiment.options
     dataset = source / f"round_{number:02d}" / "dataset"
     found = [i for part in ("train", "val") for i in via.read(dataset / part / via.ANNOTATION_FILE)]
@@ -163,7 +163,7 @@ def trained_once(experiment: Experiment, arm: str, number: int, imagenet: Path) 
 
 
 def rounds(experiment: Experiment, arm: str, first: Path) -> None:
-    """Three rounds from the first model, with pictures by the queue or at random."""
+    """Three rounds from the first model, with pictures chosen by the queue or at random."""
     work = Work()
     pool = experiment.pool if arm == "queue" else []
     for number in range(1, ROUNDS + 1):
@@ -206,7 +206,7 @@ def measure_test(experiment: Experiment) -> None:
 def table(experiment: Experiment, part: str) -> str:
     """All models that were measured on a part.
 
-    "a point" is how many keys and outlines it took for each point of AP50 above the first model's.
+    "a point" is the number of keys and outlines per point of AP50 above the first model's.
     """
     rows = [read_json(path) for path in sorted((experiment.out / "rows").glob("*.json"))]
     (first,) = (row for row in rows if row["model"] == "first")
@@ -228,23 +228,23 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("ccp", type=Path, metavar="CCP", help="folder of the photographs and their truth")
-    add("out", type=Path, metavar="OUT", help="folder of all that is made")
+    add("out", type=Path, metavar="OUT", help="folder for all results")
     add("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="(all)")
     add("--rounds", type=int, nargs="+", default=list(range(1, ROUNDS + 1)), metavar="N",
-        help="of the models that are trained in one go (all)")  # fmt: skip
+        help="of the models trained in one go (all)")  # fmt: skip
     add("--size", default="256x192", metavar="HEIGHTxWIDTH", help="of the network (%(default)s)")
     add("--first-steps", type=int, default=600, metavar="N", help="of the first model (600)")
     add("--steps", type=int, default=200, metavar="N", help="of each round (200)")
-    add("--batch", type=int, default=2, metavar="N", help="pictures a step (2)")
+    add("--batch", type=int, default=2, metavar="N", help="pictures per step (2)")
     add("--learning-rate", type=float, default=0.001, help="(%(default)s)")
-    add("--layers", help="that are trained (the preset's)")
-    add("--seed", type=int, default=1, help="of the photographs' order and of trainings (1)")
+    add("--layers", help="layers to train (the preset's)")
+    add("--seed", type=int, default=1, help="for the order of photographs and training (1)")
     add("--test", action="store_true", help="measure on the test photographs too")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what is not done yet, and print the table."""
+    """Run what is not done yet and print the table."""
     options = parse_arguments(arguments)
     height, width = (int(side) for side in options.size.split("x"))
     preset = find_preset("photo")

@@ -5,13 +5,13 @@
     python3 tools/make_photo_weights.py --source=CCP --output=DIR --weights=photo.h5
 
 CCP holds photos/, instances_*.json, persons_*.json and tags.json. The stages: merge garments and
-persons; train from ImageNet's weights; label the photographs that only carry tags with the result,
+persons; train from ImageNet's weights; use the result to label the photographs that have only tags,
 train again with them, and average the weights of both trainings; label them once more, compose
-photographs on which persons wear garments of others, and train a third time; measure on validation;
+photographs in which persons wear garments of others, and train a third time; measure on validation;
 write the weights as half floats. The same call resumes after an interruption and trains exactly as
-if there had been none; a stage that is finished is not repeated. Everything follows from the data
-and --seed. On one core of 2.6 GHz with AVX-512 an epoch of 175 steps takes some 160 seconds, with
-AVX2 twice as long. docs/photographs.md has the figures.
+if there had been none; finished stages are not repeated. Everything is determined by the data and
+--seed. On one core at 2.6 GHz with AVX-512 an epoch of 175 steps takes some 160 seconds, with AVX2
+twice as long. docs/photographs.md has the figures.
 """
 
 import argparse
@@ -47,9 +47,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--composed", type=whole(0), default=2100, metavar="N", help="composed photographs of the "
         "third training; 0 leaves it out (%(default)s)")  # fmt: skip
     add("--composed-epochs", type=whole(1), default=12, metavar="N", help="(%(default)s)")
-    add("--sure", type=fraction, default=0.25, help="least score of a label (%(default)s)")
+    add("--sure", type=fraction, default=0.25, help="minimum score of a label (%(default)s)")
     add("--seed", type=whole(0), default=1, metavar="N", help="(%(default)s)")
-    add("--steps", type=whole(1), metavar="N", help="batches an epoch (the preset's)")
+    add("--steps", type=whole(1), metavar="N", help="batches per epoch (the preset's)")
     return parser.parse_args(arguments)
 
 
@@ -58,7 +58,7 @@ class Stages:
 
     Attributes:
         steps: those added so far.
-        weights: gives the file that the last training or average made, once it has run.
+        weights: returns the file written by the last training or average, once it has run.
     """
 
     def __init__(self, options: argparse.Namespace):
@@ -95,7 +95,7 @@ class Stages:
         return f"Data set: {self.work / 'data'}"
 
     def train(self, name: str, text: str, folders: list[str], epochs: int) -> None:
-        """Add a training: from ImageNet's weights, or on from the last weights at a lower rate."""
+        """Add a training: from ImageNet's weights, or from the last weights at a lower rate."""
         from fashion.photo.training import PhotoTraining, train_photo, trained_weights
 
         options, before, logs = self.options, self.weights, self.work / name
@@ -119,7 +119,7 @@ class Stages:
         self.weights = lambda: trained_weights(logs)
 
     def label(self, name: str) -> str:
-        """Add the labelling of the tagged photographs by the last weights; the folder's name."""
+        """Add labelling the tagged photographs with the last weights; the folder's name."""
         from fashion.photo.training import label_more
 
         options, weights, target = self.options, self.weights, self.work / name
@@ -131,7 +131,7 @@ class Stages:
         return name
 
     def average(self, files: Sequence[Callable[[], Path]]) -> None:
-        """Add the mean of weights."""
+        """Add averaging weights."""
         from fashion.photo.training import average_weights
 
         mean = self.work / "mean.h5"
@@ -143,7 +143,7 @@ class Stages:
         self.weights = lambda: mean
 
     def compose(self) -> str:
-        """Add the composed photographs; the folder's name."""
+        """Add composing photographs; the folder's name."""
         from fashion.photo.composing import compose_photographs
         from fashion.photo.training import load_photographs
 

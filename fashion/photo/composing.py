@@ -1,7 +1,7 @@
-"""Photographs on which a person wears garments of another, so that rare ones are seen more often.
+"""Photographs in which a person wears garments of another, so that rare ones are seen more often.
 
 Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method" (2021), with one difference:
-a garment does not go anywhere, but to where it was on its own person, at the other's size.
+a garment is not pasted just anywhere, but where it was on its own person, at the other's size.
 """
 
 import random
@@ -24,10 +24,10 @@ from mrcnn.geometry.boxes import extract_bboxes
 SHOES = ("boots", "footwear")
 # Two of these on one person hide each other.
 LARGE = ("outer", "dress", "skirt", "pants", "shorts")
-# Times as often as their number asks for: boots seldom hide the shoes, shorts fit almost anybody.
+# Factors on how often a class is chosen: boots seldom hide the shoes, shorts fit almost anybody.
 FAVOURED = {"boots": 3.0, "shorts": 0.7}
-MOST_CLASSES = 4  # tried on a photograph
-LEAST_LEFT = 0.15  # of a garment that another covers; of less the rest is painted over
+MOST_CLASSES = 4  # tried per photograph
+LEAST_LEFT = 0.15  # of a garment that another covers; if less is left, it is painted over
 MOST_SHOE_LEFT = 0.6  # of shoes that others replace
 LEAST_PIXELS = 60
 SCALES = (0.5, 2.0)  # of one person to the other
@@ -40,8 +40,8 @@ class Worn:
 
     Attributes:
         image: uint8 [height, width, 3], RGB.
-        names: of the instances' classes; one is the person.
-        masks: bool [height, width] of each.
+        names: the instances' class names; one is the person.
+        masks: bool [height, width] for each.
     """
 
     image: np.ndarray
@@ -50,7 +50,7 @@ class Worn:
 
     @property
     def person(self) -> int:
-        """Which instance is the person."""
+        """Index of the person's instance."""
         return self.names.index(PERSON)
 
 
@@ -62,16 +62,16 @@ def read_worn(dataset: FashionDataset, image_id: int) -> Worn:
 
 
 def put_on(worn: Worn, other: Worn, name: str, draw: random.Random) -> bool:
-    """Let the person of one photograph wear the garments of a class of another; whether they fit.
+    """Dress a person in another's garments of one class; return whether they fit.
 
-    They are scaled by the height of the two persons, mirrored at random, and lie on top of what is
-    worn there. Shoes replace shoes.
+    The garments are scaled by the heights of the two persons, mirrored at random, and placed on top
+    of what is worn there. Shoes replace shoes.
 
     Args:
-        worn: is changed.
-        other: whose garments they are; it stays as it is.
+        worn: the photograph to change.
+        other: the photograph with the garments; not changed.
         name: their class, which `worn` does not have.
-        draw: for small differences of size, place and brightness.
+        draw: varies size, position and brightness slightly.
     """
     to_other = _to_other(worn, other, draw)
     size = worn.image.shape[1::-1]
@@ -98,9 +98,9 @@ def put_on(worn: Worn, other: Worn, name: str, draw: random.Random) -> bool:
 
 
 def _to_other(worn: Worn, other: Worn, draw: random.Random) -> np.ndarray | None:
-    """The affine map [2, 3] from one person to the other; None where their sizes differ too much.
+    """The affine map [2, 3] from `other` to `worn`; None where their sizes differ too much.
 
-    The heads' ends and the middles of their boxes come together.
+    It aligns the tops of the heads and the horizontal centres of the boxes.
     """
     to, source = (extract_bboxes(one.masks[one.person][..., None])[0] for one in (worn, other))
     height = float(to[2] - to[0])
@@ -119,7 +119,7 @@ def _warped(pixels: np.ndarray, matrix: np.ndarray, size, interpolation: int) ->
 
 
 def _paint_over(worn: Worn, rests: list[np.ndarray]) -> None:
-    """Fill what is left of garments that are gone with what lies around it."""
+    """Fill what is left of removed garments from its surroundings."""
     if rests and np.any(rests):
         grown = cv2.dilate(np.any(rests, axis=0).astype(np.uint8), np.ones((5, 5), np.uint8))
         worn.image = cv2.inpaint(worn.image, grown, 5, cv2.INPAINT_TELEA)
@@ -132,13 +132,13 @@ def _paste(worn: Worn, image: np.ndarray, cover: np.ndarray, draw: random.Random
 
 
 class Wardrobe:
-    """The photographs of a data set that have a person, by what is worn on them.
+    """The photographs with a person in a data set, by the garments worn.
 
     Args:
-        dataset: of the photo classes.
+        dataset: with the photo classes.
 
     Raises:
-        DatasetError: there are not two of them.
+        DatasetError: there are fewer than two, or no garments.
     """
 
     def __init__(self, dataset: FashionDataset):
@@ -157,7 +157,7 @@ class Wardrobe:
         self.weights = [FAVOURED.get(n, 1) / len(self.holders[n]) ** 0.5 for n in self.classes]
 
     def dress(self, image_id: int, draw: random.Random) -> tuple[Worn, list[str]]:
-        """A photograph with garments of others, and the classes of these; none may fit."""
+        """A photograph with others' garments added, and their classes; maybe none, if none fits."""
         worn = read_worn(self.dataset, image_id)
         put: list[str] = []
         for name in draw.choices(self.classes, self.weights, k=draw.randint(1, MOST_CLASSES)):
@@ -174,12 +174,12 @@ def compose_photographs(dataset: FashionDataset, target: Path, count: int, seed:
     """Write a data set folder of composed photographs; a summary.
 
     Args:
-        dataset: of the photo classes, with persons.
-        target: gets `count` photographs and their COCO file.
-        seed: of who wears what.
+        dataset: with the photo classes, including persons.
+        target: receives `count` photographs and their COCO file.
+        seed: determines who wears what.
 
     Raises:
-        DatasetError: see `Wardrobe`; or no garment fits on anybody.
+        DatasetError: see `Wardrobe`; or no garment fits anybody.
     """
     wardrobe, draw = Wardrobe(dataset), random.Random(seed)
     categories = [{"id": row.id, "name": row.name} for row in PHOTO_TABLE]
@@ -203,7 +203,7 @@ def compose_photographs(dataset: FashionDataset, target: Path, count: int, seed:
 
 
 def _write(worn: Worn, target: Path, data: dict[str, Any]) -> None:
-    """Write a photograph, and add it with its instances to the COCO data."""
+    """Write a photograph, and add it and its instances to the COCO data."""
     number = len(data["images"]) + 1
     name = f"composed_{number:05d}.jpg"
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

@@ -22,7 +22,7 @@ from fashion.stages.presets import find_preset, make_config
 from mrcnn.errors import WeightsNotFoundError
 
 NAME = "photo"
-# Detections for average precision: what few believe in counts for recall.
+# Detections for average precision: even unlikely ones count for recall.
 LEAST_SCORE = 0.05
 LOGITS = "mrcnn_class_logits"
 TEMPERATURES = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
@@ -35,13 +35,13 @@ class PhotoTraining:
     """One training of photo weights.
 
     Attributes:
-        folders: of training data, each with photographs and a COCO file.
-        validation: likewise.
-        logs: where this training alone writes; what is there is resumed.
+        folders: training data folders, each with photographs and a COCO file.
+        validation: the validation folder, likewise.
+        logs: this training's log folder; a training found there is resumed.
         epochs: the total.
-        start: the weights it begins with; None: ImageNet's.
-        learning_rate: the greatest; None: the preset's.
-        seed: of weights, order and augmentation.
+        start: the weights to begin with; None: ImageNet's.
+        learning_rate: the highest; None: the preset's.
+        seed: for weights, order and augmentation.
         overrides: Config attributes that win over the preset's.
     """
 
@@ -100,7 +100,7 @@ def train_photo(training: PhotoTraining) -> Path:
 
 
 def _copied(training: PhotoTraining) -> Path | None:
-    """The start weights by another name: a checkpoint would be continued, where it lies."""
+    """The start weights under another name: a checkpoint would be resumed in its own folder."""
     if training.start is None:
         return None
     training.logs.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _copied(training: PhotoTraining) -> Path | None:
 
 
 def _last(logs: Path) -> Path | None:
-    """The last whole checkpoint of a training; damaged ones are set aside; None without any."""
+    """The last intact checkpoint of a training, or None; damaged ones are set aside."""
     from mrcnn.training.checkpoints import find_last_readable, set_aside
 
     try:
@@ -123,8 +123,8 @@ def _last(logs: Path) -> Path | None:
 def trained_weights(logs: Path) -> Path:
     """The last checkpoint of the training in `logs`.
 
-    Not the best by average precision: on few photographs that is mostly chance, and the rate falls
-    to the end.
+    Not the best by average precision: on few photographs that is mostly chance, and the learning
+    rate falls until the end.
 
     Raises:
         WeightsNotFoundError: there is none.
@@ -136,7 +136,7 @@ def trained_weights(logs: Path) -> Path:
 
 
 def photo_model(weights: Path, confidence: float = LEAST_SCORE):
-    """A `MaskRCNN` of the preset with these weights, to detect from this score on."""
+    """A `MaskRCNN` of the preset with these weights that detects from this score on."""
     from mrcnn.model import MaskRCNN
 
     config = make_config(
@@ -153,22 +153,21 @@ def photo_model(weights: Path, confidence: float = LEAST_SCORE):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is done to class logits for scores that say how often detections are right.
+    """A change of the class logits after which scores say how often detections are right.
 
     Guo et al., "On Calibration of Modern Neural Networks" (2017), vector scaling with the one value
-    of the background: a temperature alone makes all scores less sure, and it is the low ones that
-    promise too much.
+    of the background: a temperature alone lowers all scores, but only low ones are overconfident.
 
     Attributes:
-        temperature: what all logits are divided by.
-        background: what is then added to the background's.
+        temperature: divides all logits.
+        background: is then added to the background's logit.
     """
 
     temperature: float = 1.0
     background: float = 0.0
 
     def applied(self, weight: np.ndarray) -> np.ndarray:
-        """The logits' layer's kernel [features, classes] or bias [classes], changed."""
+        """The logit layer's kernel [features, classes] or bias [classes], changed."""
         changed = weight / self.temperature
         if changed.ndim == 1:
             changed[0] += self.background
@@ -179,10 +178,10 @@ class Calibration:
 
 
 def choose_calibration(weights: Path, validation: Path) -> tuple[Calibration, dict]:
-    """The calibration of `TEMPERATURES` and `BACKGROUND_SHIFTS` for garments of these weights.
+    """The best of `TEMPERATURES` and `BACKGROUND_SHIFTS` for garments found by these weights.
 
     Returns:
-        It, and for each of them the `calibration_error` of scores from .5 on.
+        The calibration, and the `calibration_error` of each one tried, for scores from .5 on.
     """
     from fashion.photo.figures import calibration, calibration_error, detect_for_figures
 
@@ -202,13 +201,13 @@ def choose_calibration(weights: Path, validation: Path) -> tuple[Calibration, di
 def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) -> str:
     """Label the tagged photographs of `source` into the data set folder `target`; a summary.
 
-    Each is looked at as it is and mirrored.
+    The model sees each photograph as it is and mirrored.
 
     Args:
-        weights: what labels them.
+        weights: the weights to label with.
         source: the folder with photos/ and tags.json.
-        target: gets the photographs that were kept and their COCO file.
-        sure: the least score of a label.
+        target: receives the photographs that were kept and their COCO file.
+        sure: the minimum score of a label.
     """
     from mrcnn.images.reading import read_image
     from mrcnn.inference.test_time_augmentation import Augmentation, AugmentedDetector
@@ -229,13 +228,13 @@ def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) ->
 
 
 def average_weights(files: Sequence[Path], target: Path) -> str:
-    """Write the mean of trained weights of one network; a sentence on it.
+    """Write the mean of trained weights of one network; a sentence about it.
 
-    Wortsman et al., "Robust fine-tuning of zero-shot models" (2022): between weights and what
-    further training made of them there are some that are better than both.
+    Wortsman et al., "Robust fine-tuning of zero-shot models" (2022): weights between those before
+    and those after further training can be better than both.
 
     Args:
-        files: checkpoints, each trained on from the one before.
+        files: checkpoints, each trained further from the one before.
         target: the file to write.
     """
     from mrcnn.weights.h5_reading import read_arrays, read_layers
@@ -257,7 +256,7 @@ def average_weights(files: Sequence[Path], target: Path) -> str:
 
 
 def measure_photo(weights: Path, validation: Path, confidence: float, target: Path) -> str:
-    """Write the figures of weights on validation as JSON; the summary in a line."""
+    """Write the weights' figures on validation as JSON; a one-line summary."""
     from fashion.photo.figures import detect_for_figures, summary
 
     model = photo_model(weights)
@@ -272,12 +271,12 @@ def measure_photo(weights: Path, validation: Path, confidence: float, target: Pa
 def write_photo_weights(
     weights: Path, target: Path, trained_on: str, calibration: Calibration = Calibration()
 ) -> str:
-    """Write trained weights as half floats with what they know; a sentence on the file.
+    """Write trained weights as half floats, with their metadata; a sentence about the file.
 
     Args:
         weights: a checkpoint.
         target: the file to write.
-        trained_on: the pictures, in words.
+        trained_on: a description of the training pictures.
         calibration: of the class logits.
     """
     from mrcnn.weights.h5_reading import read_arrays, read_layers

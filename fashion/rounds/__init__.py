@@ -1,1 +1,1 @@
-"""From a folder of photographs to a model of its own: label, review, correct, train, repeat."""
+"""From a folder of photographs to a model for them: label, review, correct, train, repeat."""

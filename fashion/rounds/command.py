@@ -24,7 +24,7 @@ from fashion.terminal import command_parser
 from mrcnn.errors import UserError
 from mrcnn.system.files import replacing, saving
 
-HOLDOUT = 50  # pictures, and at most this share of all:
+HOLDOUT = 50  # pictures, but at most this share of all:
 HOLDOUT_SHARE = 0.2
 COMMANDS = ("start", "review", "train", "next", "status")
 
@@ -32,7 +32,7 @@ COMMANDS = ("start", "review", "train", "next", "status")
 def parse_arguments(
     description: str, arguments: Sequence[str] | None = None, prog: str | None = None
 ) -> argparse.Namespace:
-    """The command line; words after `train` that are not known here are the training script's."""
+    """The command line; with `train`, unknown words are left to the training script."""
     parser = command_parser(description, prog, allow_abbrev=False)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="folder of the rounds")
@@ -43,7 +43,7 @@ def parse_arguments(
     add(
         "--model",
         metavar="FILE.h5",
-        help="weights to begin with (default: the stage's; train: those of the round before)",
+        help="weights to begin with (default: the stage's; train: those of the previous round)",
     )
     add("--stage", type=int, choices=list(STAGES), default=1, help="2: labels with seasons")
     add("--pictures", type=whole(1), default=100, metavar="N", help="pictures to review per round")
@@ -62,10 +62,10 @@ def parse_arguments(
     )
     review = parser.add_argument_group("review")
     review.add_argument(
-        "--port", type=whole(0), default=8766, metavar="N", help="of the page; 0: any"
+        "--port", type=whole(0), default=8766, metavar="N", help="port of the page; 0: any"
     )
     review.add_argument(
-        "--part", type=part, metavar="I/N", help="every N-th picture, from the I-th on"
+        "--part", type=part, metavar="I/N", help="every N-th picture, starting with the I-th"
     )
     training = parser.add_argument_group("train", "and all other options of trainModaNet.py train")
     training.add_argument("--epochs", type=whole(1), metavar="N", help="total number of epochs")
@@ -83,7 +83,7 @@ def parse_arguments(
 
 
 def run_rounds(options: argparse.Namespace) -> int:
-    """Do what the command line says; the exit code."""
+    """Run the command; the exit code."""
     path = options.folder.absolute()
     if options.command == "status":
         print(status_text(RoundsFolder(path)))
@@ -96,7 +96,7 @@ def run_rounds(options: argparse.Namespace) -> int:
         folder = RoundsFolder(path)
         one = folder.current()
         if options.command == "train":
-            write_project(folder, one)  # which a killed review leaves undone
+            write_project(folder, one)  # in case the review was killed
             write_seasons(folder)
             train_round(folder, one, options.rest, options.model)
             print(status_text(folder))
@@ -134,7 +134,7 @@ def _start(path: Path, options: argparse.Namespace) -> int:
 
 
 def make_settings(options: argparse.Namespace) -> RoundSettings:
-    """What the command line and the photographs fix at the start. Raises `UserError`."""
+    """The settings fixed at the start, from options and photographs. Raises `UserError`."""
     stage = STAGES[options.stage]
     choice = ModelChoice(stage, options.model)
     weights = inference_weights(with_labels(choice, None) if options.stage == 2 else choice)
@@ -146,7 +146,7 @@ def make_settings(options: argparse.Namespace) -> RoundSettings:
     for problem in problems:
         print(problem)
     groups = [[images[i].name for i in group] for group in near_duplicate_groups(prints)]
-    # By a digest of the name: at random, and the same in every run.
+    # By a digest of the name: random, but the same in every run.
     groups.sort(key=lambda names: hashlib.sha256(names[0].encode()).digest())
     held, rest = groups[:count], groups[count:]
     return RoundSettings(
@@ -162,7 +162,7 @@ def make_settings(options: argparse.Namespace) -> RoundSettings:
 
 
 def _review(folder: RoundsFolder, options: argparse.Namespace) -> int:
-    """Serve the pictures that the last round proposes, until Ctrl-C."""
+    """Serve the pictures proposed by the last round, until Ctrl-C."""
     require_flask()
     from fashion.review.serving import ReviewSettings, serve_review
 
@@ -190,7 +190,7 @@ def _review(folder: RoundsFolder, options: argparse.Namespace) -> int:
 
 
 def write_project(folder: RoundsFolder, one: Round) -> None:
-    """Write the VIA project of the pictures to correct, where there are some."""
+    """Write the VIA project of the pictures to correct, if there are any."""
     rest = to_correct(via.read(one.labels), read_logs(one.logs_of_decisions))
     if rest.images:
         via.use_files(rest, folder.images)
@@ -198,7 +198,7 @@ def write_project(folder: RoundsFolder, one: Round) -> None:
 
 
 def write_seasons(folder: RoundsFolder) -> None:
-    """Write the table of the pictures that were given a season, where there are some."""
+    """Write the table of the pictures that were given a season, if there are any."""
     seasons = read_decided(folder).seasons
     if seasons:
         with saving(folder.seasons), replacing(folder.seasons, "w") as stream:

@@ -1,8 +1,8 @@
-"""What people corrected in another program: files in the folder `corrections/`.
+"""Pictures corrected in another program: files in the folder `corrections/`.
 
 VIA and COCO files are read as they are; CVAT's XML and Label Studio's JSON through
-`fashion.exchange`; LabelMe's JSON here, one file a picture. A picture in a file counts as decided:
-its labels are those of the file. Of several files with one picture the one changed last counts.
+`fashion.exchange`; LabelMe's JSON here, one file per picture. A picture in a file counts as
+decided, with the labels in the file. If several files contain it, the one changed last counts.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ PREFIX = "/data/local-files/?d="  # Label Studio's, before the names of local fi
 
 
 def read_corrections(folder: Path) -> tuple[dict[str, AnnotatedImage], list[str]]:
-    """The corrected pictures by name, and a sentence for each file with regions left out.
+    """The corrected pictures by name, and a note for each file with regions left out.
 
     Raises `DatasetError` for a file that cannot be read.
     """
@@ -40,7 +40,7 @@ def read_corrections(folder: Path) -> tuple[dict[str, AnnotatedImage], list[str]
 
 
 def _bare(image: AnnotatedImage) -> AnnotatedImage:
-    """The image by its name alone, without the folders of another program."""
+    """The image with its bare name, without the folders of another program."""
     image.filename = PureWindowsPath(image.filename).name
     return image
 

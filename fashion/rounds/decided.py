@@ -1,4 +1,4 @@
-"""What people have decided in all rounds, as labels of whole pictures."""
+"""What people decided in all rounds, as labels of whole pictures."""
 
 import copy
 import itertools
@@ -15,8 +15,8 @@ from fashion.review.page import instance_key
 from fashion.rounds.corrections import read_corrections
 from fashion.rounds.folder import Round, RoundsFolder
 
-CARRIED = "earlier"  # the log of decisions that were taken over from the round before
-BREAK = 60.0  # seconds without a decision that do not count as work
+CARRIED = "earlier"  # the log of decisions carried over from the previous round
+BREAK = 60.0  # seconds; longer gaps between decisions do not count as work
 
 
 @dataclass
@@ -24,14 +24,14 @@ class Decided:
     """The state of all pictures that somebody has looked at.
 
     Attributes:
-        pictures: decided ones, by name, with the labels that people want.
-        rounds: the round in which each was decided; corrections count in the round at hand.
-        begun: pictures with some decisions only, or that wait for a correction: their labels and
-            the decisions on them, which the next round takes over.
+        pictures: the decided ones, by name, with the labels that people want.
+        rounds: the round in which each was decided; corrections count in the current round.
+        begun: pictures only partly decided, or waiting for a correction: their labels and
+            decisions, which are carried over to the next round.
         waiting: those of `begun` that wait for a correction.
-        decisions: number of decisions that count, in each round.
-        minutes: that people worked at them in each round, breaks left out.
-        seasons: of pictures that were given one, by name; "" where it was taken back.
+        decisions: the number of decisions that count, by round.
+        minutes: the time that people worked on them, by round, without breaks.
+        seasons: the seasons given to pictures, by name; "" where one was taken back.
         notes: sentences about corrections that were left out.
     """
 
@@ -87,21 +87,21 @@ def _add_round(state: Decided, one: Round) -> None:
 
 
 def is_decided(image: AnnotatedImage, decisions: Latest) -> bool:
-    """Whether every label of the image was accepted or rejected; if it has none, the image."""
+    """Whether every label was accepted or rejected; without labels, the image itself."""
     keys = [instance_key(regions) for regions in group_regions(image.regions)] or [WHOLE]
     found = [decisions.get((image.filename, key)) for key in keys]
     return all(decision is not None and decision.verdict != "" for decision in found)
 
 
 def _with(image: AnnotatedImage, decisions: Latest) -> AnnotatedImage:
-    """The image with the labels that were accepted, by their new classes; maybe without any."""
+    """The image with its accepted labels, if any, under their new classes."""
     kept = copy.deepcopy(image)
     apply_log(Annotations([kept]), decisions)
     return kept
 
 
 def minutes_of(times: Iterable[float]) -> float:
-    """Minutes of work between the times, in seconds, of decisions; breaks left out."""
+    """Minutes of work from the times of decisions in seconds, without breaks."""
     ordered = sorted(times)
     gaps = (later - earlier for earlier, later in itertools.pairwise(ordered))
     return sum(gap for gap in gaps if gap <= BREAK) / 60

@@ -1,13 +1,13 @@
-"""The folder of `rounds.py`: plain files, of which each appears whole or not at all.
+"""The folder of `rounds.py`: plain files, each of which appears whole or not at all.
 
 rounds.json            photographs, stage, first weights, hold-out: fixed at the start
-seasons.csv            the pictures that were given a season, as name_seasons.py takes them
-corrections/           files of VIA, CVAT, Label Studio or LabelMe, put there by the user
-round_01/auto.json     what the model of the round before found, with report and journal
-round_01/labels.json   what is reviewed: that, and what was begun in the round before
+seasons.csv            the pictures that were given a season, as name_seasons.py reads them
+corrections/           files from VIA, CVAT, Label Studio or LabelMe, put there by the user
+round_01/auto.json     what the previous round's model found, with report and journal
+round_01/labels.json   what is reviewed: that, and what was begun in the previous round
 round_01/queue.json    its pictures, those the model is surest of first
 round_01/decisions.jsonl   what people decided, see `fashion.review.decision_log`
-round_01/to_correct.json   a VIA project of the pictures that were marked for it
+round_01/to_correct.json   a VIA project of the pictures marked for correction
 round_01/dataset/      what the round's model is trained on: train/, val/, and test/, the hold-out
 round_01/logs/         its training
 round_01/weights.h5    the round's model
@@ -33,16 +33,16 @@ STAGES = {1: MODANET_STAGE, 2: SEASON_STAGE}
 
 @dataclass(frozen=True)
 class RoundSettings:
-    """What is fixed at the start.
+    """The settings fixed at the start.
 
     Attributes:
         images: the folder of photographs.
         stage: 1 for garments, 2 for garments with seasons.
         weights: the first model.
-        pictures: that a round proposes for review, the hold-out apart.
-        min_confidence: from which score on detections become labels.
-        holdout: pictures on which every round's model is measured, and none is trained.
-        aside: near-duplicates of these, which are neither reviewed nor trained.
+        pictures: how many a round proposes for review besides the hold-out.
+        min_confidence: the score from which detections become labels.
+        holdout: pictures on which every round's model is measured and none is trained.
+        aside: near-duplicates of these, neither reviewed nor trained on.
         duplicates: groups of near-duplicates among the rest.
     """
 
@@ -57,7 +57,7 @@ class RoundSettings:
 
 
 class Round:
-    """The files of one round; `number` is from 1."""
+    """The files of one round; `number` starts at 1."""
 
     def __init__(self, folder: Path, number: int):
         self.folder, self.number = folder, number
@@ -71,12 +71,12 @@ class Round:
         self.result = folder / "result.json"
 
     def log(self, part: str = "") -> Path:
-        """The log of decisions, of one person's `part` where several review."""
+        """The log of decisions, or of one person's `part` if several people review."""
         return self.folder / (f"decisions.{part}.jsonl" if part else "decisions.jsonl")
 
     @property
     def logs_of_decisions(self) -> list[Path]:
-        """All logs of decisions that are there."""
+        """All existing logs of decisions."""
         return sorted(self.folder.glob("decisions*.jsonl"))
 
 
@@ -84,7 +84,7 @@ class RoundsFolder:
     """The folder of the rounds over one folder of photographs.
 
     Raises:
-        DatasetError: its settings cannot be read, or it has none.
+        DatasetError: its settings are missing or cannot be read.
     """
 
     def __init__(self, path: Path):
@@ -105,7 +105,7 @@ class RoundsFolder:
 
     @classmethod
     def create(cls, path: Path, settings: RoundSettings) -> "RoundsFolder":
-        """Make the folder. Raises `UserError` where it cannot be written."""
+        """Create the folder. Raises `UserError` if it cannot be written."""
         with saving(path):
             (path / "corrections").mkdir(parents=True, exist_ok=True)
         write_json(path / SETTINGS, asdict(settings), indent=1)
@@ -143,7 +143,7 @@ class RoundsFolder:
         return found
 
     def current(self) -> Round:
-        """The last round. Raises `UserError` where the first one is not labelled yet."""
+        """The last round. Raises `UserError` if the first one is not labelled yet."""
         found = self.rounds()
         if not found:
             raise UserError(
@@ -154,7 +154,7 @@ class RoundsFolder:
         return found[-1]
 
     def weights_before(self, number: int) -> Path:
-        """The model that labels round `number`, from which its training starts, too."""
+        """The model that labels round `number`, and from which its training starts."""
         return self.round(number - 1).weights if number > 1 else Path(self.settings.weights)
 
 
@@ -162,7 +162,7 @@ class RoundsFolder:
 def at_work(path: Path) -> Iterator[None]:
     """Lock the folder for this process, which labels or trains.
 
-    Raises `UserError` where another one does, or the folder cannot be written.
+    Raises `UserError` if another process does, or the folder cannot be written.
     """
     with saving(path):
         path.mkdir(parents=True, exist_ok=True)

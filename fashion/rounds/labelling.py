@@ -1,4 +1,4 @@
-"""Labelling a round: the model finds garments on the rest, and the pictures are put in order."""
+"""Labelling a round: the model labels the remaining pictures, which are then put in order."""
 
 import time
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ from fashion.stages.training_labels import with_labels
 
 
 def label_round(folder: RoundsFolder, number: int) -> bool:
-    """Label round `number` with the model before it, resuming; False where it was interrupted.
+    """Label round `number` with the previous model, resuming; False if it was interrupted.
 
-    Decided pictures are left out; those that are begun keep labels and decisions. Nothing is done
-    where the round is labelled already. Raises `UserError` for files that cannot be used.
+    Decided pictures are left out; begun ones keep their labels and decisions. Does nothing if the
+    round is already labelled. Raises `UserError` for files that cannot be used.
     """
     one, began = folder.round(number), time.monotonic()
     if one.queue.exists():
@@ -58,7 +58,7 @@ def _detect(folder: RoundsFolder, one: Round, images: Sequence[str]) -> bool:
 def labelling_job(
     folder: RoundsFolder, weights: Path, images: Sequence[str]
 ) -> tuple[LabelJob, LoadDetector]:
-    """What labels these pictures with their classes alone."""
+    """The job and the detector that label these pictures with the classes themselves."""
     confidence = folder.settings.min_confidence
     choice = model_of(folder, weights, confidence)
     file = inference_weights(choice, digest=True)
@@ -75,16 +75,15 @@ def labelling_job(
 
 
 def model_of(folder: RoundsFolder, weights: Path, min_confidence: float) -> ModelChoice:
-    """The model of a weight file; of stage 2 with the classes that the file names."""
+    """The model of a weight file; in stage 2 with the classes that the file names."""
     choice = ModelChoice(folder.stage, weights, min_confidence=min_confidence)
     return with_labels(choice, None) if folder.settings.stage == 2 else choice
 
 
 def _take_over(one: Round, auto: Annotations, state: Decided) -> None:
-    """Write what is reviewed: pictures that are begun with their former labels, then the rest.
+    """Write what is reviewed: begun pictures with their former labels, then the rest.
 
-    The decisions on the former go into a log of their own, which is written before, so that they
-    are there when the labels are.
+    Earlier decisions on the begun pictures go into a separate log.
     """
     begun = [image for image, _ in state.begun.values()]
     auto.images = [*begun, *auto.images]
@@ -92,14 +91,14 @@ def _take_over(one: Round, auto: Annotations, state: Decided) -> None:
     via.write(one.labels, auto)
     carried = [decision for _, own in state.begun.values() for decision in own]
     log = one.log(CARRIED)
-    log.unlink(missing_ok=True)  # of a run that was killed here; nobody has reviewed it yet
+    log.unlink(missing_ok=True)  # from a run that was killed here; nobody has reviewed it yet
     if carried:
         with DecisionLog(log, one.labels.name, file_digest(one.labels)) as written:
             written.append(sorted(carried, key=lambda d: (d.time, d.image, d.key)))
 
 
 def _order(folder: RoundsFolder, auto: Annotations, state: Decided) -> list[dict]:
-    """The queue as JSON values: what is begun, the hold-out, and the rest, the surest first."""
+    """The queue as JSON values: begun pictures, the hold-out, then the rest, surest first."""
     settings = folder.settings
     holdout = set(settings.holdout)
     first = state.begun.keys() | holdout
@@ -115,7 +114,7 @@ def _order(folder: RoundsFolder, auto: Annotations, state: Decided) -> list[dict
 
 
 def proposed(folder: RoundsFolder, one: Round) -> list[str]:
-    """The pictures that a round proposes: what is begun, the hold-out, and then as many as asked.
+    """The pictures that a round proposes: begun ones, the hold-out, then the number asked for.
 
     Raises `DatasetError`.
     """
@@ -127,7 +126,7 @@ def proposed(folder: RoundsFolder, one: Round) -> list[str]:
 
 
 def carried_pictures(one: Round) -> list[str]:
-    """The pictures with decisions that were taken over from the round before."""
+    """The pictures with decisions carried over from the previous round."""
     log = one.log(CARRIED)
     decisions = read_log(log)[1] if log.exists() else []
     return list(dict.fromkeys(decision.image for decision in decisions))

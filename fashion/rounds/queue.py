@@ -1,12 +1,12 @@
-"""Which pictures come first: the order in which a round proposes them.
+"""The order in which a round proposes pictures.
 
-Those that the model is surest of. A picture is as sure as the least sure of its labels; one without
-labels comes last. There is less to decide on such plain pictures. A small model learnt from them
-about as much in rounds, and a little less in one training, as from those taken by chance. Orders by
-doubt and by rarity were measured, and were no better: docs/rounds.md has the figures.
+Those that the model is surest of come first. A picture is as sure as the least sure of its labels;
+pictures without labels come last. Such plain pictures need fewer decisions. A small model learnt
+about as much from them in rounds as from random ones, and a little less in one training. Orders by
+doubt and by rarity were measured and were no better: docs/rounds.md has the figures.
 
-Of near-duplicates the first is proposed; the others come last, and so do those of a picture that is
-decided.
+Of near-duplicates the first is proposed; the others come last, and so do near-duplicates of a
+decided picture.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +18,7 @@ from fashion.annotations.instances import group_regions, region_score
 
 @dataclass(frozen=True)
 class Ranked:
-    """A picture of the queue: how sure its least sure label is, and whether it repeats another."""
+    """A picture in the queue: the score of its least sure label, and whether it repeats another."""
 
     picture: str
     sure: float
@@ -30,12 +30,12 @@ def ranked(
     duplicates: Sequence[Collection[str]] = (),
     decided: Collection[str] = (),
 ) -> list[Ranked]:
-    """The pictures, the surest first; of equal ones by name.
+    """The pictures, surest first, equally sure ones by name.
 
     Args:
         images: with the labels of the last model.
         duplicates: groups of near-duplicates.
-        decided: the pictures that are decided.
+        decided: names of the decided pictures.
     """
     group_of = {name: number for number, group in enumerate(duplicates) for name in group}
     seen = {group_of[name] for name in decided if name in group_of}
@@ -53,6 +53,6 @@ def ranked(
 
 
 def sureness(image: AnnotatedImage) -> float:
-    """The least score of an image's labels, 1 for those without a score; 0 without labels."""
+    """The lowest score of an image's labels (1 for a label without score); 0 without labels."""
     scores = [region_score(regions[0].attributes) for regions in group_regions(image.regions)]
     return min((1.0 if score is None else score for score in scores), default=0.0)

@@ -1,4 +1,4 @@
-"""From a folder of photographs to a model of its own: label, review, correct, train, repeat.
+"""From a folder of photographs to a model for them: label, review, correct, train, repeat.
 
     %(prog)s DIR start --images=PHOTOGRAPHS --model=FILE.h5
     %(prog)s DIR review
@@ -7,15 +7,15 @@
     %(prog)s DIR status
 
 `start` labels the photographs with a model and sets some apart to measure on. `review` serves a
-page on this machine, with the pictures first that the model is surest of. `train` fine-tunes the
+page on this machine, starting with the pictures that the model is surest of. `train` fine-tunes the
 model on what was decided there, or corrected in another program and put into DIR/corrections; it
-takes the options of trainModaNet.py. `next` labels the rest with the new model. DIR holds plain
-files; every command can be stopped, even killed, and given again. See docs/rounds.md.
+accepts the options of trainModaNet.py. `next` labels the rest with the new model. DIR holds plain
+files; every command can be stopped, even killed, and run again. See docs/rounds.md.
 """
 
 
 def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
-    """Do one step of the rounds."""
+    """Run one command of the rounds."""
     from fashion.rounds.command import parse_arguments, run_rounds
 
     return run_rounds(parse_arguments(__doc__ or "", arguments, prog))

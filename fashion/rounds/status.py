@@ -15,7 +15,7 @@ HEAD = ("round", "decided", "labels", "decisions", "review min", "AP", "AP50", "
 
 
 def status_text(folder: RoundsFolder) -> str:
-    """What `status` prints: a row a round, and what comes next.
+    """What `status` prints: one row per round, and what to do next.
 
     `decided` counts pictures, `labels` their labels, both up to that round; AP is that of the
     round's model on the reviewed hold-out. Raises `DatasetError` for a bad file.

@@ -23,7 +23,7 @@ from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
 from mrcnn.system.files import saving
 
-VALIDATION = 6  # every so many pictures, by the digest of the name, one is for val/
+VALIDATION = 6  # about one picture in so many, by the digest of its name, goes into val/
 LEAST_SCORE = 0.05  # of the detections that are measured
 FIGURES = ("AP", "AP50", "AP75")
 
@@ -31,11 +31,11 @@ FIGURES = ("AP", "AP50", "AP75")
 def train_round(
     folder: RoundsFolder, one: Round, options: Sequence[str] = (), start: str | None = None
 ) -> None:
-    """Train the model of a round and measure it, resuming; nothing is done where that is done.
+    """Train the model of a round and measure it, resuming; do nothing if that is done.
 
-    options: further words of the training script, such as `--epochs=5`. start: the weights to begin
-    with, as its `--model` takes them; None: those of the round before. Once the training has begun,
-    later decisions wait for the next round.
+    options: further arguments of the training script, such as `--epochs=5`. start: the weights to
+    begin with, as its `--model` accepts them; None: those of the previous round. Once the training
+    has begun, later decisions wait for the next round.
 
     Raises:
         UserError: too few pictures are decided, or the training cannot be started.
@@ -50,7 +50,7 @@ def train_round(
         build_dataset(folder, one, state)
     if not one.weights.exists():
         _train(folder, one, options, start or str(folder.weights_before(one.number)))
-    if one.weights.exists():  # not where Ctrl-C has ended the training early
+    if one.weights.exists():  # not if Ctrl-C ended the training early
         figures = measure(folder, one)
         minutes = round((time.monotonic() - began) / 60, 2)
         write_json(one.result, {"figures": figures, "minutes": minutes}, indent=1)
@@ -59,7 +59,7 @@ def train_round(
 def build_dataset(folder: RoundsFolder, one: Round, state: Decided) -> None:
     """Write the round's data set, whole or not at all: decided pictures and links to their files.
 
-    Raises `DatasetError` where fewer than two pictures are decided that can be trained.
+    Raises `DatasetError` if there are fewer than two decided pictures to train on.
     """
     settings = folder.settings
     apart = {*settings.holdout, *settings.aside}
@@ -100,7 +100,7 @@ def _write_part(folder: Path, images: Iterable[AnnotatedImage], source: Path) ->
 
 
 def place_file(source: Path, target: Path) -> None:
-    """Put a file at another place too: a hard link, or a copy where that is another disk."""
+    """Put a file in a second place: a hard link, or a copy if that is on another disk."""
     try:
         os.link(source.resolve(), target)
     except OSError:
@@ -108,7 +108,7 @@ def place_file(source: Path, target: Path) -> None:
 
 
 def _train(folder: RoundsFolder, one: Round, options: Sequence[str], start: str) -> None:
-    # A checkpoint is there from the end of the first epoch on; without one it begins afresh.
+    # The first epoch ends with a checkpoint; without one, training starts afresh.
     begun = any(one.logs.glob("*/mask_rcnn_*.h5"))
     model = "last" if begun else start
     words = ["train", f"--dataset={one.dataset}", f"--model={model}", f"--logs={one.logs}"]
@@ -117,11 +117,10 @@ def _train(folder: RoundsFolder, one: Round, options: Sequence[str], start: str)
 
 
 def measure(folder: RoundsFolder, one: Round) -> dict[str, Any]:
-    """COCO's figures of the masks on the hold-out, as far as it is reviewed.
+    """COCO's mask figures on the reviewed part of the hold-out.
 
     Returns:
-        `pictures` of the hold-out that were measured, and, where there is one with a label, AP,
-        AP50 and AP75.
+        `pictures`, the number measured, and, if any of them has a label, AP, AP50 and AP75.
     """
     names = via.read(one.dataset / "test" / ANNOTATION_FILE)
     figures: dict[str, Any] = {"pictures": len(names)}
