@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From a folder of photographs to a model of its own: label, review, correct, train, repeat."""
+"""From a folder of photographs to a model for them: label, review, correct, train, repeat."""
 
 import sys
 from pathlib import Path
