@@ -168,7 +168,7 @@ def file_for_output(here):
         (
             None,
             ["--preset=default"],
-            r"another network: expected default, found demo; leave --preset out",
+            r"a different network: expected default, found demo; leave --preset out",
         ),
         (None, ["--model=last"], r"logs: no folder there begins with"),
         (
