@@ -18,8 +18,7 @@ import numpy as np
 from fashion.json_files import read_json
 from fashion.labels import ClassTable
 from mrcnn.errors import DatasetError, counted
-from mrcnn.evaluation.coco_ap import encode_mask
-from mrcnn.geometry.boxes import extract_bboxes
+from mrcnn.evaluation.coco_ap import outline_of
 from mrcnn.images.reading import opened
 
 SUFFIXES = (".png", ".mat")
@@ -243,14 +242,8 @@ def convert_label_maps(
         for label, mask in found:
             entry = {"id": len(data["annotations"]) + 1, "image_id": number}
             entry |= {"category_id": classes.id_of(label.class_name), "iscrowd": 0}
-            data["annotations"].append(entry | _outline(mask) | _fine(label))
+            data["annotations"].append(entry | outline_of(mask) | _fine(label))
     return result
-
-
-def _outline(mask: np.ndarray) -> dict[str, Any]:
-    y1, x1, y2, x2 = (int(value) for value in extract_bboxes(mask[:, :, None])[0])
-    box = [x1, y1, x2 - x1, y2 - y1]
-    return {"segmentation": encode_mask(mask), "bbox": box, "area": int(mask.sum())}
 
 
 def _fine(label: Label) -> dict[str, str]:

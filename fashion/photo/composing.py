@@ -18,7 +18,7 @@ from fashion.json_files import write_json
 from fashion.labels import PERSON, PHOTO_TABLE
 from fashion.photo.data import ANNOTATIONS
 from mrcnn.errors import DatasetError
-from mrcnn.evaluation.coco_ap import encode_mask
+from mrcnn.evaluation.coco_ap import outline_of
 from mrcnn.geometry.boxes import extract_bboxes
 
 SHOES = ("boots", "footwear")
@@ -78,8 +78,10 @@ def put_on(worn: Worn, other: Worn, name: str, draw: random.Random) -> bool:
     if to_other is None:
         return False
     own = [mask for mask, of in zip(other.masks, other.names, strict=True) if of == name]
-    new = [_warped(mask.view(np.uint8), to_other, size, cv2.INTER_NEAREST) > 0 for mask in own]
-    new = [mask for mask in new if np.count_nonzero(mask) >= LEAST_PIXELS]
+    moved = (
+        cv2.warpAffine(mask.view(np.uint8), to_other, size, flags=cv2.INTER_NEAREST) for mask in own
+    )
+    new = [mask > 0 for mask in moved if np.count_nonzero(mask) >= LEAST_PIXELS]
     cover = np.any(new, axis=0) if new else np.zeros(size[::-1], bool)
     rest = [mask & ~cover for mask in worn.masks]
     share = [np.count_nonzero(r) / max(1, m.sum()) for r, m in zip(rest, worn.masks, strict=True)]
@@ -89,7 +91,7 @@ def put_on(worn: Worn, other: Worn, name: str, draw: random.Random) -> bool:
     hidden = {i for i, s in enumerate(share) if s < LEAST_LEFT} | set(shoes)
     hidden.discard(worn.person)
     _paint_over(worn, [rest[i] for i in hidden])
-    _paste(worn, _warped(other.image, to_other, size, cv2.INTER_LINEAR), cover, draw)
+    _paste(worn, cv2.warpAffine(other.image, to_other, size), cover, draw)
     rest[worn.person] = worn.masks[worn.person] | cover
     kept = [i for i in range(len(rest)) if i not in hidden]
     worn.names = [worn.names[i] for i in kept] + [name] * len(new)
@@ -112,10 +114,6 @@ def _to_other(worn: Worn, other: Worn, draw: random.Random) -> np.ndarray | None
     y = to[0] + draw.uniform(-0.01, 0.01) * height
     x_shift = x - mirrored * (source[1] + source[3]) / 2
     return np.array([[mirrored, 0, x_shift], [0, scale, y - scale * source[0]]], np.float32)
-
-
-def _warped(pixels: np.ndarray, matrix: np.ndarray, size, interpolation: int) -> np.ndarray:
-    return cv2.warpAffine(pixels, matrix, size, flags=interpolation)
 
 
 def _paint_over(worn: Worn, rests: list[np.ndarray]) -> None:
@@ -212,15 +210,6 @@ def _write(worn: Worn, target: Path, data: dict[str, Any]) -> None:
     height, width = worn.image.shape[:2]
     data["images"].append({"id": number, "file_name": name, "width": width, "height": height})
     for of, mask in zip(worn.names, worn.masks, strict=True):
-        y1, x1, y2, x2 = extract_bboxes(mask[..., None])[0].tolist()
-        data["annotations"].append(
-            {
-                "id": len(data["annotations"]) + 1,
-                "image_id": number,
-                "category_id": PHOTO_TABLE.id_of(of),
-                "iscrowd": 0,
-                "area": int(np.count_nonzero(mask)),
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "segmentation": encode_mask(mask),
-            }
-        )
+        entry = {"id": len(data["annotations"]) + 1, "image_id": number, "iscrowd": 0}
+        entry["category_id"] = PHOTO_TABLE.id_of(of)
+        data["annotations"].append(entry | outline_of(mask))

@@ -16,7 +16,7 @@ from fashion.labels import MODANET_TABLE, PERSON, SEASON_TABLE, ClassTable
 from fashion.stages.presets import PRESETS, make_config
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
 from mrcnn.errors import DatasetError, WeightsError, WeightsNotFoundError
-from mrcnn.system.imports import collector_paused, modules_left_out
+from mrcnn.system.imports import modules_left_out
 from mrcnn.weights.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -324,10 +324,9 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
     # A fifth of the time that importing Keras takes goes to optional packages that no detection
     # needs, for plots and sparse training data. Keras then lacks them for the rest of the process,
     # so this is for commands, not for `fashion.load`.
-    with collector_paused():
-        with modules_left_out("matplotlib", "scipy"):
-            importlib.import_module("mrcnn.model")
-        model = loaded_model(choice, weights)
+    with modules_left_out("matplotlib", "scipy"):
+        importlib.import_module("mrcnn.model")
+    model = loaded_model(choice, weights)
     print(f"Weights: {weights.line()}")
     return model
 

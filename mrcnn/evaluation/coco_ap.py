@@ -44,6 +44,17 @@ def encode_mask(mask: np.ndarray) -> dict:
     return {"size": [int(n) for n in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 
 
+def outline_of(mask: np.ndarray) -> dict:
+    """A bool mask `[height, width]` as the outline of a COCO annotation.
+
+    Returns:
+        `segmentation` (see `encode_mask`), `bbox` [x, y, width, height] and `area`, in pixels.
+    """
+    y1, x1, y2, x2 = extract_bboxes(mask[:, :, None])[0].tolist()
+    box = [x1, y1, x2 - x1, y2 - y1]
+    return {"segmentation": encode_mask(mask), "bbox": box, "area": int(np.count_nonzero(mask))}
+
+
 def _coco_box(box: Sequence[float]) -> list[float]:
     y1, x1, y2, x2 = (float(value) for value in box)
     return [x1, y1, x2 - x1, y2 - y1]

@@ -11,7 +11,8 @@ import numpy as np
 
 # Pairs of boxes processed at once: few enough for their temporaries to stay in the cache.
 _PAIRS_AT_ONCE = 1 << 16
-_MASK_VALUES_AT_ONCE = 1 << 20
+# Of each mask, for the same reason.
+_MASK_PIXELS_AT_ONCE = 1 << 16
 
 
 def extract_bboxes(mask: np.ndarray) -> np.ndarray:
@@ -120,7 +121,7 @@ def _without_overflow(boxes):
 def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray:
     """Intersection over union of every mask in one set with every mask in another.
 
-    Temporary memory does not grow with the masks.
+    Temporary memory grows with the number of masks, but not with their size.
 
     Args:
         masks1: [height, width, n1]; masks2: [height, width, n2]; pixels above 0.5 are set.
@@ -133,7 +134,7 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
         return np.zeros(counts)
     intersections = np.zeros(counts, np.int64)
     areas1, areas2 = (np.zeros((count, 1), np.int64) for count in counts)
-    rows = max(1, _MASK_VALUES_AT_ONCE // (sum(counts) * max(1, masks1.shape[1])))
+    rows = max(1, _MASK_PIXELS_AT_ONCE // max(1, masks1.shape[1]))
     for start in range(0, masks1.shape[0], rows):
         set1, set2 = (_set_pixels(m[start : start + rows]) for m in (masks1, masks2))
         intersections += [[np.count_nonzero(a & b) for b in set2] for a in set1]

@@ -1,7 +1,6 @@
-"""Faster program starts: skipping unneeded imports, and pausing garbage collection."""
+"""Imports that a program can do without."""
 
 import contextlib
-import gc
 import sys
 from collections.abc import Iterator
 
@@ -21,20 +20,3 @@ def modules_left_out(*names: str) -> Iterator[None]:
     finally:
         for name in absent:
             sys.modules.pop(name, None)
-
-
-@contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
-    """Switch off Python's cyclic garbage collector within the block.
-
-    For imports and building networks: they create millions of objects that stay, and each
-    collection would visit all of them again.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

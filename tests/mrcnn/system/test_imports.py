@@ -1,12 +1,11 @@
-"""Packages that imports do without for a while, and the pause of the garbage collector."""
+"""Packages that imports do without for a while."""
 
-import gc
 import importlib
 import sys
 
 import pytest
 
-from mrcnn.system.imports import collector_paused, modules_left_out
+from mrcnn.system.imports import modules_left_out
 
 
 def test_a_package_is_missing_within_the_block_only(monkeypatch):
@@ -27,20 +26,3 @@ def test_nothing_left_out_changes_nothing():
     with modules_left_out():
         pass
     assert set(sys.modules) == before
-
-
-def test_the_collector_pauses_within_the_block_and_after_an_error_runs_again():
-    with pytest.raises(ValueError, match="within"), collector_paused():
-        assert not gc.isenabled()
-        raise ValueError("within")
-    assert gc.isenabled()
-
-
-def test_a_collector_that_is_off_stays_off():
-    gc.disable()
-    try:
-        with collector_paused():
-            pass
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
