@@ -7,11 +7,11 @@
 CCP holds photos/, instances_*.json, persons_*.json and tags.json. The stages: merge garments and
 persons; train from ImageNet's weights; use the result to label the photographs that have only tags,
 train again with them, and average the weights of both trainings; label them once more, compose
-photographs in which persons wear garments of others, and train a third time; measure on validation;
-write the weights as half floats. The same call resumes after an interruption and trains exactly as
-if there had been none; finished stages are not repeated. Everything is determined by the data and
---seed. On one core at 2.6 GHz with AVX-512 an epoch of 175 steps takes some 160 seconds, with AVX2
-twice as long. docs/photographs.md has the figures.
+photographs in which persons wear garments of others, train twice from there with two seeds, and
+average again; measure on validation; write the weights as half floats. The same call resumes after
+an interruption and trains exactly as if there had been none; finished stages are not repeated.
+Everything is determined by the data and --seed. On one core at 2.6 GHz with AVX-512 an epoch of 175
+steps takes some 160 seconds, with AVX2 twice as long. docs/photographs.md has the figures.
 """
 
 import argparse
@@ -45,8 +45,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "photographs; 0 leaves them out (%(default)s)")  # fmt: skip
     add("--more-rate", type=positive, default=0.0005, metavar="RATE", help="(%(default)s)")
     add("--composed", type=whole(0), default=2100, metavar="N", help="composed photographs of the "
-        "third training; 0 leaves it out (%(default)s)")  # fmt: skip
-    add("--composed-epochs", type=whole(1), default=12, metavar="N", help="(%(default)s)")
+        "last two trainings; 0 leaves these out (%(default)s)")  # fmt: skip
+    add("--composed-epochs", type=whole(1), default=6, metavar="N", help="of each (%(default)s)")
     add("--sure", type=fraction, default=0.25, help="minimum score of a label (%(default)s)")
     add("--seed", type=whole(0), default=1, metavar="N", help="(%(default)s)")
     add("--steps", type=whole(1), metavar="N", help="batches per epoch (the preset's)")
@@ -72,12 +72,17 @@ class Stages:
             folders.append(self.label("more"))
             first = self.weights
             self.train("second", "train again, with them", folders, options.more_epochs)
-            self.average([first, self.weights])
+            self.average("mean", [first, self.weights])
         if options.composed:
             folders = ["data/train", self.compose()]
             folders += [self.label("again")] if options.more_epochs else []
-            text = "train once more, with composed photographs"
-            self.train("third", text, folders, options.composed_epochs)
+            start, ends = self.weights, []
+            for name, seed in (("third", options.seed), ("fourth", options.seed + 1)):
+                self.weights = start
+                text = f"train with composed photographs, seed {seed}"
+                self.train(name, text, folders, options.composed_epochs, seed)
+                ends.append(self.weights)
+            self.average("ends", ends)
         self.finish()
 
     def add(self, name: str, text: str, action: Callable, output: Path, settings: object = None):
@@ -94,11 +99,14 @@ class Stages:
         write_photo_data(self.options.source, self.work / "data", ("train", "val"))
         return f"Data set: {self.work / 'data'}"
 
-    def train(self, name: str, text: str, folders: list[str], epochs: int) -> None:
+    def train(
+        self, name: str, text: str, folders: list[str], epochs: int, seed: int | None = None
+    ) -> None:
         """Add a training: from ImageNet's weights, or from the last weights at a lower rate."""
         from fashion.photo.training import PhotoTraining, train_photo, trained_weights
 
         options, before, logs = self.options, self.weights, self.work / name
+        seed = options.seed if seed is None else seed
         overrides = (("EVALUATE_EVERY", 3), ("STEPS_PER_EPOCH", options.steps))
 
         def action() -> str:
@@ -109,12 +117,12 @@ class Stages:
                 epochs,
                 start=before() if before else None,
                 learning_rate=options.more_rate if before else None,
-                seed=options.seed,
+                seed=seed,
                 overrides=overrides,
             )
             return f"Weights: {train_photo(plan)}"
 
-        settings = [options.seed, epochs, options.steps] + [options.more_rate] * bool(before)
+        settings = [seed, epochs, options.steps] + [options.more_rate] * bool(before)
         self.add(name, text, action, logs, settings)
         self.weights = lambda: trained_weights(logs)
 
@@ -130,16 +138,16 @@ class Stages:
         self.add(name, "label the photographs that carry tags", action, target, options.sure)
         return name
 
-    def average(self, files: Sequence[Callable[[], Path]]) -> None:
-        """Add averaging weights."""
+    def average(self, name: str, files: Sequence[Callable[[], Path]]) -> None:
+        """Add averaging the weights of trainings."""
         from fashion.photo.training import average_weights
 
-        mean = self.work / "mean.h5"
+        mean = self.work / f"{name}.h5"
 
         def action() -> str:
             return average_weights([file() for file in files], mean)
 
-        self.add("mean", "average the weights of both trainings", action, mean)
+        self.add(name, "average the weights of both trainings", action, mean)
         self.weights = lambda: mean
 
     def compose(self) -> str:

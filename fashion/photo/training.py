@@ -25,8 +25,8 @@ NAME = "photo"
 # Detections for average precision: even unlikely ones count for recall.
 LEAST_SCORE = 0.05
 LOGITS = "mrcnn_class_logits"
-TEMPERATURES = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
-BACKGROUND_SHIFTS = (0.0, 0.4, 0.8, 1.2)
+TEMPERATURES = (1.0, 1.2, 1.4, 1.6, 1.8)
+BACKGROUND_SHIFTS = (0.0, 0.4, 0.8, 1.2, 1.6, 2.0)
 SCORE_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0001)
 
 
@@ -230,11 +230,12 @@ def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) ->
 def average_weights(files: Sequence[Path], target: Path) -> str:
     """Write the mean of trained weights of one network; a sentence about it.
 
-    Wortsman et al., "Robust fine-tuning of zero-shot models" (2022): weights between those before
-    and those after further training can be better than both.
+    Weights between those before and those after further training can be better than both (Wortsman
+    et al., "Robust fine-tuning of zero-shot models", 2022), and so can the mean of trainings from
+    one start (the same, "Model soups", 2022).
 
     Args:
-        files: checkpoints, each trained further from the one before.
+        files: checkpoints, trained further from one another or from the same one.
         target: the file to write.
     """
     from mrcnn.weights.h5_reading import read_arrays, read_layers
@@ -250,7 +251,8 @@ def average_weights(files: Sequence[Path], target: Path) -> str:
             for own, *values in zip(names, *arrays, strict=True)
         ]
 
-    layers = ((name, mean_layer(name)) for name in stored[0])
+    # Keras numbers the layers without weights, and differently for each model of a process.
+    layers = ((name, mean_layer(name)) for name, weights in stored[0].items() if weights)
     write_layers(target, layers, weights_note("photo", PHOTO_TABLE))
     return f"{target}: the mean of {len(files)} files"
 

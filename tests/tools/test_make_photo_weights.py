@@ -36,10 +36,10 @@ def test_the_stages(tmp_path):
 
     trained, labelled = ["data", "first"], ["more", "second", "mean"]
     written = ["measure", "write"]
-    composed = ["composed", "again", "third"]
-    assert names() == [*trained, *labelled, *composed, *written]
+    twice = ["third", "fourth", "ends"]
+    assert names() == [*trained, *labelled, "composed", "again", *twice, *written]
     assert names("--composed=0") == [*trained, *labelled, *written]
-    assert names("--more-epochs=0") == [*trained, "composed", "third", *written]
+    assert names("--more-epochs=0") == [*trained, "composed", *twice, *written]
     assert names("--more-epochs=0", "--composed=0") == [*trained, *written]
 
 
@@ -81,9 +81,11 @@ def test_a_calibration_changes_the_class_logits_alone(tmp_path):
 
 
 def test_the_mean_of_two_trainings(tmp_path):
+    """Layers without weights have other names in each model of a process."""
     for name, value in (("one", 1.0), ("other", 4.0)):
         kernel = np.full((2, 3), value, np.float32)
-        write_layers(tmp_path / f"{name}.h5", [("mrcnn_mask", [("mrcnn_mask/kernel:0", kernel)])])
+        layers = [("mrcnn_mask", [("mrcnn_mask/kernel:0", kernel)]), (f"slice_{value:.0f}", [])]
+        write_layers(tmp_path / f"{name}.h5", layers)
     files = [tmp_path / "one.h5", tmp_path / "other.h5"]
     assert average_weights(files, tmp_path / "mean.h5").endswith("the mean of 2 files")
     (stored,) = read_layers(tmp_path / "mean.h5")["mrcnn_mask"]
@@ -156,10 +158,15 @@ def test_from_public_data_to_weights(tmp_path):
     assert describe_weights(target).classes == PHOTO_TABLE.names[:-1]
     assert target.stat().st_size < 20_000_000
     assert (tmp_path / "work" / "figures.json").exists()
-    # The third training begins with the weights of the first, and counts its own epochs.
+    # The last two trainings begin with the weights of the first, and count their own epochs.
     epochs = {
-        name: sorted(path.name for path in (tmp_path / "work" / name).rglob("*_000?.h5"))
-        for name in ("first", "third")
+        name: sorted(path.name for path in (tmp_path / "work" / name).rglob("*_000?.h5"))[-1]
+        for name in ("first", "third", "fourth")
     }
-    assert epochs["first"][-1] == "mask_rcnn_photo_0002.h5"
-    assert epochs["third"][-1] == "mask_rcnn_photo_0001.h5"
+    last = "mask_rcnn_photo_{:04d}.h5".format
+    assert epochs == {"first": last(2), "third": last(1), "fourth": last(1)}
+    kernels = []
+    for name in ("third", "fourth"):
+        layers = read_layers(trained_weights(tmp_path / "work" / name))
+        kernels += read_arrays(weight for _, weight in layers["mrcnn_class_logits"][:1])
+    assert not np.array_equal(*kernels), "two seeds"
