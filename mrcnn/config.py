@@ -48,8 +48,9 @@ class Config:
     # Batches used for validation at the end of each epoch.
     VALIDATION_STEPS = 50
 
-    # "resnet50", "resnet101", "efficientnet-lite0" (a tenth of ResNet-50's arithmetic; its
-    # ImageNet weights expect a MEAN_PIXEL of 127), or a function
+    # "resnet50", "resnet101", "efficientnet-lite0" (a tenth of ResNet-50's arithmetic),
+    # "efficientnet-lite2" (a sixth; the ImageNet weights of both expect a MEAN_PIXEL of 127), or a
+    # function
     # `backbone(input_image, stage5=True, train_bn=...) -> [C1, C2, C3, C4, C5]`.
     # A function that is a class attribute must be wrapped in `staticmethod`.
     BACKBONE: str | Callable[..., Any] = "resnet101"

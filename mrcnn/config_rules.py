@@ -19,7 +19,7 @@ LOSS_NAMES = (
     "mrcnn_bbox_loss",
     "mrcnn_mask_loss",
 )
-BACKBONES = ("resnet50", "resnet101", "efficientnet-lite0")
+BACKBONES = ("resnet50", "resnet101", "efficientnet-lite0", "efficientnet-lite2")
 PYRAMID_STRIDES = [4, 8, 16, 32, 64]
 EXPECTED_SCHEDULE = (
     "'constant', 'cosine', 'cosine:FINAL' with the share of the rate that is left at the end, or "

@@ -20,7 +20,10 @@ _BACKBONES: dict[tuple[int, ...], str] = {
     (3, 4, 23, 3): "resnet101",
     (2, 2, 2, 2): "compact_resnet_graph (preset demo)",
 }
-_LITE_BLOCKS = (2, 2, 6, 5)
+_LITES: dict[tuple[int, ...], str] = {
+    (2, 2, 6, 5): "efficientnet-lite0",
+    (3, 3, 8, 6): "efficientnet-lite2",
+}
 _MATTERPORT_BLOCK = re.compile(r"res([2-5])([a-z])_branch2a")
 _LITE_BLOCK = re.compile(r"res([2-5])([a-z])_depthwise")
 _KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_1_conv")
@@ -204,7 +207,7 @@ def _backbone(layers: list[StoredLayer]) -> str | None:
     counts = _block_counts(layers, _MATTERPORT_BLOCK) or _block_counts(layers, _KERAS_BLOCK)
     if counts:
         return _BACKBONES.get(counts, f"a ResNet of {'-'.join(map(str, counts))} blocks")
-    return "efficientnet-lite0" if _block_counts(layers, _LITE_BLOCK) == _LITE_BLOCKS else None
+    return _LITES.get(_block_counts(layers, _LITE_BLOCK) or ())
 
 
 def _block_counts(layers: list[StoredLayer], block: re.Pattern) -> tuple[int, ...] | None:

