@@ -16,7 +16,8 @@ without it), and all return boxes, scores and full-size masks:
                    without it on the timed pictures
     openvino       model.onnx in OpenVINO
     tflite         LiteRT, all mask rows; pictures prepared and masks pasted by mrcnn
-    torchvision    its Mask R-CNN with ResNet-50, at the size of a ResNet, where it is installed
+    torchvision    its Mask R-CNN with ResNet-50, in the same square, where it is installed; its RPN
+                   is half as wide as ours
 
 The table gives seconds per picture, how many times faster than detect that is, and how close to it:
 the number of detections, the greatest difference of boxes in pixels and of scores, the lowest IoU
@@ -186,6 +187,7 @@ def torchvision_engine(options: argparse.Namespace) -> Callable:
         box_score_thresh=0.0,
         box_detections_per_img=10,
     ).eval()
+    model.transform.size_divisible = options.size  # pad to the same square
 
     def run(picture):
         image = torch.from_numpy(picture).permute(2, 0, 1) / 255
