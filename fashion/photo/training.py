@@ -40,7 +40,6 @@ class PhotoTraining:
         logs: this training's log folder; a training found there is resumed.
         epochs: the total.
         start: the weights to begin with; None: ImageNet's.
-        learning_rate: the highest; None: the preset's.
         seed: for weights, order and augmentation.
         overrides: Config attributes that win over the preset's.
     """
@@ -50,7 +49,6 @@ class PhotoTraining:
     logs: Path
     epochs: int
     start: Path | None = None
-    learning_rate: float | None = None
     seed: int = 1
     overrides: tuple[tuple[str, Any], ...] = ()
 
@@ -91,7 +89,7 @@ def train_photo(training: PhotoTraining) -> Path:
     print(f"Starting from {start}", flush=True)
     model.train(
         *sets,
-        learning_rate=training.learning_rate or config.LEARNING_RATE,
+        learning_rate=config.LEARNING_RATE,
         epochs=training.epochs,
         layers=find_preset("photo").layers,
         augmentation=augmentation_preset("flip"),
@@ -120,8 +118,8 @@ def _last(logs: Path) -> Path | None:
     return path
 
 
-def trained_weights(logs: Path) -> Path:
-    """The last checkpoint of the training in `logs`.
+def trained_weights(logs: Path, epoch: int | None = None) -> Path:
+    """The checkpoint of the training in `logs` after an epoch; None: the last.
 
     Not the best by average precision: on few photographs that is mostly chance, and the learning
     rate falls until the end.
@@ -129,7 +127,8 @@ def trained_weights(logs: Path) -> Path:
     Raises:
         WeightsNotFoundError: there is none.
     """
-    path = _last(logs)
+    named = f"*/mask_rcnn_{NAME}_{epoch or 0:04d}.h5"
+    path = _last(logs) if epoch is None else next(logs.glob(named), None)
     if path is None:
         raise WeightsNotFoundError(f"There is no checkpoint in {logs}: train first.")
     return path
@@ -230,12 +229,11 @@ def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) ->
 def average_weights(files: Sequence[Path], target: Path) -> str:
     """Write the mean of trained weights of one network; a sentence about it.
 
-    Weights between those before and those after further training can be better than both (Wortsman
-    et al., "Robust fine-tuning of zero-shot models", 2022), and so can the mean of trainings from
-    one start (the same, "Model soups", 2022).
+    The mean of trainings from one start can be better than each (Wortsman et al., "Model soups",
+    2022).
 
     Args:
-        files: checkpoints, trained further from one another or from the same one.
+        files: checkpoints, trained further from the same one.
         target: the file to write.
     """
     from mrcnn.weights.h5_reading import read_arrays, read_layers

@@ -16,7 +16,6 @@ class Preset:
     Attributes:
         purpose: one line for `--help`.
         values: Config attributes.
-        detection: those that replace `values` in detection.
         parsing_confidence: a garment's least score in clothing parsing; None: that of `values`.
         epochs: the total.
         layers: which layers train.
@@ -28,7 +27,6 @@ class Preset:
 
     purpose: str
     values: dict[str, Any] = field(default_factory=dict)
-    detection: dict[str, Any] = field(default_factory=dict)
     parsing_confidence: float | None = None
     epochs: int = 75
     layers: str = "heads"
@@ -108,10 +106,9 @@ PRESETS = {
         compact=True,
     ),
     "photo": Preset(
-        purpose="EfficientNet-Lite0, trained at 448 x 320 pixels, detecting at 512 x 384, for "
-        "photographs; for a CPU",
+        purpose="EfficientNet-Lite2 at 448 x 320 pixels, for photographs; for a CPU",
         values={
-            "BACKBONE": "efficientnet-lite0",
+            "BACKBONE": "efficientnet-lite2",
             "MEAN_PIXEL": [127.0, 127.0, 127.0],
             "IMAGES_PER_GPU": 4,
             "IMAGE_RESIZE_MODE": "shape",
@@ -155,9 +152,6 @@ PRESETS = {
             "VALIDATION_STEPS": 12,
             "STATE_SECONDS": 120,
         },
-        # Training at random scales shows larger objects, so a somewhat larger image finds more
-        # (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
-        detection={"IMAGE_HEIGHT": 512, "IMAGE_WIDTH": 384},
         # A pixel gets the likeliest garment, so that what labels would leave out still helps: on
         # validation the mean IoU is .527 from .4 on, .505 from .3, .520 from .5 and .414 from .7.
         parsing_confidence=0.4,
@@ -194,8 +188,7 @@ def make_config(
         overrides: Config attributes in place of the preset's; None keeps the preset's.
     """
     chosen = find_preset(preset)
-    values = {**chosen.values, **(chosen.detection if inference else {})}
-    values |= {"NAME": name, "NUM_CLASSES": num_classes}
+    values = {**chosen.values, "NAME": name, "NUM_CLASSES": num_classes}
     values |= {key: value for key, value in overrides.items() if value is not None}
     if chosen.compact:
         from mrcnn.network.backbone import compact_backbone_shapes, compact_resnet_graph

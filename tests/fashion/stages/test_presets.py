@@ -95,14 +95,6 @@ def test_inference_takes_one_image_at_a_time():
     assert modanet("clothing-parsing", inference=True).BATCH_SIZE == 1
 
 
-def test_photographs_are_detected_at_a_larger_size_than_trained_at():
-    train, detect = (make_config("photo", "x", 3, inference=i) for i in (False, True))
-    assert train.IMAGE_SHAPE[:2].tolist() == [448, 320]
-    assert detect.IMAGE_SHAPE[:2].tolist() == [512, 384]
-    own = make_config("photo", "x", 3, inference=True, IMAGE_HEIGHT=448, IMAGE_WIDTH=320)
-    assert own.IMAGE_SHAPE[:2].tolist() == [448, 320]
-
-
 def test_deviations_become_arrays():
     config = modanet("default", BBOX_STD_DEV=[0.1, 0.1, 0.2, 0.2])
     assert isinstance(config.BBOX_STD_DEV, np.ndarray)
