@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fashion import DEMO_START
@@ -11,11 +10,11 @@ from tests.mrcnn.workers import run_workers
 from tests.stages.factory import copy_project, make_dataset, run_script
 
 
-def history(logs: Path) -> np.ndarray:
+def history(logs: Path) -> list[dict[str, float]]:
     (folder,) = logs.iterdir()
     with (folder / "history.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    return np.array([[float(v) for k, v in row.items() if "loss" in k] for row in rows])
+    return [{k: float(v) for k, v in row.items() if "loss" in k} for row in rows]
 
 
 @pytest.mark.slow
@@ -39,9 +38,13 @@ def test_the_script_with_tf_config_trains_as_one_process(tmp_path):
         assert result.returncode == 0, result.stderr
     assert "Best weights: " in results[0].stdout
     assert "Best weights" not in results[1].stdout
-    # Batch statistics come from sums of squares there, and a step amplifies what that rounds: 2e-5
-    # was measured.
-    np.testing.assert_allclose(history(tmp_path / "two"), history(tmp_path / "one"), rtol=1e-3)
+    (found,), (expected,) = history(tmp_path / "two"), history(tmp_path / "one")
+    for name, loss in expected.items():
+        # Batch statistics come from sums of squares there, and a step amplifies what that rounds:
+        # 2e-5 was measured. On some processors it decides whether a proposal is positive, which
+        # changes the losses of the heads, but not those of the RPN.
+        near = 1e-3 if "rpn" in name else 0.05
+        assert found[name] == pytest.approx(loss, rel=near), name
     resumed = [*arguments, "--model=last", "--epochs=2"]
     for result in run_workers([resumed, resumed], cwd=tmp_path):
         assert result.returncode == 0, result.stderr
