@@ -127,8 +127,10 @@ def trained_weights(logs: Path, epoch: int | None = None) -> Path:
     Raises:
         WeightsNotFoundError: there is none.
     """
-    named = f"*/mask_rcnn_{NAME}_{epoch or 0:04d}.h5"
-    path = _last(logs) if epoch is None else next(logs.glob(named), None)
+    if epoch is None:
+        path = _last(logs)
+    else:
+        path = next(logs.glob(f"*/mask_rcnn_{NAME}_{epoch:04d}.h5"), None)
     if path is None:
         raise WeightsNotFoundError(f"There is no checkpoint in {logs}: train first.")
     return path

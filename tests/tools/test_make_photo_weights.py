@@ -94,8 +94,17 @@ def test_the_mean_of_two_trainings(tmp_path):
 
 
 def test_no_training_has_no_weights(tmp_path):
-    with pytest.raises(WeightsNotFoundError, match="train first"):
-        trained_weights(tmp_path)
+    for epoch in (None, 1):
+        with pytest.raises(WeightsNotFoundError, match="train first"):
+            trained_weights(tmp_path, epoch)
+
+
+def test_the_weights_after_an_epoch(tmp_path):
+    (tmp_path / "photo").mkdir()
+    paths = [tmp_path / "photo" / f"mask_rcnn_photo_000{epoch}.h5" for epoch in (1, 2, 3)]
+    for path in paths:
+        path.touch()
+    assert trained_weights(tmp_path, 2) == paths[1]
 
 
 GARMENTS = {"train": ("dress", "skirt"), "val": ("dress",)}
