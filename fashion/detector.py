@@ -29,6 +29,7 @@ from fashion.stages.models import (
     describe_weights,
     find_weights,
     loaded_model,
+    looking_closer,
     preset_of,
 )
 from fashion.stages.presets import find_preset
@@ -36,9 +37,10 @@ from fashion.stages.stage import MODANET_STAGE, Stage
 from fashion.stages.training_labels import with_codes
 from fashion.terminal import native_notes_left_out, quiet_tensorflow
 from mrcnn.errors import WeightsError, WeightsNotFoundError
+from mrcnn.inference.closer_look import CloserLook, InferenceModel
 
 if TYPE_CHECKING:
-    from mrcnn.model import MaskRCNN
+    pass
 
 PHOTO = "photo"
 
@@ -71,7 +73,9 @@ def load(
     choice = ModelChoice(stage, description, preset, precision, min_confidence)
     # TensorFlow reads the variable when it is imported, which is here at the latest.
     with quiet_tensorflow(), native_notes_left_out():
-        model = loaded_model(choice, description)
+        model = looking_closer(
+            choice, description, lambda chosen: loaded_model(chosen, description)
+        )
     return GarmentDetector(model, stage.table, description.path, preset_of(description, preset))
 
 
@@ -111,13 +115,13 @@ class GarmentDetector:
     """A model with its classes; made by `load`.
 
     Attributes:
-        model: the `MaskRCNN` that detects.
+        model: the `MaskRCNN` that detects, in a `CloserLook` if its weights know persons.
         table: its classes.
         path: the weight file.
         preset: the preset it was trained with.
     """
 
-    model: "MaskRCNN"
+    model: InferenceModel
     table: ClassTable
     path: Path
     preset: str
@@ -128,10 +132,13 @@ class GarmentDetector:
         return self.table.names
 
     def __repr__(self) -> str:
+        least = self.model.config.DETECTION_MIN_CONFIDENCE
+        if isinstance(self.model, CloserLook):
+            least = self.model.confidence
         classes = ", ".join(self.names[:5]) + (", ..." if len(self.names) > 5 else "")
         return (
             f"<GarmentDetector {self.path.name}: {len(self.names)} classes ({classes}), "
-            f"preset {self.preset}, scores from {self.model.config.DETECTION_MIN_CONFIDENCE:g}>"
+            f"preset {self.preset}, scores from {least:g}>"
         )
 
     def detect(self, picture: str | os.PathLike[str] | np.ndarray) -> "Detections":

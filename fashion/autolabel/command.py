@@ -36,7 +36,7 @@ from fashion.stages.arguments import choose_classes, model_choice, with_missing_
 from fashion.stages.models import (
     ModelChoice,
     WeightFile,
-    inference_model,
+    detection_model,
     inference_weights,
     preset_of,
 )
@@ -70,7 +70,7 @@ class StageDetector:
 
     def __call__(self) -> Detector:
         """The model's `detect`."""
-        model = inference_model(self.choice)
+        model = detection_model(self.choice)
         model.config.BATCH_SIZE = self.batch
         return model.detect
 

@@ -99,14 +99,16 @@ def _detect(
 ) -> list[dict[str, Any]]:
     from tqdm import tqdm
 
-    detector = models.inference_model(run.choice)
-    detect: Callable[[Sequence[np.ndarray]], list[dict[str, Any]]] = detector.detect
-    if run.augmentation:
+    detect: Callable[[Sequence[np.ndarray]], list[dict[str, Any]]]
+    if not run.augmentation:
+        detect = models.detection_model(run.choice).detect
+    else:
         from mrcnn.inference.test_time_augmentation import AugmentedDetector
 
         passes = counted(run.augmentation.passes, "pass", "passes")
         print(f"Test-time augmentation: {run.augmentation}, {passes} an image")
-        detect = AugmentedDetector.of_model(detector, run.augmentation).detect
+        model = models.inference_model(run.choice)
+        detect = AugmentedDetector.of_model(model, run.augmentation).detect
     return detect_all(
         dataset,
         lambda image: detect([image])[0],

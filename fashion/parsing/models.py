@@ -19,7 +19,7 @@ from fashion.stages.models import (
     WeightFile,
     coco_weights,
     described_weights,
-    inference_model,
+    detection_model,
     inference_weights,
     preset_of,
 )
@@ -75,7 +75,7 @@ class Detector:
         They are those of `MaskRCNN.detect` with soft masks. Raises `WeightsError` if the file
         does not fit the network.
         """
-        model = inference_model(self.choice)
+        model = detection_model(self.choice)
         return lambda image: model.detect([image], soft_masks=True)[0]
 
 

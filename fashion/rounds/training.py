@@ -18,7 +18,7 @@ from fashion.rounds.decided import Decided, read_decided
 from fashion.rounds.folder import Round, RoundsFolder
 from fashion.rounds.labelling import model_of
 from fashion.stages.command import train_or_splash
-from fashion.stages.models import ModelChoice, inference_model
+from fashion.stages.models import ModelChoice, detection_model
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import average_precision, detect_all, ground_truth
 from mrcnn.system.files import saving
@@ -134,7 +134,7 @@ def figures_of(choice: ModelChoice, data: Path, subset: str) -> dict[str, float]
     dataset = FashionDataset()
     dataset.load(data, subset, choice.stage.table, keep_empty=True)
     dataset.prepare()
-    model = inference_model(choice)
+    model = detection_model(choice)
     rows = detect_all(dataset, lambda image: model.detect([image])[0])
     found = average_precision(ground_truth(dataset), rows, ("segm",))["segm"]
     return {name: round(found[name], 4) for name in FIGURES}

@@ -5,7 +5,6 @@ import functools
 import urllib.parse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,16 +13,14 @@ from fashion.stages.arguments import (
     choose_classes,
     model_choice,
 )
-from fashion.stages.models import inference_model, inference_weights
+from fashion.stages.models import detection_model, inference_weights
 from fashion.stages.stage import Stage, writable_folder
 from fashion.stages.train import train
 from fashion.stages.training_arguments import add_training_arguments
 from fashion.terminal import HelpFormatter, command_parser
 from mrcnn.errors import UserError
 from mrcnn.images.reading import is_video
-
-if TYPE_CHECKING:
-    from mrcnn.model import MaskRCNN
+from mrcnn.inference.closer_look import InferenceModel
 
 
 def train_or_splash(
@@ -90,9 +87,9 @@ def splash(options: argparse.Namespace) -> int:
     choice = replace(choice, weights=inference_weights(choice))
 
     @functools.cache
-    def model() -> "MaskRCNN":
+    def model() -> InferenceModel:
         # Built once the first picture or frame is read, so that errors in reading come out at once.
-        return inference_model(choice)
+        return detection_model(choice)
 
     def detect(image: np.ndarray) -> dict[str, np.ndarray]:
         return model().detect([image])[0]

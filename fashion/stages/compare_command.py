@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fashion.stages.arguments import with_missing_weights
-from fashion.stages.models import ModelChoice, inference_model, inference_weights
+from fashion.stages.models import ModelChoice, detection_model, inference_weights
 from fashion.stages.stage import (
     MODANET_STAGE,
     SEASON_STAGE,
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None, prog: str | None = None) -> int:
     writable_folder(options.output, "output")
     choices = find_weights()
     models = [
-        ComparedModel(title, _one_by_one(inference_model(choice)), choice.stage.table)
+        ComparedModel(title, _one_by_one(detection_model(choice)), choice.stage.table)
         for choice, title in zip(choices, ("garments", "seasons"), strict=True)
     ]
     with tqdm(total=len(images), unit="image", desc="comparing") as bar:

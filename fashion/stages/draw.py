@@ -19,15 +19,15 @@ from fashion.stages.arguments import (
     model_choice,
     with_missing_weights,
 )
-from fashion.stages.models import ModelChoice, WeightFile, inference_model, inference_weights
+from fashion.stages.models import ModelChoice, WeightFile, detection_model, inference_weights
 from fashion.stages.stage import Stage, whole, writable_folder
 from fashion.terminal import OPTIONS
 from mrcnn.errors import DatasetError, UserError, counted
 from mrcnn.images.reading import is_video
+from mrcnn.inference.closer_look import InferenceModel
 
 if TYPE_CHECKING:
     from fashion.stages.found import Garment
-    from mrcnn.model import MaskRCNN
 
 
 def add_testing_arguments(parser: argparse.ArgumentParser, stage: Stage) -> None:
@@ -67,7 +67,7 @@ class _Drawing:
     """Detects on pictures and frames, draws, and counts what was found."""
 
     choice: ModelChoice
-    model: "MaskRCNN"
+    model: InferenceModel
     found: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -98,7 +98,7 @@ def draw_pictures(options: argparse.Namespace) -> int:
     images = [options.images] if video else _pictures(options, choice)
     choice = replace(choice, weights=inference_weights(choice))
     writable_folder(options.output, "output")
-    drawing = _Drawing(choice, inference_model(choice))
+    drawing = _Drawing(choice, detection_model(choice))
     written: list[Path] = []
     if video:
         done = _draw_video(options, drawing)

@@ -7,15 +7,18 @@ is refused within a second.
 import importlib
 import json
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fashion import PHOTO_WEIGHTS, REPOSITORY
 from fashion.labels import MODANET_TABLE, PERSON, SEASON_TABLE, ClassTable
-from fashion.stages.presets import PRESETS, make_config
+from fashion.stages.presets import PRESETS, find_preset, make_config
 from fashion.stages.stage import MODANET_STAGE, SEASON_STAGE, Stage
+from mrcnn.config import Config
 from mrcnn.errors import DatasetError, WeightsError, WeightsNotFoundError
+from mrcnn.inference.closer_look import CloserLook, InferenceModel
 from mrcnn.system.imports import modules_left_out
 from mrcnn.weights.provenance import Provenance
 
@@ -331,6 +334,33 @@ def inference_model(choice: ModelChoice) -> "MaskRCNN":
     return model
 
 
+def detection_model(choice: ModelChoice) -> InferenceModel:
+    """`inference_model` for detecting on whatever photographs come.
+
+    Weights that know persons look closer at those who are small in a photograph.
+
+    Raises:
+        WeightsError: see `inference_model`.
+    """
+    weights = inference_weights(choice)
+    return looking_closer(replace(choice, weights=weights), weights, inference_model)
+
+
+def looking_closer(
+    choice: ModelChoice, weights: WeightFile, load: "Callable[[ModelChoice], MaskRCNN]"
+) -> InferenceModel:
+    """The model that `load` gives for a choice, in a `CloserLook` if its weights know persons."""
+    if not weights.persons:
+        return load(choice)
+    confidence = choice.min_confidence
+    if confidence is None:
+        preset = find_preset(preset_of(weights, choice.preset))
+        confidence = preset.values.get("DETECTION_MIN_CONFIDENCE", Config.DETECTION_MIN_CONFIDENCE)
+    least = CloserLook.least_score(confidence)
+    model = load(replace(choice, persons=True, min_confidence=least))
+    return CloserLook(model, 1 + len(choice.stage.table), confidence, choice.persons)
+
+
 def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
     """The model of `choice` with the weights that `inference_weights` has checked.
 
@@ -367,28 +397,3 @@ def loaded_model(choice: ModelChoice, weights: WeightFile) -> "MaskRCNN":
             advice=other_preset,
         )
     return model
-
-
-def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
-    """Give a training model the class heads of weights that know persons, without the person.
-
-    Otherwise these heads would start over: `MaskRCNN.load_weights` skips them where the number of
-    classes differs.
-
-    Args:
-        model: of the weights' classes without persons, in mode "training".
-        weights: described by `describe_weights`.
-    """
-    from mrcnn.weights.h5_reading import read_arrays, read_layers
-    from mrcnn.weights.matching import CLASS_DEPENDENT_LAYERS
-
-    stored = read_layers(weights.path)
-    for name in stored.keys() & set(CLASS_DEPENDENT_LAYERS):
-        arrays = read_arrays(weight for _, weight in stored[name])
-        variables = model.keras_model.get_layer(name).weights
-        for variable, array in zip(variables, arrays, strict=True):
-            # The last axis runs over classes, and within each over its outputs.
-            variable.assign(array[..., : variable.shape[-1]])
-    print(
-        "The garments' part of these heads was then taken from the file; the person's was dropped."
-    )

@@ -3,6 +3,7 @@
 import argparse
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashion.dataset import FashionDataset
 from fashion.labels import ClassTable
@@ -12,7 +13,6 @@ from fashion.stages.models import (
     coco_weights,
     describe_weights,
     preset_of,
-    take_garment_heads,
     weights_note,
     weights_path,
 )
@@ -25,6 +25,9 @@ from mrcnn.errors import ConfigError, WeightsError, counted
 from mrcnn.system.files import replacing, saving
 from mrcnn.training.processes import is_chief, require_drivers
 from mrcnn.weights.provenance import Provenance
+
+if TYPE_CHECKING:
+    from mrcnn.model import MaskRCNN
 
 
 def parse_class_weights(text: str | None, table: ClassTable) -> str | dict[str, float] | None:
@@ -253,3 +256,28 @@ def _finish(log_dir: Path, target: Path, overwrite: bool) -> None:
     ):
         shutil.copyfileobj(stream, copy)
     print(f"Best weights: {target}")
+
+
+def take_garment_heads(model: "MaskRCNN", weights: WeightFile) -> None:
+    """Give a training model the class heads of weights that know persons, without the person.
+
+    Otherwise these heads would start over: `MaskRCNN.load_weights` skips them where the number of
+    classes differs.
+
+    Args:
+        model: of the weights' classes without persons, in mode "training".
+        weights: described by `describe_weights`.
+    """
+    from mrcnn.weights.h5_reading import read_arrays, read_layers
+    from mrcnn.weights.matching import CLASS_DEPENDENT_LAYERS
+
+    stored = read_layers(weights.path)
+    for name in stored.keys() & set(CLASS_DEPENDENT_LAYERS):
+        arrays = read_arrays(weight for _, weight in stored[name])
+        variables = model.keras_model.get_layer(name).weights
+        for variable, array in zip(variables, arrays, strict=True):
+            # The last axis runs over classes, and within each over its outputs.
+            variable.assign(array[..., : variable.shape[-1]])
+    print(
+        "The garments' part of these heads was then taken from the file; the person's was dropped."
+    )

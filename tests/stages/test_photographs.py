@@ -14,7 +14,7 @@ from fashion import PHOTO_WEIGHTS
 from fashion.stages.models import describe_weights
 from fashion.stages.presets import find_preset
 from tests.stages.factory import run_script
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, shared
 
 pytestmark = pytest.mark.skipif(
     not PHOTO_WEIGHTS.is_file(), reason="there are no weights for photographs"
@@ -97,3 +97,21 @@ def test_labels_take_the_confidence_of_the_weights(here):
     assert settings["preset"] == "photo" and "person" not in settings["classes"]
     confidence = find_preset("photo").values["DETECTION_MIN_CONFIDENCE"]
     assert settings["min_confidence"] == confidence
+
+
+def test_each_of_two_people_is_looked_at():
+    import fashion
+
+    names = [
+        image["file_name"]
+        for image in json.loads(shared("ccp", "instances_val.json").read_text())["images"][:2]
+    ]
+    people = [np.asarray(Image.open(shared("ccp", "photos", name))) for name in names]
+    height = min(image.shape[0] for image in people)
+    together = np.hstack([image[:height] for image in people])
+    model = fashion.load("photo", min_confidence=0.5)
+    alone = sum(len(model.detect(image).scores) for image in people)
+    assert alone >= 6
+    assert len(model.detect(together).scores) >= 0.75 * alone
+    at_once = model.model.model.detect([together])[0]
+    assert np.count_nonzero(at_once["class_ids"] != 14) < 0.75 * alone

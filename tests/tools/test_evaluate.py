@@ -73,7 +73,8 @@ def here(tmp_path, monkeypatch):
 def run(here, monkeypatch, model, *arguments):
     always = ["evaluate.py", "--dataset=data", "--model=x.h5"]
     monkeypatch.setattr("sys.argv", [*always, *arguments])
-    monkeypatch.setattr(models, "inference_model", lambda choice: model)
+    for loading in ("detection_model", "inference_model"):
+        monkeypatch.setattr(models, loading, lambda choice: model)
     return evaluate.main()
 
 
@@ -85,7 +86,7 @@ def table(text, head="COCO"):
 
 def from_file(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", ["evaluate.py", "--dataset=data", *arguments])
-    monkeypatch.setattr(models, "inference_model", lambda choice: 1 / 0)
+    monkeypatch.setattr(models, "detection_model", lambda choice: 1 / 0)
     return evaluate.main()
 
 

@@ -24,7 +24,7 @@ def run(tmp_path, monkeypatch):
 
     def labelled(*arguments, detector=detect):
         model = SimpleNamespace(config=SimpleNamespace(BATCH_SIZE=1), detect=detector)
-        monkeypatch.setattr("fashion.autolabel.command.inference_model", lambda *_: model)
+        monkeypatch.setattr("fashion.autolabel.command.detection_model", lambda *_: model)
         parser = argparse.ArgumentParser()
         add_labelling_arguments(parser, MODANET_STAGE, tmp_path)
         given = [f"--images={tmp_path / 'images'}", f"--model={weights}", *arguments]

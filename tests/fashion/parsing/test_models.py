@@ -78,7 +78,7 @@ def networks(monkeypatch):
             scores, boxes = np.full(len(ids), 0.9), np.zeros((len(ids), 4))
             return [{"class_ids": np.array(ids), "scores": scores, "rois": boxes, "masks": masks}]
 
-    monkeypatch.setattr(models, "inference_model", Network)
+    monkeypatch.setattr(models, "detection_model", Network)
     return loaded
 
 

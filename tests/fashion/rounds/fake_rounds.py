@@ -64,7 +64,7 @@ training._train = train
 training.model_of = lambda folder, weights, least: SimpleNamespace(
     stage=MODANET_STAGE, weights=weights
 )
-training.inference_model = lambda choice: SimpleNamespace(detect=detector_of(choice.weights))
+training.detection_model = lambda choice: SimpleNamespace(detect=detector_of(choice.weights))
 
 if __name__ == "__main__":
     sys.exit(run(lambda: command.run_rounds(command.parse_arguments("rounds"))))

@@ -39,7 +39,7 @@ def model(monkeypatch):
         return Everything()
 
     monkeypatch.setattr(Everything, "built", 0)
-    monkeypatch.setattr(command, "inference_model", build)
+    monkeypatch.setattr(command, "detection_model", build)
     return Everything
 
 

@@ -46,7 +46,7 @@ class LeftHalf:
 
 @pytest.fixture
 def model(monkeypatch):
-    monkeypatch.setattr(draw, "inference_model", lambda choice: LeftHalf())
+    monkeypatch.setattr(draw, "detection_model", lambda choice: LeftHalf())
 
 
 def parse(stage, *arguments):
@@ -153,7 +153,7 @@ def test_where_nothing_is_found_a_sentence_says_so(stage, monkeypatch, capsys):
                  for name, value in result.items()}
             ]  # fmt: skip
 
-    monkeypatch.setattr(draw, "inference_model", lambda choice: Blind())
+    monkeypatch.setattr(draw, "detection_model", lambda choice: Blind())
     write_image(stage.images / "a.jpg")
     assert draw_pictures(parse(stage)) == 1
     captured = capsys.readouterr()
@@ -179,7 +179,7 @@ def test_a_video_gets_boxes_and_masks(stage, model, tmp_path):
 
 
 def test_errors_come_before_the_model_is_built(stage, tmp_path, monkeypatch):
-    monkeypatch.setattr(draw, "inference_model", lambda *_: pytest.fail("was built"))
+    monkeypatch.setattr(draw, "detection_model", lambda *_: pytest.fail("was built"))
     with pytest.raises(DatasetError, match="does not exist"):
         draw_pictures(parse(stage))
     with pytest.raises(DatasetError, match=r"does not exist.* Also, .*no weight file.*model"):

@@ -18,10 +18,10 @@ from fashion.stages.models import (
     inference_weights,
     names_with_person,
     preset_of,
-    take_garment_heads,
     weights_note,
     weights_path,
 )
+from fashion.stages.presets import find_preset
 from fashion.stages.stage import MODANET_STAGE, Stage
 from mrcnn.errors import WeightsError, WeightsNotFoundError
 from mrcnn.weights.h5_reading import read_arrays, read_layers
@@ -217,8 +217,26 @@ def test_persons_are_detected_only_where_they_are_wanted(stage_1, tmp_path, caps
     assert capsys.readouterr().out.splitlines() == [f"Weights: {tmp_path / 'x.h5'}"] * 2
 
 
+def test_weights_that_know_persons_look_closer(stage_1, tmp_path, capsys):
+    choice = ModelChoice(stage_1, demo_weights(tmp_path / "x.h5", PHOTO_TABLE), min_confidence=0.8)
+    model = models.detection_model(choice)
+    assert (model.person, model.confidence, model.with_persons) == (14, 0.8, False)
+    assert model.config.DETECTION_MIN_CONFIDENCE == 0.5
+    assert model.config.DETECTION_LAST_CLASS is None
+    with_persons = models.detection_model(replace(choice, persons=True, min_confidence=None))
+    preset = find_preset("demo").values["DETECTION_MIN_CONFIDENCE"]
+    assert (with_persons.confidence, with_persons.with_persons) == (preset, True)
+    assert capsys.readouterr().out.splitlines() == [f"Weights: {tmp_path / 'x.h5'}"] * 2
+
+
+def test_other_weights_do_not(stage_1, tmp_path):
+    model = models.detection_model(ModelChoice(stage_1, demo_weights(tmp_path / "x.h5")))
+    assert type(model).__name__ == "MaskRCNN"
+
+
 def test_training_keeps_the_garments_heads(stage_1, tmp_path):
     from fashion.stages.presets import make_config
+    from fashion.stages.train import take_garment_heads
     from mrcnn.model import MaskRCNN
 
     weights = describe_weights(demo_weights(tmp_path / "x.h5", PHOTO_TABLE))
