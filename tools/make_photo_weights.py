@@ -43,7 +43,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--weights", type=Path, required=True, metavar="FILE.h5", help="the file to write")
     add("--teacher-epochs", type=whole(0), default=27, metavar="N", help="of the training whose "
         "weights label photographs; 0: no labelled photographs (%(default)s)")  # fmt: skip
-    add("--sure", type=fraction, default=0.25, help="minimum score of a label (%(default)s)")
+    add("--sure", type=fraction, default=0.1, help="minimum score of a label, given a photograph's "
+        "tags (%(default)s)")  # fmt: skip
     add("--composed", type=whole(0), default=2100, metavar="N", help="photographs (%(default)s)")
     add("--first-epochs", type=whole(1), default=6, metavar="N", help="together (%(default)s)")
     add("--epochs", type=whole(1), default=23, metavar="N", help="of each seed (%(default)s)")
@@ -71,7 +72,7 @@ class Stages:
             self.train("teacher", "train a teacher", folders, options.teacher_epochs)
             folders.append(self.label("more"))
         if options.composed:
-            folders.append(self.compose())
+            folders.append(self.compose(folders))
         self.weights, ends = None, []  # from ImageNet's again
         self.train("first", "train on all", folders, options.first_epochs, constant=True)
         first = self.weights
@@ -157,15 +158,16 @@ class Stages:
         self.add(name, "average the weights of both seeds", action, mean)
         self.weights = lambda: mean
 
-    def compose(self) -> str:
-        """Add composing photographs; the folder's name."""
+    def compose(self, folders: Sequence[str]) -> str:
+        """Add composing photographs from those of these folders; the new folder's name."""
         from fashion.photo.composing import compose_photographs
         from fashion.photo.training import load_photographs
 
         options, target = self.options, self.work / "composed"
+        sources = [self.work / folder for folder in folders]
 
         def action() -> str:
-            people = load_photographs([self.work / "data" / "train"])
+            people = load_photographs(sources)
             return compose_photographs(people, target, options.composed, options.seed)
 
         text = "compose photographs on which persons wear garments of others"

@@ -16,7 +16,7 @@ from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
 from fashion.labels import PHOTO_TABLE
 from fashion.photo.data import ANNOTATIONS
-from fashion.photo.labels import SURE, label_tagged
+from fashion.photo.labels import LEAST_DETECTED, SURE, label_tagged
 from fashion.stages.models import weights_note
 from fashion.stages.presets import find_preset, make_config
 from mrcnn.errors import WeightsNotFoundError
@@ -208,13 +208,15 @@ def label_more(weights: Path, source: Path, target: Path, sure: float = SURE) ->
         weights: the weights to label with.
         source: the folder with photos/ and tags.json.
         target: receives the photographs that were kept and their COCO file.
-        sure: the minimum score of a label.
+        sure: the minimum score of a label, given its photograph's tags.
     """
     from mrcnn.images.reading import read_image
     from mrcnn.inference.test_time_augmentation import Augmentation, AugmentedDetector
 
     tags = read_json(source / "tags.json")
-    detector = AugmentedDetector.of_model(photo_model(weights), Augmentation(flip=True))
+    detector = AugmentedDetector.of_model(
+        photo_model(weights, LEAST_DETECTED), Augmentation(flip=True)
+    )
     labels = label_tagged(
         tags,
         lambda name: read_image(source / "photos" / name),

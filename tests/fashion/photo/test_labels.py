@@ -3,21 +3,38 @@
 import json
 
 import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
 
 from fashion.annotations import coco
 from fashion.labels import MODANET, PHOTO_TABLE
 from fashion.photo.labels import (
     CLASSES_OF_TAGS,
     expected_counts,
+    given_tags,
     label_photograph,
     label_tagged,
 )
 from tests.support import shared
 
 
+def run_lengths(left):
+    """A mask of 20 x 40 pixels that is 10 wide, from this column on."""
+    mask = np.zeros((20, 40), np.uint8, order="F")
+    mask[:, left : left + 10] = 1
+    return coco_mask.encode(mask)
+
+
 def rows_of(*detections):
-    """Rows `(class, score)` of a results file."""
-    return [{"category_id": PHOTO_TABLE.id_of(n), "score": s} for n, s in detections]
+    """Rows `(class, score)` or `(class, score, left)` of a results file; others do not overlap."""
+    return [
+        {
+            "category_id": PHOTO_TABLE.id_of(name),
+            "score": score,
+            "segmentation": run_lengths(*left or [10 * (number % 4)]),
+        }
+        for number, (name, score, *left) in enumerate(detections)
+    ]
 
 
 def names_of(rows):
@@ -40,6 +57,36 @@ def test_what_is_sure_and_tagged_is_kept_surest_first():
     assert kept[1]["score"] == 0.9  # of two bags the surer one, as there is one tag
     assert missing == {"belt"}
     assert against == {"dress": 1}
+
+
+def test_a_class_that_the_tags_rule_out_leaves_its_probability_to_the_others():
+    found = rows_of(("footwear", 0.6, 0), ("boots", 0.1, 0), ("bag", 0.1, 20))
+    boots = given_tags(found, {"boots", "bag"})
+    assert [row["score"] for row in boots] == pytest.approx([0.6, 0.25, 0.1])
+    assert found[1]["score"] == 0.1
+
+
+def test_impossible_classes_count_once_each_and_only_where_they_overlap():
+    found = rows_of(
+        ("skirt", 0.2, 0), ("dress", 0.4, 0), ("dress", 0.3, 1), ("shorts", 0.2, 0), ("top", 0.3, 8)
+    )
+    assert given_tags(found, {"skirt"})[0]["score"] == pytest.approx(0.2 / (1 - 0.4 - 0.2))
+
+
+def test_a_score_given_tags_is_at_most_1():
+    found = rows_of(("skirt", 0.5, 0), ("dress", 0.4, 0), ("shorts", 0.3, 0))
+    assert given_tags(found, {"skirt"})[0]["score"] == 1
+
+
+def test_no_detections_have_no_scores():
+    assert given_tags([], {"skirt"}) == []
+
+
+def test_boots_taken_for_footwear_become_a_label_where_only_boots_are_named():
+    found = rows_of(("person", 0.9, 20), ("footwear", 0.7, 0), ("boots", 0.2, 0))
+    kept, missing, against = label_photograph(found, ["boots"], sure=0.6)
+    assert names_of(kept) == ["person", "boots"]
+    assert (missing, against) == (set(), {"footwear": 1})
 
 
 def test_a_photograph_without_garments_still_has_a_person():
