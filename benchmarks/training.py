@@ -227,7 +227,7 @@ def torchvision_step(options, config, batch: list[np.ndarray], layers: str) -> C
     torch.manual_seed(options.seed)
     model = torchvision_model(options, config).train()
     if layers == "preset" and options.network == "photo":
-        _freeze_as_preset(model)
+        freeze_as_preset(model)
     elif layers == "heads":
         model.backbone.body.requires_grad_(False)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -307,7 +307,7 @@ def _as_lite(module) -> None:
             _as_lite(child)
 
 
-def _freeze_as_preset(model) -> None:
+def freeze_as_preset(model) -> None:
     """Freeze the stem, the first levels and all depthwise kernels, as the preset `photo` does."""
     from torch import nn
 

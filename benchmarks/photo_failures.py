@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Count what the weights for photographs find where photographs are unlike those they learnt from.
+
+    python3 benchmarks/photo_failures.py --source=CCP --subset=val
+
+Street photographs of one standing person (Clothing Co-Parsing) are changed: two put side by side,
+shrunk, cut at the waist, cut to one garment, or that garment alone put on white. A garment counts
+as found if a detection of its class with a score of --confidence or more overlaps it by half.
+Garments of which a cut leaves less than half are not counted. "found at once" is without the closer
+look at small persons, which all commands take.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import cv2
+import numpy as np
+
+from fashion import PHOTO_WEIGHTS
+from fashion.json_files import write_json
+from fashion.labels import PERSON, PHOTO_TABLE
+from fashion.photo.composing import Worn, read_worn
+from fashion.photo.data import SUBSETS, write_photo_data
+from fashion.photo.figures import LabelFigures, label_figures
+from fashion.photo.training import load_photographs, photo_model
+from fashion.stages.stage import fraction
+from fashion.terminal import run, text_table
+from mrcnn.evaluation.coco_ap import outline_of, results_of
+from mrcnn.geometry.boxes import extract_bboxes
+from mrcnn.inference.closer_look import CloserLook, InferenceModel
+
+LEAST_LEFT = 0.5  # of a garment's pixels, or it does not count
+MARGIN = 0.15  # around a garment, of its longer side
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--source", type=Path, required=True, metavar="DIR", help="Clothing Co-Parsing")
+    add("--subset", choices=SUBSETS, default="val", help="(%(default)s)")
+    add("--weights", type=Path, default=PHOTO_WEIGHTS, metavar="FILE.h5")
+    add("--confidence", type=fraction, default=0.5, help="minimum score (%(default)s)")
+    add("--json", type=Path, metavar="FILE", help="also write the figures here")
+    return parser.parse_args(arguments)
+
+
+def as_they_are(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """The photographs themselves."""
+    yield from photographs
+
+
+def in_grey(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """Without colours."""
+    for worn in photographs:
+        grey = cv2.cvtColor(worn.image, cv2.COLOR_RGB2GRAY)
+        yield Worn(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), worn.names, worn.masks)
+
+
+def side_by_side(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """Each two in one photograph."""
+    for left, right in zip(photographs[::2], photographs[1::2], strict=False):
+        height = min(left.image.shape[0], right.image.shape[0])
+        parts = [cut(worn, (0, 0, height, worn.image.shape[1])) for worn in (left, right)]
+        widths = [part.image.shape[1] for part in parts]
+        masks = [
+            np.pad(mask, ((0, 0), (0, widths[1]) if number == 0 else (widths[0], 0)))
+            for number, part in enumerate(parts)
+            for mask in part.masks
+        ]
+        image = np.hstack([part.image for part in parts])
+        yield Worn(image, [name for part in parts for name in part.names], masks)
+
+
+def half_size(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """At half the size; see `smaller`."""
+    return smaller(photographs, 1 / 2)
+
+
+def third_size(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """At a third of the size; see `smaller`."""
+    return smaller(photographs, 1 / 3)
+
+
+def smaller(photographs: Sequence[Worn], scale: float) -> Iterator[Worn]:
+    """In the middle of the photograph itself, blurred."""
+    for worn in photographs:
+        height, width = worn.image.shape[:2]
+        image = cv2.GaussianBlur(worn.image, (0, 0), width / 12)
+        size = int(width * scale), int(height * scale)
+        top, left = (height - size[1]) // 2, (width - size[0]) // 2
+        place = np.s_[top : top + size[1], left : left + size[0]]
+        image[place] = cv2.resize(worn.image, size, interpolation=cv2.INTER_AREA)
+        masks = [np.zeros((height, width), bool) for _ in worn.masks]
+        for mask, own in zip(masks, worn.masks, strict=True):
+            small = cv2.resize(own.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+            mask[place] = small > 0
+        yield Worn(image, worn.names, masks)
+
+
+def upper_half(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """The person down to the waist."""
+    for worn in with_person(photographs):
+        y1, _, y2, _ = box_of(worn.masks[worn.person])
+        yield cut(worn, (max(0, y1 - (y2 - y1) // 20), 0, (y1 + y2) // 2, worn.image.shape[1]))
+
+
+def close_up(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """The largest garment and a little around it."""
+    for worn, number in largest_garments(photographs):
+        yield cut(worn, around(worn.masks[number]))
+
+
+def on_white(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """The largest garment alone, on white."""
+    for worn, number in largest_garments(photographs):
+        mask = worn.masks[number]
+        image = np.where(mask[..., None], worn.image, 255).astype(np.uint8)
+        yield cut(Worn(image, [worn.names[number]], [mask]), around(mask))
+
+
+CASES: dict[str, Callable[[Sequence[Worn]], Iterator[Worn]]] = {
+    "as they are": as_they_are,
+    "in grey": in_grey,
+    "two side by side": side_by_side,
+    "half the size": half_size,
+    "a third of the size": third_size,
+    "upper half": upper_half,
+    "close-up of a garment": close_up,
+    "that garment on white": on_white,
+}
+
+
+def with_person(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """Those with a person."""
+    return (worn for worn in photographs if PERSON in worn.names)
+
+
+def largest_garments(photographs: Sequence[Worn]) -> Iterator[tuple[Worn, int]]:
+    """Those with a garment, and the number of the largest."""
+    for worn in photographs:
+        garments = [number for number, name in enumerate(worn.names) if name != PERSON]
+        if garments:
+            yield worn, max(garments, key=lambda number: worn.masks[number].sum())
+
+
+def box_of(mask: np.ndarray) -> list[int]:
+    """[y1, x1, y2, x2] in pixels."""
+    return extract_bboxes(mask[..., None])[0].tolist()
+
+
+def around(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """A mask's box with a margin, within the image."""
+    y1, x1, y2, x2 = box_of(mask)
+    margin = round(MARGIN * max(y2 - y1, x2 - x1))
+    height, width = mask.shape
+    return (
+        max(0, y1 - margin),
+        max(0, x1 - margin),
+        min(height, y2 + margin),
+        min(width, x2 + margin),
+    )
+
+
+def cut(worn: Worn, box: tuple[int, int, int, int]) -> Worn:
+    """A part of a photograph, with the garments of which enough is left."""
+    y1, x1, y2, x2 = box
+    parts = [mask[y1:y2, x1:x2] for mask in worn.masks]
+    kept = [
+        number
+        for number, part in enumerate(parts)
+        if part.any() and part.sum() >= LEAST_LEFT * worn.masks[number].sum()
+    ]
+    image = np.ascontiguousarray(worn.image[y1:y2, x1:x2])
+    return Worn(image, [worn.names[n] for n in kept], [parts[n] for n in kept])
+
+
+def measure(pictures: Iterable[Worn], model: InferenceModel, confidence: float) -> LabelFigures:
+    """What the model finds on these pictures."""
+    categories = [{"id": row.id, "name": row.name} for row in PHOTO_TABLE]
+    annotations, rows = [], []
+    for number, worn in enumerate(pictures, 1):
+        rows += results_of(number, model.detect([worn.image])[0])
+        annotations += [
+            {"image_id": number, "category_id": PHOTO_TABLE.id_of(name), **outline_of(mask)}
+            for name, mask in zip(worn.names, worn.masks, strict=True)
+        ]
+    truth = {"categories": categories, "annotations": annotations}
+    return label_figures(truth, rows, [confidence])[0]
+
+
+def figures(pictures: Sequence[Worn], model: InferenceModel, confidence: float) -> dict:
+    """How many pictures and garments there are, the shares found and right, and the overlap."""
+    closer = CloserLook(model, PHOTO_TABLE.id_of(PERSON), confidence)
+    found = measure(pictures, closer, confidence)
+    return {
+        "pictures": len(pictures),
+        "garments": sum(name != PERSON for worn in pictures for name in worn.names),
+        "found at once": measure(pictures, model, confidence).recall,
+        "found": found.recall,
+        "right": found.precision,
+        "mask IoU": found.iou,
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    options = parse_arguments(arguments)
+    model = photo_model(options.weights, CloserLook.least_score(options.confidence))
+    with tempfile.TemporaryDirectory() as folder:
+        write_photo_data(options.source, Path(folder), [options.subset])
+        dataset = load_photographs([Path(folder) / options.subset])
+        photographs = [read_worn(dataset, image_id) for image_id in dataset.image_ids.tolist()]
+    measured = {
+        name: figures(list(make(photographs)), model, options.confidence)
+        for name, make in CASES.items()
+    }
+    rows = [
+        [name, *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values())]
+        for name, row in measured.items()
+    ]
+    print(text_table(["photographs", *next(iter(measured.values()))], rows))
+    if options.json:
+        write_json(options.json, measured, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
