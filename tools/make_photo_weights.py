@@ -8,10 +8,11 @@ CCP holds photos/, instances_*.json, persons_*.json and tags.json. The stages: m
 persons; train a teacher from ImageNet's weights; let it label the photographs that have only tags;
 compose photographs in which persons wear garments of others; train on all of these from ImageNet's
 weights, for a few epochs together and then twice with two seeds; average the last and two earlier
-checkpoints of both; measure on validation; write the weights as half floats. The same call resumes
-after an interruption and trains exactly as if there had been none; finished stages are not
-repeated. Everything is determined by the data and --seed. On one core at 2.6 GHz with AMX an epoch
-of 200 steps in bfloat16 takes some 190 seconds. docs/photographs.md has the figures.
+checkpoints of both; label and compose again with that mean, train further, and average with what
+comes of it; measure on validation; write the weights as half floats. The same call resumes after an
+interruption and trains exactly as if there had been none; finished stages are not repeated.
+Everything is determined by the data and --seed. On one core at 2.6 GHz with AMX an epoch of 200
+steps in bfloat16 takes some 190 seconds. docs/photographs.md has the figures.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from fashion.terminal import run
 TRAINED_ON = "700 street photographs of Clothing Co-Parsing"
 MORE = ", and more of it that a model labelled"
 BACK = (0, 4, 8)  # epochs before the end whose checkpoints are averaged
+BACK_AGAIN = (0, 2, 4)
+RATE_AGAIN = 0.0005
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -48,6 +51,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--composed", type=whole(0), default=2100, metavar="N", help="photographs (%(default)s)")
     add("--first-epochs", type=whole(1), default=6, metavar="N", help="together (%(default)s)")
     add("--epochs", type=whole(1), default=23, metavar="N", help="of each seed (%(default)s)")
+    add("--again-epochs", type=whole(0), default=9, metavar="N", help="of the training on what the "
+        "mean labels; 0: none (%(default)s)")  # fmt: skip
     add("--seed", type=whole(0), default=1, metavar="N", help="(%(default)s)")
     add("--steps", type=whole(1), default=200, metavar="N", help="per epoch (%(default)s)")
     add("--precision", choices=["float32", "bfloat16"], default="float32")
@@ -72,7 +77,7 @@ class Stages:
             self.train("teacher", "train a teacher", folders, options.teacher_epochs)
             folders.append(self.label("more"))
         if options.composed:
-            folders.append(self.compose(folders))
+            folders.append(self.compose("composed", folders))
         self.weights, ends = None, []  # from ImageNet's again
         self.train("first", "train on all", folders, options.first_epochs, constant=True)
         first = self.weights
@@ -80,8 +85,20 @@ class Stages:
             self.weights = first
             self.train(f"seed{seed}", f"go on with seed {seed}", folders, options.epochs, seed)
             ends.append(self.work / f"seed{seed}")
-        self.average("mean", ends)
+        self.average("mean", ends, options.epochs, BACK)
+        if options.again_epochs:
+            self.go_on_again()
         self.finish()
+
+    def go_on_again(self) -> None:
+        """Add labelling and composing with the mean, and training it further."""
+        options, mean = self.options, self.weights
+        folders = ["data/train", self.label("more_again")]
+        if options.composed:
+            folders.append(self.compose("composed_again", folders))
+        text, epochs = "train further on what it labelled", options.again_epochs
+        self.train("again", text, folders, epochs, learning_rate=RATE_AGAIN)
+        self.average("mean_again", [self.work / "again"], epochs, BACK_AGAIN, mean)
 
     def add(self, name: str, text: str, action: Callable, output: Path, settings: object = None):
         """Add a stage that is finished once `output` is there."""
@@ -105,6 +122,7 @@ class Stages:
         epochs: int,
         seed: int | None = None,
         constant: bool = False,
+        learning_rate: float | None = None,
     ) -> None:
         """Add a training, from the last weights or, without any, from ImageNet's."""
         from fashion.photo.training import PhotoTraining, train_photo, trained_weights
@@ -116,6 +134,7 @@ class Stages:
             ("PRECISION", options.precision),
             ("STEPS_PER_EPOCH", options.steps),
             ("LEARNING_RATE_SCHEDULE", "constant" if constant else None),
+            ("LEARNING_RATE", learning_rate),
         )
 
         def action() -> str:
@@ -145,25 +164,33 @@ class Stages:
         self.add(name, "label the photographs that carry tags", action, target, options.sure)
         return name
 
-    def average(self, name: str, trainings: Sequence[Path]) -> None:
-        """Add averaging checkpoints from the last third of trainings."""
+    def average(
+        self,
+        name: str,
+        trainings: Sequence[Path],
+        last: int,
+        back: Sequence[int],
+        other: Callable[[], Path] | None = None,
+    ) -> None:
+        """Add averaging checkpoints of trainings, so many epochs back, and maybe another file."""
         from fashion.photo.training import average_weights, trained_weights
 
-        mean, last = self.work / f"{name}.h5", self.options.epochs
-        epochs = {max(1, last - back) for back in BACK}
+        mean = self.work / f"{name}.h5"
+        epochs = {max(1, last - epochs_back) for epochs_back in back}
 
         def action() -> str:
-            return average_weights([trained_weights(t, e) for t in trainings for e in epochs], mean)
+            files = [trained_weights(training, e) for training in trainings for e in epochs]
+            return average_weights(files + ([other()] if other else []), mean)
 
-        self.add(name, "average the weights of both seeds", action, mean)
+        self.add(name, "average checkpoints", action, mean)
         self.weights = lambda: mean
 
-    def compose(self, folders: Sequence[str]) -> str:
+    def compose(self, name: str, folders: Sequence[str]) -> str:
         """Add composing photographs from those of these folders; the new folder's name."""
         from fashion.photo.composing import compose_photographs
         from fashion.photo.training import load_photographs
 
-        options, target = self.options, self.work / "composed"
+        options, target = self.options, self.work / name
         sources = [self.work / folder for folder in folders]
 
         def action() -> str:
@@ -171,8 +198,8 @@ class Stages:
             return compose_photographs(people, target, options.composed, options.seed)
 
         text = "compose photographs on which persons wear garments of others"
-        self.add("composed", text, action, target, [options.composed, options.seed])
-        return target.name
+        self.add(name, text, action, target, [options.composed, options.seed])
+        return name
 
     def finish(self) -> None:
         """Add measuring the weights and writing them."""

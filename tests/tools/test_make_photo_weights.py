@@ -35,11 +35,16 @@ def test_the_stages(tmp_path):
         ]
 
     labelled, composed = ["teacher", "more"], ["composed"]
-    last = ["first", "seed1", "seed2", "mean", "measure", "write"]
-    assert names() == ["data", *labelled, *composed, *last]
-    assert names("--composed=0") == ["data", *labelled, *last]
-    assert names("--teacher-epochs=0") == ["data", *composed, *last]
-    assert names("--teacher-epochs=0", "--composed=0") == ["data", *last]
+    again = ["more_again", "composed_again", "again", "mean_again"]
+    whole, last = ["first", "seed1", "seed2", "mean"], ["measure", "write"]
+    assert names() == ["data", *labelled, *composed, *whole, *again, *last]
+    assert names("--again-epochs=0") == ["data", *labelled, *composed, *whole, *last]
+    last = [*whole, *last]
+    without = "--again-epochs=0", "--composed=0"
+    assert names(*without) == ["data", *labelled, *last]
+    assert names("--teacher-epochs=0", "--again-epochs=0") == ["data", *composed, *last]
+    assert names("--teacher-epochs=0", *without) == ["data", *last]
+    assert "composed_again" not in names("--composed=0")
 
 
 def test_another_seed_trains_again_but_keeps_the_data(tmp_path):
@@ -160,7 +165,7 @@ def test_from_public_data_to_weights(tmp_path):
     source, target = draw_source(tmp_path / "source"), tmp_path / "photo.h5"
     arguments = [f"--source={source}", f"--output={tmp_path / 'work'}", f"--weights={target}"]
     arguments += ["--teacher-epochs=0", "--composed=3", "--steps=1"]
-    arguments += ["--first-epochs=2", "--epochs=1"]
+    arguments += ["--first-epochs=2", "--epochs=1", "--again-epochs=0"]
     for _ in range(2):  # the second time nothing is left to do
         assert make_photo_weights.main(arguments) == 0
     assert describe_weights(target).classes == PHOTO_TABLE.names[:-1]
