@@ -82,6 +82,12 @@ def test_a_person_who_fills_the_image_is_not_looked_at_again():
     assert rows_of(found) == rows[1:]
 
 
+def test_half_a_figure_is_not_looked_at_again():
+    model = Scripted([(PERSON, 0.9, [500, 300, 798, 400])])
+    CloserLook(model, PERSON, 0.7).detect([picture()])
+    assert len(model.seen) == 1
+
+
 def test_unlikely_persons_are_not_looked_at():
     model = Scripted([(PERSON, 0.4, SMALL[2])])
     CloserLook(model, PERSON, 0.2).detect([picture()])
