@@ -142,9 +142,14 @@ def test_command_lines_have_only_options_that_exist(page):
 
 @functools.cache
 def all_scripts():
-    """Every script that any page runs, by its name without folder."""
+    """Every script that any page runs."""
     named = {script for page in PAGES for script, _ in commands(page)}
-    return {Path(script).name: script for script in named if (REPOSITORY / script).is_file()}
+    return {script for script in named if (REPOSITORY / script).is_file()}
+
+
+def known_options(scripts):
+    """The options of scripts and their commands."""
+    return set().union({"--help"}, *(o for s in scripts for o in help_of(s).values()))
 
 
 @every_page
@@ -153,14 +158,12 @@ def test_options_in_the_text_exist(page):
     unknown = []
     for span in re.findall(r"`([^`\n]*--[^`\n]*)`", FENCE.sub("", text_of(page))):
         first = span.split()[0]
-        own = all_scripts().get(Path(first).name)
-        if own:
-            known = set().union(*help_of(own).values())
-        elif first.startswith("--"):
-            known = set().union(*(o for s in all_scripts().values() for o in help_of(s).values()))
-        else:
-            continue  # another program's
-        unknown += [f"{span}: {o}" for o in OPTION.findall(span) if o not in known | {"--help"}]
+        own = {script for script in all_scripts() if f"/{script}".endswith(f"/{first}")}
+        if first.startswith("--"):
+            own = all_scripts()
+        if own:  # else it is another program's
+            known = known_options(own)
+            unknown += [f"{span}: {o}" for o in OPTION.findall(span) if o not in known]
     assert unknown == []
 
 
