@@ -89,6 +89,11 @@ def test_boots_taken_for_footwear_become_a_label_where_only_boots_are_named():
     assert (missing, against) == (set(), {"footwear": 1})
 
 
+def test_what_is_unlikely_does_not_contradict_the_tags():
+    found = rows_of(("person", 0.9, 20), ("dress", 0.3, 0), ("skirt", 0.3, 0))
+    assert label_photograph(found, ["skirt"], sure=0.2)[2] == {}
+
+
 def test_a_photograph_without_garments_still_has_a_person():
     assert label_photograph([], ["hair"]) == ([], {"person"}, {})
 
