@@ -5,7 +5,9 @@
 
 A model that has learnt from photographs of one person each misses most of what people wear where
 they are small, as in a wide photograph, or one of several people. But it finds the people. So each
-is cut out and detected on again, at the size to which the network is used.
+is cut out and detected on again, at the size to which the network is used. Where nothing is found
+at all, or the image is wide, people may be too small to be found: then they are also looked for in
+parts of half the image's size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +77,8 @@ class CloserLook:
     ) -> list[dict]:
         """See `MaskRCNN.detect`. What is cut out of all images is detected on together."""
         found = self.model.detect(images, verbose, soft_masks=soft_masks)
-        boxes = [self.small_persons(one, image) for one, image in zip(found, images, strict=True)]
+        persons = [self.persons(one, image) for one, image in zip(found, images, strict=True)]
+        boxes = [self.small_persons(one, image) for one, image in zip(persons, images, strict=True)]
         cut_out = [
             image[y1:y2, x1:x2]
             for image, own in zip(images, boxes, strict=True)
@@ -96,16 +99,15 @@ class CloserLook:
         that is looked at, and would become too large.
 
         Args:
-            found: what was detected on it.
+            found: the likely persons in it.
             image: `[height, width, 3]`.
 
         Returns:
             Boxes `(y1, x1, y2, x2)` in pixels, at most `MOST_PERSONS`.
         """
-        persons = (found["class_ids"] == self.person) & (found["scores"] >= LEAST_PERSON)
         rois = np.asarray(found["rois"], int)
         sides = rois[:, 2:] - rois[:, :2]
-        rois = rois[persons & (sides[:, 0] >= WHOLE * sides[:, 1])]
+        rois = rois[sides[:, 0] >= WHOLE * sides[:, 1]]
         height, width = image.shape[:2]
         largest = np.argsort(-np.prod(rois[:, 2:] - rois[:, :2], axis=1), kind="stable")
         boxes = []
@@ -116,6 +118,29 @@ class CloserLook:
             if self._scale(box) >= LEAST_GAIN * self._scale((0, 0, height, width)):
                 boxes.append(box)
         return boxes
+
+    def persons(self, found: Result, image: np.ndarray) -> dict[str, Any]:
+        """The persons in an image, as `rois`, `class_ids` and `scores`.
+
+        They are also looked for in its parts if nothing else was found or a part of a wide image is
+        as high as the whole, but not if the parts have fewer pixels than the network would see.
+        """
+        height, width = image.shape[:2]
+        parts = halves(image.shape, 2 * self._scale((0, 0, height, width)), self.config.IMAGE_SHAPE)
+        is_wide = all(part[0] == 0 and part[2] == height for part in parts)
+        looked = [(found, (0, 0, height, width))]
+        if self._scale(parts[0]) <= 1 and (is_wide or not _is_likely(found).any()):
+            cut_out = [image[y1:y2, x1:x2] for y1, x1, y2, x2 in parts]
+            looked += zip(self.model.detect(cut_out), parts, strict=True)
+        rois, scores = [], []
+        for result, box in looked:
+            rows = (result["class_ids"] == self.person) & _is_likely(result)
+            rows &= ~cut_through(result["rois"], box, image.shape)
+            rois.append(np.asarray(result["rois"], np.int32)[rows] + [*box[:2], *box[:2]])
+            scores.append(result["scores"][rows])
+        persons = {"rois": np.concatenate(rois), "scores": np.concatenate(scores)}
+        persons["class_ids"] = np.full(len(persons["scores"]), self.person)
+        return _rows(persons, self._unsuppressed(persons))
 
     def _scale(self, box: Box) -> float:
         """Network pixels per pixel where this part of an image is the network's input."""
@@ -173,9 +198,28 @@ class CloserLook:
         return np.array(kept, np.intp)
 
 
+def halves(shape: Sequence[int], scale: float, network: Sequence[int]) -> list[Box]:
+    """Parts of an image that fill the network's input at this scale: at its corners and centre.
+
+    Args:
+        shape: `(height, width, ...)` of the image.
+        scale: network pixels per pixel.
+        network: `(height, width, ...)` of the network's input.
+    """
+    sides = [min(side, round(most / scale)) for side, most in zip(shape, network[:2], strict=False)]
+    left = [side - own for side, own in zip(shape, sides, strict=False)]
+    corners = [(y, x) for y in (0, left[0]) for x in (0, left[1])]
+    corners.append((left[0] // 2, left[1] // 2))
+    return [(y, x, y + sides[0], x + sides[1]) for y, x in dict.fromkeys(corners)]
+
+
+def _is_likely(found: Result) -> np.ndarray:
+    return found["scores"] >= LEAST_PERSON
+
+
 def _rows(found: Result, rows: np.ndarray) -> dict[str, Any]:
-    """Some rows of a result; all of them without copying."""
-    if rows.all():
+    """Some rows of a result: bool [N], or indices; all of them without copying."""
+    if rows.dtype == bool and rows.all():
         return dict(found)
     return {
         key: value[..., rows] if key == "masks" else value[rows] for key, value in found.items()

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mrcnn.inference.closer_look import MOST_PERSONS, CloserLook, cut_through, shares_inside
+from mrcnn.inference.closer_look import MOST_PERSONS, CloserLook, cut_through, halves, shares_inside
 
 PERSON, SHIRT, SHOE = 3, 1, 2
 CONFIG = SimpleNamespace(IMAGE_SHAPE=(448, 320, 3), DETECTION_NMS_THRESHOLD=0.4)
@@ -44,7 +44,7 @@ class Scripted:
         return found
 
 
-def picture(height=800, width=1200):
+def picture(height=800, width=1100):
     return np.zeros((height, width, 3), np.uint8)
 
 
@@ -60,9 +60,9 @@ def test_a_small_person_is_looked_at_again_and_garments_come_back_to_their_place
     closer = [(SHIRT, 0.9, [60, 30, 160, 110]), (PERSON, 0.99, [24, 24, 324, 124])]
     model = Scripted([SMALL, (SHIRT, 0.75, [240, 310, 330, 380])], closer)
     (found,) = CloserLook(model, PERSON, 0.7).detect([picture()])
-    assert model.seen == [(800, 1200), (348, 148)]
+    assert model.seen == [(800, 1100), (348, 148)]
     assert rows_of(found) == [(SHIRT, 0.9, [236, 306, 336, 386])]
-    assert found["masks"].shape == (800, 1200, 1)
+    assert found["masks"].shape == (800, 1100, 1)
     assert np.argwhere(found["masks"][..., 0]).min(0).tolist() == [236, 306]
     assert found["masks"].sum() == 100 * 80
 
@@ -89,9 +89,36 @@ def test_half_a_figure_is_not_looked_at_again():
 
 
 def test_unlikely_persons_are_not_looked_at():
-    model = Scripted([(PERSON, 0.4, SMALL[2])])
+    model = Scripted([(PERSON, 0.4, SMALL[2]), (SHIRT, 0.6, [240, 310, 330, 380])])
     CloserLook(model, PERSON, 0.2).detect([picture()])
     assert len(model.seen) == 1
+
+
+def test_people_too_small_to_be_found_are_looked_for_in_parts_of_the_image():
+    person = (PERSON, 0.7, [100, 100, 400, 200])  # in the part at the lower right
+    again = (PERSON, 0.6, [545, 425, 845, 525])  # the same one, in the middle
+    parts = [[], [], [], [person], [again]]
+    model = Scripted([], *parts, [(SHIRT, 0.9, [60, 30, 160, 110])])
+    (found,) = CloserLook(model, PERSON, 0.7).detect([picture(1800, 1300)])
+    assert model.seen == [(1800, 1300), *[(910, 650)] * 5, (348, 148)]
+    assert rows_of(found) == [(SHIRT, 0.9, [1026, 756, 1126, 836])]
+
+
+@pytest.mark.parametrize("rows", [[(SHIRT, 0.6, [0, 0, 9, 9])], []], ids=["likely", "small"])
+def test_parts_are_looked_at_only_if_nothing_is_found_and_they_have_the_pixels(rows):
+    model = Scripted(rows)
+    CloserLook(model, PERSON, 0.7).detect([picture(1800, 1300) if rows else picture(800, 600)])
+    assert len(model.seen) == 1
+
+
+def test_a_wide_image_is_looked_at_in_three_parts_whatever_was_found():
+    boxes = halves((800, 3000, 3), 2 * 320 / 3000, (448, 320, 3))
+    assert boxes == [(0, 0, 800, 1500), (0, 1500, 800, 3000), (0, 750, 800, 2250)]
+    bag = (SHOE, 0.9, [100, 900, 200, 1000])
+    model = Scripted([bag, SMALL], [], [(PERSON, 0.9, [100, 300, 500, 400])], [], [], [bag])
+    (found,) = CloserLook(model, PERSON, 0.7).detect([picture(800, 3000)])
+    assert model.seen == [(800, 3000), *[(800, 1500)] * 3, (464, 164), (348, 148)]
+    assert rows_of(found)[0] == bag
 
 
 def test_at_most_so_many_persons_are_looked_at_the_largest_first():
@@ -133,12 +160,13 @@ def test_what_two_looks_find_is_reported_once_and_cut_off_neighbours_not_at_all(
 
 
 def test_soft_masks_and_several_images_keep_their_order():
-    model = Scripted([], [SMALL], [SMALL], [(SHIRT, 0.9, [60, 30, 160, 110])], [])
-    none, first, second = CloserLook(model, PERSON, 0.7).detect([picture()] * 3, soft_masks=True)
-    assert [len(one["scores"]) for one in (none, first, second)] == [0, 1, 0]
+    bag = (SHOE, 0.9, [100, 900, 200, 1000])
+    model = Scripted([bag], [SMALL], [SMALL], [(SHIRT, 0.9, [60, 30, 160, 110])], [])
+    once, first, second = CloserLook(model, PERSON, 0.7).detect([picture()] * 3, soft_masks=True)
+    assert [len(one["scores"]) for one in (once, first, second)] == [1, 1, 0]
     assert first["soft_masks"] == pytest.approx(np.full((1, 2, 2), 0.9))
     assert second["soft_masks"].shape == (0, 2, 2)
-    assert second["masks"].shape == (800, 1200, 0)
+    assert second["masks"].shape == (800, 1100, 0)
 
 
 def test_no_images():
