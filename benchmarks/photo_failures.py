@@ -3,11 +3,11 @@
 
     python3 benchmarks/photo_failures.py --source=CCP --subset=val
 
-Street photographs of one standing person (Clothing Co-Parsing) are changed: two put side by side,
-shrunk, cut at the waist, cut to one garment, or that garment alone put on white. A garment counts
-as found if a detection of its class with a score of --confidence or more overlaps it by half.
-Garments of which a cut leaves less than half are not counted. "found at once" is without the closer
-look at small persons, which all commands take.
+Street photographs of one standing person (Clothing Co-Parsing) are changed: two or three put side
+by side, shrunk, cut at the waist, cut to one garment, or that garment alone put on white. A garment
+counts as found if a detection of its class with a score of --confidence or more overlaps it by
+half. Garments of which a cut leaves less than half are not counted. "found at once" is without the
+closer look at small persons, which all commands take.
 """
 
 import argparse
@@ -64,18 +64,28 @@ def in_grey(photographs: Sequence[Worn]) -> Iterator[Worn]:
         yield Worn(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), worn.names, worn.masks)
 
 
-def side_by_side(photographs: Sequence[Worn]) -> Iterator[Worn]:
-    """Each two in one photograph."""
-    for left, right in zip(photographs[::2], photographs[1::2], strict=False):
-        height = min(left.image.shape[0], right.image.shape[0])
-        parts = [cut(worn, (0, 0, height, worn.image.shape[1])) for worn in (left, right)]
-        widths = [part.image.shape[1] for part in parts]
+def two_together(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """Each two side by side."""
+    return together(photographs, 2)
+
+
+def three_together(photographs: Sequence[Worn]) -> Iterator[Worn]:
+    """Each three side by side."""
+    return together(photographs, 3)
+
+
+def together(photographs: Sequence[Worn], count: int) -> Iterator[Worn]:
+    """So many side by side, cut to the height of the lowest."""
+    for group in zip(*(photographs[number::count] for number in range(count)), strict=False):
+        height = min(worn.image.shape[0] for worn in group)
+        parts = [cut(worn, (0, 0, height, worn.image.shape[1])) for worn in group]
+        ends = np.cumsum([part.image.shape[1] for part in parts]).tolist()
+        image = np.hstack([part.image for part in parts])
         masks = [
-            np.pad(mask, ((0, 0), (0, widths[1]) if number == 0 else (widths[0], 0)))
-            for number, part in enumerate(parts)
+            np.pad(mask, ((0, 0), (end - mask.shape[1], ends[-1] - end)))
+            for part, end in zip(parts, ends, strict=True)
             for mask in part.masks
         ]
-        image = np.hstack([part.image for part in parts])
         yield Worn(image, [name for part in parts for name in part.names], masks)
 
 
@@ -129,7 +139,8 @@ def on_white(photographs: Sequence[Worn]) -> Iterator[Worn]:
 CASES: dict[str, Callable[[Sequence[Worn]], Iterator[Worn]]] = {
     "as they are": as_they_are,
     "in grey": in_grey,
-    "two side by side": side_by_side,
+    "two side by side": two_together,
+    "three side by side": three_together,
     "half the size": half_size,
     "a third of the size": third_size,
     "upper half": upper_half,
