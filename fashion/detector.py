@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -38,9 +38,6 @@ from fashion.stages.training_labels import with_codes
 from fashion.terminal import native_notes_left_out, quiet_tensorflow
 from mrcnn.errors import WeightsError, WeightsNotFoundError
 from mrcnn.inference.closer_look import CloserLook, InferenceModel
-
-if TYPE_CHECKING:
-    pass
 
 PHOTO = "photo"
 

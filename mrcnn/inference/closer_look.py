@@ -38,9 +38,7 @@ class InferenceModel(Protocol):
     def config(self) -> Config:
         """The network's."""
 
-    def detect(
-        self, images: Sequence[np.ndarray], verbose: int = 0, *, soft_masks: bool = False
-    ) -> list[dict]:
+    def detect(self, images: Sequence[np.ndarray], *, soft_masks: bool = False) -> list[dict]:
         """See `MaskRCNN.detect`."""
 
 
@@ -72,11 +70,9 @@ class CloserLook:
         """The model's; its DETECTION_MIN_CONFIDENCE may be lower than `confidence`."""
         return self.model.config
 
-    def detect(
-        self, images: Sequence[np.ndarray], verbose: int = 0, *, soft_masks: bool = False
-    ) -> list[dict]:
+    def detect(self, images: Sequence[np.ndarray], *, soft_masks: bool = False) -> list[dict]:
         """See `MaskRCNN.detect`. What is cut out of all images is detected on together."""
-        found = self.model.detect(images, verbose, soft_masks=soft_masks)
+        found = self.model.detect(images, soft_masks=soft_masks)
         persons = [self.persons(one, image) for one, image in zip(found, images, strict=True)]
         boxes = [self.small_persons(one, image) for one, image in zip(persons, images, strict=True)]
         cut_out = [
@@ -206,8 +202,11 @@ def halves(shape: Sequence[int], scale: float, network: Sequence[int]) -> list[B
         scale: network pixels per pixel.
         network: `(height, width, ...)` of the network's input.
     """
-    sides = [min(side, round(most / scale)) for side, most in zip(shape, network[:2], strict=False)]
-    left = [side - own for side, own in zip(shape, sides, strict=False)]
+    sides = [
+        min(side, max(1, round(most / scale)))
+        for side, most in zip(shape[:2], network[:2], strict=True)
+    ]
+    left = [side - own for side, own in zip(shape[:2], sides, strict=True)]
     corners = [(y, x) for y in (0, left[0]) for x in (0, left[1])]
     corners.append((left[0] // 2, left[1] // 2))
     return [(y, x, y + sides[0], x + sides[1]) for y, x in dict.fromkeys(corners)]

@@ -32,7 +32,7 @@ class Scripted:
     def __init__(self, *results):
         self.results, self.seen = list(results), []
 
-    def detect(self, images, verbose=0, *, soft_masks=False):
+    def detect(self, images, *, soft_masks=False):
         found = []
         for image in images:
             self.seen.append(image.shape[:2])
@@ -169,8 +169,10 @@ def test_soft_masks_and_several_images_keep_their_order():
     assert second["masks"].shape == (800, 1100, 0)
 
 
-def test_no_images():
+def test_no_images_and_one_pixel():
     assert CloserLook(Scripted(), PERSON, 0.7).detect([]) == []
+    (found,) = CloserLook(Scripted([]), PERSON, 0.7).detect([picture(1, 1)])
+    assert rows_of(found) == []
 
 
 def test_shares_of_boxes_inside_others():
