@@ -89,9 +89,11 @@ def test_splash(here):
 
 
 def test_labels_take_the_confidence_of_the_weights(here):
+    (here / "cup").mkdir()
+    Image.fromarray(data.coffee()).save(here / "cup" / "bag_kis_coffee.png")
     typed(
-        STAGE_1 / "generateVggAnno.py", "--images=in", "--output=labels.json", "--all-garments",
-        cwd=here, code=1,  # nothing on the portrait is sure enough
+        STAGE_1 / "generateVggAnno.py", "--images=cup", "--output=labels.json", "--all-garments",
+        cwd=here, code=1,  # nothing on a cup of coffee is sure enough
     )  # fmt: skip
     settings = json.loads((here / "labels.report.json").read_text())["settings"]
     assert settings["preset"] == "photo" and "person" not in settings["classes"]
