@@ -4,10 +4,10 @@
     python3 benchmarks/photo_failures.py --source=CCP --subset=val
 
 Street photographs of one standing person (Clothing Co-Parsing) are changed: two or three put side
-by side, shrunk, cut at the waist, cut to one garment, or that garment alone put on white. A garment
-counts as found if a detection of its class with a score of --confidence or more overlaps it by
-half. Garments of which a cut leaves less than half are not counted. "found at once" is without the
-closer look at small persons, which all commands take.
+by side, put into larger ones, cut at the waist, cut to one garment, or that garment alone put on
+white. A garment counts as found if a detection of its class with a score of --confidence or more
+overlaps it by half. Garments of which a cut leaves less than half are not counted. "found at once"
+is without the closer look at small persons, which all commands take.
 """
 
 import argparse
@@ -90,28 +90,27 @@ def together(photographs: Sequence[Worn], count: int) -> Iterator[Worn]:
 
 
 def half_size(photographs: Sequence[Worn]) -> Iterator[Worn]:
-    """At half the size; see `smaller`."""
-    return smaller(photographs, 1 / 2)
+    """Half as high and wide as the photograph; see `within`."""
+    return within(photographs, 2)
 
 
 def third_size(photographs: Sequence[Worn]) -> Iterator[Worn]:
-    """At a third of the size; see `smaller`."""
-    return smaller(photographs, 1 / 3)
+    """A third as high and wide as the photograph; see `within`."""
+    return within(photographs, 3)
 
 
-def smaller(photographs: Sequence[Worn], scale: float) -> Iterator[Worn]:
-    """In the middle of the photograph itself, blurred."""
+def within(photographs: Sequence[Worn], times: int) -> Iterator[Worn]:
+    """In the middle of one so many times as high and wide: itself, enlarged and blurred."""
     for worn in photographs:
         height, width = worn.image.shape[:2]
-        image = cv2.GaussianBlur(worn.image, (0, 0), width / 12)
-        size = int(width * scale), int(height * scale)
-        top, left = (height - size[1]) // 2, (width - size[0]) // 2
-        place = np.s_[top : top + size[1], left : left + size[0]]
-        image[place] = cv2.resize(worn.image, size, interpolation=cv2.INTER_AREA)
-        masks = [np.zeros((height, width), bool) for _ in worn.masks]
+        small = cv2.GaussianBlur(worn.image, (0, 0), width / 12)
+        image = cv2.resize(small, (width * times, height * times))
+        top, left = height * (times - 1) // 2, width * (times - 1) // 2
+        place = np.s_[top : top + height, left : left + width]
+        image[place] = worn.image
+        masks = [np.zeros(image.shape[:2], bool) for _ in worn.masks]
         for mask, own in zip(masks, worn.masks, strict=True):
-            small = cv2.resize(own.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
-            mask[place] = small > 0
+            mask[place] = own
         yield Worn(image, worn.names, masks)
 
 
