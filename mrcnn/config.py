@@ -195,7 +195,8 @@ class Config:
     GRADIENT_CLIP_MODE = "global"
 
     # How detected masks are enlarged: "exact" as in Matterport's code; "fast", the same up to
-    # rounding; "aligned", to where RoIAlign sampled them, since Matterport's come out too small.
+    # rounding; "aligned", to where RoIAlign sampled them, since Matterport's come out too small;
+    # "guided", which also moves their outlines to edges of the photograph, of three channels.
     MASK_RESAMPLE = "exact"
 
     # Number format of the network's activations: "float32", "bfloat16" (faster if the processor

@@ -329,6 +329,9 @@ def _check_sizes(config: Any) -> None:
         np.shape(config.MEAN_PIXEL) == (channels,),
         f"a list of {channels} numbers, one for each of the IMAGE_CHANNEL_COUNT channels",
     )
+    guided = config.MASK_RESAMPLE == "guided"
+    expected = "another way where images have no three channels to guide masks"
+    _require(config, "MASK_RESAMPLE", not guided or channels == 3, expected)
 
 
 def _require_halvings(config: Any, name: str) -> None:

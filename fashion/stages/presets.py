@@ -135,7 +135,7 @@ PRESETS = {
             "DETECTION_MIN_CONFIDENCE": 0.7,
             "DETECTION_EVERY_CLASS": True,
             "DETECTION_NMS_THRESHOLD": 0.4,
-            "MASK_RESAMPLE": "aligned",
+            "MASK_RESAMPLE": "guided",
             "OPTIMIZER": "adam",
             "LEARNING_RATE": 0.001,
             "LEARNING_RATE_SCHEDULE": "cosine:0.01",

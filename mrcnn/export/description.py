@@ -73,9 +73,14 @@ def metadata(
         **_interface(name, config, masks),
         "load": LOADING[name],
         "versions": _versions(name),
-        "config": config.to_dict(),
+        "config": config.to_dict() | {"MASK_RESAMPLE": _resample(config)},
     }
     return json.dumps(described, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def _resample(config):
+    """How exported models enlarge masks: not along the photograph's edges."""
+    return "aligned" if config.MASK_RESAMPLE == "guided" else config.MASK_RESAMPLE
 
 
 def _interface(name, config, masks):
@@ -83,7 +88,7 @@ def _interface(name, config, masks):
         "dtype": "float32",
         "shape": ["N", *config.MASK_SHAPE],
         "meaning": "probabilities within the box; an instance's pixels are those from .5 on, "
-        f"enlarged as MASK_RESAMPLE = {config.MASK_RESAMPLE!r} says",
+        f"enlarged as MASK_RESAMPLE = {_resample(config)!r} says",
     }
     full, small = _FOUND | {"masks": _FULL}, _FOUND | {"mini_masks": mini}
     if name == "onnx":

@@ -64,7 +64,8 @@ class ExportedDetector(tf.Module):
         found = {"boxes": boxes, "class_ids": class_ids, "scores": detections[:, 5]}
         if masks == "mini":
             return found | {"mini_masks": own}
-        return found | {"masks": full_masks(own, boxes, size, config.MASK_RESAMPLE == "aligned")}
+        aligned = config.MASK_RESAMPLE in ("aligned", "guided")
+        return found | {"masks": full_masks(own, boxes, size, aligned)}
 
     def detect_molded(self, image: tf.Tensor, window: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detections of a photograph resized to the network's size; all shapes are fixed.

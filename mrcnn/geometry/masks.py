@@ -16,7 +16,7 @@ from mrcnn.images.resizing import resize
 # A predicted pixel belongs to the instance if its probability is at least this.
 MASK_THRESHOLD = 0.5
 STRIP = 50  # a picture whose sides differ by more than this factor is a strip
-RESAMPLES = ("exact", "fast", "aligned")  # how `box_mask` enlarges
+RESAMPLES = ("exact", "fast", "aligned", "guided")  # how `box_mask` enlarges
 
 
 class MaskSettings(Protocol):
@@ -185,6 +185,8 @@ def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") ->
             float32, several times faster on large boxes; a pixel may differ where the
             probability is within 1e-5 of the threshold. "aligned" places the mask where RoIAlign
             sampled it, see `aligned_probabilities`: closer to the truth than Matterport's.
+            "guided" is the same here; where the photograph is known, outlines then follow its edges
+            (`mrcnn.inference.guided_masks`).
 
     Returns:
         bool [height, width].
@@ -194,7 +196,7 @@ def box_mask(mask: np.ndarray, shape: Sequence[int], resample: str = "exact") ->
     """
     if resample == "exact":
         return resize(mask, shape) >= MASK_THRESHOLD
-    if resample == "aligned":
+    if resample in ("aligned", "guided"):
         return aligned_probabilities(mask, shape) >= MASK_THRESHOLD
     if resample != "fast":
         raise ConfigError(

@@ -11,10 +11,11 @@ import tensorflow as tf
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError, DatasetError
 from mrcnn.geometry.boxes import denorm_boxes, norm_boxes
-from mrcnn.geometry.masks import paste_mask
+from mrcnn.geometry.masks import MASK_THRESHOLD, aligned_probabilities, paste_mask
 from mrcnn.images.molding import compose_image_meta, grey_levels, mold_image
 from mrcnn.images.resizing import resize_to_config
 from mrcnn.inference.folding import FoldedWeights, fold_inference
+from mrcnn.inference.guided_masks import guided_probabilities
 from mrcnn.network.build import pyramid_anchors
 
 DETECTIONS, MASKS = 0, 3  # which of the inference model's outputs
@@ -29,13 +30,13 @@ class MoldedImage:
         image: float32 `[h, w, channels]`, mean subtracted.
         meta: float64 `[12 + classes]`.
         window: the original's position in it, `(y1, x1, y2, x2)` in pixels.
-        original_shape: `(height, width, channels)` of the original.
+        original: `[height, width, channels]`, grey levels as they were molded.
     """
 
     image: np.ndarray
     meta: np.ndarray
     window: tuple[int, int, int, int]
-    original_shape: tuple[int, ...]
+    original: np.ndarray
 
 
 def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
@@ -58,11 +59,12 @@ def mold_one(image: np.ndarray, config: Config) -> MoldedImage:
             expected=f"(height, width, {channels}) with at least one pixel",
             found=tuple(image.shape),
         )
-    molded, window, scale, _, _ = resize_to_config(grey_levels(image, config), config)
+    image = grey_levels(image, config)
+    molded, window, scale, _, _ = resize_to_config(image, config)
     no_classes = np.zeros([config.NUM_CLASSES], dtype=np.int32)
     meta = compose_image_meta(0, image.shape, molded.shape, window, scale, no_classes)
     normalised = mold_image(molded, config).astype(np.float32)
-    return MoldedImage(normalised, meta, tuple(window), tuple(image.shape))
+    return MoldedImage(normalised, meta, tuple(window), image)
 
 
 def mold_inputs(
@@ -145,9 +147,15 @@ def boxes_in_window(
 
 
 def paste_all(
-    masks: np.ndarray, boxes: np.ndarray, image_shape: Sequence[int], resample: str = "exact"
+    masks: np.ndarray,
+    boxes: np.ndarray,
+    image_shape: Sequence[int],
+    resample: str = "exact",
+    image: np.ndarray | None = None,
 ) -> np.ndarray:
     """Masks `[N, h, w]` pasted into their boxes: bool `[height, width, N]`.
+
+    With `resample` "guided" and the image, their outlines follow its edges.
 
     In memory, each mask is contiguous. If they were interleaved pixel by pixel, reading one of N
     would mean reading all of them.
@@ -156,7 +164,12 @@ def paste_all(
         return np.empty((*image_shape[:2], 0))
     full = np.zeros((len(masks), *image_shape[:2]), dtype=bool)
     for mask, box, out in zip(masks, boxes, full, strict=True):
-        paste_mask(mask, box, out, resample)
+        if resample == "guided" and image is not None:
+            y1, x1, y2, x2 = box
+            aligned = aligned_probabilities(mask, (y2 - y1, x2 - x1))
+            out[y1:y2, x1:x2] = guided_probabilities(image, box, aligned) >= MASK_THRESHOLD
+        else:
+            paste_mask(mask, box, out, resample)
     return np.moveaxis(full, 0, -1)
 
 
@@ -269,9 +282,10 @@ class Predictor:
             detections: its `[n, 6]`. masks: its `[rows, h, w, classes]`; see `run_detection`.
             soft_masks: whether to include the masks before they are thresholded.
         """
+        image = molded.original
         boxes, class_ids, scores, soft = _unmold_boxes(
-            detections, masks, molded.original_shape, molded.image.shape, molded.window
+            detections, masks, image.shape, molded.image.shape, molded.window
         )
-        full = paste_all(soft, boxes, molded.original_shape, self.config.MASK_RESAMPLE)
+        full = paste_all(soft, boxes, image.shape, self.config.MASK_RESAMPLE, image)
         result = {"rois": boxes, "class_ids": class_ids, "scores": scores, "masks": full}
         return result | {"soft_masks": soft} if soft_masks else result

@@ -289,7 +289,7 @@ class ScaledDetector:
 
         molded, meta, window = mold_at_scale(image, self.config, scale)
         detections, masks = self._predictor.run_detection(molded[None], meta[None])
-        one = MoldedImage(molded, meta, window, image.shape)
+        one = MoldedImage(molded, meta, window, grey_levels(image, self.config))
         return self._predictor.result(one, detections[0], masks[0])
 
 

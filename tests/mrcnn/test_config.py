@@ -179,7 +179,11 @@ def test_accepts(attributes):
         ({"SEED": -1}, "SEED is -1"),
         (
             {"MASK_RESAMPLE": "best"},
-            "MASK_RESAMPLE is 'best': expected one of exact, fast, aligned.",
+            "MASK_RESAMPLE is 'best': expected one of exact, fast, aligned, guided.",
+        ),
+        (
+            {"IMAGE_CHANNEL_COUNT": 4, "MEAN_PIXEL": [9] * 4, "MASK_RESAMPLE": "guided"},
+            "MASK_RESAMPLE is 'guided': expected another way where images have no three channels",
         ),
         ({"OPTIMIZER": "lamb"}, "OPTIMIZER is 'lamb': expected 'sgd' or 'adam'."),
         ({"WARMUP_STEPS": -1}, "WARMUP_STEPS is -1"),
