@@ -23,8 +23,10 @@ import numpy as np
 
 from fashion import PHOTO_WEIGHTS
 from fashion.json_files import write_json
+from fashion.labels import PERSON, PHOTO_TABLE
 from fashion.photo.data import SUBSETS, write_photo_data
 from fashion.photo.figures import calibration, detect_for_figures, label_figures, summary
+from fashion.photo.persons import dress_persons
 from fashion.photo.training import SCORE_EDGES, load_photographs, photo_model
 from fashion.terminal import run, text_table
 
@@ -64,7 +66,8 @@ def figures(source: Path, subset: str, weights: Path) -> dict:
         write_photo_data(source, Path(folder), [subset])
         dataset = load_photographs([Path(folder) / subset])
         detect = timed(lambda picture: model.detect([picture])[0], seconds)
-        found = detect_for_figures(dataset, detect)
+        person = PHOTO_TABLE.id_of(PERSON)
+        found = detect_for_figures(dataset, lambda picture: dress_persons(detect(picture), person))
     files = [source / f"{kind}_{subset}.json" for kind in ("instances", "persons")]
     return {
         "md5": {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in files},

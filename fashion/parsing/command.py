@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fashion.command_table import with_commands
 from fashion.labels import MODANET_TABLE, ClassTable
@@ -89,8 +89,8 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--agreement",
         type=float,
-        default=DEFAULTS.agreement,
-        help="share of the vote, .5 to 1, from which a superpixel adds a garment",
+        help="share of the vote, .5 to 1, from which a superpixel adds a garment (default: .5; "
+        "photo: .8)",
     )
     add(
         "--removal",
@@ -100,9 +100,9 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--pixel-classes",
-        default=",".join(DEFAULTS.pixel_classes),
         metavar="NAMES",
-        help="thin garments that stay at pixel level, separated by commas",
+        help="garments that stay at pixel level, separated by commas (default: belt,sunglasses; "
+        "photo: also boots,footwear)",
     )
     add(
         "--no-completion",
@@ -112,8 +112,7 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--completion-distance",
         type=float,
-        default=DEFAULTS.completion_distance,
-        help="Lab distance up to which colours agree",
+        help="Lab distance up to which colours agree (default: 10; photo: 6)",
     )
     add("--skin", choices=SKIN_RULES, default=DEFAULTS.skin, help="(default: %(default)s)")
     add("--no-hair", action="store_true", help="do not look for hair; completion may cover it")
@@ -168,14 +167,22 @@ def _port(text: str) -> int:
     return value
 
 
-def settings_of(options: argparse.Namespace, table: ClassTable = MODANET_TABLE) -> ParsingSettings:
+def settings_of(
+    options: argparse.Namespace,
+    table: ClassTable = MODANET_TABLE,
+    own: Mapping[str, Any] | None = None,
+) -> ParsingSettings:
     """The settings of the command line. Raises `ConfigError`, and `DatasetError` for a class.
 
     table: the garments' classes; those of the default --pixel-classes that it lacks are dropped.
+    own: what the weights' preset does unlike `ParsingSettings` by default.
     """
-    names = [name.strip() for name in options.pixel_classes.split(",") if name.strip()]
-    if tuple(names) == DEFAULTS.pixel_classes:
-        names = [name for name in names if table.find(name)]
+    defaults = replace(DEFAULTS, **own or {})
+    agreement, distance = options.agreement, options.completion_distance
+    if options.pixel_classes is None:
+        names = [name for name in defaults.pixel_classes if table.find(name)]
+    else:
+        names = [name.strip() for name in options.pixel_classes.split(",") if name.strip()]
     return ParsingSettings(
         minimum_confidence=options.min_confidence or 0.0,
         person=options.person,
@@ -185,11 +192,11 @@ def settings_of(options: argparse.Namespace, table: ClassTable = MODANET_TABLE) 
         iterations=options.iterations,
         person_only=options.person_only,
         vote=options.vote,
-        agreement=options.agreement,
+        agreement=defaults.agreement if agreement is None else agreement,
         removal=options.removal,
         pixel_classes=tuple(table[table.id_of(name)].name for name in names),
         completion=not options.no_completion,
-        completion_distance=options.completion_distance,
+        completion_distance=defaults.completion_distance if distance is None else distance,
         skin=options.skin,
         hair=not options.no_hair,
     )
@@ -207,13 +214,13 @@ def serve(options: argparse.Namespace) -> int:
     from fashion.parsing.page.workshop import LEAST_CONFIDENCE, Workshop
 
     listener = listen(options.port)
-    settings = settings_of(options, _named_table(options))
-    if options.min_confidence is None:
-        settings = replace(settings, minimum_confidence=0.7)
+    settings_of(options, _named_table(options))
+    confidence = 0.7 if options.min_confidence is None else options.min_confidence
     # The page's slider reaches below its initial value.
-    least = min(LEAST_CONFIDENCE, settings.minimum_confidence)
+    least = min(LEAST_CONFIDENCE, confidence)
     clothing = _find_clothing(options, least)
-    settings = replace(settings, pixel_classes=settings_of(options, clothing.table).pixel_classes)
+    settings = settings_of(options, clothing.table, clothing.parsing)
+    settings = replace(settings, minimum_confidence=confidence)
     find_garments, find_persons = load_detectors(clothing, _find_body(options, least, clothing))
     assert find_garments is not None
     workshop = Workshop(find_garments, find_persons, settings, table=clothing.table)
@@ -244,7 +251,7 @@ def parse_pictures(options: argparse.Namespace) -> int:
     _check_truth(options)
     clothing, body = _detectors(options)
     table = clothing.table if clothing else MODANET_TABLE
-    settings = settings_of(options, table)
+    settings = settings_of(options, table, clothing.parsing if clothing else None)
     truth = _truth(options, images, table)
     job = _job(options, settings, clothing, body)
     writable_folder(options.output, "output")

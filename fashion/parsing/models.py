@@ -3,8 +3,8 @@
 Weights for photographs find both in one pass; otherwise a COCO model finds persons.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from fashion.labels import MODANET_TABLE, ClassTable
 from fashion.parsing.detections import PERSON
+from fashion.photo.persons import dress_persons
 from fashion.pictures.listing import file_stamp
 from fashion.stages.models import (
     COCO_WEIGHTS,
@@ -45,11 +46,13 @@ class Detector:
         choice: the model.
         weights: its file.
         person_confidence: persons scored lower are dropped.
+        parsing: what its preset does unlike the defaults of `ParsingSettings`.
     """
 
     choice: ModelChoice
     weights: WeightFile
     person_confidence: float = 0.0
+    parsing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def table(self) -> ClassTable:
@@ -114,9 +117,9 @@ class _LastResult:
 
 
 def _persons_of(result: dict[str, np.ndarray], least: float) -> dict[str, np.ndarray]:
-    """The persons among the detections of garments and persons, from this score on."""
+    """The persons among the detections of garments and persons, from this score on, dressed."""
     persons = (result["class_ids"] > len(MODANET_TABLE)) & (result["scores"] >= least)
-    rows = np.flatnonzero(persons)
+    rows, result = np.flatnonzero(persons), dress_persons(result, len(MODANET_TABLE) + 1)
     chosen = {key: value[..., rows] if key == "masks" else value[rows]
               for key, value in result.items()}  # fmt: skip
     return chosen | {"class_ids": np.full(len(rows), PERSON, np.int32)}
@@ -182,7 +185,8 @@ def _find(choice: ModelChoice) -> Detector:
     weights = inference_weights(choice)
     choice = replace(choice, weights=weights)
     preset = find_preset(preset_of(weights, choice.preset))
-    if choice.min_confidence is not None or preset.parsing_confidence is None:
-        return Detector(choice, weights)
-    choice = replace(choice, min_confidence=preset.parsing_confidence)
-    return Detector(choice, weights, PERSON_CONFIDENCE)
+    least = preset.parsing.get("minimum_confidence")
+    if choice.min_confidence is not None or least is None:
+        return Detector(choice, weights, parsing=preset.parsing)
+    choice = replace(choice, min_confidence=least)
+    return Detector(choice, weights, PERSON_CONFIDENCE, preset.parsing)

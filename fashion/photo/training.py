@@ -14,7 +14,7 @@ import numpy as np
 
 from fashion.dataset import FashionDataset
 from fashion.json_files import read_json, write_json
-from fashion.labels import PHOTO_TABLE
+from fashion.labels import PERSON, PHOTO_TABLE
 from fashion.photo.data import ANNOTATIONS
 from fashion.photo.labels import LEAST_DETECTED, SURE, label_tagged
 from fashion.stages.models import weights_note
@@ -262,10 +262,12 @@ def average_weights(files: Sequence[Path], target: Path) -> str:
 def measure_photo(weights: Path, validation: Path, confidence: float, target: Path) -> str:
     """Write the weights' figures on validation as JSON; a one-line summary."""
     from fashion.photo.figures import detect_for_figures, summary
+    from fashion.photo.persons import dress_persons
 
-    model = photo_model(weights)
+    model, person = photo_model(weights), PHOTO_TABLE.id_of(PERSON)
     found = detect_for_figures(
-        load_photographs([validation]), lambda picture: model.detect([picture])[0]
+        load_photographs([validation]),
+        lambda picture: dress_persons(model.detect([picture])[0], person),
     )
     figures = summary(*found, confidence)
     write_json(target, figures, indent=1)

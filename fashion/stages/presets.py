@@ -16,7 +16,8 @@ class Preset:
     Attributes:
         purpose: one line for `--help`.
         values: Config attributes.
-        parsing_confidence: a garment's least score in clothing parsing; None: that of `values`.
+        parsing: what clothing parsing does unlike the defaults of `ParsingSettings`; its
+            `minimum_confidence` is a garment's, without it that of `values`.
         epochs: the total.
         layers: which layers train.
         layers_help: the same in words, if `layers` is a regular expression.
@@ -27,7 +28,7 @@ class Preset:
 
     purpose: str
     values: dict[str, Any] = field(default_factory=dict)
-    parsing_confidence: float | None = None
+    parsing: dict[str, Any] = field(default_factory=dict)
     epochs: int = 75
     layers: str = "heads"
     layers_help: str = ""
@@ -154,7 +155,13 @@ PRESETS = {
         },
         # A pixel gets the likeliest garment, so that what labels would leave out still helps: on
         # validation the mean IoU is .549 from .4 on, .546 from .3 and .512 from .5.
-        parsing_confidence=0.4,
+        # Its masks follow edges by themselves: superpixels change them only where they are sure.
+        parsing={
+            "minimum_confidence": 0.4,
+            "agreement": 0.8,
+            "completion_distance": 6.0,
+            "pixel_classes": ("belt", "sunglasses", "boots", "footwear"),
+        },
         epochs=40,
         # Without stem, first levels and depthwise kernels a step takes half the time.
         layers=r"(mrcnn_.*)|(rpn_.*)|(fpn_.*)|(bn[345].*)|(res[345].*_(expand|project))",

@@ -75,7 +75,7 @@ def networks(monkeypatch):
             ids = [1, 14] if self.choice.persons else [1]
             masks = np.ones((*images[0].shape[:2], len(ids)), bool)
             masks[0, :, 0] = False
-            scores, boxes = np.full(len(ids), 0.9), np.zeros((len(ids), 4))
+            scores, boxes = np.full(len(ids), 0.9), np.array([[0, 0, 6, 4]] * len(ids))
             return [{"class_ids": np.array(ids), "scores": scores, "rois": boxes, "masks": masks}]
 
     monkeypatch.setattr(models, "detection_model", Network)
