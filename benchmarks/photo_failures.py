@@ -24,18 +24,18 @@ import numpy as np
 from fashion import PHOTO_WEIGHTS
 from fashion.json_files import write_json
 from fashion.labels import PERSON, PHOTO_TABLE
-from fashion.photo.composing import Worn, read_worn
+from fashion.photo.cuttings import around, cut
 from fashion.photo.data import SUBSETS, write_photo_data
 from fashion.photo.figures import LabelFigures, label_figures
 from fashion.photo.training import load_photographs, photo_model
+from fashion.photo.worn import Worn, read_worn
 from fashion.stages.stage import fraction
 from fashion.terminal import run, text_table
 from mrcnn.evaluation.coco_ap import outline_of, results_of
-from mrcnn.geometry.boxes import extract_bboxes
 from mrcnn.inference.closer_look import CloserLook, InferenceModel
 
 LEAST_LEFT = 0.5  # of a garment's pixels, or it does not count
-MARGIN = 0.15  # around a garment, of its longer side
+MARGINS = (0.15,) * 4  # around a garment, of its longer side
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -78,7 +78,7 @@ def together(photographs: Sequence[Worn], count: int) -> Iterator[Worn]:
     """So many side by side, cut to the height of the lowest."""
     for group in zip(*(photographs[number::count] for number in range(count)), strict=False):
         height = min(worn.image.shape[0] for worn in group)
-        parts = [cut(worn, (0, 0, height, worn.image.shape[1])) for worn in group]
+        parts = [cut(worn, (0, 0, height, worn.image.shape[1]), LEAST_LEFT) for worn in group]
         ends = np.cumsum([part.image.shape[1] for part in parts]).tolist()
         image = np.hstack([part.image for part in parts])
         masks = [
@@ -117,14 +117,15 @@ def within(photographs: Sequence[Worn], times: int) -> Iterator[Worn]:
 def upper_half(photographs: Sequence[Worn]) -> Iterator[Worn]:
     """The person down to the waist."""
     for worn in with_person(photographs):
-        y1, _, y2, _ = box_of(worn.masks[worn.person])
-        yield cut(worn, (max(0, y1 - (y2 - y1) // 20), 0, (y1 + y2) // 2, worn.image.shape[1]))
+        y1, _, y2, _ = around(worn.masks[worn.person], (0, 0, 0, 0))
+        box = max(0, y1 - (y2 - y1) // 20), 0, (y1 + y2) // 2, worn.image.shape[1]
+        yield cut(worn, box, LEAST_LEFT)
 
 
 def close_up(photographs: Sequence[Worn]) -> Iterator[Worn]:
     """The largest garment and a little around it."""
     for worn, number in largest_garments(photographs):
-        yield cut(worn, around(worn.masks[number]))
+        yield cut(worn, around(worn.masks[number], MARGINS), LEAST_LEFT)
 
 
 def on_white(photographs: Sequence[Worn]) -> Iterator[Worn]:
@@ -132,7 +133,7 @@ def on_white(photographs: Sequence[Worn]) -> Iterator[Worn]:
     for worn, number in largest_garments(photographs):
         mask = worn.masks[number]
         image = np.where(mask[..., None], worn.image, 255).astype(np.uint8)
-        yield cut(Worn(image, [worn.names[number]], [mask]), around(mask))
+        yield cut(Worn(image, [worn.names[number]], [mask]), around(mask, MARGINS), LEAST_LEFT)
 
 
 CASES: dict[str, Callable[[Sequence[Worn]], Iterator[Worn]]] = {
@@ -159,37 +160,6 @@ def largest_garments(photographs: Sequence[Worn]) -> Iterator[tuple[Worn, int]]:
         garments = [number for number, name in enumerate(worn.names) if name != PERSON]
         if garments:
             yield worn, max(garments, key=lambda number: worn.masks[number].sum())
-
-
-def box_of(mask: np.ndarray) -> list[int]:
-    """[y1, x1, y2, x2] in pixels."""
-    return extract_bboxes(mask[..., None])[0].tolist()
-
-
-def around(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """A mask's box with a margin, within the image."""
-    y1, x1, y2, x2 = box_of(mask)
-    margin = round(MARGIN * max(y2 - y1, x2 - x1))
-    height, width = mask.shape
-    return (
-        max(0, y1 - margin),
-        max(0, x1 - margin),
-        min(height, y2 + margin),
-        min(width, x2 + margin),
-    )
-
-
-def cut(worn: Worn, box: tuple[int, int, int, int]) -> Worn:
-    """A part of a photograph, with the garments of which enough is left."""
-    y1, x1, y2, x2 = box
-    parts = [mask[y1:y2, x1:x2] for mask in worn.masks]
-    kept = [
-        number
-        for number, part in enumerate(parts)
-        if part.any() and part.sum() >= LEAST_LEFT * worn.masks[number].sum()
-    ]
-    image = np.ascontiguousarray(worn.image[y1:y2, x1:x2])
-    return Worn(image, [worn.names[n] for n in kept], [parts[n] for n in kept])
 
 
 def measure(pictures: Iterable[Worn], model: InferenceModel, confidence: float) -> LabelFigures:

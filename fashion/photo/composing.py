@@ -6,19 +6,15 @@ a garment is not pasted just anywhere, but where it was on its own person, at th
 
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from fashion.dataset import FashionDataset
-from fashion.json_files import write_json
 from fashion.labels import PERSON, PHOTO_TABLE
-from fashion.photo.data import ANNOTATIONS
+from fashion.photo.worn import Worn, WornWriter, read_worn
 from mrcnn.errors import DatasetError
-from mrcnn.evaluation.coco_ap import outline_of
 from mrcnn.geometry.boxes import extract_bboxes
 
 SHOES = ("boots", "footwear")
@@ -31,34 +27,6 @@ LEAST_LEFT = 0.15  # of a garment that another covers; if less is left, it is pa
 MOST_SHOE_LEFT = 0.6  # of shoes that others replace
 LEAST_PIXELS = 60
 SCALES = (0.5, 2.0)  # of one person to the other
-JPEG_QUALITY = 92
-
-
-@dataclass
-class Worn:
-    """A photograph and what is worn on it.
-
-    Attributes:
-        image: uint8 [height, width, 3], RGB.
-        names: the instances' class names; one is the person.
-        masks: bool [height, width] for each.
-    """
-
-    image: np.ndarray
-    names: list[str]
-    masks: list[np.ndarray]
-
-    @property
-    def person(self) -> int:
-        """Index of the person's instance."""
-        return self.names.index(PERSON)
-
-
-def read_worn(dataset: FashionDataset, image_id: int) -> Worn:
-    """A photograph of a data set of the photo classes."""
-    masks, class_ids = dataset.load_mask(image_id)
-    names = [PHOTO_TABLE.name_of(abs(class_id)) for class_id in class_ids.tolist()]
-    return Worn(dataset.load_image(image_id), names, list(np.moveaxis(masks, -1, 0)))
 
 
 def put_on(worn: Worn, other: Worn, name: str, draw: random.Random) -> bool:
@@ -180,36 +148,18 @@ def compose_photographs(dataset: FashionDataset, target: Path, count: int, seed:
         DatasetError: see `Wardrobe`; or no garment fits anybody.
     """
     wardrobe, draw = Wardrobe(dataset), random.Random(seed)
-    categories = [{"id": row.id, "name": row.name} for row in PHOTO_TABLE]
-    data: dict[str, Any] = {"info": {}, "images": [], "annotations": [], "categories": categories}
-    total: Counter[str] = Counter()
-    target.mkdir(parents=True, exist_ok=True)
-    while len(data["images"]) < count:
-        before = len(data["images"])
+    writer, total = WornWriter(target, "composed"), Counter[str]()
+    while len(writer) < count:
+        before = len(writer)
         for image_id in draw.sample(wardrobe.people, len(wardrobe.people)):
-            if len(data["images"]) == count:
+            if len(writer) == count:
                 break
             worn, put = wardrobe.dress(image_id, draw)
             if put:
                 total.update(put)
-                _write(worn, target, data)
-        if len(data["images"]) == before:
+                writer.add(worn)
+        if len(writer) == before:
             raise DatasetError("no garment fits on another person")
-    write_json(target / ANNOTATIONS, data)
+    writer.finish()
     counts = ", ".join(f"{name} {times}" for name, times in total.most_common())
     return f"{count} composed photographs, with {counts or 'nothing'} put on"
-
-
-def _write(worn: Worn, target: Path, data: dict[str, Any]) -> None:
-    """Write a photograph, and add it and its instances to the COCO data."""
-    number = len(data["images"]) + 1
-    name = f"composed_{number:05d}.jpg"
-    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    _, encoded = cv2.imencode(".jpg", worn.image[..., ::-1], settings)
-    (target / name).write_bytes(encoded.tobytes())
-    height, width = worn.image.shape[:2]
-    data["images"].append({"id": number, "file_name": name, "width": width, "height": height})
-    for of, mask in zip(worn.names, worn.masks, strict=True):
-        entry = {"id": len(data["annotations"]) + 1, "image_id": number, "iscrowd": 0}
-        entry["category_id"] = PHOTO_TABLE.id_of(of)
-        data["annotations"].append(entry | outline_of(mask))

@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 
-from benchmarks.photo_failures import CASES, cut, figures, on_white, together, upper_half, within
-from fashion.photo.composing import Worn
+from benchmarks.photo_failures import (
+    CASES,
+    LEAST_LEFT,
+    figures,
+    on_white,
+    together,
+    upper_half,
+    within,
+)
+from fashion.photo.cuttings import cut
+from fashion.photo.worn import Worn
 
 
 def worn(width=20):
@@ -36,8 +45,8 @@ def test_somebody_in_a_larger_photograph():
 
 
 def test_a_cut_keeps_garments_of_which_half_is_left():
-    assert cut(worn(), (0, 0, 15, 20)).names == ["top"]
-    assert cut(worn(), (0, 0, 14, 20)).names == []
+    assert cut(worn(), (0, 0, 15, 20), LEAST_LEFT).names == ["person", "top"]
+    assert cut(worn(), (0, 0, 14, 20), LEAST_LEFT).names == ["person"]
     (half,) = upper_half([worn()])
     assert (half.names, half.image.shape) == (["person", "top"], (16, 20, 3))
 

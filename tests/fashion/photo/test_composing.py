@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fashion.labels import PERSON, PHOTO_TABLE
-from fashion.photo.composing import Worn, compose_photographs, put_on
+from fashion.photo.composing import compose_photographs, put_on
 from fashion.photo.training import load_photographs
+from fashion.photo.worn import Worn
 from mrcnn.errors import DatasetError
 from mrcnn.evaluation.coco_ap import encode_mask
 from tests.fashion.factories import write_image, write_json
