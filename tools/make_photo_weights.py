@@ -9,7 +9,8 @@ persons; train a teacher from ImageNet's weights; let it label the photographs t
 compose photographs in which persons wear garments of others; train on all of these from ImageNet's
 weights, for a few epochs together and then twice with two seeds; average the last and two earlier
 checkpoints of both; label and compose again with that mean, train further, and average with what
-comes of it; measure on validation; write the weights as half floats. The same call resumes after an
+comes of it; do that once more, with photographs cut to half figures and garments, too, and on
+larger pictures; measure on validation; write the weights as half floats. The same call resumes after an
 interruption and trains exactly as if there had been none; finished stages are not repeated.
 Everything is determined by the data and --seed. On one core at 2.6 GHz with AMX an epoch of 200
 steps in bfloat16 takes some 190 seconds. docs/photographs.md has the figures.
@@ -19,6 +20,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -33,6 +35,7 @@ MORE = ", and more of it that a model labelled"
 BACK = (0, 4, 8)  # epochs before the end whose checkpoints are averaged
 BACK_AGAIN = (0, 2, 4)
 RATE_AGAIN = 0.0005
+LARGER = (("IMAGE_HEIGHT", 576), ("IMAGE_WIDTH", 384))
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -49,10 +52,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--sure", type=fraction, default=0.1, help="minimum score of a label, given a photograph's "
         "tags (%(default)s)")  # fmt: skip
     add("--composed", type=whole(0), default=2100, metavar="N", help="photographs (%(default)s)")
+    add("--cut", type=whole(0), default=900, metavar="N", help="half figures, close-ups and "
+        "garments alone (%(default)s)")  # fmt: skip
     add("--first-epochs", type=whole(1), default=6, metavar="N", help="together (%(default)s)")
     add("--epochs", type=whole(1), default=23, metavar="N", help="of each seed (%(default)s)")
-    add("--again-epochs", type=whole(0), default=9, metavar="N", help="of the training on what the "
-        "mean labels; 0: none (%(default)s)")  # fmt: skip
+    add("--again-epochs", type=whole(0), default=9, metavar="N", help="of each of two trainings on "
+        "what the mean labels; 0: none (%(default)s)")  # fmt: skip
     add("--seed", type=whole(0), default=1, metavar="N", help="(%(default)s)")
     add("--steps", type=whole(1), default=200, metavar="N", help="per epoch (%(default)s)")
     add("--precision", choices=["float32", "bfloat16"], default="float32")
@@ -87,18 +92,26 @@ class Stages:
             ends.append(self.work / f"seed{seed}")
         self.average("mean", ends, options.epochs, BACK)
         if options.again_epochs:
-            self.go_on_again()
+            self.go_on_again("again")
+            self.go_on_again("once_more", larger=True)
         self.finish()
 
-    def go_on_again(self) -> None:
-        """Add labelling and composing with the mean, and training it further."""
+    def go_on_again(self, name: str, larger: bool = False) -> None:
+        """Add labelling and composing with the mean, and training it further.
+
+        With `larger` on larger pictures, and also on cut photographs.
+        """
         options, mean = self.options, self.weights
-        folders = ["data/train", self.label("more_again")]
+        folders = ["data/train", self.label(f"more_{name}")]
+        sources = list(folders)
         if options.composed:
-            folders.append(self.compose("composed_again", folders))
+            folders.append(self.compose(f"composed_{name}", sources))
+        if larger and options.cut:
+            folders.append(self.cut(f"cut_{name}", sources))
         text, epochs = "train further on what it labelled", options.again_epochs
-        self.train("again", text, folders, epochs, learning_rate=RATE_AGAIN)
-        self.average("mean_again", [self.work / "again"], epochs, BACK_AGAIN, mean)
+        more = (("LEARNING_RATE", RATE_AGAIN), *(LARGER if larger else ()))
+        self.train(name, text, folders, epochs, more=more)
+        self.average(f"mean_{name}", [self.work / name], epochs, BACK_AGAIN, mean)
 
     def add(self, name: str, text: str, action: Callable, output: Path, settings: object = None):
         """Add a stage that is finished once `output` is there."""
@@ -122,9 +135,12 @@ class Stages:
         epochs: int,
         seed: int | None = None,
         constant: bool = False,
-        learning_rate: float | None = None,
+        more: Sequence[tuple[str, Any]] = (),
     ) -> None:
-        """Add a training, from the last weights or, without any, from ImageNet's."""
+        """Add a training, from the last weights or, without any, from ImageNet's.
+
+        more: Config attributes that win over the preset's.
+        """
         from fashion.photo.training import PhotoTraining, train_photo, trained_weights
 
         options, before, logs = self.options, self.weights, self.work / name
@@ -134,7 +150,7 @@ class Stages:
             ("PRECISION", options.precision),
             ("STEPS_PER_EPOCH", options.steps),
             ("LEARNING_RATE_SCHEDULE", "constant" if constant else None),
-            ("LEARNING_RATE", learning_rate),
+            *more,
         )
 
         def action() -> str:
@@ -199,6 +215,21 @@ class Stages:
 
         text = "compose photographs on which persons wear garments of others"
         self.add(name, text, action, target, [options.composed, options.seed])
+        return name
+
+    def cut(self, name: str, folders: Sequence[str]) -> str:
+        """Add cutting photographs from those of these folders; the new folder's name."""
+        from fashion.photo.cuttings import cut_photographs
+        from fashion.photo.training import load_photographs
+
+        options, target = self.options, self.work / name
+        sources = [self.work / folder for folder in folders]
+
+        def action() -> str:
+            return cut_photographs(load_photographs(sources), target, options.cut, options.seed)
+
+        text = "cut photographs to half figures, garments, and garments alone"
+        self.add(name, text, action, target, [options.cut, options.seed])
         return name
 
     def finish(self) -> None:

@@ -36,6 +36,8 @@ def test_the_stages(tmp_path):
 
     labelled, composed = ["teacher", "more"], ["composed"]
     again = ["more_again", "composed_again", "again", "mean_again"]
+    again += ["more_once_more", "composed_once_more", "cut_once_more"]
+    again += ["once_more", "mean_once_more"]
     whole, last = ["first", "seed1", "seed2", "mean"], ["measure", "write"]
     assert names() == ["data", *labelled, *composed, *whole, *again, *last]
     assert names("--again-epochs=0") == ["data", *labelled, *composed, *whole, *last]
@@ -45,6 +47,7 @@ def test_the_stages(tmp_path):
     assert names("--teacher-epochs=0", "--again-epochs=0") == ["data", *composed, *last]
     assert names("--teacher-epochs=0", *without) == ["data", *last]
     assert "composed_again" not in names("--composed=0")
+    assert "cut_once_more" not in names("--cut=0")
 
 
 def test_another_seed_trains_again_but_keeps_the_data(tmp_path):
