@@ -44,16 +44,13 @@ def guided_probabilities(
     inner = np.s_[y1 - top : y2 - top, x1 - left : x2 - left]
     padded[inner] = probabilities
     scale = min(1.0, WORKING_SIDE / side)
-    small, rough = guide, padded
-    if scale < 1:
-        size = [max(1, round(n * scale)) for n in (guide.shape[1], guide.shape[0])]
-        small, rough = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (guide, padded))
-    fitted = _linear_functions(small.astype(np.float32) / 255, rough, round(radius * scale))
-    if scale < 1:
-        fitted = cv2.resize(fitted, (guide.shape[1], guide.shape[0]))
-    fitted = fitted[inner]
-    colours = guide[inner].astype(np.float32) / 255
-    return np.einsum("hwc,hwc->hw", fitted[..., :3], colours) + fitted[..., 3]
+    size = [max(1, round(n * scale)) for n in (guide.shape[1], guide.shape[0])]
+    # At the same size, resizing copies.
+    small, rough = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (guide, padded))
+    functions = _linear_functions(small.astype(np.float32) / 255, rough, round(radius * scale))
+    full: np.ndarray = cv2.resize(functions, (guide.shape[1], guide.shape[0]))[inner]
+    colours: np.ndarray = guide[inner].astype(np.float32) / 255
+    return np.einsum("hwc,hwc->hw", full[..., :3], colours) + full[..., 3]
 
 
 def _linear_functions(guide: np.ndarray, values: np.ndarray, radius: int) -> np.ndarray:
