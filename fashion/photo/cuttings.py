@@ -42,7 +42,9 @@ def cut(worn: Worn, box: tuple[int, int, int, int], least: float = LEAST_LEFT) -
     return Worn(image, [worn.names[n] for n in kept], [parts[n] for n in kept])
 
 
-def around(mask: np.ndarray, margins: tuple[float, float, float, float]) -> tuple:
+def around(
+    mask: np.ndarray, margins: tuple[float, float, float, float]
+) -> tuple[int, int, int, int]:
     """A mask's box (y1, x1, y2, x2) with margins, shares of its longer side, within the image."""
     y1, x1, y2, x2 = (int(n) for n in extract_bboxes(mask[..., None])[0])
     top, left, bottom, right = (round(share * max(y2 - y1, x2 - x1)) for share in margins)
@@ -96,8 +98,10 @@ def cut_photographs(dataset: FashionDataset, target: Path, count: int, seed: int
     while len(writer) < count:
         before = len(writer)
         for number in draw.sample(list(dataset.image_ids), len(dataset.image_ids)):
+            if len(writer) == count:
+                break
             worn = read_worn(dataset, number)
-            if len(writer) == count or PERSON not in worn.names or len(set(worn.names)) < 2:
+            if PERSON not in worn.names or len(set(worn.names)) < 2:
                 continue
             cutting = WAYS[len(writer) % len(WAYS)](worn, draw)
             if min(cutting.image.shape[:2]) >= LEAST_SIDE and cutting.names:

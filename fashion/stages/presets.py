@@ -154,7 +154,7 @@ PRESETS = {
             "STATE_SECONDS": 120,
         },
         # A pixel gets the likeliest garment, so that what labels would leave out still helps: on
-        # validation the mean IoU is .549 from .4 on, .546 from .3 and .512 from .5.
+        # validation the mean IoU was .549 from .4 on, .546 from .3 and .512 from .5.
         # Its masks follow edges by themselves: superpixels change them only where they are sure.
         parsing={
             "minimum_confidence": 0.4,

@@ -40,6 +40,8 @@ def guided_probabilities(
     margin = round(2 * radius)
     top, left = max(0, y1 - margin), max(0, x1 - margin)
     guide = image[top : y2 + margin, left : x2 + margin]
+    if guide.dtype != np.uint8:  # OpenCV resizes few other types
+        guide = guide.astype(np.float32)
     padded = np.zeros(guide.shape[:2], np.float32)
     inner = np.s_[y1 - top : y2 - top, x1 - left : x2 - left]
     padded[inner] = probabilities
