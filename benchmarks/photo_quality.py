@@ -24,9 +24,9 @@ import numpy as np
 from fashion import PHOTO_WEIGHTS
 from fashion.json_files import write_json
 from fashion.labels import PERSON, PHOTO_TABLE
+from fashion.parsing.detections import dress_persons
 from fashion.photo.data import SUBSETS, write_photo_data
 from fashion.photo.figures import calibration, detect_for_figures, label_figures, summary
-from fashion.photo.persons import dress_persons
 from fashion.photo.training import SCORE_EDGES, load_photographs, photo_model
 from fashion.terminal import run, text_table
 

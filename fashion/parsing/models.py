@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from fashion.labels import MODANET_TABLE, ClassTable
-from fashion.parsing.detections import PERSON
-from fashion.photo.persons import dress_persons
+from fashion.parsing.detections import PERSON, dress_persons
 from fashion.pictures.listing import file_stamp
 from fashion.stages.models import (
     COCO_WEIGHTS,

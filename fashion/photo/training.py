@@ -261,8 +261,8 @@ def average_weights(files: Sequence[Path], target: Path) -> str:
 
 def measure_photo(weights: Path, validation: Path, confidence: float, target: Path) -> str:
     """Write the weights' figures on validation as JSON; a one-line summary."""
+    from fashion.parsing.detections import dress_persons
     from fashion.photo.figures import detect_for_figures, summary
-    from fashion.photo.persons import dress_persons
 
     model, person = photo_model(weights), PHOTO_TABLE.id_of(PERSON)
     found = detect_for_figures(

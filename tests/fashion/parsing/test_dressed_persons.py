@@ -3,7 +3,7 @@
 import numpy as np
 
 from fashion.labels import PHOTO_TABLE
-from fashion.photo.persons import dress_persons
+from fashion.parsing.detections import dress_persons
 
 BAG, PANTS, PERSON = 1, 8, PHOTO_TABLE.id_of("person")
 
