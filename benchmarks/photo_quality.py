@@ -3,9 +3,9 @@
 
     python3 benchmarks/photo_quality.py --source=CCP --subset=val --json=figures.json
 
-Prints the md5 of the truth, average precision by class, the overlap of persons, how good automatic
-labels would be at several minimum scores, how far scores can be trusted, and seconds per
-photograph. Settings are chosen on `val`; `test` is for the figures that are published.
+Prints the md5 of the truth, average precision by class, the overlap of persons with what they wear,
+how good automatic labels would be at several minimum scores, how far scores can be trusted, and
+seconds per photograph. Settings are chosen on `val`; `test` is for the figures that are published.
 """
 
 import argparse

@@ -336,6 +336,16 @@ def test_soft_masks_on_request(compiled):
     np.testing.assert_array_equal(full, soft["masks"])
 
 
+def test_guided_masks_follow_the_image_itself():
+    config = tiny_config(MASK_RESAMPLE="guided")
+    image = picture(900, 900)  # masks of small boxes are not guided
+    (found,) = Predictor(recipe_model("inference", config), config).detect([image], 1, True)
+    soft, boxes = found["soft_masks"], found["rois"]
+    guided = inference.paste_all(soft, boxes, image.shape, "guided", image)
+    np.testing.assert_array_equal(found["masks"], guided)
+    assert (guided != inference.paste_all(soft, boxes, image.shape, "aligned")).any()
+
+
 def test_each_mask_lies_in_one_piece():
     """However many there are: else reading one costs as much as reading all."""
     masks, boxes = np.ones((3, 28, 28), np.float32), np.array([[0, 0, 5, 5]] * 3)
